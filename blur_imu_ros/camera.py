@@ -1,0 +1,221 @@
+"""Camera calibration, and the way from a camera's image to the network's view of it.
+
+Axes are OpenCV's: x right, y down, z forward. Pixel (0, 0) is the centre of the first pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from blur_imu_ros.errors import CameraError
+
+COEFFICIENTS = {"plumb_bob": 5, "rational_polynomial": 8, "equidistant": 4}
+"""Distortion models of sensor_msgs/CameraInfo, and how many coefficients each has."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Pinhole intrinsics in pixels, with lens distortion.
+
+    Attributes:
+        width, height: image size, pixels.
+        fx, fy, cx, cy: focal lengths and principal point, pixels.
+        distortion_model: a key of `COEFFICIENTS`.
+        distortion: its coefficients in OpenCV's order; empty or all zero for none.
+    """
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    distortion_model: str = "plumb_bob"
+    distortion: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a calibration that would give silent wrong numbers."""
+        values = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
+        if self.width <= 0 or self.height <= 0:
+            raise CameraError(f"camera image size {self.width}x{self.height}: must be positive")
+        if not np.all(np.isfinite(values)):
+            raise CameraError(f"camera calibration holds a value that is not a number: {values}")
+        if self.fx <= 0 or self.fy <= 0:
+            raise CameraError(
+                f"camera focal length fx={self.fx:g}, fy={self.fy:g}: an uncalibrated camera "
+                "(K[0] = 0)? Calibrate it, or give its focal length in pixels"
+            )
+        if self.distortion_model not in COEFFICIENTS:
+            raise CameraError(
+                f"distortion model '{self.distortion_model}' is not known; "
+                f"known are {', '.join(COEFFICIENTS)}"
+            )
+        limit = COEFFICIENTS[self.distortion_model]
+        if len(self.distortion) not in (0, limit) and any(self.distortion):
+            raise CameraError(
+                f"distortion model '{self.distortion_model}' takes {limit} coefficients, "
+                f"got {len(self.distortion)}"
+            )
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """The 3x3 intrinsic matrix K."""
+        return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]], dtype=float)
+
+    @property
+    def focal(self) -> float:
+        """Geometric mean of the focal lengths, pixels."""
+        return float(np.sqrt(self.fx * self.fy))
+
+    @property
+    def is_distorted(self) -> bool:
+        """Whether straight lines bend in the image."""
+        return any(self.distortion)
+
+    def resized(self, width: int, height: int) -> Camera:
+        """Return the camera of the image resized to `width` x `height`, pixel centres kept."""
+        sx, sy = width / self.width, height / self.height
+        return replace(
+            self,
+            width=width,
+            height=height,
+            fx=self.fx * sx,
+            fy=self.fy * sy,
+            cx=(self.cx + 0.5) * sx - 0.5,
+            cy=(self.cy + 0.5) * sy - 0.5,
+        )
+
+    def cropped(self, left: int, top: int, width: int, height: int) -> Camera:
+        """Return the camera of the image's window of `width` x `height` at (`left`, `top`)."""
+        return replace(
+            self, width=width, height=height, cx=self.cx - left, cy=self.cy - top
+        )
+
+    def undistorted(self) -> Camera:
+        """Return the same pinhole without lens distortion."""
+        return replace(self, distortion_model="plumb_bob", distortion=())
+
+    def normalised(self, u: NDArray[Any], v: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the rays (x, y, 1) of pixels (u, v); distortion is not undone."""
+        return (u - self.cx) / self.fx, (v - self.cy) / self.fy
+
+
+@dataclass(frozen=True)
+class NetworkView:
+    """What the network sees of a camera: undistorted, scaled to fill `width` x `height`, cropped.
+
+    The scale is the same in both directions, so blur keeps its direction; the crop is central.
+    """
+
+    source: Camera
+    width: int
+    height: int
+
+    @property
+    def _scaled_size(self) -> tuple[int, int]:
+        scale = max(self.width / self.source.width, self.height / self.source.height)
+        return (
+            max(self.width, round(self.source.width * scale)),
+            max(self.height, round(self.source.height * scale)),
+        )
+
+    @property
+    def _corner(self) -> tuple[int, int]:
+        width, height = self._scaled_size
+        return (width - self.width) // 2, (height - self.height) // 2
+
+    @cached_property
+    def camera(self) -> Camera:
+        """Pinhole of the view."""
+        left, top = self._corner
+        scaled = self.source.undistorted().resized(*self._scaled_size)
+        return scaled.cropped(left, top, self.width, self.height)
+
+    def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the view of `image`: (height, width[, 3]) uint8, channels as given."""
+        width, height = self._scaled_size
+        shrinks = width < image.shape[1]
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        scaled = cv2.resize(image, (width, height), interpolation=method)
+        if self.source.is_distorted:
+            return np.asarray(cv2.remap(scaled, *self._undistortion_maps, cv2.INTER_LINEAR), np.uint8)
+        left, top = self._corner
+        return np.asarray(scaled[top : top + self.height, left : left + self.width], np.uint8)
+
+    @cached_property
+    def _undistortion_maps(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Where in the scaled, still distorted image each pixel of the view comes from."""
+        lens = self.source.resized(*self._scaled_size)
+        size = (self.width, self.height)
+        coefficients = np.array(lens.distortion, dtype=float)
+        if lens.distortion_model == "equidistant":
+            maps = cv2.fisheye.initUndistortRectifyMap(
+                lens.matrix, coefficients, np.eye(3), self.camera.matrix, size, cv2.CV_16SC2
+            )
+        else:
+            maps = cv2.initUndistortRectifyMap(
+                lens.matrix, coefficients, np.eye(3), self.camera.matrix, size, cv2.CV_16SC2
+            )
+        return maps[0], maps[1]
+
+
+def load_camera(path: str | Path) -> Camera:
+    """Read a camera from YAML: flat (fx, fy, cx, cy, ...) or a ROS calibration file.
+
+    Raises CameraError naming the file and what is missing.
+    """
+    return _parse_camera(_read_yaml(path), str(path))
+
+
+def load_exposure_time(path: str | Path) -> float | None:
+    """Return `exposure_time` (seconds) of a camera YAML, or None where it has none."""
+    value = _read_yaml(path).get("exposure_time")
+    return None if value is None else float(value)
+
+
+def _read_yaml(path: str | Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise CameraError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CameraError(f"{path}: is not YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(content, dict):
+        raise CameraError(f"{path}: holds no camera; expected image_width, fx, fy, cx, cy, ...")
+    return content
+
+
+def _parse_camera(content: dict[str, Any], name: str) -> Camera:
+    try:
+        if "camera_matrix" in content:
+            k = [float(x) for x in content["camera_matrix"]["data"]]
+            fx, fy, cx, cy = k[0], k[4], k[2], k[5]
+        else:
+            fx, fy, cx, cy = (float(content[key]) for key in ("fx", "fy", "cx", "cy"))
+        coefficients = content.get("distortion_coefficients") or []
+        if isinstance(coefficients, dict):
+            coefficients = coefficients["data"]
+        return Camera(
+            width=int(content["image_width"]),
+            height=int(content["image_height"]),
+            fx=fx,
+            fy=fy,
+            cx=cx,
+            cy=cy,
+            distortion_model=str(content.get("distortion_model") or "plumb_bob"),
+            distortion=tuple(float(x) for x in coefficients),
+        )
+    except KeyError as error:
+        raise CameraError(f"{name}: lacks {error.args[0]}") from error
+    except (TypeError, ValueError, IndexError) as error:
+        raise CameraError(f"{name}: {error}") from error
+    except CameraError as error:
+        raise CameraError(f"{name}: {error}") from error

@@ -1,0 +1,62 @@
+"""The measurement that leaves the core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class VelocityEstimate:
+    """Velocity of the camera body in its own (OpenCV) axes at mid-exposure.
+
+    Attributes:
+        t: middle of the exposure, seconds.
+        exposure_time: seconds.
+        angular_velocity: (3,) rad/s.
+        linear_velocity: (3,) m/s.
+        covariance: (6, 6) of (angular, linear), always finite and positive definite.
+        blur_px: median length of the smear, pixels of the network's view.
+        residual_px: robust standard deviation of motion field minus its fit, pixels.
+        rank: number of directions of the six that the image determines.
+        condition: condition number of the solve in pixels (scaled columns).
+        direction_probability: that the sign is right; 0.5 while it is open.
+        valid: whether the numbers may be used.
+        reasons: why not, each a short phrase; empty when valid.
+    """
+
+    t: float
+    exposure_time: float
+    angular_velocity: Array
+    linear_velocity: Array
+    covariance: Array
+    blur_px: float
+    residual_px: float
+    rank: int
+    condition: float
+    direction_probability: float = 0.5
+    valid: bool = True
+    reasons: tuple[str, ...] = field(default=())
+
+    @property
+    def sigma(self) -> Array:
+        """(6,) standard deviations of (angular, linear)."""
+        return np.sqrt(np.diag(self.covariance))
+
+    def reversed(self) -> VelocityEstimate:
+        """Return the other motion that leaves the same smear."""
+        return replace(
+            self,
+            angular_velocity=-self.angular_velocity,
+            linear_velocity=-self.linear_velocity,
+            direction_probability=1 - self.direction_probability,
+        )
+
+    def refused(self, reason: str) -> VelocityEstimate:
+        """Return the same estimate marked as not to be used, with the reason added."""
+        return replace(self, valid=False, reasons=(*self.reasons, reason))
