@@ -43,7 +43,8 @@ class BlurField:
 
     def pixel_grid(self) -> tuple[Array, Array]:
         """Return the pixel positions (u, v) of the cells' centres, (rows, columns) each."""
-        return cell_centres(*self.q.shape[:2], self.stride)
+        rows, columns = self.q.shape[:2]
+        return cell_centres(rows, columns, self.stride)
 
     @property
     def blur_length(self) -> Array:

@@ -46,7 +46,7 @@ class VelocityEstimate:
     @property
     def sigma(self) -> Array:
         """(6,) standard deviations of (angular, linear)."""
-        return np.sqrt(np.diag(self.covariance))
+        return np.asarray(np.sqrt(np.diag(self.covariance)))
 
     def reversed(self) -> VelocityEstimate:
         """Return the other motion that leaves the same smear."""

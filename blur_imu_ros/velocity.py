@@ -1,0 +1,426 @@
+"""From the blur field of one image to the velocity of the camera, its sign still open.
+
+Every cell gives two equations, s F = A x with x = (theta, t) over the exposure and s = +1 or -1 the
+cell's unknown sign. The solver alternates s = sign(A x . F) with a robust, confidence-weighted least
+squares, from several starts at once on a sample of the cells, and refines the best on all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.blur_field import BlurField, cell_centres
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.estimate import VelocityEstimate
+from blur_imu_ros.frame import check_exposure_time
+from blur_imu_ros.motion_field import motion_rows
+
+Array = NDArray[Any]
+
+_MEDIAN_OF_CHI2 = 2 * np.log(2)
+"""Median of the squared length of a 2-D standard normal vector."""
+_LARGEST_CONDITION = 1e9
+_UPPER = np.triu_indices(6)
+
+
+@dataclass(frozen=True)
+class SolverConfig:
+    """How the velocity is solved for.
+
+    Attributes:
+        angular_std: standard deviation of the weak zero-mean prior on each axis, rad/s.
+        linear_std: the same for the linear velocity, m/s.
+        correlation_length_px: side of the square of the network's view inside which errors of the
+            field are one error; 36 px is 20 cells of 8x8 pixels.
+        noise_floor_px: residual below which the field is not believed however well it fits.
+        length_std: relative error of blur lengths that all cells of an image share.
+        robust_scale: residual at which a cell counts half, in medians of all residuals.
+        start_cells: number of cells on which the starts compete.
+        survivors: how many starts go on after each of the re-weighted solves on the sample.
+        steps: re-weighted solves at most of the best start on all cells.
+        tolerance: change of the motion, as a share of it, at which these end.
+        confident_px: standard deviation below which a cell counts as read.
+        confident_share: the same as a share of the cell's blur length; the larger limit holds.
+        fewest_cells: confident cells without which the estimate is refused.
+    """
+
+    angular_std: float = 10.0
+    linear_std: float = 2.0
+    correlation_length_px: float = 36.0
+    noise_floor_px: float = 0.1
+    length_std: float = 0.05
+    robust_scale: float = 1.5
+    start_cells: int = 120
+    survivors: tuple[int, ...] = (12, 6, 3, 1)
+    steps: int = 8
+    tolerance: float = 3e-3
+    confident_px: float = 3.0
+    confident_share: float = 0.5
+    fewest_cells: int = 20
+
+
+@dataclass(frozen=True)
+class VelocityPrior:
+    """What is known of the velocity before the image is read: a Gaussian, up to sign.
+
+    Attributes:
+        mean: (6,) angular (rad/s), then linear velocity (m/s).
+        information: (6, 6) inverse covariance; may be singular.
+    """
+
+    mean: Array
+    information: Array
+
+
+@dataclass(frozen=True)
+class _Equations:
+    """The rows of n cells (all x rows, then all y rows), ready for many weighted solves.
+
+    Attributes:
+        columns: (6, 2n) A transposed, pixels per radian and per metre.
+        products: (6, n) A^T F of each cell.
+        motion: (2n,) F, pixels, sign of each cell open unless `signed`.
+        length2: (n,) |F|^2.
+        variance: (n,) of each component of F, pixels^2.
+        depth_variance: (n,) of the logarithm of depth.
+        redundancy: how many cells make one independent measurement.
+        information: (6, 6) of the prior, in x.
+        pull: (6,) information times mean of the prior.
+        signed: whether F carries its sign.
+    """
+
+    columns: Array
+    products: Array
+    motion: Array
+    length2: Array
+    variance: Array
+    depth_variance: Array
+    redundancy: float
+    information: Array
+    pull: Array
+    signed: bool
+
+    @cached_property
+    def squares(self) -> Array:
+        """(21, n) the upper triangle of A^T A of each cell."""
+        return _over_components(self.columns[_UPPER[0]] * self.columns[_UPPER[1]])
+
+    def sample(self, cells: Array) -> _Equations:
+        """Return the equations of some cells, carrying the information of all."""
+        count = len(self.length2)
+        both = np.concatenate([cells, cells + count])
+        return _Equations(
+            self.columns[:, both],
+            self.products[:, cells],
+            self.motion[both],
+            self.length2[cells],
+            self.variance[cells],
+            self.depth_variance[cells],
+            self.redundancy * len(cells) / count,
+            self.information,
+            self.pull,
+            self.signed,
+        )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """How well k motions explain the equations of n cells.
+
+    Attributes:
+        signs: (k, n) sign of each cell.
+        residual2: (k, n) squared residual, pixels^2.
+        whitened2: (k, n) the same over its variance.
+        median: (k,) of `whitened2`.
+        weights: (k, n) robust weight over variance, 1/pixels^2.
+    """
+
+    signs: Array
+    residual2: Array
+    whitened2: Array
+    median: Array
+    weights: Array
+
+    @property
+    def scale2(self) -> Array:
+        """(k,) variance of the whitened residuals."""
+        return np.asarray(self.median / _MEDIAN_OF_CHI2)
+
+
+class VelocitySolver:
+    """Solves blur fields for the velocity of the camera."""
+
+    def __init__(self, config: SolverConfig | None = None) -> None:
+        """Use `config`, or the defaults."""
+        self.config = config or SolverConfig()
+
+    def solve(
+        self,
+        field: BlurField,
+        exposure_time: float,
+        t: float,
+        prior: VelocityPrior | None = None,
+    ) -> VelocityEstimate:
+        """Return the velocity at mid-exposure `t`; its sign is open (probability 0.5).
+
+        A field that cannot be solved gives a zero velocity with the prior's covariance, not valid.
+
+        Args:
+            field: motion and inverse depth of the network's view.
+            exposure_time: seconds.
+            t: middle of the exposure, seconds.
+            prior: what is known beforehand, on top of the weak prior of the configuration. Unless
+                the field is signed it is taken for known up to sign.
+
+        Raises:
+            FrameError: an exposure time that cannot be one.
+        """
+        tau = check_exposure_time(exposure_time)
+        if not _is_finite(field):
+            return self._unsolved(tau, t, "the blur field holds values that are not numbers")
+        equations = self._equations(field, tau, prior)
+        x = equations.pull * 0 if equations.signed else self._start(equations)
+        x, fit = self._refine(equations, x)
+        return self._judge(self._estimate(field, equations, fit, x, tau, t), field)
+
+    def _unsolved(self, tau: float, t: float, reason: str) -> VelocityEstimate:
+        return VelocityEstimate(
+            t=t,
+            exposure_time=tau,
+            angular_velocity=np.zeros(3),
+            linear_velocity=np.zeros(3),
+            covariance=np.diag(self._weak_std() ** 2),
+            blur_px=0.0,
+            residual_px=0.0,
+            rank=0,
+            condition=_LARGEST_CONDITION,
+        ).refused(reason)
+
+    def _weak_std(self) -> Array:
+        """(6,) standard deviations of the weak prior, rad/s and m/s."""
+        return np.array([self.config.angular_std] * 3 + [self.config.linear_std] * 3)
+
+    def _equations(self, field: BlurField, tau: float, prior: VelocityPrior | None) -> _Equations:
+        rotation, parallax = _geometry(field.camera, *field.q.shape[:2], field.stride)
+        columns = np.concatenate([rotation, parallax * np.tile(field.inverse_depth.ravel(), 2)])
+        motion = field.motion.reshape(-1, 2).T.ravel().astype(float)
+        information = np.diag((self._weak_std() * tau) ** -2.0)
+        pull = np.zeros(6)
+        if prior is not None:
+            information = information + prior.information / tau**2
+            pull = prior.information @ prior.mean / tau
+        return _Equations(
+            columns=columns,
+            products=_over_components(columns * motion),
+            motion=motion,
+            length2=_over_components(motion * motion),
+            variance=field.sigma.ravel().astype(float) ** 2 + self.config.noise_floor_px**2,
+            depth_variance=field.sigma_log_depth.ravel().astype(float) ** 2,
+            redundancy=max(1.0, (self.config.correlation_length_px / field.stride) ** 2),
+            information=information,
+            pull=pull,
+            signed=field.signed_motion is not None,
+        )
+
+    def _start(self, equations: _Equations) -> Array:
+        """Return the best of many starts, each followed for a few solves on a sample of cells."""
+        sample = equations.sample(_sample(len(equations.length2), self.config.start_cells))
+        # The prior's mean is a start too; where there is none it is zero and does no harm.
+        mean = np.linalg.solve(sample.information, sample.pull)
+        x = np.vstack([_CANONICAL_MOTIONS, mean])
+        # Only the direction of a start means something, so the first weights look at nothing else.
+        signs = np.copysign(1.0, x @ sample.products)
+        x = _solve(sample, np.ones(len(x)), signs, np.tile(1 / sample.variance, (len(x), 1)), x)
+        for survivors in self.config.survivors:
+            fit = self._fit(sample, x)
+            best = np.argsort(self._cost(sample, x, fit))[:survivors]
+            x = self._step(sample, x, fit)[best]
+        return np.asarray(x[0])
+
+    def _refine(self, equations: _Equations, x: Array) -> tuple[Array, _Fit]:
+        """Return (6,) motion and its fit, solved to convergence on all cells."""
+        fit = self._fit(equations, x[None])
+        for _ in range(self.config.steps):
+            before, x = x, self._step(equations, x[None], fit)[0]
+            fit = self._fit(equations, x[None])
+            if np.max(np.abs(x - before)) <= self.config.tolerance * np.max(np.abs(x)):
+                break
+        return x, fit
+
+    def _step(self, equations: _Equations, x: Array, fit: _Fit) -> Array:
+        return _solve(equations, fit.scale2, fit.signs, fit.weights, x)
+
+    def _fit(self, equations: _Equations, x: Array) -> _Fit:
+        """Judge k motions (k, 6) by the cells' residuals and by the prior."""
+        predicted = x @ equations.columns
+        agreement = x @ equations.products
+        signs = np.ones_like(agreement) if equations.signed else np.copysign(1.0, agreement)
+        residual2 = _over_components(predicted**2) + equations.length2 - 2 * signs * agreement
+        residual2 = np.maximum(residual2, 0)
+        parallax2 = _over_components((x[:, 3:] @ equations.columns[3:]) ** 2)
+        variance = equations.variance + 0.5 * equations.depth_variance * parallax2
+        whitened2 = (residual2 + self.config.noise_floor_px**2) / variance
+        median = _median(whitened2)
+        excess = 1 + whitened2 / (self.config.robust_scale**2 * median[:, None])
+        return _Fit(signs, residual2, whitened2, median, 1 / (variance * excess))
+
+    def _cost(self, equations: _Equations, x: Array, fit: _Fit) -> Array:
+        """(k,) negative logarithm of the posterior of k motions, up to a constant."""
+        # One scale for all, else a poor fit would hide behind its own large residuals.
+        scale2 = self.config.robust_scale**2
+        loss = scale2 * np.log1p(fit.whitened2 / (scale2 * fit.median.min())).sum(1)
+        data = 0.5 * _MEDIAN_OF_CHI2 * loss / equations.redundancy
+        return np.asarray(data + _prior_cost(equations, x))
+
+    def _estimate(
+        self, field: BlurField, equations: _Equations, fit: _Fit, x: Array, tau: float, t: float
+    ) -> VelocityEstimate:
+        if not equations.signed and x @ equations.pull < 0:
+            x = -x
+        data = _normal_matrices(equations, fit.weights)[0]
+        information = data / (fit.scale2[0] * equations.redundancy)
+        covariance = np.linalg.inv(information + equations.information) / tau**2
+        covariance = covariance + self._shared_errors(x / tau, fit.weights[0], equations)
+        weak = self._weak_std() * tau
+        return VelocityEstimate(
+            t=t,
+            exposure_time=tau,
+            angular_velocity=x[:3] / tau,
+            linear_velocity=x[3:] / tau,
+            covariance=(covariance + covariance.T) / 2,
+            blur_px=float(np.sqrt(_median(equations.length2[None])[0])),
+            residual_px=float(np.sqrt(_median(fit.residual2)[0] / _MEDIAN_OF_CHI2)),
+            rank=int(np.sum(np.linalg.eigvalsh(information * np.outer(weak, weak)) > 1)),
+            condition=_condition(data),
+        )
+
+    def _shared_errors(self, velocity: Array, weights: Array, equations: _Equations) -> Array:
+        """(6, 6) covariance of what no averaging over cells removes: blur length and depth scale."""
+        depth_variance = equations.depth_variance @ weights / weights.sum()
+        linear = np.concatenate([np.zeros(3), velocity[3:]])
+        return np.asarray(
+            self.config.length_std**2 * np.outer(velocity, velocity)
+            + depth_variance * np.outer(linear, linear)
+        )
+
+    def _judge(self, estimate: VelocityEstimate, field: BlurField) -> VelocityEstimate:
+        limit = np.maximum(self.config.confident_px, self.config.confident_share * field.blur_length)
+        confident = int(np.sum(field.sigma < limit))
+        if confident < self.config.fewest_cells:
+            estimate = estimate.refused(f"blur could be read in {confident} cells only")
+        if estimate.rank < 3:
+            estimate = estimate.refused(f"the image determines {estimate.rank} of 6 directions")
+        return estimate
+
+
+def solve_published(flow: Array, depth: Array, camera: Camera) -> Array:
+    """Return (6,) x = (theta, t) by the published solver: plain least squares, no weights.
+
+    It keeps every 10th pixel, counted row after row, inside a border of 20 pixels. In a view 320 wide
+    these are the same 28 columns of every row.
+
+    Args:
+        flow: (2, height, width) motion over the exposure, pixels, with its sign.
+        depth: (height, width) metres.
+        camera: pinhole of the pixels.
+    """
+    height, width = depth.shape
+    v, u = (grid[20:-20, 20:-20].ravel()[::10] for grid in np.mgrid[:height, :width])
+    rows = motion_rows(camera, u, v, 1 / depth[v, u].astype(float))
+    motion = flow[:, v, u].T
+    return np.asarray(np.linalg.lstsq(rows.reshape(-1, 6), motion.reshape(-1), rcond=None)[0])
+
+
+def _canonical_motions() -> Array:
+    """Return (k, 6) starts: rotations about 13 axes spread over the half sphere, then translations.
+
+    Sideways motion smears like yaw and upward motion like pitch, so these enter as what sets them
+    apart, near points moving against far ones.
+    """
+    axes = [(i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)]
+    rotations = [(*axis, 0, 0, 0) for axis in axes if axis > (0, 0, 0)]
+    forward = (0, 0, 0, 0, 0, 1)
+    near_against_far = [(0, 1, 0, -2, 0, 0), (1, 0, 0, 0, 2, 0)]
+    return np.array([*rotations, forward, *near_against_far], dtype=float)
+
+
+_CANONICAL_MOTIONS = _canonical_motions()
+
+
+@lru_cache(maxsize=8)
+def _geometry(camera: Camera, rows: int, columns: int, stride: int) -> tuple[Array, Array]:
+    """Return A transposed of a grid of cells: (3, 2n) of rotation, (3, 2n) of translation at 1 m."""
+    u, v = cell_centres(rows, columns, stride)
+    at_1_m = motion_rows(camera, u.ravel(), v.ravel(), np.ones(u.size))
+    transposed = at_1_m.transpose(2, 1, 0).reshape(6, -1)
+    return transposed[:3], transposed[3:]
+
+
+@lru_cache(maxsize=8)
+def _sample(count: int, size: int) -> Array:
+    """Return at most `size` of `count` cells, spread without any pattern, always the same."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:size])
+
+
+def _is_finite(field: BlurField) -> bool:
+    parts = [field.q, field.sigma, field.inverse_depth, field.sigma_log_depth]
+    if field.signed_motion is not None:
+        parts.append(field.signed_motion)
+    return all(bool(np.isfinite(part).all()) for part in parts)
+
+
+def _over_components(values: Array) -> Array:
+    """(..., n) sums of the x and the y value of each cell of (..., 2n)."""
+    cells = values.shape[-1] // 2
+    return np.asarray(values[..., :cells] + values[..., cells:])
+
+
+def _median(values: Array) -> Array:
+    """(k,) medians of values (k, n), the upper of the middle two; much faster than numpy's."""
+    middle = values.shape[1] // 2
+    return np.asarray(np.partition(values, middle, axis=1)[:, middle])
+
+
+def _pull_signs(equations: _Equations, x: Array) -> Array:
+    """(k,) under which sign the prior fits k motions (k, 6) better."""
+    if equations.signed:
+        return np.ones(len(x))
+    return np.where(x @ equations.pull < 0, -1.0, 1.0)
+
+
+def _prior_cost(equations: _Equations, x: Array) -> Array:
+    """(k,) squared Mahalanobis distance of k motions to the prior, halved, up to a constant."""
+    pull = _pull_signs(equations, x) * (x @ equations.pull)
+    return np.asarray(0.5 * np.einsum("ki,ij,kj->k", x, equations.information, x) - pull)
+
+
+def _solve(equations: _Equations, scale2: Array, signs: Array, weights: Array, x: Array) -> Array:
+    """Return k motions (k, 6) by weighted least squares with the prior, next to motions `x`."""
+    weights = weights / (scale2 * equations.redundancy)[:, None]
+    right = (weights * signs) @ equations.products.T
+    right = right + _pull_signs(equations, x)[:, None] * equations.pull
+    normal = _normal_matrices(equations, weights) + equations.information
+    return np.asarray(np.linalg.solve(normal, right[:, :, None])[:, :, 0])
+
+
+def _normal_matrices(equations: _Equations, weights: Array) -> Array:
+    """(k, 6, 6) A^T W A for the weights (k, n) of the cells."""
+    if len(weights) == 1:  # the squares of each cell pay only where they serve many motions
+        weighted = equations.columns * np.tile(weights[0], 2)
+        return np.asarray(weighted @ equations.columns.T)[None]
+    normal = np.empty((len(weights), 6, 6))
+    i, j = _UPPER
+    normal[:, i, j] = normal[:, j, i] = weights @ equations.squares.T
+    return normal
+
+
+def _condition(normal: Array) -> float:
+    """Return the condition number of the equations behind `normal`, columns scaled to one size."""
+    size = np.sqrt(np.maximum(np.diag(normal), 1e-300))
+    values = np.linalg.eigvalsh(normal / np.outer(size, size))
+    return float(np.sqrt(values[-1] / max(values[0], values[-1] / _LARGEST_CONDITION**2)))
