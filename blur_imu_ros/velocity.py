@@ -182,13 +182,13 @@ class VelocitySolver:
         """
         tau = check_exposure_time(exposure_time)
         if not _is_finite(field):
-            return self._unsolved(tau, t, "the blur field holds values that are not numbers")
+            return self.unsolved(tau, t, "the blur field holds values that are not numbers")
         equations = self._equations(field, tau, prior)
         x = equations.pull * 0 if equations.signed else self._start(equations)
         x, fit = self._refine(equations, x)
         return self._judge(self._estimate(field, equations, fit, x, tau, t), field)
 
-    def _unsolved(self, tau: float, t: float, reason: str) -> VelocityEstimate:
+    def unsolved(self, tau: float, t: float, reason: str) -> VelocityEstimate:
         return VelocityEstimate(
             t=t,
             exposure_time=tau,
@@ -309,7 +309,9 @@ class VelocitySolver:
         )
 
     def _judge(self, estimate: VelocityEstimate, field: BlurField) -> VelocityEstimate:
-        limit = np.maximum(self.config.confident_px, self.config.confident_share * field.blur_length)
+        limit = np.maximum(
+            self.config.confident_px, self.config.confident_share * field.blur_length
+        )
         confident = int(np.sum(field.sigma < limit))
         if confident < self.config.fewest_cells:
             estimate = estimate.refused(f"blur could be read in {confident} cells only")

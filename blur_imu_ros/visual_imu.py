@@ -1,0 +1,131 @@
+"""The whole method: one blurred image in, one velocity out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.blur_field import BlurField
+from blur_imu_ros.camera import Camera, NetworkView
+from blur_imu_ros.direction import DirectionConfig, DirectionFilter, Sighting
+from blur_imu_ros.errors import CameraError, FrameError
+from blur_imu_ros.estimate import VelocityEstimate
+from blur_imu_ros.frame import Frame
+from blur_imu_ros.velocity import VelocityPrior, VelocitySolver
+
+Image = NDArray[np.uint8]
+
+
+class Network(Protocol):
+    """Reads the blur of an image: `blur_network.BlurNetwork`, or anything that does the same."""
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(width, height) of the image it takes, pixels."""
+
+    def predict(self, image: Image, camera: Camera) -> BlurField:
+        """Return the blur field of a BGR image (height, width, 3) seen by `camera`."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A velocity, and what it was measured from.
+
+    Attributes:
+        frame: the image as the camera gave it.
+        estimate: the velocity at its mid-exposure.
+        view: (height, width, 3) BGR, what the network saw; None where the frame was unusable.
+        field: what the network read; None where the frame was unusable.
+    """
+
+    frame: Frame
+    estimate: VelocityEstimate
+    view: Image | None = None
+    field: BlurField | None = None
+
+    def directed(self, probability: float) -> Measurement:
+        """Return the likelier of the two motions, given the probability that this is the one."""
+        estimate = replace(self.estimate, direction_probability=probability)
+        return replace(self, estimate=estimate.reversed() if probability < 0.5 else estimate)
+
+
+class VisualImu:
+    """Measures the velocity of a camera from its blurred images."""
+
+    def __init__(
+        self,
+        network: Network,
+        solver: VelocitySolver | None = None,
+        direction: DirectionConfig | None = None,
+    ) -> None:
+        """Measure with `network`; the solver and the choice of direction have good defaults."""
+        self.network = network
+        self.solver = solver or VelocitySolver()
+        self.direction = direction or DirectionConfig()
+
+    def measure(self, frame: Frame, prior: VelocityPrior | None = None) -> Measurement:
+        """Return the velocity from one image alone; its sign is open.
+
+        A camera or image that cannot be used gives an estimate that is not valid and says why.
+        """
+        try:
+            view = _network_view(frame.camera, *self.network.input_size)
+            image = _as_colour(view.apply(frame.image))
+            field = self.network.predict(image, view.camera)
+        except (CameraError, FrameError) as error:
+            return Measurement(
+                frame, self.solver.unsolved(frame.exposure_time, frame.t, str(error))
+            )
+        estimate = self.solver.solve(field, frame.exposure_time, frame.t, prior)
+        return Measurement(frame, estimate, image, field)
+
+    def track(self, frames: Iterable[Frame]) -> Iterator[Measurement]:
+        """Yield one measurement a frame, in input order, with its direction decided."""
+        tracker = Tracker(self)
+        for frame in frames:
+            yield from tracker.push(frame)
+        yield from tracker.flush()
+
+
+class Tracker:
+    """Takes frames one by one and gives measurements back as soon as their direction is decided."""
+
+    def __init__(self, imu: VisualImu) -> None:
+        """Start without a past; `imu` may serve several trackers."""
+        self._imu = imu
+        self._filter = DirectionFilter(imu.direction)
+        self._waiting: deque[Measurement] = deque()
+
+    def push(self, frame: Frame, prior: VelocityPrior | None = None) -> list[Measurement]:
+        """Measure `frame` and return the measurements decided by it, oldest first."""
+        measurement = self._imu.measure(frame, prior)
+        self._waiting.append(measurement)
+        return self._decide(self._filter.push(self._sight(measurement)))
+
+    def flush(self) -> list[Measurement]:
+        """Return the measurements that still wait, and forget the past."""
+        return self._decide(self._filter.flush())
+
+    def _sight(self, measurement: Measurement) -> Sighting | None:
+        view, field, estimate = measurement.view, measurement.field, measurement.estimate
+        if view is None or field is None or not estimate.valid:
+            return None
+        return self._filter.sight(view, field, estimate)
+
+    def _decide(self, probabilities: list[float]) -> list[Measurement]:
+        return [self._waiting.popleft().directed(probability) for probability in probabilities]
+
+
+@lru_cache(maxsize=8)
+def _network_view(camera: Camera, width: int, height: int) -> NetworkView:
+    return NetworkView(camera, width, height)
+
+
+def _as_colour(image: Image) -> Image:
+    return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
