@@ -38,6 +38,8 @@ class SolverConfig:
         correlation_length_px: side of the square of the network's view inside which errors of the
             field are one error; 36 px is 20 cells of 8x8 pixels.
         noise_floor_px: residual below which the field is not believed however well it fits.
+        smallest_scale: the field's standard deviations are scaled by the residuals, but not below
+            this: errors that vary smoothly over the image fit well and are wrong all the same.
         length_std: relative error of blur lengths that all cells of an image share.
         robust_scale: residual at which a cell counts half, in medians of all residuals.
         start_cells: number of cells on which the starts compete.
@@ -53,6 +55,7 @@ class SolverConfig:
     linear_std: float = 2.0
     correlation_length_px: float = 36.0
     noise_floor_px: float = 0.1
+    smallest_scale: float = 0.5
     length_std: float = 0.05
     robust_scale: float = 1.5
     start_cells: int = 120
@@ -137,6 +140,7 @@ class _Fit:
         residual2: (k, n) squared residual, pixels^2.
         whitened2: (k, n) the same over its variance.
         median: (k,) of `whitened2`.
+        scale2: (k,) what the variances are to be multiplied by.
         weights: (k, n) robust weight over variance, 1/pixels^2.
     """
 
@@ -144,12 +148,8 @@ class _Fit:
     residual2: Array
     whitened2: Array
     median: Array
+    scale2: Array
     weights: Array
-
-    @property
-    def scale2(self) -> Array:
-        """(k,) variance of the whitened residuals."""
-        return np.asarray(self.median / _MEDIAN_OF_CHI2)
 
 
 class VelocitySolver:
@@ -267,7 +267,8 @@ class VelocitySolver:
         whitened2 = (residual2 + self.config.noise_floor_px**2) / variance
         median = _median(whitened2)
         excess = 1 + whitened2 / (self.config.robust_scale**2 * median[:, None])
-        return _Fit(signs, residual2, whitened2, median, 1 / (variance * excess))
+        scale2 = np.maximum(median / _MEDIAN_OF_CHI2, self.config.smallest_scale**2)
+        return _Fit(signs, residual2, whitened2, median, scale2, 1 / (variance * excess))
 
     def _cost(self, equations: _Equations, x: Array, fit: _Fit) -> Array:
         """(k,) negative logarithm of the posterior of k motions, up to a constant."""

@@ -1,0 +1,287 @@
+"""The velocity solver: exact where the field is, honest where it is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic_fields import (
+    CAMERA,
+    COLUMNS,
+    EXPOSURE,
+    ROWS,
+    field_of,
+    random_inverse_depth,
+    random_truth,
+)
+
+from blur_imu_ros.blur_field import BlurField
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.errors import FrameError
+from blur_imu_ros.estimate import VelocityEstimate
+from blur_imu_ros.motion_field import double_angle
+from blur_imu_ros.velocity import SolverConfig, VelocityPrior, VelocitySolver, solve_published
+
+LOOSE = SolverConfig(angular_std=1e3, linear_std=1e3)
+"""A prior too weak to be seen, for laws that hold exactly."""
+
+
+def solve(field: BlurField, config: SolverConfig | None = None, **options) -> VelocityEstimate:
+    return VelocitySolver(config).solve(field, EXPOSURE, 0.0, **options)
+
+
+def velocity(estimate: VelocityEstimate) -> np.ndarray:
+    return np.concatenate([estimate.angular_velocity, estimate.linear_velocity])
+
+
+def up_to_sign(estimate: VelocityEstimate, truth: np.ndarray) -> np.ndarray:
+    found = velocity(estimate)
+    return found if found @ truth >= 0 else -found
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000))
+def test_recovers_any_motion_exactly_up_to_sign(seed):
+    truth = random_truth(seed)
+    estimate = solve(truth.field, LOOSE)
+    assert up_to_sign(estimate, truth.velocity) == pytest.approx(truth.velocity, rel=1e-3, abs=1e-3)
+    assert estimate.valid
+    assert estimate.rank == 6
+    assert estimate.residual_px < 0.01
+    assert estimate.direction_probability == 0.5
+
+
+def test_survives_noise_and_fifteen_per_cent_of_senseless_cells():
+    errors = []
+    for seed in range(100):
+        truth = random_truth(seed, noise=0.4, outliers=0.15)
+        found = up_to_sign(solve(truth.field), truth.velocity)
+        errors.append(np.linalg.norm((found - truth.velocity)[:3]) / np.linalg.norm(truth.angular))
+    assert np.median(errors) < 0.02
+    assert np.quantile(errors, 0.95) < 0.1
+
+
+def test_the_sign_of_the_field_makes_no_difference():
+    angular, linear = np.array([1.0, -2.0, 3.0]), np.array([0.3, 0.1, -0.5])
+    one, other = (solve(field_of(s * angular, s * linear)) for s in (1, -1))
+    assert np.array_equal(velocity(one), velocity(other))
+
+
+def test_a_signed_field_keeps_its_sign():
+    angular, linear = np.array([1.0, -2.0, 3.0]), np.array([0.3, 0.1, -0.5])
+    for sign in (1, -1):
+        field = field_of(sign * angular, sign * linear, signed=True)
+        expected = sign * np.concatenate([angular, linear])
+        assert velocity(solve(field, LOOSE)) == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_mirrored_image_mirrors_the_velocity():
+    truth = random_truth(3, noise=0.2)
+    f = truth.field
+    q = f.q[:, ::-1] * (1, -1)
+    camera = replace(CAMERA, cx=CAMERA.width - 1 - CAMERA.cx)
+    mirrored = replace(f, q=q, inverse_depth=f.inverse_depth[:, ::-1], camera=camera)
+    expected = velocity(solve(f)) * (1, -1, -1, -1, 1, 1)
+    assert up_to_sign(solve(mirrored), expected) == pytest.approx(expected, rel=0.01, abs=0.01)
+
+
+def test_a_scene_twice_as_far_doubles_the_linear_velocity_only():
+    truth = random_truth(4)
+    far = replace(truth.field, inverse_depth=truth.field.inverse_depth / 2)
+    expected = truth.velocity * (1, 1, 1, 2, 2, 2)
+    assert up_to_sign(solve(far, LOOSE), expected) == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+def test_an_enlarged_view_gives_the_same_velocity():
+    truth = random_truth(5)
+    camera = CAMERA.resized(2 * CAMERA.width, 2 * CAMERA.height)
+    large = replace(truth.field, q=2 * truth.field.q, camera=camera, stride=16)
+    found = up_to_sign(solve(large, LOOSE), truth.velocity)
+    assert found == pytest.approx(truth.velocity, rel=1e-3, abs=1e-3)
+
+
+def test_half_the_exposure_doubles_the_velocity():
+    truth = random_truth(6)
+    estimate = VelocitySolver(LOOSE).solve(truth.field, EXPOSURE / 2, 7.0)
+    assert up_to_sign(estimate, truth.velocity) == pytest.approx(2 * truth.velocity, rel=1e-3)
+    assert (estimate.t, estimate.exposure_time) == (7.0, EXPOSURE / 2)
+
+
+def test_covariance_tells_the_size_of_the_error():
+    """The normalised squared error of six unknowns with independent cell errors is six."""
+    config = SolverConfig(
+        angular_std=1e3, linear_std=1e3, correlation_length_px=8, length_std=0, noise_floor_px=0.01
+    )
+    squared = []
+    for seed in range(150):
+        truth = random_truth(seed, noise=0.2)
+        field = replace(truth.field, sigma_log_depth=np.zeros((ROWS, COLUMNS)))
+        estimate = solve(field, config)
+        error = up_to_sign(estimate, truth.velocity) - truth.velocity
+        squared.append(error @ np.linalg.solve(estimate.covariance, error))
+    assert 3 < np.mean(squared) < 9
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0, 3), st.floats(0, 0.5))
+def test_covariance_is_always_finite_and_positive_definite(seed, noise, outliers):
+    estimate = solve(random_truth(seed, noise, outliers).field)
+    assert np.isfinite(velocity(estimate)).all()
+    assert np.array_equal(estimate.covariance, estimate.covariance.T)
+    assert np.linalg.eigvalsh(estimate.covariance)[0] > 0
+    assert np.isfinite([estimate.residual_px, estimate.blur_px, estimate.condition]).all()
+
+
+def test_uncertain_depth_makes_the_linear_velocity_uncertain():
+    truth = random_truth(8, noise=0.2)
+    sure, unsure = (
+        solve(replace(truth.field, sigma_log_depth=np.full((ROWS, COLUMNS), sigma)))
+        for sigma in (0.05, 0.5)
+    )
+    assert np.linalg.norm(unsure.sigma[3:]) > 3 * np.linalg.norm(sure.sigma[3:])
+
+
+def test_translation_that_cannot_be_seen_shrinks_to_the_prior():
+    rng = np.random.default_rng(0)
+    field = field_of(
+        (2, -3, 4),
+        (0, 0, 0),
+        np.full((ROWS, COLUMNS), 1e-4),
+        error=0.5 * rng.standard_normal((ROWS, COLUMNS, 2)),
+    )
+    estimate = solve(field)
+    assert np.abs(estimate.linear_velocity).max() < 0.1
+    assert estimate.sigma[3:] == pytest.approx(2.0, rel=0.01)
+    assert estimate.rank == 3
+    assert estimate.valid
+
+
+def test_an_informative_prior_wins_where_the_image_is_silent_under_either_sign():
+    angular, linear = np.array([2.0, -3.0, 4.0]), np.array([0.5, -0.2, 0.1])
+    field = field_of(angular, linear, np.full((ROWS, COLUMNS), 1e-4))
+    information = np.diag([0, 0, 0, 1e4, 1e4, 1e4]) + np.diag([1.0] * 3 + [0] * 3)
+    for sign in (1, -1):
+        prior = VelocityPrior(sign * np.concatenate([angular, linear]), information)
+        estimate = solve(field, prior=prior)
+        expected = sign * np.concatenate([angular, linear])
+        assert velocity(estimate) == pytest.approx(expected, rel=0.02, abs=0.01)
+
+
+def test_a_known_pivot_ties_the_linear_velocity_to_the_angular():
+    """v = omega x r enters as a prior of zero mean and singular information."""
+    r = np.array([-0.2, 0.0, 0.3])
+    angular = np.array([1.0, 4.0, -2.0])
+    linear = np.cross(angular, r)
+    rng = np.random.default_rng(1)
+    error = 0.8 * rng.standard_normal((ROWS, COLUMNS, 2))
+    field = field_of(angular, linear, random_inverse_depth(rng), sigma=0.8, error=error)
+    cross = np.array([[0, -r[2], r[1]], [r[2], 0, -r[0]], [-r[1], r[0], 0]])
+    tie = np.hstack([cross, np.eye(3)])
+    prior = VelocityPrior(np.zeros(6), tie.T @ tie / 0.01**2)
+    truth = np.concatenate([angular, linear])
+    free, tied = (up_to_sign(solve(field, prior=p), truth)[3:] for p in (None, prior))
+    assert np.linalg.norm(tied - linear) < np.linalg.norm(free - linear)
+    assert tied == pytest.approx(linear, abs=0.05)
+
+
+def test_confident_cells_outvote_the_others():
+    truth = random_truth(9)
+    rng = np.random.default_rng(0)
+    bad = rng.uniform(size=(ROWS, COLUMNS)) < 0.6
+    q, sigma = truth.field.q.copy(), np.full((ROWS, COLUMNS), 0.1)
+    q[bad] = double_angle(10 * rng.standard_normal((int(bad.sum()), 2)))
+    sigma[bad] = 10.0
+    found = up_to_sign(solve(replace(truth.field, q=q, sigma=sigma)), truth.velocity)
+    assert found[:3] == pytest.approx(truth.angular, rel=0.02, abs=0.02)
+
+
+def test_a_still_camera_is_measured_as_still():
+    estimate = solve(field_of((0, 0, 0), (0, 0, 0)))
+    assert np.abs(velocity(estimate)).max() < 1e-9
+    assert estimate.valid
+    assert estimate.blur_px == 0
+
+
+@pytest.mark.parametrize(
+    "part", ["q", "sigma", "inverse_depth", "sigma_log_depth", "signed_motion"]
+)
+def test_a_field_that_is_not_numbers_is_refused(part):
+    field = field_of((1, 2, 3), (0, 0, 0), signed=True)
+    values = getattr(field, part).copy()
+    values[3, 4] = np.nan
+    estimate = solve(replace(field, **{part: values}))
+    assert not estimate.valid
+    assert "not numbers" in estimate.reasons[0]
+    assert np.isfinite(velocity(estimate)).all()
+    assert np.linalg.eigvalsh(estimate.covariance)[0] > 0
+
+
+def test_a_field_without_confident_cells_is_refused():
+    estimate = solve(field_of((0.1, 0.2, 0.3), (0, 0, 0), sigma=20.0))
+    assert not estimate.valid
+    assert "0 cells" in estimate.reasons[0]
+    assert np.isfinite(velocity(estimate)).all()
+
+
+def test_too_few_cells_to_determine_the_motion_are_refused():
+    field = field_of((1, 2, 3), (0, 0, 0))
+    sigma = np.full((ROWS, COLUMNS), 1e4)
+    sigma[14, 20] = 0.1
+    estimate = solve(replace(field, sigma=sigma), SolverConfig(fewest_cells=1))
+    assert not estimate.valid
+    assert estimate.rank < 3
+    assert "of 6 directions" in estimate.reasons[0]
+
+
+def test_rank_and_condition_tell_what_the_scene_lets_see():
+    rng = np.random.default_rng(2)
+    rich = solve(field_of((1, 2, 3), (0.5, 0, 0), random_inverse_depth(rng)))
+    flat = solve(field_of((1, 2, 3), (0.5, 0, 0)))
+    assert rich.rank == 6
+    assert flat.condition > 2 * rich.condition
+
+
+@pytest.mark.parametrize("exposure", [0.0, -0.01, float("nan"), 10.0])
+def test_an_impossible_exposure_time_is_refused(exposure):
+    with pytest.raises(FrameError, match="exposure time"):
+        VelocitySolver().solve(field_of((1, 0, 0), (0, 0, 0)), exposure, 0.0)
+
+
+def test_small_grids_are_solved_too():
+    field = field_of((1, -2, 3), (0, 0, 0), signed=True)
+    cells = {
+        name: getattr(field, name)[:6, :7]
+        for name in ("q", "sigma", "inverse_depth", "sigma_log_depth", "signed_motion")
+    }
+    estimate = solve(replace(field, **cells), LOOSE)
+    assert estimate.angular_velocity == pytest.approx((1, -2, 3), abs=0.02)
+
+
+def published_case() -> tuple[np.ndarray, np.ndarray, Camera]:
+    """The deterministic case of the published solver, by its own formulas."""
+    f, width, height = 250.8, 320, 224
+    v, u = np.mgrid[:height, :width].astype(float)
+    x, y = u - 160, v - 112
+    d = 1.5 + 0.5 * np.sin(u / 60) + 0.4 * np.cos(v / 40)
+    a, t = (0.03, -0.05, 0.08), (0.01, -0.02, 0.015)
+    flow_x = (t[2] * x - t[0] * f) / d - a[1] * f + a[2] * y + a[0] * x * y / f - a[1] * x * x / f
+    flow_y = (t[2] * y - t[1] * f) / d + a[0] * f - a[2] * x - a[1] * x * y / f + a[0] * y * y / f
+    return np.stack([flow_x, flow_y]), d, Camera(width, height, f, f, 160, 112)
+
+
+def test_published_solver_recovers_its_own_formulas():
+    flow, depth, camera = published_case()
+    expected = (0.03, -0.05, 0.08, 0.01, -0.02, 0.015)
+    assert solve_published(flow, depth, camera) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("case", "noise"), [("exact", 0.0), ("noisy", 0.5)])
+def test_published_solver_matches_the_golden_values(shared_data, case, noise):
+    golden = np.load(shared_data.parent / "reference" / "paper_network_golden.npz")
+    flow, depth, camera = published_case()
+    flow = flow + noise * np.random.RandomState(3).standard_normal(flow.shape).astype(np.float32)
+    pose = solve_published(flow, depth, camera)
+    assert pose == pytest.approx(golden[f"solver_pose_{case}"], abs=1e-5)
