@@ -176,9 +176,15 @@ def load_camera(path: str | Path) -> Camera:
 
 
 def load_exposure_time(path: str | Path) -> float | None:
-    """Return `exposure_time` (seconds) of a camera YAML, or None where it has none."""
+    """Return `exposure_time` (seconds) of a camera YAML, or None where it has none.
+
+    Raises CameraError naming the file where it is not a number.
+    """
     value = _read_yaml(path).get("exposure_time")
-    return None if value is None else float(value)
+    try:
+        return None if value is None else float(value)
+    except (TypeError, ValueError) as error:
+        raise CameraError(f"{path}: exposure_time {value!r} is not a number of seconds") from error
 
 
 def _read_yaml(path: str | Path) -> dict[str, Any]:

@@ -1,0 +1,170 @@
+"""The sign filter, on rendered rotations whose direction is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from synthetic_fields import CAMERA, EXPOSURE, field_of, seen_after, texture
+
+from blur_imu_ros.direction import DirectionConfig, DirectionFilter, DirectionMode, Sighting
+from blur_imu_ros.estimate import VelocityEstimate
+
+SCENE = texture()
+RATE = np.array([0.5, 3.0, -2.0])
+STEP = 1 / 30
+
+
+def estimate_of(angular: np.ndarray, t: float) -> VelocityEstimate:
+    return VelocityEstimate(
+        t=t,
+        exposure_time=EXPOSURE,
+        angular_velocity=np.asarray(angular, dtype=float),
+        linear_velocity=np.zeros(3),
+        covariance=np.eye(6) * 0.1,
+        blur_px=5.0,
+        residual_px=0.3,
+        rank=6,
+        condition=10.0,
+    )
+
+
+def sight(t: float, sign: float = 1.0, rate: np.ndarray = RATE, gain: float = 1.0) -> Sighting:
+    """A camera that turns at a constant rate, measured with the given sign."""
+    image = np.clip(gain * seen_after(rate * t, SCENE), 0, 255).astype(np.uint8)
+    return DirectionFilter().sight(image, field_of(rate, np.zeros(3)), estimate_of(sign * rate, t))
+
+
+def run(sightings: list[Sighting | None], mode: DirectionMode) -> list[float]:
+    direction = DirectionFilter(DirectionConfig(mode=mode))
+    decided = [p for sighting in sightings for p in direction.push(sighting)]
+    return decided + direction.flush()
+
+
+SIGNS = np.array([1, 1, -1, 1, -1, -1, 1])
+
+
+@pytest.mark.parametrize("mode", ["adjacent", "previous"])
+def test_finds_the_sign_of_every_frame(mode):
+    probabilities = run([sight(k * STEP, s) for k, s in enumerate(SIGNS)], mode)
+    certain = np.array(probabilities if mode == "adjacent" else probabilities[1:])
+    expected = SIGNS if mode == "adjacent" else SIGNS[1:]
+    assert len(probabilities) == len(SIGNS)
+    assert np.all(np.where(expected > 0, certain, 1 - certain) > 0.99)
+
+
+def test_reversing_every_candidate_reverses_every_probability():
+    plus, minus = (
+        run([sight(k * STEP, sign * s) for k, s in enumerate(SIGNS)], "previous")
+        for sign in (1, -1)
+    )
+    assert minus == pytest.approx([1 - p for p in plus], abs=1e-6)
+
+
+def test_each_pair_uses_its_own_stamps():
+    """With stamps twice and half as far apart the same filter still turns images into each other."""
+    times = np.cumsum([0, 1, 2, 0.5, 1.5, 1]) * STEP
+    assert min(run([sight(t) for t in times], "adjacent")) > 0.99
+    first, second = sight(0.0), sight(2 * STEP)
+    direction = DirectionFilter()
+    right = direction._photometric(first, second)
+    lied = replace(second, estimate=replace(second.estimate, t=STEP))
+    wrong = direction._photometric(first, lied)
+    assert right[0, 0] > wrong[0, 0] + 1
+
+
+def test_adjacent_waits_for_one_frame_and_previous_for_none():
+    adjacent, previous = (
+        DirectionFilter(DirectionConfig(mode=m)) for m in ("adjacent", "previous")
+    )
+    counts = [
+        (len(adjacent.push(sight(k * STEP))), len(previous.push(sight(k * STEP)))) for k in range(3)
+    ]
+    assert counts == [(0, 1), (1, 1), (1, 1)]
+    assert len(adjacent.flush()) == 1
+    assert adjacent.flush() == previous.flush() == []
+
+
+def test_none_leaves_every_sign_open():
+    assert run([sight(0.0), None, sight(STEP)], "none") == [0.5, 0.5, 0.5]
+
+
+def test_a_single_frame_stays_open():
+    assert run([sight(0.0)], "adjacent") == [0.5]
+    assert run([sight(0.0)], "previous") == [0.5]
+
+
+def test_brightness_that_jumps_does_not_mislead():
+    probabilities = run(
+        [sight(k * STEP, gain=g) for k, g in enumerate((1, 0.6, 1, 0.7))], "adjacent"
+    )
+    assert min(probabilities) > 0.95
+
+
+@pytest.mark.parametrize("t", [-1.0, STEP, 10.0], ids=["back in time", "same time", "after a gap"])
+def test_a_jump_in_time_starts_anew(t):
+    probabilities = run([sight(0.0), sight(STEP), sight(t)], "previous")
+    assert probabilities[1] > 0.99
+    assert probabilities[2] == 0.5
+
+
+def test_a_frame_that_could_not_be_measured_keeps_its_place_and_starts_anew():
+    frames = [sight(0.0), sight(STEP), None, sight(3 * STEP), sight(4 * STEP)]
+    adjacent, previous = run(frames, "adjacent"), run(frames, "previous")
+    assert len(adjacent) == len(previous) == 5
+    assert adjacent[2] == previous[2] == previous[3] == 0.5
+    assert min(adjacent[0], adjacent[1], adjacent[3], adjacent[4]) > 0.99
+
+
+def test_another_image_size_starts_anew():
+    small = sight(STEP)
+    small = replace(small, image=small.image[::2], inverse_depth=small.inverse_depth[::2])
+    assert run([sight(0.0), small], "previous") == [0.5, 0.5]
+
+
+def test_a_featureless_image_tells_nothing():
+    blank = np.full((CAMERA.height, CAMERA.width, 3), 128, np.uint8)
+    slow = np.array([0.0, 0.1, 0.0])
+    field = field_of(slow, np.zeros(3))
+    frames = [DirectionFilter().sight(blank, field, estimate_of(slow, k * STEP)) for k in range(3)]
+    assert run(frames, "adjacent") == pytest.approx([0.5, 0.5, 0.5], abs=0.05)
+
+
+def test_black_images_give_numbers():
+    black = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
+    field = field_of(RATE, np.zeros(3))
+    frames = [DirectionFilter().sight(black, field, estimate_of(RATE, k * STEP)) for k in range(3)]
+    assert np.isfinite(run(frames, "adjacent")).all()
+
+
+def test_images_that_hardly_overlap_give_no_photometric_evidence():
+    fast = np.array([0.0, 40.0, 0.0])
+    evidence = DirectionFilter()._photometric(sight(0.0, rate=fast), sight(STEP, rate=fast))
+    assert np.array_equal(evidence, np.zeros((2, 2)))
+
+
+def test_continuity_prefers_the_smaller_change_but_never_forbids():
+    config = DirectionConfig()
+    same = DirectionFilter(config)._continuity(sight(0.0), sight(STEP))
+    assert same[0, 0] == same[1, 1] > same[0, 1]
+    fast = np.array([0.0, 50.0, 0.0])
+    limit = DirectionFilter(config)._continuity(sight(0.0, rate=fast), sight(STEP, rate=fast))
+    assert limit[0, 0] - limit[0, 1] == pytest.approx(-np.log(config.surprise), abs=0.1)
+
+
+def test_images_overrule_continuity_when_the_camera_really_reverses():
+    """It turns right, then within one frame turns back left."""
+    rate = np.array([0.0, 3.0, 0.0])
+    turns = [-2, -1, 0, -1, -2]
+    rates = [1, 1, 0.05, -1, -1]
+    frames = [
+        DirectionFilter().sight(
+            seen_after(rate * turn * STEP, SCENE),
+            field_of(rate, np.zeros(3)),
+            estimate_of(rate * r, k * STEP),
+        )
+        for k, (turn, r) in enumerate(zip(turns, rates, strict=True))
+    ]
+    probabilities = run(frames, "adjacent")
+    assert min(probabilities[i] for i in (0, 1, 3, 4)) > 0.9
