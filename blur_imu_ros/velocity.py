@@ -61,7 +61,7 @@ class SolverConfig:
     start_cells: int = 120
     survivors: tuple[int, ...] = (12, 6, 3, 1)
     steps: int = 8
-    tolerance: float = 3e-3
+    tolerance: float = 1e-2
     confident_px: float = 3.0
     confident_share: float = 0.5
     fewest_cells: int = 20

@@ -6,9 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.linalg import expm
 from synthetic_fields import CAMERA, EXPOSURE, field_of, seen_after, texture
 
-from blur_imu_ros.direction import DirectionConfig, DirectionFilter, DirectionMode, Sighting
+from blur_imu_ros.direction import (
+    DirectionConfig,
+    DirectionFilter,
+    DirectionMode,
+    Sighting,
+    _rays,
+    _warp,
+)
 from blur_imu_ros.estimate import VelocityEstimate
 
 SCENE = texture()
@@ -121,6 +129,55 @@ def test_another_image_size_starts_anew():
     small = sight(STEP)
     small = replace(small, image=small.image[::2], inverse_depth=small.inverse_depth[::2])
     assert run([sight(0.0), small], "previous") == [0.5, 0.5]
+
+
+def test_continuity_carries_the_sign_over_frames_that_tell_nothing():
+    rate = 2 * RATE
+    seen = [sight(k * STEP, rate=rate) for k in range(2)]
+    grey = np.ones_like(seen[0].image)
+    blind = [replace(sight(k * STEP, rate=rate), image=grey) for k in range(2, 5)]
+    assert min(run(seen + blind, "previous")[2:]) > 0.85
+    blind[1] = replace(blind[1], estimate=blind[1].estimate.reversed())
+    assert run(seen + blind, "previous")[3] < 0.15
+
+
+MOVES = {
+    "right": ((1.0, 0, 0), lambda x, y: (x - 0.05, y)),
+    "up": ((0, -1.0, 0), lambda x, y: (x, y + 0.05)),
+    "forward": ((0, 0, 1.0), lambda x, y: (x / 0.95, y / 0.95)),
+}
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_warping_finds_points_where_a_moving_camera_sees_them(move):
+    """0.1 m at a distance of 2 m: what was at (x, y) is seen at `after`(x, y)."""
+    linear, after = MOVES[move]
+    here = sight(0.0)
+    x, y = _rays(here.camera)[..., 0], _rays(here.camera)[..., 1]
+    for axis, position in ((0, x), (1, y)):
+        source = replace(here, image=position.copy())
+        warped, seen = _warp(source, here, np.array([0, 0, 0, *linear]), 0.1)
+        assert seen.mean() > 0.8
+        assert warped[seen] == pytest.approx(after(x, y)[axis][seen], abs=1e-4)
+
+
+def test_warping_follows_a_camera_that_turns_while_it_moves():
+    """Against the exact motion of a constant velocity in body axes, dP/dt = -v - omega x P."""
+    here, dt = sight(0.0), STEP
+    angular, linear = np.array([1.0, 6.0, -3.0]), np.array([1.0, -0.5, 2.0])
+    rate = np.zeros((4, 4))
+    rate[:3, :3] = -np.cross(np.eye(3), angular)
+    rate[:3, 3] = -linear
+    points = np.dstack([_rays(here.camera) / 0.5, np.ones(here.image.shape)]) @ expm(rate * dt).T
+    x = _rays(here.camera)[..., 0]
+    source = replace(here, image=x.copy())
+    warped, seen = _warp(source, here, np.concatenate([angular, linear]), dt)
+    assert warped[seen] == pytest.approx((points[..., 0] / points[..., 2])[seen], abs=2e-4)
+
+
+def test_the_past_is_never_certain():
+    probabilities = run([sight(k * STEP) for k in range(4)], "previous")
+    assert max(probabilities) <= 1 - DirectionConfig().forgetting / 2
 
 
 def test_a_featureless_image_tells_nothing():

@@ -135,6 +135,21 @@ def test_covariance_is_always_finite_and_positive_definite(seed, noise, outliers
     assert np.isfinite([estimate.residual_px, estimate.blur_px, estimate.condition]).all()
 
 
+def test_lengths_read_too_long_are_part_of_the_covariance():
+    """However many cells agree, the length of the blur as a whole is not known better than this."""
+    estimate = solve(field_of((0, 10, 0), (0, 0, 0)), SolverConfig(length_std=0.1))
+    assert estimate.sigma[1] >= 1.0
+
+
+def test_neighbouring_cells_do_not_count_as_independent():
+    field = random_truth(7, noise=0.5).field
+    alone, correlated = (
+        solve(field, SolverConfig(correlation_length_px=length, length_std=0)).sigma[:3]
+        for length in (8, 40)
+    )
+    assert correlated == pytest.approx(5 * alone, rel=0.1)
+
+
 def test_uncertain_depth_makes_the_linear_velocity_uncertain():
     truth = random_truth(8, noise=0.2)
     sure, unsure = (
@@ -185,6 +200,34 @@ def test_a_known_pivot_ties_the_linear_velocity_to_the_angular():
     free, tied = (up_to_sign(solve(field, prior=p), truth)[3:] for p in (None, prior))
     assert np.linalg.norm(tied - linear) < np.linalg.norm(free - linear)
     assert tied == pytest.approx(linear, abs=0.05)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_prior_of_either_sign_gives_the_same_motion(seed):
+    truth = random_truth(seed, noise=0.3)
+    information = np.diag([1e2] * 3 + [1e3] * 3)
+    plus, minus = (
+        velocity(solve(truth.field, prior=VelocityPrior(sign * 0.7 * truth.velocity, information)))
+        for sign in (1, -1)
+    )
+    assert minus == pytest.approx(-plus, rel=1e-3, abs=1e-3)
+
+
+def test_cells_of_uncertain_depth_count_less_for_the_translation():
+    rng = np.random.default_rng(0)
+    linear = np.array([1.0, -0.5, 2.0])
+    rho = random_inverse_depth(rng)
+    field = field_of((0, 0, 0), linear, rho)
+    bad = rng.uniform(size=rho.shape) < 0.5
+    field = replace(
+        field, inverse_depth=np.where(bad, rho * np.exp(rng.standard_normal(rho.shape)), rho)
+    )
+    errors = []
+    for sigma in (np.full(rho.shape, 0.05), np.where(bad, 1.0, 0.05)):
+        estimate = solve(replace(field, sigma_log_depth=sigma))
+        found = up_to_sign(estimate, np.concatenate([np.zeros(3), linear]))[3:]
+        errors.append(np.linalg.norm(found - linear))
+    assert errors[1] < 0.5 * errors[0]
 
 
 def test_confident_cells_outvote_the_others():
