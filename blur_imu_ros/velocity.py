@@ -188,10 +188,17 @@ class VelocitySolver:
         x, fit = self._refine(equations, x)
         return self._judge(self._estimate(field, equations, fit, x, tau, t), field)
 
-    def unsolved(self, tau: float, t: float, reason: str) -> VelocityEstimate:
+    def unsolved(self, exposure_time: float, t: float, reason: str) -> VelocityEstimate:
+        """Return zero velocity with the weak prior's covariance, not valid for `reason`.
+
+        Args:
+            exposure_time: seconds.
+            t: middle of the exposure, seconds.
+            reason: a short phrase.
+        """
         return VelocityEstimate(
             t=t,
-            exposure_time=tau,
+            exposure_time=exposure_time,
             angular_velocity=np.zeros(3),
             linear_velocity=np.zeros(3),
             covariance=np.diag(self._weak_std() ** 2),
@@ -260,8 +267,9 @@ class VelocitySolver:
         predicted = x @ equations.columns
         agreement = x @ equations.products
         signs = np.ones_like(agreement) if equations.signed else np.copysign(1.0, agreement)
-        residual2 = _over_components(predicted**2) + equations.length2 - 2 * signs * agreement
-        residual2 = np.maximum(residual2, 0)
+        residual2 = _over_components(predicted**2) + equations.length2
+        residual2 -= 2 * signs * agreement
+        np.maximum(residual2, 0, out=residual2)
         parallax2 = _over_components((x[:, 3:] @ equations.columns[3:]) ** 2)
         variance = equations.variance + 0.5 * equations.depth_variance * parallax2
         whitened2 = (residual2 + self.config.noise_floor_px**2) / variance
@@ -414,8 +422,9 @@ def _solve(equations: _Equations, scale2: Array, signs: Array, weights: Array, x
 def _normal_matrices(equations: _Equations, weights: Array) -> Array:
     """(k, 6, 6) A^T W A for the weights (k, n) of the cells."""
     if len(weights) == 1:  # the squares of each cell pay only where they serve many motions
-        weighted = equations.columns * np.tile(weights[0], 2)
-        return np.asarray(weighted @ equations.columns.T)[None]
+        cells = weights.shape[1]
+        halves = equations.columns[:, :cells], equations.columns[:, cells:]
+        return np.asarray(sum((half * weights) @ half.T for half in halves))[None]
     normal = np.empty((len(weights), 6, 6))
     i, j = _UPPER
     normal[:, i, j] = normal[:, j, i] = weights @ equations.squares.T
