@@ -1,0 +1,1 @@
+"""Learning to read motion blur: synthetic data, losses, trainer and export."""

@@ -1,0 +1,115 @@
+"""A sharp picture, moved while the shutter is open: radiance of the blurred image and its truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from blur_imu_ros.blur_field import cell_centres
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.motion_field import motion_field
+from blur_imu_training.exposure_motion import ExposureMotion
+
+Float = NDArray[np.float32]
+
+MOST_SUBFRAMES = 96
+
+
+@dataclass(frozen=True)
+class SharpView:
+    """What a camera at rest would see, in linear light.
+
+    Attributes:
+        radiance: (rows, columns, 3) linear light, float32; 1 is where the sensor clips.
+        inverse_depth: (rows, columns) 1/m.
+        camera: pinhole of the picture.
+    """
+
+    radiance: Float
+    inverse_depth: Float
+    camera: Camera
+
+
+def mean_over_exposure(
+    view: SharpView, motion: ExposureMotion, window: Camera, left: int, top: int, step: float
+) -> Float:
+    """Return the mean radiance over the exposure in a window of the view.
+
+    Sub-frames are at most `step` pixels of motion apart. Each pixel of a sub-frame looks up where
+    it came from at mid-exposure: P_mid = R P_sub + t, with the inverse depth found there.
+
+    Args:
+        view: the picture at mid-exposure, with a margin around the window.
+        motion: of the camera over the exposure.
+        window: pinhole of the window; its principal point in the window's pixels.
+        left, top: where the window lies in the view, pixels.
+        step: pixels.
+    """
+    # Coordinates are smooth: half resolution is enough for them.
+    rows, columns = (window.height + 1) // 2, (window.width + 1) // 2
+    u, v = np.meshgrid(
+        np.arange(columns, dtype=np.float32) * 2 + 0.5, np.arange(rows, dtype=np.float32) * 2 + 0.5
+    )
+    x, y = window.normalised(u, v)
+    rays = np.stack([x, y, np.ones_like(x)], -1).astype(np.float32)
+    here = cv2.resize(view.inverse_depth[top : top + window.height, left : left + window.width],
+                      (columns, rows), interpolation=cv2.INTER_NEAREST)  # fmt: skip
+    total = np.zeros((window.height, window.width, 3), np.float32)
+    times = _subframe_times(window, here, u, v, motion, step)
+    for s in times:
+        map_x, map_y = _lookup(view, motion, rays, here, float(s))
+        full = (columns * 2, rows * 2)
+        big_x = cv2.resize(map_x, full)[: window.height, : window.width]
+        big_y = cv2.resize(map_y, full)[: window.height, : window.width]
+        total += cv2.remap(
+            view.radiance, big_x, big_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        )
+    return np.asarray(total / np.float32(len(times)), np.float32)
+
+
+def _subframe_times(
+    camera: Camera, inverse_depth: Float, u: Float, v: Float, motion: ExposureMotion, step: float
+) -> NDArray[np.float64]:
+    corners = (slice(None, None, 8), slice(None, None, 8))
+    field = motion_field(
+        camera, u[corners], v[corners], inverse_depth[corners], motion.rotation, motion.translation
+    )
+    longest = float(np.hypot(field[..., 0], field[..., 1]).max()) * 1.2
+    count = int(np.clip(np.ceil(longest / step), 2, MOST_SUBFRAMES))
+    return (np.arange(count) + 0.5) / count - 0.5
+
+
+def _lookup(
+    view: SharpView, motion: ExposureMotion, rays: Float, here: Float, s: float
+) -> tuple[Float, Float]:
+    """Return where in the view the pixels of the sub-frame at s come from."""
+    turn, shift = motion.at(s)
+    turned = rays @ Rotation.from_rotvec(turn).as_matrix().T.astype(np.float32)
+    shift = shift.astype(np.float32)
+    camera = view.camera
+    inverse = here
+    for last in (False, True):
+        z = np.maximum(turned[..., 2] + shift[2] * inverse, 0.1)
+        map_x = (turned[..., 0] + shift[0] * inverse) / z * camera.fx + camera.cx
+        map_y = (turned[..., 1] + shift[1] * inverse) / z * camera.fy + camera.cy
+        if last:
+            break
+        inverse = cv2.remap(
+            view.inverse_depth, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101
+        )
+    return map_x.astype(np.float32), map_y.astype(np.float32)
+
+
+def true_field(
+    camera: Camera, inverse_depth: Float, motion: ExposureMotion, stride: int
+) -> tuple[Float, Float]:
+    """Return the motion (rows, columns, 2) in pixels and inverse depth in 1/m of each cell."""
+    rows, columns = camera.height // stride, camera.width // stride
+    cells = cv2.resize(inverse_depth, (columns, rows), interpolation=cv2.INTER_AREA)
+    u, v = cell_centres(rows, columns, stride)
+    field = motion_field(camera, u, v, cells, motion.rotation, motion.translation)
+    return field.astype(np.float32), np.asarray(cells, np.float32)

@@ -1,0 +1,152 @@
+"""Training samples: a blurred crop of the network's view and its truth, deterministic by index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.motion_field import double_angle
+from blur_imu_training.blur_renderer import SharpView, mean_over_exposure, true_field
+from blur_imu_training.camera_pipeline import develop, linear_light
+from blur_imu_training.exposure_motion import ExposureMotion, random_motion
+from blur_imu_training.sharp_images import SharpImage, WeightedMixture
+
+STRIDE = 8
+MARGIN = 48
+"""Pixels of scene rendered around a crop, so that motion brings in what lies outside."""
+
+
+@dataclass(frozen=True)
+class BlurredSample:
+    """A blurred picture with its truth.
+
+    Attributes:
+        image: (height, width, 3) BGR uint8.
+        camera: its pinhole.
+        motion: of the camera over the exposure.
+        field: (rows, columns, 2) motion of each cell, pixels.
+        inverse_depth: (rows, columns) 1/m.
+        depth_is_real: whether depth may be learned from.
+    """
+
+    image: NDArray[np.uint8]
+    camera: Camera
+    motion: ExposureMotion
+    field: NDArray[np.float32]
+    inverse_depth: NDArray[np.float32]
+    depth_is_real: bool
+
+    def tensors(self, focal_reference: float) -> dict[str, NDArray[Any]]:
+        """Return what the loss needs; inverse depth is normalised to `focal_reference`."""
+        q = double_angle(self.field).transpose(2, 0, 1)
+        return {
+            "image": self.image.transpose(2, 0, 1),
+            "q": q.astype(np.float32),
+            "log_inverse_depth": np.log(
+                self.inverse_depth * np.float32(self.camera.focal / focal_reference)
+            ),
+            "depth_weight": np.float32(self.depth_is_real),
+        }
+
+
+def render_sample(
+    picture: SharpImage, width: int, height: int, longest: float, rng: np.random.Generator
+) -> BlurredSample:
+    """Blur a random window of `picture`, seen at a random zoom.
+
+    Args:
+        picture: what is seen at mid-exposure.
+        width, height: of the sample, multiples of the stride.
+        longest: mean blur is drawn from 0 to this many pixels.
+        rng: source of every choice.
+    """
+    oversampling = float(rng.choice([1.0, 1.0, 1.0, 1.0, 1.5, 2.0]))
+    view, window, left, top = _random_window(
+        picture, round(width * oversampling), round(height * oversampling), rng
+    )
+    motion = _fitting_motion(view, window, left, top, longest * oversampling, rng)
+    radiance = mean_over_exposure(view, motion, window, left, top, float(rng.uniform(0.8, 1.4)))
+    camera = window.resized(width, height)
+    inside = view.inverse_depth[top : top + window.height, left : left + window.width]
+    field, cells = true_field(camera, inside, motion, STRIDE)
+    finished = develop(radiance, rng)
+    if oversampling > 1:
+        finished = np.asarray(
+            cv2.resize(finished, (width, height), interpolation=cv2.INTER_AREA), np.uint8
+        )
+    return BlurredSample(finished, camera, motion, field, cells, picture.depth_is_real)
+
+
+def _fitting_motion(
+    view: SharpView, window: Camera, left: int, top: int, longest: float, rng: np.random.Generator
+) -> ExposureMotion:
+    u, v = np.meshgrid(
+        np.arange(0.0, window.width, 16), np.arange(0.0, window.height, 16)
+    )
+    inverse = view.inverse_depth[top : top + window.height : 16, left : left + window.width : 16]
+    return random_motion(window, u, v, inverse, longest, rng)
+
+
+def _random_window(
+    picture: SharpImage, width: int, height: int, rng: np.random.Generator
+) -> tuple[SharpView, Camera, int, int]:
+    """Return a scaled region of the picture, and a window of width x height within it."""
+    image, inverse = picture.image, picture.inverse_depth
+    if rng.uniform() < 0.5:
+        image, inverse = image[:, ::-1], inverse[:, ::-1]
+    if not picture.depth_is_real and rng.uniform() < 0.2:
+        image, inverse = image.transpose(1, 0, 2)[::-1], inverse.T[::-1]
+    rows, columns = image.shape[:2]
+    # From the whole picture just covering the window to its full resolution.
+    cover = max(width / columns, height / rows)
+    scale = float(np.exp(rng.uniform(np.log(cover), np.log(max(cover, 1.0)))))
+    reach_x, reach_y = min(columns, round((width + 2 * MARGIN) / scale)), min(
+        rows, round((height + 2 * MARGIN) / scale)
+    )
+    x = int(rng.integers(0, columns - reach_x + 1))
+    y = int(rng.integers(0, rows - reach_y + 1))
+    size = (max(width, round(reach_x * scale)), max(height, round(reach_y * scale)))
+    region = np.ascontiguousarray(image[y : y + reach_y, x : x + reach_x])
+    depth_region = np.ascontiguousarray(inverse[y : y + reach_y, x : x + reach_x])
+    radiance = linear_light(region, rng)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    radiance = np.maximum(cv2.resize(radiance, size, interpolation=method), 0)
+    # Another focal length for the same picture stretches the scene along the axis: depth follows.
+    stretch = float(np.exp(rng.uniform(np.log(0.6), np.log(1.6))))
+    scaled_depth = cv2.resize(depth_region, size, interpolation=cv2.INTER_NEAREST) / stretch
+    focal = picture.focal * scale * stretch
+    camera = Camera(
+        width=size[0],
+        height=size[1],
+        fx=focal,
+        fy=focal,
+        cx=(columns / 2 - x) * scale - 0.5,
+        cy=(rows / 2 - y) * scale - 0.5,
+    )
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    view = SharpView(radiance.astype(np.float32), scaled_depth.astype(np.float32), camera)
+    return view, camera.cropped(left, top, width, height), left, top
+
+
+class SampleStream:
+    """Sample `index` is the same on every machine and at every restart."""
+
+    def __init__(
+        self, pictures: WeightedMixture, width: int, height: int, longest: float, seed: int
+    ) -> None:
+        """Take where pictures come from, the size of samples, and the longest mean blur."""
+        self._pictures = pictures
+        self._size = (width, height)
+        self._longest = longest
+        self._seed = seed
+
+    def __getitem__(self, index: int) -> BlurredSample:
+        """Return sample `index`."""
+        rng = np.random.default_rng((self._seed, index))
+        picture = self._pictures.draw(rng)
+        return render_sample(picture, *self._size, self._longest, rng)

@@ -1,0 +1,199 @@
+"""From radiance on the sensor to the picture that a camera hands out, in random order and strength.
+
+The gap between synthetic and real blur is what limits accuracy, so every stage that real cameras
+have after the blur is here and each is drawn far and wide: optics, sensor noise, mosaic, denoising,
+tone curve, sharpening, resampling, compression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_training.procedural import smooth_noise
+
+Float = NDArray[np.float32]
+Rng = np.random.Generator
+
+
+def linear_light(image: NDArray[np.uint8], rng: Rng) -> Float:
+    """Undo a plausible tone curve of an 8-bit picture and lift its highlights above clipping."""
+    levels = np.linspace(0, 1, 256, dtype=np.float32)
+    curve = levels ** rng.uniform(1.6, 2.6)
+    if rng.uniform() < 0.5:
+        curve = _unbent(curve, float(rng.uniform(0, 0.6)))
+    light = np.asarray(curve, np.float32)[image]
+    if rng.uniform() < 0.7:
+        brightest = light.min(axis=-1, keepdims=True)
+        knee = np.float32(rng.uniform(0.7, 0.95))
+        over = np.clip((brightest - knee) / (1 - knee), 0, 1)
+        light = light * (1 + over * over * np.float32(np.exp(rng.uniform(0, np.log(20)))))
+    return np.asarray(light, np.float32)
+
+
+def _unbent(curve: NDArray[np.float32], strength: float) -> NDArray[np.float32]:
+    """Return the curve with an S-shaped contrast taken out by `strength`."""
+    bent = curve + strength * (curve - curve * curve * (3 - 2 * curve))
+    return np.asarray(np.clip(bent, 0, 1), np.float32)
+
+
+def develop(radiance: Float, rng: Rng) -> NDArray[np.uint8]:
+    """Return the BGR uint8 picture that some camera makes of linear `radiance` (height, width, 3)."""
+    light = _optics(radiance, rng)
+    light = _exposed(light, rng)
+    light = _sensor(light, rng)
+    if rng.uniform() < 0.35:
+        light = _denoised(light, rng)
+    picture = _tone_mapped(light, rng)
+    stages: list[Callable[[Float, Rng], Float]] = []
+    for stage, share in ((_sharpened, 0.6), (_resampled, 0.3), (_denoised, 0.25), (_tinted, 0.5)):
+        if rng.uniform() < share:
+            stages.append(stage)
+    for index in rng.permutation(len(stages)):
+        picture = np.clip(stages[index](picture, rng), 0, 1)
+    finished = np.asarray(picture * 255 + 0.5, np.uint8)
+    for _ in range(int(rng.choice([0, 1, 1, 2]))):
+        finished = _compressed(finished, rng)
+    if rng.uniform() < 0.06:
+        finished = np.asarray(cv2.cvtColor(
+            cv2.cvtColor(finished, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR), np.uint8)  # fmt: skip
+    return finished
+
+
+def _gaussian(image: Float, sigma: float) -> Float:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), max(sigma, 0.1)), np.float32)
+
+
+def _optics(light: Float, rng: Rng) -> Float:
+    """Soften by lens and defocus, add veiling glare and vignetting."""
+    if rng.uniform() < 0.5:
+        light = _gaussian(light, float(rng.uniform(0.2, 0.9)))
+    if rng.uniform() < 0.15:
+        radius = rng.uniform(0.7, 3.0)
+        reach = int(np.ceil(radius))
+        y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+        disc = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1)
+        light = cv2.filter2D(light, -1, (disc / disc.sum()).astype(np.float32))
+    if rng.uniform() < 0.3:
+        veil = _gaussian(light, float(rng.uniform(5, 15)))
+        light = light + np.float32(rng.uniform(0, 0.15)) * veil
+    if rng.uniform() < 0.4:
+        height, width = light.shape[:2]
+        y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+        centre = rng.uniform(-0.8, 0.8, 2)
+        fall = 1 - rng.uniform(0, 0.5) * ((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / 4
+        light = light * np.clip(fall, 0.2, 1).astype(np.float32)[..., None]
+    return light
+
+
+def _exposed(light: Float, rng: Rng) -> Float:
+    """Apply auto exposure, more or less right, and white balance gains."""
+    level = float(np.mean(np.minimum(light, 1)))
+    target = np.exp(rng.normal(np.log(0.2), 0.5))
+    gain = np.clip(target / max(level, 1e-3), 0.3, 6)
+    balance = np.exp(rng.normal(0, 0.08, 3))
+    return np.asarray(light * (gain * balance).astype(np.float32), np.float32)
+
+
+def _sensor(light: Float, rng: Rng) -> Float:
+    """Add shot and read noise, clip, and read through a Bayer mosaic or not."""
+    light = np.clip(light, 0, 1)
+    if rng.uniform() < 0.85:
+        read = np.float32(np.exp(rng.uniform(np.log(3e-4), np.log(0.02))))
+        shot = np.float32(np.exp(rng.uniform(np.log(1e-5), np.log(4e-3))))
+        noise = rng.standard_normal(light.shape, dtype=np.float32)
+        if rng.uniform() < 0.4:
+            sigma = float(rng.uniform(0.4, 1.2))
+            noise = _gaussian(noise, sigma) * np.float32(1 + 2 * sigma)
+        light = light + noise * np.sqrt(read * read + shot * light)
+    if rng.uniform() < 0.2:
+        light = _demosaiced(np.clip(light, 0, 1))
+    return np.clip(light, 0, 1)
+
+
+def _demosaiced(light: Float) -> Float:
+    raw = np.empty(light.shape[:2], np.uint16)
+    levels = (light * 65535).astype(np.uint16)
+    raw[0::2, 0::2] = levels[0::2, 0::2, 2]
+    raw[0::2, 1::2] = levels[0::2, 1::2, 1]
+    raw[1::2, 0::2] = levels[1::2, 0::2, 1]
+    raw[1::2, 1::2] = levels[1::2, 1::2, 0]
+    return cv2.cvtColor(raw, cv2.COLOR_BayerBG2BGR).astype(np.float32) / np.float32(65535)
+
+
+def _denoised(picture: Float, rng: Rng) -> Float:
+    """Denoise as cameras do: edge-keeping, by median, in colour only, or by softening."""
+    kind = rng.integers(4)
+    if kind == 0:
+        return np.asarray(
+            cv2.bilateralFilter(picture, 5, float(rng.uniform(0.02, 0.15)), float(rng.uniform(1, 3)))
+        )
+    if kind == 1:
+        blend = np.float32(rng.uniform(0.3, 1))
+        return np.asarray(picture + blend * (cv2.medianBlur(picture, 3) - picture), np.float32)
+    if kind == 2:
+        grey = picture.mean(axis=-1, keepdims=True)
+        return np.asarray(grey + _gaussian(picture - grey, float(rng.uniform(0.5, 3))), np.float32)
+    return _gaussian(picture, float(rng.uniform(0.3, 0.8)))
+
+
+def _tone_mapped(light: Float, rng: Rng) -> Float:
+    """Apply gamma, S-shaped contrast and, at times, local contrast."""
+    picture = np.clip(light, 0, 1) ** np.float32(1 / rng.uniform(1.7, 2.6))
+    if rng.uniform() < 0.6:
+        bend = np.float32(rng.uniform(-0.3, 0.8))
+        picture = picture + bend * (picture * picture * (3 - 2 * picture) - picture)
+    if rng.uniform() < 0.3:
+        base = _gaussian(picture, float(rng.uniform(6, 20)))
+        picture = base * np.float32(rng.uniform(0.7, 1)) + (picture - base) * np.float32(
+            rng.uniform(0.9, 1.6)
+        )
+        picture = picture + np.float32(rng.uniform(0, 0.15))
+    return np.clip(picture, 0, 1)
+
+
+def _sharpened(picture: Float, rng: Rng) -> Float:
+    amount = np.float32(rng.uniform(0.1, 1.8))
+    return picture + amount * (picture - _gaussian(picture, float(rng.uniform(0.5, 2.5))))
+
+
+def _resampled(picture: Float, rng: Rng) -> Float:
+    """Scale down and up again with two methods."""
+    height, width = picture.shape[:2]
+    scale = rng.uniform(0.6, 0.98)
+    methods = [cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA, cv2.INTER_LANCZOS4]
+    small = (max(8, round(width * scale)), max(8, round(height * scale)))
+    down = cv2.resize(picture, small, interpolation=int(rng.choice(methods)))
+    return np.asarray(
+        cv2.resize(down, (width, height), interpolation=int(rng.choice(methods))), np.float32
+    )
+
+
+def _tinted(picture: Float, rng: Rng) -> Float:
+    """Change saturation, brightness and add blotchy chroma."""
+    grey = picture.mean(axis=-1, keepdims=True)
+    picture = grey + (picture - grey) * np.float32(rng.uniform(0.4, 1.5))
+    picture = picture * np.float32(rng.uniform(0.7, 1.2)) + np.float32(rng.uniform(-0.05, 0.08))
+    if rng.uniform() < 0.3:
+        height, width = picture.shape[:2]
+        blotch = smooth_noise(height, width, width / rng.uniform(4, 16), rng)
+        picture = picture + blotch[..., None] * rng.normal(0, 0.01, 3).astype(np.float32)
+    return np.asarray(picture, np.float32)
+
+
+def _compressed(picture: NDArray[np.uint8], rng: Rng) -> NDArray[np.uint8]:
+    quality = int(rng.uniform(25, 100))
+    sampling = rng.choice([
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    ])  # fmt: skip
+    ok, data = cv2.imencode(
+        ".jpg",
+        picture,
+        [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, int(sampling)],
+    )
+    assert ok
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
