@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic_fields import COLUMNS, ROWS, STRIDE, field_of
 
 from blur_imu_ros.blur_field import cell_centres
+from synthetic_fields import COLUMNS, ROWS, STRIDE, field_of
 
 
 def test_cell_centres_average_the_pixels_of_their_cell():

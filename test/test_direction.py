@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.linalg import expm
-from synthetic_fields import CAMERA, EXPOSURE, field_of, seen_after, texture
 
 from blur_imu_ros.direction import (
     DirectionConfig,
@@ -18,6 +17,7 @@ from blur_imu_ros.direction import (
     _warp,
 )
 from blur_imu_ros.estimate import VelocityEstimate
+from synthetic_fields import CAMERA, EXPOSURE, field_of, seen_after, texture
 
 SCENE = texture()
 RATE = np.array([0.5, 3.0, -2.0])

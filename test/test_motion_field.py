@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
-from synthetic_fields import CAMERA, seen_after
 
 from blur_imu_ros.motion_field import double_angle, half_angle, motion_field, motion_rows
+from synthetic_fields import CAMERA, seen_after
 
 CENTRE = (CAMERA.cx, CAMERA.cy)
 ABOVE = (CAMERA.cx, CAMERA.cy - 60)

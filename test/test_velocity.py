@@ -8,6 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from blur_imu_ros.blur_field import BlurField
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.errors import FrameError
+from blur_imu_ros.estimate import VelocityEstimate
+from blur_imu_ros.motion_field import double_angle
+from blur_imu_ros.velocity import SolverConfig, VelocityPrior, VelocitySolver, solve_published
 from synthetic_fields import (
     CAMERA,
     COLUMNS,
@@ -17,13 +24,6 @@ from synthetic_fields import (
     random_inverse_depth,
     random_truth,
 )
-
-from blur_imu_ros.blur_field import BlurField
-from blur_imu_ros.camera import Camera
-from blur_imu_ros.errors import FrameError
-from blur_imu_ros.estimate import VelocityEstimate
-from blur_imu_ros.motion_field import double_angle
-from blur_imu_ros.velocity import SolverConfig, VelocityPrior, VelocitySolver, solve_published
 
 LOOSE = SolverConfig(angular_std=1e3, linear_std=1e3)
 """A prior too weak to be seen, for laws that hold exactly."""

@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from synthetic_fields import CAMERA, EXPOSURE, field_of, seen_after, texture
 
 from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.camera import Camera, load_camera
@@ -16,6 +15,7 @@ from blur_imu_ros.direction import DirectionConfig
 from blur_imu_ros.errors import FrameError
 from blur_imu_ros.frame import Frame
 from blur_imu_ros.visual_imu import Measurement, Tracker, VisualImu
+from synthetic_fields import CAMERA, EXPOSURE, field_of, seen_after, texture
 
 GYRO_FROM_CAMERA = np.array([[0, -1, 0], [-1, 0, 0], [0, 0, -1]], dtype=float)
 RATE = np.array([0.4, 3.0, -1.0])
