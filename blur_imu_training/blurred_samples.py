@@ -70,7 +70,7 @@ def render_sample(
         picture, round(width * oversampling), round(height * oversampling), rng
     )
     motion = _fitting_motion(view, window, left, top, longest * oversampling, rng)
-    radiance = mean_over_exposure(view, motion, window, left, top, float(rng.uniform(0.8, 1.4)))
+    radiance = mean_over_exposure(view, motion, window, left, top, float(rng.uniform(1.0, 1.6)))
     camera = window.resized(width, height)
     inside = view.inverse_depth[top : top + window.height, left : left + window.width]
     field, cells = true_field(camera, inside, motion, STRIDE)
@@ -113,9 +113,7 @@ def _random_window(
     size = (max(width, round(reach_x * scale)), max(height, round(reach_y * scale)))
     region = np.ascontiguousarray(image[y : y + reach_y, x : x + reach_x])
     depth_region = np.ascontiguousarray(inverse[y : y + reach_y, x : x + reach_x])
-    radiance = linear_light(region, rng)
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    radiance = np.maximum(cv2.resize(radiance, size, interpolation=method), 0)
+    radiance = linear_light(region, size, rng)
     # Another focal length for the same picture stretches the scene along the axis: depth follows.
     stretch = float(np.exp(rng.uniform(np.log(0.6), np.log(1.6))))
     scaled_depth = cv2.resize(depth_region, size, interpolation=cv2.INTER_NEAREST) / stretch
@@ -129,7 +127,7 @@ def _random_window(
         cy=(rows / 2 - y) * scale - 0.5,
     )
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    view = SharpView(radiance.astype(np.float32), scaled_depth.astype(np.float32), camera)
+    view = SharpView(radiance, scaled_depth.astype(np.float32), camera)
     return view, camera.cropped(left, top, width, height), left, top
 
 

@@ -19,18 +19,26 @@ Float = NDArray[np.float32]
 Rng = np.random.Generator
 
 
-def linear_light(image: NDArray[np.uint8], rng: Rng) -> Float:
-    """Undo a plausible tone curve of an 8-bit picture and lift its highlights above clipping."""
+def linear_light(image: NDArray[np.uint8], size: tuple[int, int], rng: Rng) -> Float:
+    """Undo a plausible tone curve of an 8-bit picture, resize it, lift its clipped highlights.
+
+    Args:
+        image: (height, width, 3) BGR.
+        size: width and height of the result, pixels.
+        rng: source of every choice.
+    """
     levels = np.linspace(0, 1, 256, dtype=np.float32)
-    curve = levels ** rng.uniform(1.6, 2.6)
+    curve = levels ** np.float32(rng.uniform(1.6, 2.6))
     if rng.uniform() < 0.5:
         curve = _unbent(curve, float(rng.uniform(0, 0.6)))
-    light = np.asarray(curve, np.float32)[image]
+    method = cv2.INTER_AREA if size[0] < image.shape[1] else cv2.INTER_CUBIC
+    light = cv2.resize(cv2.LUT(image, curve.astype(np.float32)), size, interpolation=method)
+    light = np.maximum(light, 0)
     if rng.uniform() < 0.7:
-        brightest = light.min(axis=-1, keepdims=True)
+        darkest = cv2.min(cv2.min(light[..., 0], light[..., 1]), light[..., 2])
         knee = np.float32(rng.uniform(0.7, 0.95))
-        over = np.clip((brightest - knee) / (1 - knee), 0, 1)
-        light = light * (1 + over * over * np.float32(np.exp(rng.uniform(0, np.log(20)))))
+        over = np.clip((darkest - knee) / (1 - knee), 0, 1)
+        light = light * (1 + over * over * np.float32(np.exp(rng.uniform(0, np.log(20)))))[..., None]
     return np.asarray(light, np.float32)
 
 
@@ -61,6 +69,10 @@ def develop(radiance: Float, rng: Rng) -> NDArray[np.uint8]:
         finished = np.asarray(cv2.cvtColor(
             cv2.cvtColor(finished, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR), np.uint8)  # fmt: skip
     return finished
+
+
+def _grey(picture: Float) -> Float:
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.float32)[..., None]
 
 
 def _gaussian(image: Float, sigma: float) -> Float:
@@ -102,7 +114,7 @@ def _sensor(light: Float, rng: Rng) -> Float:
     """Add shot and read noise, clip, and read through a Bayer mosaic or not."""
     light = np.clip(light, 0, 1)
     if rng.uniform() < 0.85:
-        read = np.float32(np.exp(rng.uniform(np.log(3e-4), np.log(0.02))))
+        read = np.float32(np.exp(rng.uniform(np.log(3e-4), np.log(0.012))))
         shot = np.float32(np.exp(rng.uniform(np.log(1e-5), np.log(4e-3))))
         noise = rng.standard_normal(light.shape, dtype=np.float32)
         if rng.uniform() < 0.4:
@@ -135,7 +147,7 @@ def _denoised(picture: Float, rng: Rng) -> Float:
         blend = np.float32(rng.uniform(0.3, 1))
         return np.asarray(picture + blend * (cv2.medianBlur(picture, 3) - picture), np.float32)
     if kind == 2:
-        grey = picture.mean(axis=-1, keepdims=True)
+        grey = _grey(picture)
         return np.asarray(grey + _gaussian(picture - grey, float(rng.uniform(0.5, 3))), np.float32)
     return _gaussian(picture, float(rng.uniform(0.3, 0.8)))
 
@@ -174,7 +186,7 @@ def _resampled(picture: Float, rng: Rng) -> Float:
 
 def _tinted(picture: Float, rng: Rng) -> Float:
     """Change saturation, brightness and add blotchy chroma."""
-    grey = picture.mean(axis=-1, keepdims=True)
+    grey = _grey(picture)
     picture = grey + (picture - grey) * np.float32(rng.uniform(0.4, 1.5))
     picture = picture * np.float32(rng.uniform(0.7, 1.2)) + np.float32(rng.uniform(-0.05, 0.08))
     if rng.uniform() < 0.3:

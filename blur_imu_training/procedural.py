@@ -35,7 +35,7 @@ def dead_leaves(height: int, width: int, rng: np.random.Generator) -> NDArray[np
     picture[:] = rng.integers(0, 256, 3)
     palette = rng.integers(0, 256, (int(rng.integers(4, 30)), 3))
     smallest, largest = 2.0, float(rng.uniform(60, 250))
-    for progress in np.linspace(0, 1, 500):
+    for progress in np.linspace(0, 1, 300):
         # Large leaves tend to lie below, or nothing small would be left to see.
         u = rng.uniform() * (0.3 + 0.7 * progress)
         radius = 1 / np.sqrt((1 - u) / largest**2 + u / smallest**2) if u else largest
@@ -58,6 +58,8 @@ def invented_inverse_depth(
     height: int, width: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Return a made-up inverse depth (1/m): a tilted plane, soft relief, and things before it."""
+    full_size = (width, height)
+    height, width = (height + 2) // 3, (width + 2) // 3
     y, x = np.mgrid[-0.5 : 0.5 : height * 1j, -0.5 : 0.5 : width * 1j].astype(np.float32)
     slope = rng.normal(0, 0.5, 2)
     log_inverse = slope[0] * x + (slope[1] + 0.5) * y
@@ -68,4 +70,5 @@ def invented_inverse_depth(
         cv2.fillPoly(shape, [_leaf(rng, centre, rng.uniform(0.05, 0.35) * width)], 1, shift=4)
         log_inverse = np.where(shape > 0, log_inverse + rng.uniform(0.1, 1.2), log_inverse)
     median_depth = np.exp(rng.normal(np.log(2.5), 0.6))
-    return np.asarray(np.exp(np.clip(log_inverse, -3, 3)) / median_depth, np.float32)
+    inverse = np.exp(np.clip(log_inverse, -3, 3)).astype(np.float32) / np.float32(median_depth)
+    return np.asarray(cv2.resize(inverse, full_size, interpolation=cv2.INTER_NEAREST), np.float32)

@@ -1,0 +1,150 @@
+"""The compact network: sign-free blur field, inverse depth and their uncertainties on 8-pixel cells."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+STRIDE = 8
+FIELD_SCALE = 10.0
+"""Pixels. The network's units of blur."""
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+"""RGB, of pictures scaled to 0..1."""
+
+
+class CompactOutput(NamedTuple):
+    """What the network tells of each cell; (batch, channels, rows, columns) each.
+
+    Attributes:
+        q: 2 channels, double-angle field, pixels.
+        log_inverse_depth: 1 channel, of 1/m at the reference focal length.
+        log_sigma: 2 channels, logarithm of the standard deviation of q (pixels) and of log depth.
+    """
+
+    q: Tensor
+    log_inverse_depth: Tensor
+    log_sigma: Tensor
+
+
+class StructureTensor(nn.Module):
+    """Fixed maps of local gradient direction and energy at four scales, on the cells' grid.
+
+    Along a smear there are few gradients: the direction of the blur is nearly there already.
+    """
+
+    CHANNELS = 12
+
+    def __init__(self) -> None:
+        """Make the Sobel filters; nothing is learned."""
+        super().__init__()
+        x = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
+        self.register_buffer("sobel", torch.stack([x, x.T])[:, None], persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (batch, 12, rows / 8, columns / 8) maps of a normalised image."""
+        grey = image.mean(dim=1, keepdim=True)
+        maps = []
+        for level in range(4):
+            gradient = functional.conv2d(
+                functional.pad(grey, (1, 1, 1, 1), mode="replicate"), self.sobel
+            )
+            gx, gy = gradient[:, :1], gradient[:, 1:]
+            tensor = torch.cat([gx * gx, gy * gy, gx * gy], dim=1)
+            pool = STRIDE >> level
+            if pool > 1:
+                tensor = functional.avg_pool2d(tensor, pool)
+            xx, yy, xy = tensor[:, :1], tensor[:, 1:2], tensor[:, 2:]
+            trace = xx + yy + 1e-4
+            maps += [(yy - xx) / trace, -2 * xy / trace, 0.2 * torch.log(trace) + 1]
+            if level < 3:
+                grey = functional.avg_pool2d(grey, 2)
+        return torch.cat(maps, dim=1)
+
+
+def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = _convolution(width, width)
+        self.second = nn.Sequential(
+            nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
+        )
+        nn.init.zeros_(self.second[1].weight)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(x + self.second(self.first(x)))
+
+
+def _stage(inputs: int, width: int, blocks: int) -> nn.Sequential:
+    return nn.Sequential(_convolution(inputs, width, 2), *(_Residual(width) for _ in range(blocks)))
+
+
+class CompactNetwork(nn.Module):
+    """Convolutions down to 1/32 and back up to 1/8, beside fixed structure-tensor maps."""
+
+    def __init__(
+        self,
+        widths: tuple[int, int, int, int, int] = (24, 40, 80, 144, 192),
+        blocks: tuple[int, int, int, int] = (1, 2, 3, 2),
+        head_blocks: int = 2,
+    ) -> None:
+        """Take the widths at 1/2, 1/4, 1/8, 1/16, 1/32 and the residual blocks at 1/4 to 1/32."""
+        super().__init__()
+        half, quarter, eighth, sixteenth, coarse = widths
+        self.structure = StructureTensor()
+        self.stem = nn.Sequential(
+            _convolution(3, half, 2), _stage(half, quarter, blocks[0])
+        )
+        self.to_eighth = _convolution(quarter, eighth, 2)
+        self.merge = nn.Sequential(
+            nn.Conv2d(eighth + StructureTensor.CHANNELS, eighth, 1, bias=False),
+            nn.BatchNorm2d(eighth),
+            nn.ReLU(inplace=True),
+            *(_Residual(eighth) for _ in range(blocks[1])),
+        )
+        self.to_sixteenth = _stage(eighth, sixteenth, blocks[2])
+        self.to_coarse = _stage(sixteenth, coarse, blocks[3])
+        self.up_sixteenth = nn.Conv2d(coarse, sixteenth, 1)
+        self.up_eighth = nn.Conv2d(sixteenth, eighth, 1)
+        self.head = nn.Sequential(
+            *(_Residual(eighth) for _ in range(head_blocks)), nn.Conv2d(eighth, 5, 1)
+        )
+        nn.init.normal_(self.head[-1].weight, std=0.01)  # type: ignore[arg-type]
+
+    def forward(self, image: Tensor) -> CompactOutput:
+        """Return the output for (batch, 3, height, width) normalised RGB; sides multiples of 32."""
+        fine = self.to_eighth(self.stem(image))
+        fine = self.merge(torch.cat([fine, self.structure(image).to(fine.dtype)], dim=1))
+        middle = self.to_sixteenth(fine)
+        coarse = self.to_coarse(middle)
+        middle = functional.relu(middle + _doubled(self.up_sixteenth(coarse)))
+        fine = functional.relu(fine + _doubled(self.up_eighth(middle)))
+        out = self.head(fine).float()
+        return CompactOutput(
+            q=out[:, :2] * FIELD_SCALE,
+            log_inverse_depth=out[:, 2:3] - 0.8,
+            log_sigma=out[:, 3:].clamp(-4, 5),
+        )
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def normalise(image_bgr: Tensor) -> Tensor:
+    """Return (batch, 3, height, width) BGR uint8 as normalised RGB."""
+    mean = torch.tensor(MEAN, device=image_bgr.device).reshape(1, 3, 1, 1)
+    std = torch.tensor(STD, device=image_bgr.device).reshape(1, 3, 1, 1)
+    return (image_bgr.flip(1).float() / 255 - mean) / std
