@@ -27,3 +27,17 @@ def train(
     from blur_imu_training.trainer import Trainer, TrainingConfig
 
     Trainer(TrainingConfig.load(recipe), data, output, minutes).run()
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
+    output: Annotated[Path, typer.Option(help="The ONNX file; its card is put beside it.")] = Path(
+        "models/compact.onnx"
+    ),
+    name: Annotated[str, typer.Option(help="Name of the model.")] = "compact",
+) -> None:
+    """Write the averaged network of a run as an ONNX model with its card, parity checked."""
+    from blur_imu_training.export import export_run
+
+    typer.echo(export_run(run, output, name))

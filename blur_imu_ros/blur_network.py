@@ -1,0 +1,172 @@
+"""From the network's view of an image to a blur field, by ONNX Runtime or torch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.blur_field import BlurField
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.errors import ModelError
+from blur_imu_ros.model_card import ModelCard, file_hash
+
+Array = NDArray[Any]
+
+OUTPUTS = ("q", "log_inverse_depth", "log_sigma")
+
+
+class Backend(Protocol):
+    """Runs a model: normalised image in, its outputs by the order of `OUTPUTS`."""
+
+    def run(self, image: NDArray[np.float32]) -> tuple[Array, Array, Array]:
+        """Return q (1, 2, r, c), log_inverse_depth (1, 1, r, c), log_sigma (1, 2, r, c)."""
+
+
+class OnnxBackend:
+    """ONNX Runtime; on the CPU unless another device is asked for."""
+
+    def __init__(self, path: Path, device: str, threads: int | None) -> None:
+        """Load the model; ModelError names what is wrong."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=_providers(device)
+            )
+        except Exception as error:  # ONNX Runtime raises types of its own without a common base.
+            raise ModelError(f"{path}: ONNX Runtime cannot load it: {_first_line(error)}") from error
+        names = [output.name for output in self._session.get_outputs()]
+        missing = [name for name in OUTPUTS if name not in names]
+        if missing or [i.name for i in self._session.get_inputs()] != ["image"]:
+            raise ModelError(
+                f"{path}: is no blur network: expected input 'image' and outputs "
+                f"{', '.join(OUTPUTS)}, found outputs {', '.join(names)}"
+            )
+
+    def run(self, image: NDArray[np.float32]) -> tuple[Array, Array, Array]:
+        """See `Backend`."""
+        q, log_inverse_depth, log_sigma = self._session.run(list(OUTPUTS), {"image": image})
+        return q, log_inverse_depth, log_sigma
+
+
+def _providers(device: str) -> list[str]:
+    import onnxruntime
+
+    wanted = {
+        "cpu": ["CPUExecutionProvider"],
+        "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"],
+        "tensorrt": ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"],
+    }
+    if device not in wanted:
+        raise ModelError(f"device '{device}' is not known; use {', '.join(wanted)}")
+    first = wanted[device][0]
+    available = onnxruntime.get_available_providers()
+    if first not in available:
+        raise ModelError(
+            f"device '{device}' needs ONNX Runtime's {first}, which is not installed; "
+            "use device cpu, or install onnxruntime-gpu"
+        )
+    return [provider for provider in wanted[device] if provider in available]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+class BlurNetwork:
+    """A model with its card: takes the network's view, gives the blur field."""
+
+    def __init__(self, backend: Backend, card: ModelCard) -> None:
+        """Take what runs the model, and its card."""
+        self.card = card
+        self.name = card.name
+        self.input_size = (card.width, card.height)
+        self._backend = backend
+        # One affine step from bytes to the normalised image, in RGB.
+        self._gain = (1 / (255 * np.array(card.std))).astype(np.float32).reshape(3, 1, 1)
+        self._offset = (-np.array(card.mean) / card.std).astype(np.float32).reshape(3, 1, 1)
+
+    def predict(self, image: NDArray[np.uint8], camera: Camera) -> BlurField:
+        """Return the blur field of a view.
+
+        Args:
+            image: (height, width, 3) BGR or (height, width) grey, uint8, of `input_size`.
+            camera: pinhole of the view.
+        """
+        q, log_inverse_depth, log_sigma = self._backend.run(self.prepared(image))
+        sigma = np.exp(log_sigma[0].astype(np.float64))
+        scale = self.card.focal_reference / camera.focal
+        return BlurField(
+            q=np.moveaxis(q[0], 0, -1).astype(np.float64),
+            sigma=sigma[0] * self.card.sigma_scale,
+            inverse_depth=np.exp(log_inverse_depth[0, 0].astype(np.float64)) * scale,
+            sigma_log_depth=sigma[1],
+            camera=camera,
+            stride=self.card.stride,
+        )
+
+    def prepared(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the model's input (1, 3, height, width)."""
+        code = cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB
+        planes = cv2.cvtColor(image, code).transpose(2, 0, 1).astype(np.float32)
+        return (planes * self._gain + self._offset)[None]
+
+    def warm_up(self) -> None:
+        """Run once, so that the first real frame does not wait for memory and kernels."""
+        self._backend.run(np.zeros((1, 3, self.card.height, self.card.width), np.float32))
+
+
+def model_path(name_or_path: str | Path) -> Path:
+    """Return the ONNX file of a shipped model's name or of a path; ModelError if there is none."""
+    path = Path(name_or_path)
+    if path.suffix == ".onnx":
+        if not path.is_file():
+            raise ModelError(f"{path}: there is no such model file")
+        return path
+    from blur_imu_ros.resources import resource_path
+
+    found = resource_path("models", f"{name_or_path}.onnx")
+    if found is None:
+        raise ModelError(
+            f"model '{name_or_path}' is not there; give the name of a model in models/, "
+            "or the path of an .onnx file with its .json card beside it"
+        )
+    return found
+
+
+def load_network(
+    name_or_path: str | Path = "compact",
+    backend: str = "auto",
+    device: str = "cpu",
+    threads: int | None = None,
+) -> BlurNetwork:
+    """Return a network by the name of a shipped model or the path of an ONNX file.
+
+    Args:
+        name_or_path: `compact`, or a path ending in .onnx whose card lies beside it.
+        backend: `auto` and `onnx` run ONNX Runtime; `torch` the same weights in torch.
+        device: `cpu`, `cuda` or `tensorrt`.
+        threads: of the CPU; by default as many as there are cores, at most four.
+
+    Raises:
+        ModelError: the file, its card, its hash or its interface is not right.
+    """
+    path = model_path(name_or_path)
+    card = ModelCard.load(path.with_suffix(".json"))
+    if file_hash(path) != card.sha256:
+        raise ModelError(f"{path}: differs from the hash in its card; fetch both again")
+    if backend in ("auto", "onnx"):
+        return BlurNetwork(OnnxBackend(path, device, threads), card)
+    if backend == "torch":
+        from blur_imu_ros.networks.torch_backend import TorchBackend
+
+        return BlurNetwork(TorchBackend(path, device, threads), card)
+    raise ModelError(f"backend '{backend}' is not known; use auto, onnx or torch")

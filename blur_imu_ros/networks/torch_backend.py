@@ -1,0 +1,48 @@
+"""The compact network in torch, with weights from `<name>.safetensors` beside the ONNX file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.errors import ModelError
+
+
+class TorchBackend:
+    """Runs the torch definition; meant for GPUs and for checking the exported model."""
+
+    def __init__(self, path: Path, device: str, threads: int | None) -> None:
+        """Load the weights; ModelError names what is missing."""
+        try:
+            import torch
+            from safetensors.torch import load_file
+        except ImportError as error:
+            raise ModelError(
+                "backend torch needs torch and safetensors; install them, or use backend onnx"
+            ) from error
+        from blur_imu_ros.networks.compact import CompactNetwork
+
+        weights = path.with_suffix(".safetensors")
+        if not weights.is_file():
+            raise ModelError(f"{weights}: the torch backend needs these weights; use backend onnx")
+        if threads:
+            torch.set_num_threads(threads)
+        self._torch = torch
+        self._device = torch.device("cpu" if device == "cpu" else "cuda")
+        self._network = CompactNetwork()
+        try:
+            self._network.load_state_dict(load_file(weights))
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"{weights}: {str(error).splitlines()[-1].strip()}") from error
+        self._network.eval().to(self._device)
+
+    def run(
+        self, image: NDArray[np.float32]
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """See `blur_network.Backend`."""
+        with self._torch.inference_mode():
+            out = self._network(self._torch.from_numpy(image).to(self._device))
+        return out.q.cpu().numpy(), out.log_inverse_depth.cpu().numpy(), out.log_sigma.cpu().numpy()
