@@ -64,7 +64,7 @@ def export_run(run: Path, output: Path, name: str, focal_reference: float = 250.
     partial = output.with_suffix(".partial.onnx")
     image = torch.randn(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))
     torch.onnx.export(
-        _Averaged(network), (image,), str(partial), input_names=["image"],
+        _Averaged(network).eval(), (image,), str(partial), input_names=["image"],
         output_names=list(OUTPUTS), opset_version=OPSET, dynamo=False,
     )  # fmt: skip
     difference = _difference(network, partial, image)
