@@ -42,7 +42,9 @@ class OnnxBackend:
                 str(path), options, providers=_providers(device)
             )
         except Exception as error:  # ONNX Runtime raises types of its own without a common base.
-            raise ModelError(f"{path}: ONNX Runtime cannot load it: {_first_line(error)}") from error
+            raise ModelError(
+                f"{path}: ONNX Runtime cannot load it: {_first_line(error)}"
+            ) from error
         names = [output.name for output in self._session.get_outputs()]
         missing = [name for name in OUTPUTS if name not in names]
         if missing or [i.name for i in self._session.get_inputs()] != ["image"]:

@@ -59,7 +59,9 @@ class ModelCard:
             content["mean"], content["std"] = tuple(content["mean"]), tuple(content["std"])
             card = cls(**content)
         except OSError as error:
-            raise ModelError(f"{path}: the model's card cannot be read: {error.strerror}") from error
+            raise ModelError(
+                f"{path}: the model's card cannot be read: {error.strerror}"
+            ) from error
         except (ValueError, TypeError, KeyError) as error:
             raise ModelError(f"{path}: is no model card: {error}") from error
         if card.interface != INTERFACE:

@@ -49,26 +49,34 @@ def mean_over_exposure(
         left, top: where the window lies in the view, pixels.
         step: pixels.
     """
-    # Coordinates are smooth: half resolution is enough for them.
-    rows, columns = (window.height + 1) // 2, (window.width + 1) // 2
+    # Coordinates are smooth: half resolution is enough for them, with one more cell all around
+    # so that they need not be extrapolated.
+    rows, columns = (window.height + 1) // 2 + 2, (window.width + 1) // 2 + 2
     u, v = np.meshgrid(
-        np.arange(columns, dtype=np.float32) * 2 + 0.5, np.arange(rows, dtype=np.float32) * 2 + 0.5
+        np.arange(columns, dtype=np.float32) * 2 - 1.5, np.arange(rows, dtype=np.float32) * 2 - 1.5
     )
     x, y = window.normalised(u, v)
     rays = np.stack([x, y, np.ones_like(x)], -1).astype(np.float32)
-    here = cv2.resize(view.inverse_depth[top : top + window.height, left : left + window.width],
-                      (columns, rows), interpolation=cv2.INTER_NEAREST)  # fmt: skip
+    here = cv2.remap(
+        view.inverse_depth, u + left, v + top, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+    )
     total = np.zeros((window.height, window.width, 3), np.float32)
     times = _subframe_times(window, here, u, v, motion, step)
     for s in times:
         map_x, map_y = _lookup(view, motion, rays, here, float(s))
-        full = (columns * 2, rows * 2)
-        big_x = cv2.resize(map_x, full)[: window.height, : window.width]
-        big_y = cv2.resize(map_y, full)[: window.height, : window.width]
         total += cv2.remap(
-            view.radiance, big_x, big_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+            view.radiance,
+            _at_full_size(map_x, window),
+            _at_full_size(map_y, window),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT_101,
         )
     return np.asarray(total / np.float32(len(times)), np.float32)
+
+
+def _at_full_size(half: Float, window: Camera) -> Float:
+    double = cv2.resize(half, (half.shape[1] * 2, half.shape[0] * 2))
+    return np.asarray(double[2 : 2 + window.height, 2 : 2 + window.width], np.float32)
 
 
 def _subframe_times(

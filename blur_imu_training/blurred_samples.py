@@ -85,9 +85,7 @@ def render_sample(
 def _fitting_motion(
     view: SharpView, window: Camera, left: int, top: int, longest: float, rng: np.random.Generator
 ) -> ExposureMotion:
-    u, v = np.meshgrid(
-        np.arange(0.0, window.width, 16), np.arange(0.0, window.height, 16)
-    )
+    u, v = np.meshgrid(np.arange(0.0, window.width, 16), np.arange(0.0, window.height, 16))
     inverse = view.inverse_depth[top : top + window.height : 16, left : left + window.width : 16]
     return random_motion(window, u, v, inverse, longest, rng)
 
@@ -105,8 +103,9 @@ def _random_window(
     # From the whole picture just covering the window to its full resolution.
     cover = max(width / columns, height / rows)
     scale = float(np.exp(rng.uniform(np.log(cover), np.log(max(cover, 1.0)))))
-    reach_x, reach_y = min(columns, round((width + 2 * MARGIN) / scale)), min(
-        rows, round((height + 2 * MARGIN) / scale)
+    reach_x, reach_y = (
+        min(columns, round((width + 2 * MARGIN) / scale)),
+        min(rows, round((height + 2 * MARGIN) / scale)),
     )
     x = int(rng.integers(0, columns - reach_x + 1))
     y = int(rng.integers(0, rows - reach_y + 1))

@@ -38,7 +38,9 @@ def linear_light(image: NDArray[np.uint8], size: tuple[int, int], rng: Rng) -> F
         darkest = cv2.min(cv2.min(light[..., 0], light[..., 1]), light[..., 2])
         knee = np.float32(rng.uniform(0.7, 0.95))
         over = np.clip((darkest - knee) / (1 - knee), 0, 1)
-        light = light * (1 + over * over * np.float32(np.exp(rng.uniform(0, np.log(20)))))[..., None]
+        light = (
+            light * (1 + over * over * np.float32(np.exp(rng.uniform(0, np.log(20)))))[..., None]
+        )
     return np.asarray(light, np.float32)
 
 
@@ -141,7 +143,9 @@ def _denoised(picture: Float, rng: Rng) -> Float:
     kind = rng.integers(4)
     if kind == 0:
         return np.asarray(
-            cv2.bilateralFilter(picture, 5, float(rng.uniform(0.02, 0.15)), float(rng.uniform(1, 3)))
+            cv2.bilateralFilter(
+                picture, 5, float(rng.uniform(0.02, 0.15)), float(rng.uniform(1, 3))
+            )
         )
     if kind == 1:
         blend = np.float32(rng.uniform(0.3, 1))

@@ -16,7 +16,8 @@ DEFAULT_RECIPE = Path(__file__).parent / "configs" / "compact.yaml"
 def train(
     recipe: Annotated[Path, typer.Argument(help="YAML recipe.")] = DEFAULT_RECIPE,
     data: Annotated[
-        Path | None, typer.Option(help="Folder with nyuv2/ and houses_indoor/; without: procedural.")
+        Path | None,
+        typer.Option(help="Folder with nyuv2/ and houses_indoor/; without: procedural."),
     ] = None,
     output: Annotated[Path, typer.Option(help="Folder of the run; resumed if it exists.")] = Path(
         "runs/compact"

@@ -92,6 +92,4 @@ def _difference(network: CompactNetwork, path: Path, image: torch.Tensor) -> flo
     with torch.inference_mode():
         expected = network(image)
     found = OnnxBackend(path, "cpu", None).run(image.numpy())
-    return max(
-        float(np.abs(a - b.numpy()).max()) for a, b in zip(found, expected, strict=True)
-    )
+    return max(float(np.abs(a - b.numpy()).max()) for a, b in zip(found, expected, strict=True))

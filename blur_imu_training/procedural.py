@@ -14,10 +14,14 @@ def smooth_noise(
     rows = max(2, round(cells * height / width) + 1)
     columns = max(2, round(cells) + 1)
     coarse = rng.standard_normal((rows, columns)).astype(np.float32)
-    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
+    return np.asarray(
+        cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.float32
+    )
 
 
-def _leaf(rng: np.random.Generator, centre: NDArray[np.float64], radius: float) -> NDArray[np.int32]:
+def _leaf(
+    rng: np.random.Generator, centre: NDArray[np.float64], radius: float
+) -> NDArray[np.int32]:
     """Return the corners of a disc, an ellipse, a bar or a ragged polygon."""
     corners = int(rng.choice([3, 4, 4, 4, 6, 24]))
     angles = np.linspace(0, 2 * np.pi, corners, endpoint=False) + rng.uniform(0, 2 * np.pi)
@@ -49,7 +53,8 @@ def dead_leaves(height: int, width: int, rng: np.random.Generator) -> NDArray[np
             shift=4,
         )
     grain = sum(
-        smooth_noise(height, width, width / size, rng) * rng.uniform(0, 8) for size in (2, 5, 16, 60)
+        smooth_noise(height, width, width / size, rng) * rng.uniform(0, 8)
+        for size in (2, 5, 16, 60)
     )
     return np.asarray(np.clip(picture + np.asarray(grain)[..., None], 0, 255), np.uint8)
 

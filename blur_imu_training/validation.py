@@ -117,9 +117,15 @@ def _mean_light(
 def _plain_camera(light: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
     photons = float(rng.choice([500, 3000, 20000]))
     noisy = rng.poisson(light * photons).astype(np.float32) / np.float32(photons)
-    srgb = np.where(noisy <= 0.0031308, 12.92 * noisy, 1.055 * np.maximum(noisy, 0) ** (1 / 2.4) - 0.055)
+    srgb = np.where(
+        noisy <= 0.0031308, 12.92 * noisy, 1.055 * np.maximum(noisy, 0) ** (1 / 2.4) - 0.055
+    )
     bytes_ = np.asarray(np.clip(srgb * 255 + 0.5, 0, 255), np.uint8)
-    bytes_ = np.asarray(cv2.fastNlMeansDenoisingColored(bytes_, None, 2, 3, 3, 7)) if photons < 1000 else bytes_
+    bytes_ = (
+        np.asarray(cv2.fastNlMeansDenoisingColored(bytes_, None, 2, 3, 3, 7))
+        if photons < 1000
+        else bytes_
+    )
     ok, data = cv2.imencode(".jpg", bytes_, [cv2.IMWRITE_JPEG_QUALITY, 90])
     assert ok
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
@@ -162,7 +168,12 @@ def validate(network: Network, frames: list[HeldOutFrame]) -> ValidationReport:
         rotation.append(np.linalg.norm(error) / np.linalg.norm(held_out.angular_velocity))
         nees.append(error @ np.linalg.solve(estimate.covariance[:3, :3], error) / 3)
         v = sign * estimate.linear_velocity
-        cosine = v @ held_out.linear_velocity / np.linalg.norm(v) / np.linalg.norm(held_out.linear_velocity)
+        cosine = (
+            v
+            @ held_out.linear_velocity
+            / np.linalg.norm(v)
+            / np.linalg.norm(held_out.linear_velocity)
+        )
         angle.append(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
     return ValidationReport(
         _binned_ratio(np.concatenate(predicted), np.concatenate(true)),

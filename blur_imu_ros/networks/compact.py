@@ -104,9 +104,7 @@ class CompactNetwork(nn.Module):
         super().__init__()
         half, quarter, eighth, sixteenth, coarse = widths
         self.structure = StructureTensor()
-        self.stem = nn.Sequential(
-            _convolution(3, half, 2), _stage(half, quarter, blocks[0])
-        )
+        self.stem = nn.Sequential(_convolution(3, half, 2), _stage(half, quarter, blocks[0]))
         self.to_eighth = _convolution(quarter, eighth, 2)
         self.merge = nn.Sequential(
             nn.Conv2d(eighth + StructureTensor.CHANNELS, eighth, 1, bias=False),

@@ -39,9 +39,7 @@ class TorchBackend:
             raise ModelError(f"{weights}: {str(error).splitlines()[-1].strip()}") from error
         self._network.eval().to(self._device)
 
-    def run(
-        self, image: NDArray[np.float32]
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    def run(self, image: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """See `blur_network.Backend`."""
         with self._torch.inference_mode():
             out = self._network(self._torch.from_numpy(image).to(self._device))

@@ -1,0 +1,147 @@
+"""The physics of the training renderer, and that its samples are what they claim."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.motion_field import motion_field
+from blur_imu_training.blur_renderer import SharpView, mean_over_exposure, true_field
+from blur_imu_training.blurred_samples import SampleStream
+from blur_imu_training.camera_pipeline import develop, linear_light
+from blur_imu_training.exposure_motion import ExposureMotion, random_motion
+from blur_imu_training.procedural import dead_leaves, invented_inverse_depth
+from blur_imu_training.sharp_images import ProceduralPictures, WeightedMixture
+
+WIDTH, HEIGHT = 160, 128
+CAMERA = Camera(WIDTH, HEIGHT, 150, 150, (WIDTH - 1) / 2, (HEIGHT - 1) / 2)
+ZERO = np.zeros(3)
+
+
+def still_turn(rotation: tuple[float, float, float]) -> ExposureMotion:
+    return ExposureMotion(np.array(rotation), ZERO, ZERO, ZERO)
+
+
+def blurred(radiance: np.ndarray, motion: ExposureMotion, depth: float = 2.0) -> np.ndarray:
+    inverse = np.full((HEIGHT, WIDTH), 1 / depth, np.float32)
+    return mean_over_exposure(SharpView(radiance, inverse, CAMERA), motion, CAMERA, 0, 0, 0.5)
+
+
+def point() -> np.ndarray:
+    radiance = np.zeros((HEIGHT, WIDTH, 3), np.float32)
+    radiance[HEIGHT // 2, WIDTH // 2] = 100.0
+    return radiance
+
+
+def extent(values: np.ndarray) -> int:
+    lit = np.flatnonzero(values > values.max() * 0.2)
+    return int(lit[-1] - lit[0] + 1)
+
+
+def test_a_point_under_yaw_smears_to_focal_length_times_angle() -> None:
+    smear = blurred(point(), still_turn((0, 0.2, 0)))[..., 0]
+    assert extent(smear.sum(0)) == pytest.approx(150 * 0.2, abs=2)
+    assert extent(smear.sum(1)) <= 3
+
+
+def test_a_point_under_pitch_smears_vertically() -> None:
+    smear = blurred(point(), still_turn((0.1, 0, 0)))[..., 0]
+    assert extent(smear.sum(1)) == pytest.approx(15, abs=2)
+    assert extent(smear.sum(0)) <= 3
+
+
+def test_a_point_before_a_camera_moving_right_smears_by_parallax() -> None:
+    motion = ExposureMotion(ZERO, np.array([0.2, 0, 0]), ZERO, ZERO)
+    smear = blurred(point(), motion, depth=2.0)[..., 0]
+    assert extent(smear.sum(0)) == pytest.approx(150 * 0.2 / 2, abs=2)
+
+
+def test_blur_keeps_the_energy() -> None:
+    sharp = point()
+    assert blurred(sharp, still_turn((0.05, 0.1, 0))).sum() == pytest.approx(sharp.sum(), rel=0.03)
+
+
+def test_reversed_motion_gives_the_same_image() -> None:
+    rng = np.random.default_rng(0)
+    radiance = dead_leaves(HEIGHT, WIDTH, rng).astype(np.float32) / 255
+    motion = ExposureMotion(np.array([0.03, -0.05, 0.1]), np.array([0.02, 0.03, -0.05]), ZERO, ZERO)
+    np.testing.assert_allclose(
+        blurred(radiance, motion), blurred(radiance, motion.scaled(-1)), atol=2e-3
+    )
+
+
+def test_no_motion_leaves_the_picture_as_it_is() -> None:
+    radiance = np.random.default_rng(0).random((HEIGHT, WIDTH, 3), dtype=np.float32)
+    np.testing.assert_allclose(blurred(radiance, still_turn((0, 0, 0))), radiance, atol=1e-4)
+
+
+def test_no_ghosts_a_smear_is_even() -> None:
+    row = blurred(point(), still_turn((0, 0.2, 0)))[HEIGHT // 2, :, 0]
+    inside = row[WIDTH // 2 - 10 : WIDTH // 2 + 10]
+    assert inside.std() / inside.mean() < 0.15
+
+
+def test_the_true_field_is_the_difference_between_shutter_open_and_close() -> None:
+    motion = ExposureMotion(np.array([0.02, -0.03, 0.05]), np.array([0.03, 0.02, 0.04]), ZERO, ZERO)
+    inverse = np.full((HEIGHT, WIDTH), 0.5, np.float32)
+    field, _ = true_field(CAMERA, inverse, motion, 8)
+    positions = []
+    for s in (-0.5, 0.5):
+        from scipy.spatial.transform import Rotation
+
+        turn, shift = motion.at(s)
+        x, y = CAMERA.normalised(np.array(83.5), np.array(43.5))
+        seen = Rotation.from_rotvec(turn).inv().apply(np.array([x, y, 1]) / 0.5 - shift)
+        positions.append(seen[:2] / seen[2] * 150)
+    np.testing.assert_allclose(field[5, 10], positions[1] - positions[0], atol=0.1)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_acceleration_changes_the_path_but_not_the_mean(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    u, v = np.meshgrid(np.arange(0.0, WIDTH, 16), np.arange(0.0, HEIGHT, 16))
+    inverse = np.full(u.shape, 0.4, np.float32)
+    motion = random_motion(CAMERA, u, v, inverse, 30.0, rng)
+    opened, closed = motion.at(-0.5), motion.at(0.5)
+    np.testing.assert_allclose(closed[0] - opened[0], motion.rotation, atol=1e-12)
+    np.testing.assert_allclose(closed[1] - opened[1], motion.translation, atol=1e-12)
+    field = motion_field(CAMERA, u, v, inverse, motion.rotation, motion.translation)
+    assert np.hypot(field[..., 0], field[..., 1]).max() <= 1.8 * 30 + 1e-6
+
+
+def test_samples_are_the_same_at_every_restart() -> None:
+    pictures = WeightedMixture([(ProceduralPictures(), 1.0)])
+    one = SampleStream(pictures, 64, 64, 20.0, seed=3)[11]
+    again = SampleStream(pictures, 64, 64, 20.0, seed=3)[11]
+    other = SampleStream(pictures, 64, 64, 20.0, seed=3)[12]
+    np.testing.assert_array_equal(one.image, again.image)
+    assert not np.array_equal(one.image, other.image)
+
+
+@pytest.mark.parametrize("index", range(12))
+def test_samples_are_finite_and_of_the_size_asked_for(index: int) -> None:
+    pictures = WeightedMixture([(ProceduralPictures(), 1.0)])
+    sample = SampleStream(pictures, 96, 64, 30.0, seed=index)[index]
+    tensors = sample.tensors(250.0)
+    assert sample.image.shape == (64, 96, 3)
+    assert tensors["q"].shape == (2, 8, 12)
+    assert all(np.all(np.isfinite(value)) for value in tensors.values())
+    np.testing.assert_allclose(
+        np.hypot(*tensors["q"]), np.hypot(sample.field[..., 0], sample.field[..., 1]), rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_camera_gives_a_picture(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    image = dead_leaves(64, 96, rng)
+    light = linear_light(image, (48, 32), rng)
+    assert light.shape == (32, 48, 3) and light.min() >= 0 and np.isfinite(light).all()
+    picture = develop(light, rng)
+    assert picture.shape == (32, 48, 3) and picture.dtype == np.uint8
+
+
+def test_invented_depth_is_positive_and_varies() -> None:
+    inverse = invented_inverse_depth(120, 160, np.random.default_rng(0))
+    assert inverse.shape == (120, 160) and inverse.min() > 0 and inverse.std() > 0
