@@ -25,3 +25,7 @@ class RecordingError(BlurImuError):
 
 class RosSetupError(BlurImuError):
     """A ROS parameter, message or installation that cannot be used."""
+
+
+class TrainingError(BlurImuError):
+    """A recipe, data set or run that cannot be trained with."""

@@ -42,3 +42,21 @@ def export(
     from blur_imu_training.export import export_run
 
     typer.echo(export_run(run, output, name))
+
+
+@app.command()
+def validate(
+    model: Annotated[str, typer.Argument(help="Name or path of a model.")],
+    data: Annotated[Path, typer.Option(help="Folder with 7scenes_redkitchen/ and nyuv2/.")],
+    frames: Annotated[int, typer.Option(help="How many held-out frames.")] = 60,
+) -> None:
+    """Measure a model on held-out blur from a second camera pipeline."""
+    from rich.progress import track
+
+    from blur_imu_ros.blur_network import load_network
+    from blur_imu_training import validation
+
+    network = load_network(model)
+    held_out = validation.held_out_frames(data, frames)
+    report = validation.validate(network, list(track(held_out, "Rendering", total=frames)))
+    typer.echo(validation.describe(report))

@@ -16,11 +16,12 @@ import cv2
 import numpy as np
 import torch
 import yaml
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
-from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.errors import TrainingError
 from blur_imu_ros.networks.compact import CompactNetwork, normalise
 from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.losses import field_loss
@@ -34,6 +35,8 @@ from blur_imu_training.sharp_images import (
 
 SAVE_EVERY = 60.0
 """Seconds between checkpoints: what a kill may lose."""
+
+OVERFIT_STEPS = 60
 
 NYU_TRAINING = range(0, 1250)
 
@@ -63,13 +66,13 @@ class TrainingConfig:
 
     @classmethod
     def load(cls, path: Path) -> TrainingConfig:
-        """Read a YAML recipe; RecordingError names what is wrong with it."""
+        """Read a YAML recipe; TrainingError names what is wrong with it."""
         try:
             content = yaml.safe_load(path.read_text())
             content["stages"] = tuple(Stage(**stage) for stage in content["stages"])
             return cls(**content)
         except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
-            raise RecordingError(f"{path}: is no training recipe: {error}") from error
+            raise TrainingError(f"{path}: is no training recipe: {error}") from error
 
 
 def load_pictures(shares: dict[str, float], data: Path | None) -> WeightedMixture:
@@ -85,7 +88,7 @@ def load_pictures(shares: dict[str, float], data: Path | None) -> WeightedMixtur
         elif name == "procedural":
             sets.append((ProceduralPictures(), share))
         else:
-            raise RecordingError(f"pictures: '{name}' is not known; use nyuv2, photos, procedural")
+            raise TrainingError(f"pictures: '{name}' is not known; use nyuv2, photos, procedural")
     return WeightedMixture(sets)
 
 
@@ -109,6 +112,8 @@ class Trainer:
         """Start a run in `folder`, or go on with the one that is there."""
         self.config, self.folder, self.seconds = config, folder, minutes * 60
         torch.manual_seed(config.seed)
+        # Workers are forked, and OpenCV's thread pool does not survive that.
+        cv2.setNumThreads(1)
         self.network = CompactNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network)
         self.optimizer = torch.optim.AdamW(
@@ -127,6 +132,8 @@ class Trainer:
         """Train until the time is over or a signal comes; the state is saved either way."""
         signal.signal(signal.SIGTERM, self._ask_to_stop)
         signal.signal(signal.SIGINT, self._ask_to_stop)
+        if self.step == 0:
+            self._check_that_it_learns()
         saved = logged = time.monotonic()
         sums: dict[str, float] = {}
         count = 0
@@ -173,7 +180,7 @@ class Trainer:
         self.step += 1
         self.samples += len(image)
         self._update_average()
-        return {name: float(value) for name, value in losses.items()}
+        return {name: float(value.detach()) for name, value in losses.items()}
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -184,6 +191,28 @@ class Trainer:
                 targets[name].lerp_(value, 1 - decay)
             else:
                 targets[name].copy_(value)
+
+    def _check_that_it_learns(self) -> None:
+        """Overfit one small batch with a copy; a recipe that cannot do that learns nothing else."""
+        stage = self.config.stages[0]
+        stream = SampleStream(self.pictures, 96, 96, stage.longest, self.config.seed)
+        samples = [stream[i].tensors(self.config.focal_reference) for i in range(4)]
+        batch = default_collate(samples)
+        network = copy.deepcopy(self.network)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=self.config.peak_learning_rate)
+        image = normalise(batch["image"])
+        history = []
+        for _ in range(OVERFIT_STEPS):
+            losses = field_loss(network(image), batch)
+            optimizer.zero_grad(set_to_none=True)
+            losses["total"].backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            history.append(float(losses["field"].detach()))
+        if not history[-1] < 0.7 * history[0]:
+            raise TrainingError(
+                f"one batch cannot be learned by heart: the field loss went from {history[0]:.2f} "
+                f"to {history[-1]:.2f}; lower the learning rate, or look at the samples"
+            )
 
     # --- the schedule -----------------------------------------------------------------------
 
@@ -235,8 +264,6 @@ class Trainer:
 
     def _resume(self) -> None:
         path = self.folder / "state.safetensors"
-        from safetensors import safe_open
-
         with safe_open(path, "pt") as file:
             progress = json.loads(file.metadata()["progress"])
         tensors = load_file(path)
@@ -265,8 +292,6 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _quiet_worker(_: int) -> None:
-    """Leave threads to the network and signals to the main process."""
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+    """Leave signals to the main process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

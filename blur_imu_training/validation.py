@@ -208,3 +208,18 @@ def _binned_ratio(predicted: NDArray[Any], true: NDArray[Any]) -> tuple[float, .
         ratio = np.median(predicted[inside] / true[inside]) if inside.sum() > 20 else np.nan
         ratios.append(round(float(ratio), 3))
     return tuple(ratios)
+
+
+def describe(report: ValidationReport) -> str:
+    """Return the report as lines for a person."""
+    bins = zip(LENGTH_BINS[:-1], LENGTH_BINS[1:], report.length_ratio, strict=True)
+    lines = [f"blur {low:g}-{high:g} px: length ratio {ratio:.3f}" for low, high, ratio in bins]
+    return "\n".join(
+        [
+            *lines,
+            f"rotation error {report.rotation_error:.1%} (median)",
+            f"translation direction {report.translation_angle:.0f} deg (median)",
+            f"normalised squared error of omega {report.nees:.2f} (1 is honest)",
+            f"{report.frames} frames",
+        ]
+    )
