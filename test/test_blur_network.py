@@ -1,0 +1,175 @@
+"""Models are loaded by name or path, and refused with the reason where they are not right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from blur_imu_ros.blur_network import BlurNetwork, load_network
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.errors import ModelError
+from blur_imu_ros.model_card import INTERFACE, ModelCard, file_hash
+
+onnx = pytest.importorskip("onnx", reason="test models are made with onnx: pip install .[train]")
+
+WIDTH, HEIGHT, STRIDE = 64, 32, 8
+CAMERA = Camera(WIDTH, HEIGHT, 100, 100, 31.5, 15.5)
+
+
+def write_model(path: Path, outputs: tuple[str, ...]) -> None:
+    """A network of one average pooling: each output is the mean of the first channels."""
+    from onnx import TensorProto, helper
+
+    nodes = [
+        helper.make_node("AveragePool", ["image"], ["pooled"], kernel_shape=[8, 8], strides=[8, 8])
+    ]
+    infos = []
+    channels = {"q": 2, "log_inverse_depth": 1, "log_sigma": 2}
+    constants = [
+        helper.make_tensor("zero", TensorProto.INT64, [1], [0]),
+        helper.make_tensor("axis", TensorProto.INT64, [1], [1]),
+    ]
+    for name in outputs:
+        count = channels.get(name, 1)
+        constants.append(helper.make_tensor(f"end_{name}", TensorProto.INT64, [1], [count]))
+        nodes.append(helper.make_node("Slice", ["pooled", "zero", f"end_{name}", "axis"], [name]))
+        infos.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, count, 4, 8]))
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, HEIGHT, WIDTH])
+    graph = helper.make_graph(nodes, "test", [image], infos, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+
+
+def write_card(path: Path) -> ModelCard:
+    card = ModelCard(
+        name="test",
+        interface=INTERFACE,
+        width=WIDTH,
+        height=HEIGHT,
+        stride=STRIDE,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.5, 1.0),
+        focal_reference=200.0,
+        sha256=file_hash(path),
+        sigma_scale=2.0,
+    )
+    card.save(path.with_suffix(".json"))
+    return card
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "test.onnx"
+    write_model(path, ("q", "log_inverse_depth", "log_sigma"))
+    write_card(path)
+    return path
+
+
+def test_the_card_tells_how_to_prepare_an_image_and_read_the_outputs(model: Path) -> None:
+    network = load_network(model)
+    blue, green, red = 255, 102, 51
+    image = np.empty((HEIGHT, WIDTH, 3), np.uint8)
+    image[:] = (blue, green, red)
+    field = network.predict(image, CAMERA)
+    first, second = (0.2 - 0.5) / 0.25, (0.4 - 0.5) / 0.5
+    np.testing.assert_allclose(field.q[..., 0], first, atol=1e-5)
+    np.testing.assert_allclose(field.q[..., 1], second, atol=1e-5)
+    np.testing.assert_allclose(field.inverse_depth, np.exp(first) * 200 / 100, rtol=1e-5)
+    np.testing.assert_allclose(field.sigma, 2 * np.exp(first), rtol=1e-5)
+    np.testing.assert_allclose(field.sigma_log_depth, np.exp(second), rtol=1e-5)
+    assert network.input_size == (WIDTH, HEIGHT) and field.stride == STRIDE
+
+
+def test_grey_images_are_taken_as_they_are(model: Path) -> None:
+    network = load_network(model)
+    grey = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH), dtype=np.uint8)
+    colour = np.repeat(grey[..., None], 3, -1)
+    np.testing.assert_array_equal(
+        network.predict(grey, CAMERA).q, network.predict(colour, CAMERA).q
+    )
+
+
+def test_warm_up_runs(model: Path) -> None:
+    load_network(model, threads=1).warm_up()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("missing.onnx", "no such model"), ("no-such-name", "is not there")],
+)
+def test_a_missing_model_is_named(tmp_path: Path, name: str, said: str) -> None:
+    path = tmp_path / name if name.endswith(".onnx") else name
+    with pytest.raises(ModelError, match=said):
+        load_network(path)
+
+
+def test_a_missing_card_is_named(model: Path) -> None:
+    model.with_suffix(".json").unlink()
+    with pytest.raises(ModelError, match=r"test\.json.*card"):
+        load_network(model)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"mean": 1, "std": 2}', "null"])
+def test_a_broken_card_is_named(model: Path, text: str) -> None:
+    model.with_suffix(".json").write_text(text)
+    with pytest.raises(ModelError, match=r"test\.json"):
+        load_network(model)
+
+
+def test_another_interface_is_refused(model: Path) -> None:
+    card = ModelCard.load(model.with_suffix(".json"))
+    replace(card, interface="blur_field/9").save(model.with_suffix(".json"))
+    with pytest.raises(ModelError, match="blur_field/9"):
+        load_network(model)
+
+
+def test_a_changed_file_is_refused(model: Path) -> None:
+    model.write_bytes(model.read_bytes() + b"x")
+    with pytest.raises(ModelError, match="hash"):
+        load_network(model)
+
+
+def test_what_is_no_onnx_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "text.onnx"
+    path.write_text("not a model")
+    write_card(path)
+    with pytest.raises(ModelError, match="cannot load"):
+        load_network(path)
+
+
+def test_other_outputs_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.onnx"
+    write_model(path, ("q",))
+    write_card(path)
+    with pytest.raises(ModelError, match="is no blur network"):
+        load_network(path)
+
+
+def test_unknown_backends_and_devices_are_named(model: Path) -> None:
+    with pytest.raises(ModelError, match="abacus"):
+        load_network(model, backend="abacus")
+    with pytest.raises(ModelError, match="gpuu"):
+        load_network(model, device="gpuu")
+
+
+def test_a_device_that_is_not_there_says_what_to_install(model: Path) -> None:
+    import onnxruntime
+
+    if "TensorrtExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("TensorRT is installed here")
+    with pytest.raises(ModelError, match="onnxruntime-gpu"):
+        load_network(model, device="tensorrt")
+
+
+def test_a_network_can_be_given_any_backend() -> None:
+    class Constant:
+        def run(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            cells = (1, 1, 4, 8)
+            return np.ones((1, 2, 4, 8)), np.zeros(cells), np.zeros((1, 2, 4, 8))
+
+    card = ModelCard("c", INTERFACE, WIDTH, HEIGHT, 8, (0, 0, 0), (1, 1, 1), 100.0, "")
+    field = BlurNetwork(Constant(), card).predict(np.zeros((HEIGHT, WIDTH, 3), np.uint8), CAMERA)
+    np.testing.assert_allclose(field.inverse_depth, 1.0)
