@@ -1,0 +1,135 @@
+"""The CSV of `blur-imu run`: written row by row, so that nothing computed is ever lost."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.estimate import VelocityEstimate
+
+Array = NDArray[Any]
+
+VELOCITIES = ("wx", "wy", "wz", "vx", "vy", "vz")
+COLUMNS = (
+    "frame",
+    "t",
+    *VELOCITIES,
+    *(f"s_{name}" for name in VELOCITIES),
+    "blur_px",
+    "residual_px",
+    "direction_probability",
+    "valid",
+)
+
+
+class CsvWriter:
+    """Writes one row a frame and flushes it."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the file; RecordingError if it cannot be."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("w", newline="")
+        except OSError as error:
+            raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
+        self._path = path
+        self._writer = csv.writer(self._file)
+        self._writer.writerow(COLUMNS)
+
+    def write(self, frame: str, estimate: VelocityEstimate) -> None:
+        """Append the row of one frame; RecordingError where the disk is full."""
+        numbers = [
+            *estimate.angular_velocity,
+            *estimate.linear_velocity,
+            *estimate.sigma,
+            estimate.blur_px,
+            estimate.residual_px,
+            estimate.direction_probability,
+        ]
+        row = [frame, f"{estimate.t:.9f}", *(f"{x:.6f}" for x in numbers), int(estimate.valid)]
+        try:
+            self._writer.writerow(row)
+            self._file.flush()
+        except OSError as error:
+            raise RecordingError(
+                f"{self._path}: cannot be written: {error.strerror}; earlier rows are kept"
+            ) from error
+
+    def __enter__(self) -> CsvWriter:
+        """Return the writer."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def check_increasing(t: Array, path: str | Path) -> None:
+    """Raise RecordingError unless the stamps (n,) of a file are numbers and increase."""
+    rising = np.diff(t, prepend=-np.inf) > 0
+    if not rising.all():
+        raise RecordingError(f"{path}: time t does not increase at row {int(np.argmin(rising))}")
+
+
+@dataclass(frozen=True)
+class VelocitySeries:
+    """Velocities over time, of an estimate or of the truth.
+
+    Attributes:
+        t: (n,) seconds, strictly increasing.
+        velocity: (n, 6) angular (rad/s), then linear (m/s); NaN columns where not known.
+        sigma: (n, 6) standard deviations, or None.
+        valid: (n,) whether a row may be used.
+    """
+
+    t: Array
+    velocity: Array
+    sigma: Array | None
+    valid: Array
+
+
+def read_series(path: str | Path) -> VelocitySeries:
+    """Read a CSV with columns t and some of wx ... vz; RecordingError names what is wrong."""
+    try:
+        with Path(path).open(newline="") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+            names = reader.fieldnames or []
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise RecordingError(f"{path}: is not a CSV file: {error}") from error
+    if "t" not in names:
+        raise RecordingError(f"{path}: lacks a column t; found {', '.join(names) or 'nothing'}")
+    if not {"wx", "wy", "wz"} <= set(names):
+        raise RecordingError(f"{path}: lacks the columns wx, wy, wz (rad/s)")
+    if not rows:
+        raise RecordingError(f"{path}: holds no rows")
+
+    def column(name: str) -> Array:
+        if name not in names:
+            return np.full(len(rows), np.nan)
+        try:
+            return np.array([float(row[name]) for row in rows])
+        except (TypeError, ValueError) as error:
+            raise RecordingError(f"{path}: column {name} holds what is no number") from error
+
+    t = column("t")
+    check_increasing(t, path)
+    velocity = np.stack([column(name) for name in VELOCITIES], axis=1)
+    has_sigma = "s_wx" in names
+    sigma = np.stack([column(f"s_{name}") for name in VELOCITIES], axis=1) if has_sigma else None
+    valid = column("valid") > 0 if "valid" in names else np.ones(len(t), bool)
+    return VelocitySeries(t, velocity, sigma, valid)
