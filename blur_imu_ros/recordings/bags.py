@@ -1,0 +1,182 @@
+"""rosbag1, and rosbag2 in sqlite3 or mcap, read without ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.typesys import Stores, get_typestore
+
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.errors import BlurImuError, RecordingError
+from blur_imu_ros.frame import Frame
+from blur_imu_ros.image_decoding import CameraInfo, decode_compressed, decode_image
+from blur_imu_ros.recordings.settings import FrameSettings
+
+BAG_SUFFIXES = {".bag", ".mcap", ".db3"}
+RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+
+
+def is_bag(path: Path) -> bool:
+    """Return whether a file or folder is a bag."""
+    return path.suffix in BAG_SUFFIXES or (path / "metadata.yaml").is_file()
+
+
+def stamp_of(message: Any) -> float:
+    """Return a message's header stamp, seconds."""
+    stamp = message.header.stamp
+    return float(stamp.sec) + 1e-9 * float(stamp.nanosec)
+
+
+class Bag:
+    """The images of one topic of a bag."""
+
+    def __init__(self, path: Path, settings: FrameSettings) -> None:
+        """Find topic and camera; RecordingError names what is missing and lists candidates."""
+        self.name = path.name
+        self._path, self._settings = path, settings
+        with _opened(path) as reader:
+            topics = {c.topic: c for c in reader.connections if c.msgtype in (RAW, COMPRESSED)}
+            self._topic = self._choose(sorted(topics))
+            self._count = int(topics[self._topic].msgcount)
+            self._camera = settings.camera or self._camera_in(reader)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return self._count
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the images; a damaged bag says so after its last readable one."""
+        index = 0
+        with _opened(self._path) as reader:
+            connections = [c for c in reader.connections if c.topic == self._topic]
+            messages = reader.messages(connections=connections)
+            while True:
+                try:
+                    connection, _, raw = next(messages)
+                    message = reader.deserialize(raw, connection.msgtype)
+                except StopIteration:
+                    return
+                except Exception as error:  # rosbags raises what its readers meet.
+                    raise RecordingError(
+                        f"{self._path}: is damaged after {index} images: {_reason(error)}"
+                    ) from error
+                yield self._frame(message, connection.msgtype, index)
+                index += 1
+
+    def _frame(self, message: Any, kind: str, index: int) -> Frame:
+        name = f"{self._topic}:{index}"
+        stamp = self._settings.stamp(index, stamp_of(message), self._path)
+        try:
+            return self._settings.frame(_image(message, kind), stamp, self._camera, name)
+        except BlurImuError as error:
+            if name in str(error):
+                raise
+            raise RecordingError(f"{self._path} {name}: {error}") from error
+
+    def _choose(self, topics: list[str]) -> str:
+        wanted = self._settings.topic
+        listed = ", ".join(topics) or "none"
+        if wanted is not None:
+            if wanted not in topics:
+                raise RecordingError(
+                    f"{self._path}: no image topic '{wanted}'; image topics are: {listed}"
+                )
+            return wanted
+        if len(topics) != 1:
+            raise RecordingError(
+                f"{self._path}: has {len(topics)} image topics ({listed}); choose with --topic"
+            )
+        return topics[0]
+
+    def _camera_in(self, reader: AnyReader) -> Camera:
+        """Return the first calibration of the topic that lies beside the images."""
+        infos = [c for c in reader.connections if c.msgtype == CAMERA_INFO]
+        beside = [c for c in infos if _parent(c.topic) in (_parent(self._topic), self._topic)]
+        chosen = beside or (infos if len(infos) == 1 else [])
+        for connection, _, raw in reader.messages(connections=chosen) if chosen else ():
+            try:
+                return camera_of(reader.deserialize(raw, connection.msgtype))
+            except BlurImuError as error:
+                raise RecordingError(f"{self._path} {connection.topic}: {error}") from error
+        return self._settings.required_camera(self._path)
+
+
+def _parent(topic: str) -> str:
+    return topic.rsplit("/", 1)[0]
+
+
+def _opened(path: Path) -> AnyReader:
+    """Return an open reader; it is a context manager that closes it."""
+    return _Reader(path)  # type: ignore[return-value]
+
+
+class _Reader:
+    """Turns what rosbags raises on opening into one clear line."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._reader: AnyReader | None = None
+
+    def __enter__(self) -> AnyReader:
+        try:
+            store = get_typestore(Stores.ROS2_JAZZY)
+            self._reader = AnyReader([_bag_path(self._path)], default_typestore=store)
+            return self._reader.__enter__()
+        except Exception as error:  # rosbags raises what its readers meet.
+            raise RecordingError(
+                f"{self._path}: cannot be read as a bag: {_reason(error)}"
+            ) from error
+
+    def __exit__(self, *details: Any) -> None:
+        if self._reader is not None:
+            self._reader.__exit__(*details)
+
+
+def _bag_path(path: Path) -> Path:
+    """Return the folder for the storage file of a rosbag2 with metadata, else the path."""
+    if path.suffix in {".db3", ".mcap"} and (path.parent / "metadata.yaml").is_file():
+        return path.parent
+    return path
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).splitlines()
+    if isinstance(error, AnyReaderError) and lines:
+        return lines[0]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _image(message: Any, kind: str) -> NDArray[np.uint8]:
+    if kind == COMPRESSED:
+        return decode_compressed(message.data)
+    return decode_image(
+        message.height,
+        message.width,
+        message.encoding,
+        message.step,
+        bool(message.is_bigendian),
+        message.data,
+    )
+
+
+def camera_of(message: Any) -> Camera:
+    """Return the camera of a CameraInfo message of ROS 1 or 2; CameraError if it is unusable."""
+    k = message.k if hasattr(message, "k") else message.K
+    d = message.d if hasattr(message, "d") else message.D
+    roi = message.roi
+    return CameraInfo(
+        width=message.width,
+        height=message.height,
+        k=[float(x) for x in k],
+        d=[float(x) for x in d],
+        distortion_model=message.distortion_model,
+        binning_x=message.binning_x,
+        binning_y=message.binning_y,
+        roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
+    ).camera()
