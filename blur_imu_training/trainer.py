@@ -25,6 +25,7 @@ from blur_imu_ros.errors import TrainingError
 from blur_imu_ros.networks.compact import CompactNetwork, normalise
 from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.losses import field_loss
+from blur_imu_training.reuse import reused
 from blur_imu_training.sharp_images import (
     NyuFolder,
     PhotoFolder,
@@ -54,7 +55,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """The recipe, as in `configs/*.yaml`."""
+    """The recipe, as in `configs/*.yaml`.
+
+    `uses` is how often a rendered batch is trained on, each time mirrored or turned at random:
+    rendering costs more than a step.
+    """
 
     seed: int
     focal_reference: float
@@ -63,6 +68,7 @@ class TrainingConfig:
     ema_decay: float
     pictures: dict[str, float]
     stages: tuple[Stage, ...]
+    uses: int = 1
 
     @classmethod
     def load(cls, path: Path) -> TrainingConfig:
@@ -121,6 +127,7 @@ class Trainer:
         )
         self.pictures = load_pictures(config.pictures, data)
         self.step, self.samples, self.elapsed = 0, 0, 0.0
+        self._rng = np.random.default_rng(config.seed)
         self._stop = False
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / "state.safetensors").exists():
@@ -137,7 +144,7 @@ class Trainer:
         saved = logged = time.monotonic()
         sums: dict[str, float] = {}
         count = 0
-        for losses, stage in self._steps():
+        for losses, stage in self._until_stopped():
             count += 1
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value
@@ -150,12 +157,20 @@ class Trainer:
                 saved = now
         self.save()
 
+    def _until_stopped(self) -> Iterator[tuple[dict[str, float], int]]:
+        """Yield the steps; a signal to the whole group also ends the workers, which is no error."""
+        try:
+            yield from self._steps()
+        except RuntimeError:
+            if not self._stop:
+                raise
+
     def _steps(self) -> Iterator[tuple[dict[str, float], int]]:
         while not self._finished():
             number = self._stage_number()
             loader = self._loader(self.config.stages[number])
             clock = time.monotonic()
-            for batch in loader:
+            for batch in reused(loader, self.config.uses, self._rng):
                 losses = self._train_step(batch)
                 now = time.monotonic()
                 self.elapsed += now - clock
@@ -242,7 +257,7 @@ class Trainer:
         )
         workers = os.cpu_count() or 1
         return DataLoader(
-            _Samples(stream, self.samples, self.config.focal_reference),
+            _Samples(stream, self.samples // self.config.uses, self.config.focal_reference),
             batch_size=stage.batch,
             num_workers=workers,
             prefetch_factor=3,
