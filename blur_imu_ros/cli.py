@@ -1,0 +1,161 @@
+"""`blur-imu`: thin commands; what they do is imported when they are called."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from blur_imu_ros.errors import BlurImuError
+
+app = typer.Typer(
+    name="blur-imu",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A camera that is also an IMU: velocities from motion blur.",
+)
+
+
+class AxesChoice(str, Enum):
+    """Axes of velocities, as in `blur_imu_ros.axes`; listed here so that help needs no numpy."""
+
+    optical = "optical"
+    body = "body"
+    gyro = "gyro"
+
+
+class DirectionChoice(str, Enum):
+    """Ways to decide the sign of a motion."""
+
+    adjacent = "adjacent"
+    previous = "previous"
+    none = "none"
+
+
+class StampChoice(str, Enum):
+    """Moments of the exposure that a stamp may mean."""
+
+    start = "start"
+    middle = "middle"
+    end = "end"
+
+
+@app.command()
+def run(
+    source: Annotated[Path, typer.Argument(help="Folder of images, image, video or bag.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="CSV of velocities.")],
+    camera: Annotated[
+        Path | None, typer.Option(help="Calibration YAML (ROS or fx, fy, ...).")
+    ] = None,
+    exposure: Annotated[float | None, typer.Option(help="Exposure time, seconds.")] = None,
+    stamps: Annotated[
+        Path | None, typer.Option(help="CSV with a column t, one row a frame.")
+    ] = None,
+    stamp_reference: Annotated[
+        StampChoice, typer.Option(help="What a stamp means.")
+    ] = StampChoice.middle,
+    topic: Annotated[str | None, typer.Option(help="Image topic, for bags with several.")] = None,
+    model: Annotated[str, typer.Option(help="Name or path of a model.")] = "compact",
+    backend: Annotated[str, typer.Option(help="auto, onnx or torch.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
+    direction: Annotated[
+        DirectionChoice,
+        typer.Option(help="Decide the sign by both neighbours, the one before, not."),
+    ] = DirectionChoice.adjacent,
+    axes: Annotated[AxesChoice, typer.Option(help="Axes of the output.")] = AxesChoice.optical,
+    overlay: Annotated[
+        Path | None, typer.Option(help="Video with the blur drawn in (.mp4).")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture of the velocities (.png).")] = None,
+) -> None:
+    """Measure the velocity of the camera in every frame of a recording."""
+    from blur_imu_ros.axes import Axes
+    from blur_imu_ros.commands.run import RunOptions
+    from blur_imu_ros.commands.run import run as run_recording
+    from blur_imu_ros.recordings.settings import StampReference
+
+    options = RunOptions(
+        source,
+        output,
+        camera,
+        exposure,
+        stamps,
+        StampReference(stamp_reference.value),
+        topic,
+        model,
+        backend,
+        device,
+        direction.value,
+        Axes(axes.value),
+        overlay,
+        plot,
+    )
+    typer.echo(run_recording(options))
+
+
+@app.command()
+def evaluate(
+    estimate: Annotated[Path, typer.Argument(help="CSV written by run.")],
+    truth: Annotated[Path, typer.Argument(help="CSV with t, wx, wy, wz and maybe vx, vy, vz.")],
+    axes: Annotated[AxesChoice, typer.Option(help="Axes of the estimate.")] = AxesChoice.optical,
+    truth_axes: Annotated[AxesChoice, typer.Option(help="Axes of the truth.")] = AxesChoice.optical,
+    exposure: Annotated[
+        float | None, typer.Option(help="Seconds; dense truth is averaged over it.")
+    ] = None,
+    fit_exposure: Annotated[bool, typer.Option(help="Score with the exposure that fits.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture of both (.png).")] = None,
+) -> None:
+    """Compare velocities with the truth, axis by axis."""
+    from blur_imu_ros.axes import Axes
+    from blur_imu_ros.commands.evaluate import EvaluateOptions, run_evaluate
+
+    run_evaluate(
+        EvaluateOptions(
+            estimate,
+            truth,
+            Axes(axes.value),
+            Axes(truth_axes.value),
+            exposure,
+            fit_exposure,
+            json,
+            plot,
+        )
+    )
+
+
+def _add_training_commands() -> None:
+    """Show train, export and validate beside ours; their code needs torch only when called."""
+    try:
+        from blur_imu_training.commands import app as training
+    except ImportError:
+        return
+    app.registered_commands += training.registered_commands
+
+
+_add_training_commands()
+
+
+def main() -> None:
+    """Run the command line: exit 0 when done, 1 on bad input with one line, 2 on wrong usage."""
+    try:
+        app(standalone_mode=True)
+    except BlurImuError as error:
+        print(f"blur-imu: {error}", file=sys.stderr)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        extra = "train" if error.name in {"torch", "safetensors", "onnx", "onnxscript"} else None
+        if extra is None:
+            raise
+        print(f"blur-imu: {error.name} is not installed: pip install '.[{extra}]'", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("blur-imu: interrupted; what was written is kept", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

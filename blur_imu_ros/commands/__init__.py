@@ -1,0 +1,1 @@
+"""The commands of `blur-imu`, each in a file of its own."""

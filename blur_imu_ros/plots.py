@@ -1,0 +1,77 @@
+"""Plots of velocities over time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.results import VELOCITIES
+
+Array = NDArray[Any]
+
+ESTIMATE, TRUTH = "#d1495b", "#1f2d3d"
+UNITS = ("rad/s", "rad/s", "rad/s", "m/s", "m/s", "m/s")
+
+
+def plot_velocities(
+    path: Path,
+    t: Array,
+    estimate: Array,
+    sigma: Array | None = None,
+    truth: tuple[Array, Array] | None = None,
+    title: str = "",
+) -> None:
+    """Write a picture of six velocities over time.
+
+    Args:
+        path: of the picture (.png, .svg, .pdf).
+        t: (n,) seconds.
+        estimate: (n, 6) angular (rad/s), then linear (m/s).
+        sigma: (n, 6) standard deviations, drawn as a band of two.
+        truth: (m,) times and (m, 6) velocities.
+        title: above the plot.
+
+    Raises:
+        RecordingError: the picture cannot be written.
+    """
+    figure, axes = plt.subplots(3, 2, figsize=(12, 7), sharex=True, constrained_layout=True)
+    for index, name in enumerate(VELOCITIES):
+        axis = axes[index % 3, index // 3]
+        axis.axhline(0, color="0.8", linewidth=0.8)
+        if truth is not None:
+            axis.plot(truth[0], truth[1][:, index], color=TRUTH, linewidth=1.6, label="truth")
+        if sigma is not None:
+            low, high = (estimate[:, index] + k * sigma[:, index] for k in (-2, 2))
+            axis.fill_between(t, low, high, color=ESTIMATE, alpha=0.2, linewidth=0, label="2 sigma")
+        axis.plot(t, estimate[:, index], color=ESTIMATE, linewidth=1.1, label="from blur")
+        axis.set_ylabel(f"{name} [{UNITS[index]}]")
+        axis.set_ylim(*_limits(estimate[:, index], None if truth is None else truth[1][:, index]))
+        axis.grid(alpha=0.25)
+    for axis in axes[-1]:
+        axis.set_xlabel("time [s]")
+    axes[0, 0].legend(loc="upper right", fontsize=8, ncols=3)
+    figure.suptitle(title)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=110)
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"{path}: the plot cannot be written: {error}") from error
+    finally:
+        plt.close(figure)
+
+
+def _limits(estimate: Array, truth: Array | None) -> tuple[float, float]:
+    """Return limits that show the curves, not the band of an unsure outlier."""
+    values = estimate if truth is None else np.concatenate([estimate, truth])
+    values = values[np.isfinite(values)]
+    reach = 1.15 * max(0.1, float(np.abs(values).max(initial=0.0)))
+    return -reach, reach
