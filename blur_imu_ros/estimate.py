@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+CHI2_95_SIX = 12.59
+"""95th percentile of chi-squared with six degrees of freedom."""
+
 
 @dataclass(frozen=True)
 class VelocityEstimate:
@@ -60,3 +63,19 @@ class VelocityEstimate:
     def refused(self, reason: str) -> VelocityEstimate:
         """Return the same estimate marked as not to be used, with the reason added."""
         return replace(self, valid=False, reasons=(*self.reasons, reason))
+
+    @property
+    def covariance_with_sign(self) -> Array:
+        """(6, 6) covariance that also holds the doubt about the sign: C + 4 (1 - p) x x^T.
+
+        It is the mean squared deviation from x where the truth is -x with probability 1 - p.
+        """
+        p = self.direction_probability
+        x = np.concatenate([self.angular_velocity, self.linear_velocity])
+        return np.asarray(self.covariance + 4 * (1 - p) * np.outer(x, x))
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether the velocity differs from zero by more than chance (95 %): its sign matters."""
+        x = np.concatenate([self.angular_velocity, self.linear_velocity])
+        return bool(x @ np.linalg.solve(self.covariance, x) > CHI2_95_SIX)

@@ -1,0 +1,62 @@
+"""A thread that works on the newest message only."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class NewestWorker(Generic[T]):
+    """Calls `work` in its own thread with the newest item put; older ones are dropped and counted.
+
+    Latency cannot grow in a queue. An exception of `work` is handed to `failed`, and the thread goes
+    on: it never dies in silence.
+    """
+
+    def __init__(self, work: Callable[[T], None], failed: Callable[[Exception], None]) -> None:
+        """Take what to do, and whom to tell when that raises."""
+        self._work, self._failed = work, failed
+        self._item: T | None = None
+        self._stopping = False
+        self._condition = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self.dropped = 0
+
+    def start(self) -> None:
+        """Start the thread; nothing happens if it runs."""
+        if self._thread is None:
+            self._stopping = False
+            self._thread = threading.Thread(target=self._run, name="blur_imu_worker", daemon=True)
+            self._thread.start()
+
+    def put(self, item: T) -> None:
+        """Hand over an item; one that still waits is dropped."""
+        with self._condition:
+            if self._item is not None:
+                self.dropped += 1
+            self._item = item
+            self._condition.notify()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """End the thread after the item at hand; one that waits is dropped."""
+        thread, self._thread = self._thread, None
+        with self._condition:
+            self._stopping, self._item = True, None
+            self._condition.notify()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._item is not None or self._stopping)
+                if self._stopping:
+                    return
+                item, self._item = self._item, None
+            try:
+                self._work(item)  # type: ignore[arg-type]
+            except Exception as error:  # Whatever it is, the next image may be fine.
+                self._failed(error)
