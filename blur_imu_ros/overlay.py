@@ -29,7 +29,8 @@ def draw_overlay(image: Image, field: BlurField | None, estimate: VelocityEstima
         field: what the network read; None draws no segments.
         estimate: in OpenCV axes; None draws no text.
     """
-    canvas = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image.copy()
+    grey = image.ndim == 2
+    canvas: Image = np.array(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if grey else image, np.uint8)
     if field is not None:
         _draw_segments(canvas, field)
     if estimate is not None:

@@ -57,9 +57,7 @@ def mean_over_exposure(
     )
     x, y = window.normalised(u, v)
     rays = np.stack([x, y, np.ones_like(x)], -1).astype(np.float32)
-    here = cv2.remap(
-        view.inverse_depth, u + left, v + top, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
-    )
+    here = _nearest(view.inverse_depth, u + left, v + top)
     total = np.zeros((window.height, window.width, 3), np.float32)
     times = _subframe_times(window, here, u, v, motion, step)
     for s in times:
@@ -72,6 +70,11 @@ def mean_over_exposure(
             borderMode=cv2.BORDER_REFLECT_101,
         )
     return np.asarray(total / np.float32(len(times)), np.float32)
+
+
+def _nearest(values: Float, u: Float, v: Float) -> Float:
+    found = cv2.remap(values, u, v, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found, np.float32)
 
 
 def _at_full_size(half: Float, window: Camera) -> Float:
@@ -106,9 +109,7 @@ def _lookup(
         map_y = (turned[..., 1] + shift[1] * inverse) / z * camera.fy + camera.cy
         if last:
             break
-        inverse = cv2.remap(
-            view.inverse_depth, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101
-        )
+        inverse = _nearest(view.inverse_depth, map_x, map_y)
     return map_x.astype(np.float32), map_y.astype(np.float32)
 
 

@@ -90,7 +90,8 @@ def _optics(light: Float, rng: Rng) -> Float:
         reach = int(np.ceil(radius))
         y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
         disc = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1)
-        light = cv2.filter2D(light, -1, (disc / disc.sum()).astype(np.float32))
+        kernel = (disc / disc.sum()).astype(np.float32)
+        light = np.asarray(cv2.filter2D(light, -1, kernel), np.float32)
     if rng.uniform() < 0.3:
         veil = _gaussian(light, float(rng.uniform(5, 15)))
         light = light + np.float32(rng.uniform(0, 0.15)) * veil
@@ -168,7 +169,7 @@ def _tone_mapped(light: Float, rng: Rng) -> Float:
             rng.uniform(0.9, 1.6)
         )
         picture = picture + np.float32(rng.uniform(0, 0.15))
-    return np.clip(picture, 0, 1)
+    return np.asarray(np.clip(picture, 0, 1), np.float32)
 
 
 def _sharpened(picture: Float, rng: Rng) -> Float:

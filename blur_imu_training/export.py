@@ -47,7 +47,7 @@ def load_run(run: Path) -> tuple[CompactNetwork, dict[str, float]]:
         progress = json.loads(file.metadata()["progress"])
         weights = {
             name.removeprefix("average."): file.get_tensor(name)
-            for name in file.keys()  # noqa: SIM118
+            for name in file.keys()
             if name.startswith("average.")
         }
     network.load_state_dict(weights)

@@ -30,7 +30,7 @@ def _leaf(
     points = np.stack([np.cos(angles), np.sin(angles)], -1) * np.reshape(lengths, (-1, 1)) * stretch
     turn = rng.uniform(0, np.pi)
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    return np.round((points @ rotation + centre) * 16).astype(np.int32)
+    return np.asarray(np.round((points @ rotation + centre) * 16), np.int32)
 
 
 def dead_leaves(height: int, width: int, rng: np.random.Generator) -> NDArray[np.uint8]:

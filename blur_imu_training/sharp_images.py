@@ -110,7 +110,9 @@ class SevenScenesFolder(SharpImages):
             if image is None or depth is None:
                 self.skipped.append(path.name)
                 continue
-            self._pairs.append((np.asarray(image, np.uint8), _filled_inverse_depth(depth)))
+            self._pairs.append(
+                (np.asarray(image, np.uint8), _filled_inverse_depth(np.asarray(depth, np.uint16)))
+            )
         _refuse_empty(self._pairs, folder)
 
     def __len__(self) -> int:

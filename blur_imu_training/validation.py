@@ -60,8 +60,9 @@ def _blurred(picture: SharpImage, index: int, rng: np.random.Generator) -> HeldO
     f = picture.focal
     camera = Camera(width, height, f, f, (width - 1) / 2, (height - 1) / 2)
     omega, v = _velocity(picture, camera, float(rng.uniform(0, 60)), rng)
-    light = (picture.image.astype(np.float32) / 255) ** 2.2
-    light *= 1 + 4 * (picture.image.min(axis=-1, keepdims=True) > 245)
+    clipped = picture.image.min(axis=-1, keepdims=True) > 245
+    linear = (picture.image / 255) ** 2.2 * np.where(clipped, 5, 1)
+    light: NDArray[np.float32] = np.asarray(linear, np.float32)
     mean = _mean_light(light, picture.inverse_depth, camera, omega, v)
     image = _plain_camera(mean, rng)
     frame = Frame(image, float(index), EXPOSURE_TIME, camera, f"held-out {index}")

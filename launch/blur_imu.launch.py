@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
+
+from launch import LaunchDescription
 
 ARGUMENTS = {
     "image": ("/camera/image_raw", "Image topic; image/compressed follows it."),
@@ -26,7 +27,9 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             *(
-                DeclareLaunchArgument(name, default_value=default.get(name, value), description=text)
+                DeclareLaunchArgument(
+                    name, default_value=default.get(name, value), description=text
+                )
                 for name, (value, text) in ARGUMENTS.items()
             ),
             # Fast DDS' default transport loses most images between processes.

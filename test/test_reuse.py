@@ -11,7 +11,7 @@ from blur_imu_ros.motion_field import double_angle  # noqa: E402
 from blur_imu_training.reuse import mirrored, reused, transformed, transposed  # noqa: E402
 
 
-def batch_of(field: np.ndarray) -> dict[str, "torch.Tensor"]:
+def batch_of(field: np.ndarray) -> dict[str, torch.Tensor]:
     rows, columns = field.shape[:2]
     rng = np.random.default_rng(0)
     return {

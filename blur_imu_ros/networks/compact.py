@@ -42,6 +42,7 @@ class StructureTensor(nn.Module):
     def __init__(self) -> None:
         """Make the Sobel filters; nothing is learned."""
         super().__init__()
+        self.sobel: Tensor
         x = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
         self.register_buffer("sobel", torch.stack([x, x.T])[:, None], persistent=False)
 

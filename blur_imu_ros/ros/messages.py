@@ -16,7 +16,7 @@ from blur_imu_ros.camera import Camera
 from blur_imu_ros.estimate import VelocityEstimate
 
 try:
-    from blur_imu_ros.msg import BlurMotion
+    from blur_imu_ros.msg import BlurMotion as BlurMotion
 except ImportError:  # Neither colcon nor tools/build_messages.py has built it.
     BlurMotion = None
 
@@ -72,7 +72,7 @@ def image_message(image: NDArray[np.uint8], t: float, frame_id: str) -> Image:
     message.step = image[0].size
     # An array.array is taken over as it is; a list or ndarray would be checked byte by byte.
     data = array("B")
-    data.frombytes(memoryview(np.ascontiguousarray(image)).cast("B"))
+    data.frombytes(np.ascontiguousarray(image).data.cast("B"))
     message.data = data
     return message
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistWithCovarianceStamped
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu
@@ -30,7 +30,7 @@ from blur_imu_ros.visual_imu import Measurement, Tracker, VisualImu
 NEWEST_ONLY = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
-ImageMessage = Image | CompressedImage
+ImageMessage: TypeAlias = Image | CompressedImage
 
 
 class BlurImuNode(LifecycleNode):  # type: ignore[misc]
@@ -154,7 +154,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         self._owned.append((self.destroy_timer, timer))
 
     def _publisher(self, message: type, topic: str) -> Any:
-        publisher = self.create_publisher(message, topic, RELIABLE)
+        publisher: Any = self.create_publisher(message, topic, RELIABLE)
         self._owned.append((self.destroy_publisher, publisher))
         return publisher
 
@@ -283,11 +283,17 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the node until it is asked to stop (SIGINT or SIGTERM)."""
     rclpy.init(args=arguments)
     node = BlurImuNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
     try:
         node.autostart()
-        rclpy.spin(node)
+        executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except RuntimeError:
+        # A signal while something is being created invalidates the context under it.
+        if rclpy.ok():
+            raise
     finally:
         node.close()
         node.destroy_node()
