@@ -127,6 +127,27 @@ def evaluate(
     )
 
 
+class RosChoice(str, Enum):
+    """Whether the demo goes through ROS."""
+
+    auto = "auto"
+    on = "on"
+    off = "off"
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder of plot and video.")] = Path("demo"),
+    seconds: Annotated[float, typer.Option(min=0.2, max=60, help="Length of the motion.")] = 3.0,
+    ros: Annotated[RosChoice, typer.Option(help="Go through the ROS 2 node.")] = RosChoice.auto,
+    model: Annotated[str, typer.Option(help="Name or path of a model.")] = "compact",
+) -> None:
+    """Render a known motion, measure it through the whole chain, compare with the truth."""
+    from blur_imu_ros.demo import run_demo
+
+    run_demo(output, seconds, ros.value, model)
+
+
 def _add_training_commands() -> None:
     """Show train, export and validate beside ours; their code needs torch only when called."""
     try:

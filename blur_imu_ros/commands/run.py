@@ -58,7 +58,7 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     count = 0
     with ExitStack() as stack:
         writer = stack.enter_context(CsvWriter(options.output))
-        video = _OverlayWriter(options.overlay)
+        video = OverlayWriter(options.overlay)
         stack.callback(video.close)
         for measurement in _with_progress(imu.track(recording), recording):
             writer.write(measurement.frame.name, express(measurement.estimate, options.axes))
@@ -103,7 +103,7 @@ def _with_progress(
     )
 
 
-class _OverlayWriter:
+class OverlayWriter:
     """A video of overlays, opened at the first frame; the null object where none is wanted."""
 
     def __init__(self, path: Path | None) -> None:

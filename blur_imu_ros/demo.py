@@ -1,0 +1,178 @@
+"""`blur-imu demo`: a known motion through the whole chain, over real ROS 2 where it is there."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from blur_imu_ros.axes import Axes, express, six_from_optical
+from blur_imu_ros.blur_network import load_network
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.evaluation import Evaluation, evaluate, match
+from blur_imu_ros.frame import Frame
+from blur_imu_ros.results import VELOCITIES, VelocitySeries
+from blur_imu_ros.room_renderer import Trajectory, blurred_image, furnished_room, hand_held
+from blur_imu_ros.visual_imu import Network, VisualImu
+
+Array = NDArray[Any]
+
+CAMERA = Camera(640, 480, 480.0, 480.0, 319.5, 239.5)
+FRAME_RATE = 30.0
+EXPOSURE_TIME = 0.015
+
+
+@dataclass(frozen=True)
+class Received:
+    """Velocities that came out of the chain, in body axes.
+
+    Attributes:
+        series: times, velocities and their standard deviations.
+        latency: (n,) seconds from image to twist; empty offline.
+        how: the way they went, for a person.
+    """
+
+    series: VelocitySeries
+    latency: Array
+    how: str
+
+
+def run_demo(
+    output: Path,
+    seconds: float = 3.0,
+    ros: str = "auto",
+    model: str = "compact",
+    network: Network | None = None,
+) -> Evaluation:
+    """Render, measure, compare with the truth, and write plot and overlay video into `output`.
+
+    Args:
+        output: folder, made if needed.
+        seconds: length of the motion.
+        ros: `on` goes through the ROS node, `off` calls the core, `auto` takes what is there.
+        model: name or path of the model.
+        network: instead of a model, offline.
+
+    Raises:
+        BlurImuError: what is missing, in one line.
+    """
+    console = Console()
+    over_ros = network is None and (ros == "on" or (ros == "auto" and _has_ros()))
+    network = network or load_network(model)
+    trajectory = hand_held()
+    frames = rendered(trajectory, seconds)
+    received = _through_ros(frames, model) if over_ros else _offline(frames, network)
+    truth = true_series(trajectory, frames)
+    result = evaluate(match(received.series, truth))
+    output.mkdir(parents=True, exist_ok=True)
+    _plot(output / "velocity.png", received, truth)
+    _video(output / "overlay.mp4", frames, network)
+    _print(console, received, result, len(frames))
+    console.print(f"wrote {output / 'velocity.png'} and {output / 'overlay.mp4'}")
+    return result
+
+
+def _has_ros() -> bool:
+    try:
+        import rclpy  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def rendered(trajectory: Trajectory, seconds: float) -> list[Frame]:
+    """Return the frames of a camera on the trajectory in our furnished room."""
+    room = furnished_room()
+    frames = []
+    for index in _progress(range(max(4, round(seconds * FRAME_RATE))), "Rendering blur"):
+        # Stamps start at 1 s: a stamp of zero means unknown in ROS.
+        t = 1.0 + index / FRAME_RATE
+        image = blurred_image(room, CAMERA, trajectory, t, EXPOSURE_TIME, seed=index)
+        frames.append(Frame(image, t, EXPOSURE_TIME, CAMERA, f"rendered {index}"))
+    return frames
+
+
+def _progress(items: Any, text: str) -> Any:
+    console = Console(file=sys.stderr)
+    return track(items, description=text, console=console, transient=True)
+
+
+def true_series(trajectory: Trajectory, frames: list[Frame]) -> VelocitySeries:
+    """Return the true velocities at the frames' times, in body axes."""
+    to_body = six_from_optical(Axes.BODY)
+    velocity = np.stack([to_body @ trajectory.velocity(frame.t) for frame in frames])
+    t = np.array([frame.t for frame in frames])
+    return VelocitySeries(t, velocity, None, np.ones(len(t), bool))
+
+
+def _offline(frames: list[Frame], network: Network) -> Received:
+    measurements = VisualImu(network).track(_progress(frames, "Measuring"))
+    estimates = [express(m.estimate, Axes.BODY) for m in measurements]
+    series = VelocitySeries(
+        np.array([e.t for e in estimates]),
+        np.stack([np.concatenate([e.angular_velocity, e.linear_velocity]) for e in estimates]),
+        np.stack([e.sigma for e in estimates]),
+        np.array([e.valid for e in estimates]),
+    )
+    return Received(series, np.zeros(0), "offline, without ROS")
+
+
+def _through_ros(frames: list[Frame], model: str) -> Received:
+    from blur_imu_ros.ros.replay import replay
+
+    heard = replay(frames, model, _progress)
+    order = np.argsort(heard.t)
+    series = VelocitySeries(
+        heard.t[order], heard.velocity[order], heard.sigma[order], np.ones(len(order), bool)
+    )
+    return Received(series, heard.latency[order], "through the ROS 2 node in its own process")
+
+
+def _plot(path: Path, received: Received, truth: VelocitySeries) -> None:
+    from blur_imu_ros.plots import plot_velocities
+
+    series = received.series
+    plot_velocities(
+        path,
+        series.t,
+        series.velocity,
+        series.sigma,
+        (truth.t, truth.velocity),
+        "rendered room, body axes (x forward, y left, z up)",
+    )
+
+
+def _video(path: Path, frames: list[Frame], network: Network) -> None:
+    from blur_imu_ros.commands.run import OverlayWriter
+
+    writer = OverlayWriter(path)
+    try:
+        for measurement in VisualImu(network).track(_progress(frames, "Drawing overlay")):
+            writer.write(measurement)
+    finally:
+        writer.close()
+
+
+def _print(console: Console, received: Received, result: Evaluation, sent: int) -> None:
+    from rich.table import Table
+
+    table = Table(title="velocity from blur against the truth, body axes")
+    for heading in ("", *VELOCITIES):
+        table.add_column(heading, justify="right")
+    for name, row in (
+        ("RMSE", result.rmse),
+        ("RMSE of zero", result.zero_rmse),
+        ("correlation", result.correlation),
+    ):
+        table.add_row(name, *(f"{x:.2f}" for x in row))
+    console.print(table)
+    console.print(f"{result.rows} of {sent} frames answered, {received.how}")
+    if len(received.latency):
+        console.print(f"median latency image to twist {np.median(received.latency) * 1e3:.0f} ms")
+    console.print(f"right signs {result.right_signs:.1%} of {result.clear_rows} clear turns")

@@ -1,0 +1,191 @@
+"""Play frames to the node in its own process, over real ROS 2, and collect what it says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import rclpy
+from geometry_msgs.msg import TwistWithCovarianceStamped
+from numpy.typing import NDArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image, Imu
+
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.errors import RosSetupError
+from blur_imu_ros.frame import Frame
+from blur_imu_ros.ros import messages
+
+Array = NDArray[Any]
+
+DISCOVERY_TIMEOUT = 40.0
+"""Seconds for the node to start, load its model and be found."""
+
+LAST_ANSWERS = 1.0
+"""Seconds to wait for after the last image."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came back: (n,) stamps, (n, 6) velocity and sigma in body axes, (n,) latency, seconds."""
+
+    t: Array
+    velocity: Array
+    sigma: Array
+    latency: Array
+
+
+class _Listener:
+    """Collects twists with the time at which they came."""
+
+    def __init__(self, node: Node) -> None:
+        self.twists: list[tuple[float, TwistWithCovarianceStamped]] = []
+        self.turns: list[Imu] = []
+        node.create_subscription(TwistWithCovarianceStamped, "twist", self._on_twist, 100)
+        node.create_subscription(Imu, "imu_visual/data_raw", self.turns.append, 100)
+
+    def _on_twist(self, message: TwistWithCovarianceStamped) -> None:
+        self.twists.append((time.monotonic(), message))
+
+
+def replay(
+    frames: list[Frame],
+    model: str,
+    progress: Callable[[Iterable[Frame], str], Iterable[Frame]],
+    rate: float = 30.0,
+) -> Heard:
+    """Publish `frames` at `rate` to a node of ours in another process; return its answers.
+
+    Args:
+        frames: with one camera and exposure time.
+        model: name or path of the node's model.
+        progress: wraps the frames to show how far it got.
+        rate: Hz.
+
+    Raises:
+        RosSetupError: the node does not start or is not found.
+    """
+    # Both processes need it: the default transport loses most images.
+    os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = "LARGE_DATA"
+    os.environ["ROS_DOMAIN_ID"] = str(os.getpid() % 90 + 10)
+    rclpy.init()
+    try:
+        with _our_node(model, frames[0].exposure_time) as process:
+            return _Player(frames, rate).play(process, progress)
+    finally:
+        rclpy.try_shutdown()
+
+
+class _Player:
+    """A node that is camera and listener at once."""
+
+    def __init__(self, frames: list[Frame], rate: float) -> None:
+        self._frames, self._rate = frames, rate
+        self._node = rclpy.create_node("demo_camera")
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        self._listener = _Listener(self._node)
+        reliable = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+        self._image_out = self._node.create_publisher(Image, "image", reliable)
+        self._info_out = self._node.create_publisher(CameraInfo, "camera_info", reliable)
+
+    def play(
+        self,
+        process: subprocess.Popen[bytes],
+        progress: Callable[[Iterable[Frame], str], Iterable[Frame]],
+    ) -> Heard:
+        try:
+            self._wait_for_node(process)
+            sent = {}
+            next_time = time.monotonic()
+            for frame in progress(self._frames, "Playing to the node"):
+                image = messages.image_message(frame.image, frame.t, "camera_optical_frame")
+                info = _info(frame.camera)
+                self._spin_until(next_time)
+                sent[frame.t] = time.monotonic()
+                self._info_out.publish(info)
+                self._image_out.publish(image)
+                next_time = max(next_time + 1 / self._rate, time.monotonic())
+            self._spin_until(time.monotonic() + LAST_ANSWERS)
+        finally:
+            self._executor.shutdown()
+            self._node.destroy_node()
+        return _collected(self._listener, sent)
+
+    def _wait_for_node(self, process: subprocess.Popen[bytes]) -> None:
+        end = time.monotonic() + DISCOVERY_TIMEOUT
+        topics = (self._image_out, self._info_out)
+        while time.monotonic() < end:
+            heard = self._node.count_publishers("twist") > 0
+            if heard and all(topic.get_subscription_count() for topic in topics):
+                # Its side may learn of us a little later.
+                self._spin_until(time.monotonic() + 1.0)
+                return
+            if process.poll() is not None:
+                raise RosSetupError("the node ended before it was ready; its log is above")
+            self._executor.spin_once(timeout_sec=0.05)
+        raise RosSetupError(
+            f"the node was not found within {DISCOVERY_TIMEOUT:.0f} s: did its model load (see its "
+            "log above), and does this machine allow UDP on the loopback interface?"
+        )
+
+    def _spin_until(self, end: float) -> None:
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+
+def _info(camera: Camera) -> CameraInfo:
+    info = CameraInfo(width=camera.width, height=camera.height)
+    info.distortion_model = camera.distortion_model
+    info.d = [float(x) for x in camera.distortion]
+    info.k = [float(x) for x in camera.matrix.ravel()]
+    return info
+
+
+def _collected(listener: _Listener, sent: dict[float, float]) -> Heard:
+    if not listener.twists:
+        raise RosSetupError("the node answered nothing; see its log above")
+    stamps, rows, sigmas, latency = [], [], [], []
+    known = np.array(list(sent))
+    for came, message in listener.twists:
+        t = messages.seconds(message.header.stamp)
+        twist = message.twist.twist
+        rows.append(
+            [twist.angular.x, twist.angular.y, twist.angular.z,
+             twist.linear.x, twist.linear.y, twist.linear.z]
+        )  # fmt: skip
+        sigma = np.sqrt(np.diag(np.array(message.twist.covariance).reshape(6, 6)))
+        sigmas.append(np.concatenate([sigma[3:], sigma[:3]]))
+        latency.append(came - sent[float(known[np.argmin(np.abs(known - t))])])
+        stamps.append(t)
+    return Heard(np.array(stamps), np.array(rows), np.array(sigmas), np.array(latency))
+
+
+@contextmanager
+def _our_node(model: str, exposure_time: float) -> Iterator[subprocess.Popen[bytes]]:
+    """Run our node in its own process, and end it."""
+    command = [
+        sys.executable, "-m", "blur_imu_ros.ros.node", "--ros-args", "--log-level", "warn",
+        "-p", f"model:={model}", "-p", f"exposure_time:={exposure_time}",
+        "-p", "stamp_reference:=middle", "-p", "minimum_direction_probability:=0.5",
+    ]  # fmt: skip
+    # The wheels of ROS 2 restart Python once and remember it; another process must do so itself.
+    environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
+    process = subprocess.Popen(command, env=environment)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
