@@ -76,13 +76,6 @@ class CsvWriter:
         self._file.close()
 
 
-def check_increasing(t: Array, path: str | Path) -> None:
-    """Raise RecordingError unless the stamps (n,) of a file are numbers and increase."""
-    rising = np.diff(t, prepend=-np.inf) > 0
-    if not rising.all():
-        raise RecordingError(f"{path}: time t does not increase at row {int(np.argmin(rising))}")
-
-
 @dataclass(frozen=True)
 class VelocitySeries:
     """Velocities over time, of an estimate or of the truth.
@@ -100,36 +93,56 @@ class VelocitySeries:
     valid: Array
 
 
+class CsvTable:
+    """Columns of numbers by name."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Read the file; RecordingError if it is not a CSV with at least one row."""
+        self.path = path
+        try:
+            with Path(path).open(newline="") as file:
+                reader = csv.DictReader(file)
+                self._rows = list(reader)
+                self.names = list(reader.fieldnames or [])
+        except OSError as error:
+            raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise RecordingError(f"{path}: is not a CSV file: {error}") from error
+        if self.names and not self._rows:
+            raise RecordingError(f"{path}: holds no rows")
+
+    def column(self, name: str) -> Array:
+        """Return a column (n,); RecordingError if it holds what is no number."""
+        try:
+            return np.array([float(row[name]) for row in self._rows])
+        except (TypeError, ValueError) as error:
+            raise RecordingError(f"{self.path}: column {name} holds what is no number") from error
+
+    def time(self) -> Array:
+        """Return column t (n,), seconds; RecordingError unless it is there and increases."""
+        if "t" not in self.names:
+            listed = ", ".join(self.names) or "nothing"
+            raise RecordingError(f"{self.path}: lacks a column t (seconds); found {listed}")
+        t = self.column("t")
+        rising = np.diff(t, prepend=-np.inf) > 0
+        if not rising.all():
+            row = int(np.argmin(rising))
+            raise RecordingError(f"{self.path}: time t does not increase at row {row}")
+        return t
+
+
 def read_series(path: str | Path) -> VelocitySeries:
     """Read a CSV with columns t and some of wx ... vz; RecordingError names what is wrong."""
-    try:
-        with Path(path).open(newline="") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-            names = reader.fieldnames or []
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise RecordingError(f"{path}: is not a CSV file: {error}") from error
-    if "t" not in names:
-        raise RecordingError(f"{path}: lacks a column t; found {', '.join(names) or 'nothing'}")
-    if not {"wx", "wy", "wz"} <= set(names):
+    table = CsvTable(path)
+    t = table.time()
+    if not {"wx", "wy", "wz"} <= set(table.names):
         raise RecordingError(f"{path}: lacks the columns wx, wy, wz (rad/s)")
-    if not rows:
-        raise RecordingError(f"{path}: holds no rows")
 
-    def column(name: str) -> Array:
-        if name not in names:
-            return np.full(len(rows), np.nan)
-        try:
-            return np.array([float(row[name]) for row in rows])
-        except (TypeError, ValueError) as error:
-            raise RecordingError(f"{path}: column {name} holds what is no number") from error
+    def six(prefix: str) -> Array:
+        unknown = np.full(len(t), np.nan)
+        names = [f"{prefix}{name}" for name in VELOCITIES]
+        return np.stack([table.column(n) if n in table.names else unknown for n in names], axis=1)
 
-    t = column("t")
-    check_increasing(t, path)
-    velocity = np.stack([column(name) for name in VELOCITIES], axis=1)
-    has_sigma = "s_wx" in names
-    sigma = np.stack([column(f"s_{name}") for name in VELOCITIES], axis=1) if has_sigma else None
-    valid = column("valid") > 0 if "valid" in names else np.ones(len(t), bool)
-    return VelocitySeries(t, velocity, sigma, valid)
+    sigma = six("s_") if "s_wx" in table.names else None
+    valid = table.column("valid") > 0 if "valid" in table.names else np.ones(len(t), bool)
+    return VelocitySeries(t, six(""), sigma, valid)

@@ -54,7 +54,7 @@ class Quad:
     def corners(self) -> Array:
         """(4, 3) corners in order."""
         a, b = self.across, self.down
-        return self.corner + np.array([np.zeros(3), a, a + b, b])
+        return np.asarray(self.corner + np.array([np.zeros(3), a, a + b, b]))
 
     @cached_property
     def texel_to_world(self) -> Array:
@@ -108,7 +108,8 @@ def _integral_of_turning(angular: Array, t: float) -> Array:
     x, y, z = angular / rate
     k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     angle = rate * t
-    return np.eye(3) * t + (1 - np.cos(angle)) / rate * k + (angle - np.sin(angle)) / rate * k @ k
+    first, second = (1 - np.cos(angle)) / rate, (angle - np.sin(angle)) / rate
+    return np.asarray(np.eye(3) * t + first * k + second * k @ k)
 
 
 def hand_held(seed: int = 0, turn: float = 0.55, sway: float = 0.1) -> Trajectory:

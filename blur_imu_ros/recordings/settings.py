@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.frame import Frame
-from blur_imu_ros.results import check_increasing
+from blur_imu_ros.results import CsvTable
 
 
 class StampReference(str, Enum):
@@ -85,15 +85,4 @@ class Recording(Protocol):
 
 def read_stamps(path: Path) -> NDArray[Any]:
     """Return column `t` (seconds) of a CSV; RecordingError names what is wrong with it."""
-    try:
-        table = np.genfromtxt(path, delimiter=",", names=True, dtype=None, encoding="utf-8")
-    except (OSError, ValueError, IndexError, StopIteration) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise RecordingError(f"{path}: stamps cannot be read: {reason}") from error
-    if table.dtype.names is None or "t" not in table.dtype.names:
-        raise RecordingError(f"{path}: lacks a column t (seconds)")
-    column = np.atleast_1d(table["t"])
-    if column.dtype.kind not in "if" or len(column) == 0:
-        raise RecordingError(f"{path}: column t holds no numbers")
-    check_increasing(column.astype(float), path)
-    return column.astype(float)
+    return CsvTable(path).time()
