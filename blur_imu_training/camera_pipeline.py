@@ -51,22 +51,27 @@ def _unbent(curve: NDArray[np.float32], strength: float) -> NDArray[np.float32]:
 
 
 def develop(radiance: Float, rng: Rng) -> NDArray[np.uint8]:
-    """Return the BGR uint8 picture that some camera makes of linear `radiance` (height, width, 3)."""
+    """Return the BGR uint8 picture that some camera makes of linear `radiance` (height, width, 3).
+
+    Half of the cameras are good ones in good light: what most frames look like once they are scaled
+    down to the network's view.
+    """
+    severity = float(rng.choice([0.2, 0.6, 1.0], p=[0.5, 0.25, 0.25]))
     light = _optics(radiance, rng)
-    light = _exposed(light, rng)
-    light = _sensor(light, rng)
-    if rng.uniform() < 0.35:
+    light = _exposed(light, severity, rng)
+    light = _sensor(light, severity, rng)
+    if rng.uniform() < 0.35 * severity:
         light = _denoised(light, rng)
     picture = _tone_mapped(light, rng)
     stages: list[Callable[[Float, Rng], Float]] = []
-    for stage, share in ((_sharpened, 0.6), (_resampled, 0.3), (_denoised, 0.25), (_tinted, 0.5)):
+    for stage, share in ((_sharpened, 0.6), (_resampled, 0.3), (_denoised, 0.25), (_tinted, 0.5 * severity)):
         if rng.uniform() < share:
             stages.append(stage)
     for index in rng.permutation(len(stages)):
         picture = np.clip(stages[index](picture, rng), 0, 1)
     finished = np.asarray(picture * 255 + 0.5, np.uint8)
     for _ in range(int(rng.choice([0, 1, 1, 2]))):
-        finished = _compressed(finished, rng)
+        finished = _compressed(finished, 85 - 60 * severity, rng)
     if rng.uniform() < 0.06:
         finished = np.asarray(cv2.cvtColor(
             cv2.cvtColor(finished, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR), np.uint8)  # fmt: skip
@@ -104,16 +109,16 @@ def _optics(light: Float, rng: Rng) -> Float:
     return light
 
 
-def _exposed(light: Float, rng: Rng) -> Float:
+def _exposed(light: Float, severity: float, rng: Rng) -> Float:
     """Apply auto exposure, more or less right, and white balance gains."""
     level = float(np.mean(np.minimum(light, 1)))
-    target = np.exp(rng.normal(np.log(0.2), 0.5))
+    target = np.exp(rng.normal(np.log(0.2), 0.15 + 0.4 * severity))
     gain = np.clip(target / max(level, 1e-3), 0.3, 6)
-    balance = np.exp(rng.normal(0, 0.08, 3))
+    balance = np.exp(rng.normal(0, 0.03 + 0.06 * severity, 3))
     return np.asarray(light * (gain * balance).astype(np.float32), np.float32)
 
 
-def _sensor(light: Float, rng: Rng) -> Float:
+def _sensor(light: Float, severity: float, rng: Rng) -> Float:
     """Add shot and read noise, clip, and read through a Bayer mosaic or not."""
     light = np.clip(light, 0, 1)
     if rng.uniform() < 0.85:
@@ -123,7 +128,7 @@ def _sensor(light: Float, rng: Rng) -> Float:
         if rng.uniform() < 0.4:
             sigma = float(rng.uniform(0.4, 1.2))
             noise = _gaussian(noise, sigma) * np.float32(1 + 2 * sigma)
-        light = light + noise * np.sqrt(read * read + shot * light)
+        light = light + noise * np.float32(severity) * np.sqrt(read * read + shot * light)
     if rng.uniform() < 0.2:
         light = _demosaiced(np.clip(light, 0, 1))
     return np.clip(light, 0, 1)
@@ -201,8 +206,8 @@ def _tinted(picture: Float, rng: Rng) -> Float:
     return np.asarray(picture, np.float32)
 
 
-def _compressed(picture: NDArray[np.uint8], rng: Rng) -> NDArray[np.uint8]:
-    quality = int(rng.uniform(25, 100))
+def _compressed(picture: NDArray[np.uint8], worst: float, rng: Rng) -> NDArray[np.uint8]:
+    quality = int(rng.uniform(worst, 100))
     sampling = rng.choice([
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
