@@ -64,7 +64,12 @@ def develop(radiance: Float, rng: Rng) -> NDArray[np.uint8]:
         light = _denoised(light, rng)
     picture = _tone_mapped(light, rng)
     stages: list[Callable[[Float, Rng], Float]] = []
-    for stage, share in ((_sharpened, 0.6), (_resampled, 0.3), (_denoised, 0.25), (_tinted, 0.5 * severity)):
+    for stage, share in (
+        (_sharpened, 0.6),
+        (_resampled, 0.3),
+        (_denoised, 0.25),
+        (_tinted, 0.5 * severity),
+    ):
         if rng.uniform() < share:
             stages.append(stage)
     for index in rng.permutation(len(stages)):

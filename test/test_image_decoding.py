@@ -68,7 +68,10 @@ def test_mosaics_give_the_colours_that_went_in(pattern: str) -> None:
 
 @pytest.mark.parametrize(
     ("encodings", "conversion"),
-    [(("uyvy", "yuv422"), cv2.COLOR_BGR2YUV_UYVY), (("yuyv", "yuv422_yuy2"), cv2.COLOR_BGR2YUV_YUY2)],
+    [
+        (("uyvy", "yuv422"), cv2.COLOR_BGR2YUV_UYVY),
+        (("yuyv", "yuv422_yuy2"), cv2.COLOR_BGR2YUV_YUY2),
+    ],
 )
 def test_yuv422_gives_the_colours_that_went_in(encodings: tuple[str, ...], conversion: int) -> None:
     packed = cv2.cvtColor(SMOOTH, conversion)

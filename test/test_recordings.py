@@ -67,9 +67,7 @@ def write_bag(path: Path, version: str, topics: tuple[str, ...] = ("/cam/image_r
             )  # fmt: skip
             writer.write(infos, 10**10, serialize(info, info_type))
             for index, image in enumerate(IMAGES):
-                message = types[image_type](
-                    header(index), 48, 64, "bgr8", 0, 64 * 3, image.ravel()
-                )
+                message = types[image_type](header(index), 48, 64, "bgr8", 0, 64 * 3, image.ravel())
                 stamp = 10**10 + index * 33_000_000
                 writer.write(images, stamp, serialize(message, image_type))
     return path
@@ -99,9 +97,7 @@ def test_stamps_of_a_csv_are_used(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("reference", "shift"), [("start", 0.005), ("middle", 0), ("end", -0.005)])
-def test_stamps_mean_what_they_are_said_to_mean(
-    folder: Path, reference: str, shift: float
-) -> None:
+def test_stamps_mean_what_they_are_said_to_mean(folder: Path, reference: str, shift: float) -> None:
     settings = FrameSettings(0.01, CAMERA, stamp_reference=StampReference(reference))
     first = next(iter(open_recording(folder, settings)))
     assert first.t == pytest.approx(shift)

@@ -87,10 +87,10 @@ class Video:
         capture, index, before = self._open(), 0, -np.inf
         try:
             while True:
-                own = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
                 ok, image = capture.read()
                 if not ok:
                     break
+                own = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000  # of the frame just read
                 if own <= before:  # Some containers carry no stamps of their own.
                     own = before + 1 / self._rate if np.isfinite(before) else 0.0
                 before = own
