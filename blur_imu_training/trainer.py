@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,8 @@ class Trainer:
         """Start a run in `folder`, or go on with the one that is there."""
         self.config, self.folder, self.seconds = config, folder, minutes * 60
         torch.manual_seed(config.seed)
+        # Half of the cores render; a thread that waits for a busy core would hold up the other.
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
         # Workers are forked, and OpenCV's thread pool does not survive that.
         cv2.setNumThreads(1)
         self.network = CompactNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -144,7 +146,7 @@ class Trainer:
         saved = logged = time.monotonic()
         sums: dict[str, float] = {}
         count = 0
-        for losses, stage in self._until_stopped():
+        for losses, stage in self._steps():
             count += 1
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value
@@ -156,14 +158,6 @@ class Trainer:
                 self.save()
                 saved = now
         self.save()
-
-    def _until_stopped(self) -> Iterator[tuple[dict[str, float], int]]:
-        """Yield the steps; a signal to the whole group also ends the workers, which is no error."""
-        try:
-            yield from self._steps()
-        except RuntimeError:
-            if not self._stop:
-                raise
 
     def _steps(self) -> Iterator[tuple[dict[str, float], int]]:
         while not self._finished():
@@ -273,8 +267,9 @@ class Trainer:
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{k}": v.contiguous() for k, v in state.items()}
         progress = {"step": self.step, "samples": self.samples, "elapsed": self.elapsed}
+        metadata = {"progress": progress, "recipe": asdict(self.config)}
         partial = self.folder / "state.partial"
-        save_file(tensors, partial, metadata={"progress": json.dumps(progress)})
+        save_file(tensors, partial, {name: json.dumps(text) for name, text in metadata.items()})
         partial.replace(self.folder / "state.safetensors")
 
     def _resume(self) -> None:
@@ -307,6 +302,6 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _quiet_worker(_: int) -> None:
-    """Leave signals to the main process."""
+    """Leave signals to the main process, which asks its workers to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
