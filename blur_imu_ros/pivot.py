@@ -137,7 +137,7 @@ class PivotFilter:
         covariance = np.linalg.inv(information)
         pull = of_unknowns.T @ evidence.pull
         unknowns = covariance @ pull
-        self._judge((evidence.squared - pull @ unknowns) / 3)
+        self._judge((evidence.squared - float(pull @ unknowns)) / 3)
         if self.config.lever_arm is None:
             self.lever_arm = self.lever_arm + unknowns[3:6]
             self.covariance = covariance[3:6, 3:6]
