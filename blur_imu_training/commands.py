@@ -51,12 +51,16 @@ def validate(
     frames: Annotated[int, typer.Option(help="How many held-out frames.")] = 60,
 ) -> None:
     """Measure a model on held-out blur from a second camera pipeline."""
+    from rich.console import Console
     from rich.progress import track
 
     from blur_imu_ros.blur_network import load_network
-    from blur_imu_training import validation
+    from blur_imu_ros.visual_imu import VisualImu
+    from blur_imu_training import held_out, validation
 
-    network = load_network(model)
-    held_out = validation.held_out_frames(data, frames)
-    report = validation.validate(network, list(track(held_out, "Rendering", total=frames)))
-    typer.echo(validation.describe(report))
+    imu = VisualImu(load_network(model))
+    rendered = track(held_out.held_out_frames(data, frames), "Measuring", total=frames)
+    result = validation.report(validation.measure(imu, rendered))
+    console = Console()
+    console.print(validation.table(result))
+    console.print(validation.summary(result))
