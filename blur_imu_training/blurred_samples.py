@@ -17,7 +17,7 @@ from blur_imu_training.blur_renderer import (
     mean_over_exposure,
     true_field,
 )
-from blur_imu_training.camera_pipeline import develop, linear_light
+from blur_imu_training.camera_pipeline import develop, linear_light, random_pixel
 from blur_imu_training.exposure_motion import (
     ExposureMotion,
     Shutter,
@@ -31,6 +31,9 @@ from blur_imu_training.sharp_images import SharpImage, WeightedMixture
 STRIDE = 8
 MARGIN = 48
 """Pixels of scene rendered around a crop, so that motion brings in what lies outside."""
+
+SHARP_SCALE = 0.7
+"""How far pictures are enlarged at most, unless the window needs more."""
 
 RECORDED_SHARE = 0.5
 """Share of samples that move unevenly as a recorded hand did, where there are recordings."""
@@ -99,7 +102,7 @@ def render_sample(
     camera = window.resized(width, height)
     seen = inverse_depth_seen(view, motion, window, left, top, shutter.skew)
     field, cells = true_field(camera, seen, motion, STRIDE)
-    finished = develop(radiance, rng)
+    finished = develop(radiance, rng, min(1.0, random_pixel(rng) * oversampling))
     if oversampling > 1:
         finished = np.asarray(
             cv2.resize(finished, (width, height), interpolation=cv2.INTER_AREA), np.uint8
@@ -136,9 +139,10 @@ def _random_window(
     if not picture.depth_is_real and rng.uniform() < 0.2:
         image, inverse = image.transpose(1, 0, 2)[::-1], inverse.T[::-1]
     rows, columns = image.shape[:2]
-    # From the whole picture just covering the window to its full resolution.
+    # From the whole picture just covering the window to nearly its full resolution: at that, most
+    # pictures are softer than what a camera's larger image gives when it is scaled down.
     cover = max(width / columns, height / rows)
-    scale = float(np.exp(rng.uniform(np.log(cover), np.log(max(cover, 1.0)))))
+    scale = float(np.exp(rng.uniform(np.log(cover), np.log(max(cover, SHARP_SCALE)))))
     reach_x, reach_y = (
         min(columns, round((width + 2 * MARGIN) / scale)),
         min(rows, round((height + 2 * MARGIN) / scale)),
