@@ -46,7 +46,7 @@ class StampChoice(str, Enum):
 @app.command()
 def run(
     source: Annotated[Path, typer.Argument(help="Folder of images, image, video or bag.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="CSV of velocities.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Velocities, as .csv or .mcap.")],
     camera: Annotated[
         Path | None, typer.Option(help="Calibration YAML (ROS or fx, fy, ...).")
     ] = None,
@@ -70,6 +70,10 @@ def run(
         Path | None, typer.Option(help="Video with the blur drawn in (.mp4).")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of the velocities (.png).")] = None,
+    keep_topic: Annotated[
+        list[str] | None,
+        typer.Option(help="Topic of a bag to copy into the .mcap; give it once for each."),
+    ] = None,
 ) -> None:
     """Measure the velocity of the camera in every frame of a recording."""
     from blur_imu_ros.axes import Axes
@@ -92,14 +96,17 @@ def run(
         Axes(axes.value),
         overlay,
         plot,
+        tuple(keep_topic or ()),
     )
     typer.echo(run_recording(options))
 
 
 @app.command()
 def evaluate(
-    estimate: Annotated[Path, typer.Argument(help="CSV written by run.")],
-    truth: Annotated[Path, typer.Argument(help="CSV with t, wx, wy, wz and maybe vx, vy, vz.")],
+    estimate: Annotated[Path, typer.Argument(help="Written by run, or a bag.")],
+    truth: Annotated[
+        Path, typer.Argument(help="CSV with t, wx, wy, wz and maybe vx, vy, vz; or a bag with Imu.")
+    ],
     axes: Annotated[AxesChoice, typer.Option(help="Axes of the estimate.")] = AxesChoice.optical,
     truth_axes: Annotated[AxesChoice, typer.Option(help="Axes of the truth.")] = AxesChoice.optical,
     exposure: Annotated[
@@ -108,6 +115,8 @@ def evaluate(
     fit_exposure: Annotated[bool, typer.Option(help="Score with the exposure that fits.")] = False,
     json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of both (.png).")] = None,
+    topic: Annotated[str | None, typer.Option(help="Of the estimate, for bags.")] = None,
+    truth_topic: Annotated[str | None, typer.Option(help="Of the truth, for bags.")] = None,
 ) -> None:
     """Compare velocities with the truth, axis by axis."""
     from blur_imu_ros.axes import Axes
@@ -123,6 +132,8 @@ def evaluate(
             fit_exposure,
             json,
             plot,
+            topic,
+            truth_topic,
         )
     )
 

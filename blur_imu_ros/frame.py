@@ -36,6 +36,8 @@ class Frame:
         exposure_time: seconds.
         camera: calibration of `image`.
         name: what a person would call it (file name, index, topic), for messages and CSV.
+        frame_id: what ROS calls the camera's axes; empty where it is not known.
+        received: when the recording got the image, seconds of its own clock; None if it has none.
     """
 
     image: NDArray[np.uint8]
@@ -43,6 +45,8 @@ class Frame:
     exposure_time: float
     camera: Camera
     name: str = ""
+    frame_id: str = ""
+    received: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured: wrong layout, size, stamp or exposure time."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.estimate import VelocityEstimate
+from blur_imu_ros.frame import Frame
 
 Array = NDArray[Any]
 
@@ -43,7 +44,7 @@ class CsvWriter:
         self._writer = csv.writer(self._file)
         self._writer.writerow(COLUMNS)
 
-    def write(self, frame: str, estimate: VelocityEstimate) -> None:
+    def write(self, frame: Frame, estimate: VelocityEstimate) -> None:
         """Append the row of one frame; RecordingError where the disk is full."""
         numbers = [
             *estimate.angular_velocity,
@@ -53,7 +54,7 @@ class CsvWriter:
             estimate.residual_px,
             estimate.direction_probability,
         ]
-        row = [frame, f"{estimate.t:.9f}", *(f"{x:.6f}" for x in numbers), int(estimate.valid)]
+        row = [frame.name, f"{estimate.t:.9f}", *(f"{x:.6f}" for x in numbers), int(estimate.valid)]
         try:
             self._writer.writerow(row)
             self._file.flush()

@@ -18,7 +18,8 @@ from blur_imu_ros.evaluation import (
     match,
     with_exposure_scaled,
 )
-from blur_imu_ros.results import VELOCITIES, read_series
+from blur_imu_ros.recordings.velocities import read_velocities
+from blur_imu_ros.results import VELOCITIES
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class EvaluateOptions:
     fit_exposure: bool = False
     json: Path | None = None
     plot: Path | None = None
+    topic: str | None = None
+    truth_topic: str | None = None
 
 
 def run_evaluate(options: EvaluateOptions) -> Evaluation:
@@ -41,8 +44,9 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     Raises:
         RecordingError: what is wrong with a file.
     """
-    truth = read_series(options.truth)
-    estimate = in_axes(read_series(options.estimate), options.axes, options.truth_axes)
+    truth = read_velocities(options.truth, options.truth_topic)
+    estimate = read_velocities(options.estimate, options.topic)
+    estimate = in_axes(estimate, options.axes, options.truth_axes)
     matched = match(estimate, truth, options.exposure)
     result = evaluate(matched)
     scale = result.exposure_scale

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,10 +15,12 @@ from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.camera import load_camera, load_exposure_time
 from blur_imu_ros.direction import DirectionConfig, DirectionMode
 from blur_imu_ros.errors import FrameError, RecordingError
-from blur_imu_ros.frame import check_exposure_time
+from blur_imu_ros.estimate import VelocityEstimate
+from blur_imu_ros.frame import Frame, check_exposure_time
 from blur_imu_ros.recordings import FrameSettings, Recording, open_recording
 from blur_imu_ros.recordings.settings import StampReference, read_stamps
-from blur_imu_ros.results import CsvWriter, read_series
+from blur_imu_ros.recordings.velocities import read_velocities
+from blur_imu_ros.results import CsvWriter
 from blur_imu_ros.visual_imu import Measurement, Network, VisualImu
 
 
@@ -40,6 +42,14 @@ class RunOptions:
     axes: Axes = Axes.OPTICAL
     overlay: Path | None = None
     plot: Path | None = None
+    keep_topics: tuple[str, ...] = ()
+
+
+class ResultWriter(Protocol):
+    """Takes estimates as they are made."""
+
+    def write(self, frame: Frame, estimate: VelocityEstimate) -> None:
+        """Append the estimate of one frame; RecordingError where it cannot be written."""
 
 
 def run(options: RunOptions, network: Network | None = None) -> str:
@@ -50,23 +60,42 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     Raises:
         BlurImuError: what is wrong with the input.
     """
-    if options.output.suffix != ".csv":
-        raise RecordingError(f"{options.output}: results are written as .csv; choose that ending")
     recording = open_recording(options.source, frame_settings(options))
     network = network or load_network(options.model, options.backend, options.device)
     imu = VisualImu(network, direction=DirectionConfig(mode=options.direction))
     count = 0
     with ExitStack() as stack:
-        writer = stack.enter_context(CsvWriter(options.output))
+        writer = stack.enter_context(_writer(options, network))
         video = OverlayWriter(options.overlay)
         stack.callback(video.close)
         for measurement in _with_progress(imu.track(recording), recording):
-            writer.write(measurement.frame.name, express(measurement.estimate, options.axes))
+            writer.write(measurement.frame, express(measurement.estimate, options.axes))
             video.write(measurement)
             count += 1
     if options.plot is not None:
         _plot(options)
     return f"{options.output}: {count} rows"
+
+
+@contextmanager
+def _writer(options: RunOptions, network: Network) -> Iterator[ResultWriter]:
+    """Give what writes the kind of file that is asked for; it is complete at the end."""
+    if options.output.suffix == ".mcap":
+        from blur_imu_ros.bag_writer import BagWriter
+
+        name = str(getattr(network, "name", options.model))
+        with BagWriter(options.output, options.axes, options.direction, name) as bag:
+            bag.keep(options.source, options.keep_topics)
+            yield bag
+        return
+    if options.output.suffix != ".csv":
+        raise RecordingError(
+            f"{options.output}: results are written as .csv or .mcap; choose one of these endings"
+        )
+    if options.keep_topics:
+        raise RecordingError(f"{options.output}: only a bag can keep topics; choose .mcap")
+    with CsvWriter(options.output) as table:
+        yield table
 
 
 def frame_settings(options: RunOptions) -> FrameSettings:
@@ -139,7 +168,7 @@ class OverlayWriter:
 def _plot(options: RunOptions) -> None:
     from blur_imu_ros.plots import plot_velocities
 
-    series = read_series(options.output)
+    series = read_velocities(options.output)
     assert options.plot is not None
     title = f"{options.source.name}, {options.axes.value} axes"
     plot_velocities(options.plot, series.t, series.velocity, series.sigma, title=title)
