@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -171,22 +174,43 @@ def _add_training_commands() -> None:
 _add_training_commands()
 
 
+class _Stopped(BaseException):
+    """Somebody asked us to stop; like KeyboardInterrupt, which the command line library eats."""
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Raise `_Stopped` at SIGINT and SIGTERM, so that what is being written is completed."""
+
+    def stop(number: int, frame: object) -> None:
+        raise _Stopped
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def main() -> None:
     """Run the command line: exit 0 when done, 1 on bad input with one line, 2 on wrong usage."""
     try:
-        app(standalone_mode=True)
+        with _stoppable():
+            app(standalone_mode=True)
     except BlurImuError as error:
-        print(f"blur-imu: {error}", file=sys.stderr)
-        sys.exit(1)
+        _refuse(str(error))
     except ModuleNotFoundError as error:
-        extra = "train" if error.name in {"torch", "safetensors", "onnx", "onnxscript"} else None
-        if extra is None:
+        if error.name not in {"torch", "safetensors", "onnx", "onnxscript"}:
             raise
-        print(f"blur-imu: {error.name} is not installed: pip install '.[{extra}]'", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("blur-imu: interrupted; what was written is kept", file=sys.stderr)
-        sys.exit(1)
+        _refuse(f"{error.name} is not installed: pip install '.[train]'")
+    except _Stopped:
+        _refuse("interrupted; what was written is kept")
+
+
+def _refuse(reason: str) -> NoReturn:
+    print(f"blur-imu: {' '.join(reason.splitlines())}", file=sys.stderr)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,12 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from blur_imu_ros.axes import Axes
+from blur_imu_ros.bag_writer import BagWriter
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.estimate import VelocityEstimate
+from blur_imu_ros.frame import Frame
+from blur_imu_ros.recordings.bags import typestore
 from command_line import (
     FRAME_RATE,
     RATE,
@@ -223,3 +229,34 @@ def test_a_damaged_bag_of_velocities_is_named(
     shutil.copy(bag, broken)
     broken.write_bytes(bag.read_bytes()[:-200])
     assert "broken.mcap" in blur_imu("evaluate", broken, bag).refusal
+
+
+def test_a_bag_holds_the_very_messages_that_the_node_publishes(tmp_path: Path) -> None:
+    serialization = pytest.importorskip("rclpy.serialization", reason="ROS 2 is not installed")
+    from blur_imu_ros.ros import messages
+
+    if messages.BlurMotion is None:
+        pytest.skip("the message BlurMotion is not built: make messages")
+    estimate = VelocityEstimate(
+        12.345, 0.01, np.array([0.4, 3.0, -1.0]), np.array([0.1, 0.2, -0.3]),
+        np.diag(np.arange(1.0, 7.0)), 9.5, 0.4, 6, 2.5, 0.95,
+    )  # fmt: skip
+    image = np.zeros((8, 8), np.uint8)
+    frame = Frame(image, 12.345, 0.01, Camera(8, 8, 8.0, 8.0, 3.5, 3.5), "0", "cam_optical_frame")
+    bag = tmp_path / "est.mcap"
+    with BagWriter(bag, Axes.BODY, "adjacent", "oracle") as writer:
+        writer.write(frame, estimate)
+    with AnyReader([bag]) as reader:
+        kinds = {c.topic: c.msgtype for c in reader.connections}
+        written = {c.topic: bytes(raw) for c, _, raw in reader.messages()}
+    published = {
+        IMU: messages.imu_message(estimate, "cam_frame"),
+        TWIST: messages.twist_message(estimate, "cam_frame"),
+        MOTION: messages.motion_message(estimate, "cam_frame", "oracle"),
+    }
+    store = typestore()
+    for topic, message in published.items():
+        kind = kinds[topic]
+        # Read and written again, as the live side leaves padding as it finds it.
+        live = store.deserialize_cdr(serialization.serialize_message(message), kind)
+        assert bytes(store.serialize_cdr(live, kind)) == written[topic], topic
