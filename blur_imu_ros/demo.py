@@ -17,7 +17,7 @@ from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.evaluation import Evaluation, evaluate, match
 from blur_imu_ros.frame import Frame
-from blur_imu_ros.results import VELOCITIES, VelocitySeries
+from blur_imu_ros.results import VELOCITIES, VelocitySeries, make_folder_of
 from blur_imu_ros.room_renderer import Trajectory, blurred_image, furnished_room, hand_held
 from blur_imu_ros.visual_imu import Network, VisualImu
 
@@ -63,6 +63,8 @@ def run_demo(
         BlurImuError: what is missing, in one line.
     """
     console = Console()
+    plot, video = output / "velocity.png", output / "overlay.mp4"
+    make_folder_of(plot)
     over_ros = network is None and (ros == "on" or (ros == "auto" and _has_ros()))
     network = network or load_network(model)
     trajectory = hand_held()
@@ -70,11 +72,10 @@ def run_demo(
     received = _through_ros(frames, model) if over_ros else _offline(frames, network)
     truth = true_series(trajectory, frames)
     result = evaluate(match(received.series, truth))
-    output.mkdir(parents=True, exist_ok=True)
-    _plot(output / "velocity.png", received, truth)
-    _video(output / "overlay.mp4", frames, network)
+    _plot(plot, received, truth)
+    _video(video, frames, network)
     _print(console, received, result, len(frames))
-    console.print(f"wrote {output / 'velocity.png'} and {output / 'overlay.mp4'}")
+    console.print(f"wrote {plot} and {video}")
     return result
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.results import VELOCITIES
+from blur_imu_ros.results import VELOCITIES, make_folder_of
 
 Array = NDArray[Any]
 
@@ -61,10 +61,10 @@ def plot_velocities(
     axes[0, 0].legend(loc="upper right", fontsize=8, ncols=3)
     figure.suptitle(title)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder_of(path)
         figure.savefig(path, dpi=110)
     except (OSError, ValueError) as error:
-        raise RecordingError(f"{path}: the plot cannot be written: {error}") from error
+        raise RecordingError(f"{path}: cannot be written: {error}") from error
     finally:
         plt.close(figure)
 

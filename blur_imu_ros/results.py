@@ -30,13 +30,21 @@ COLUMNS = (
 )
 
 
+def make_folder_of(path: Path) -> None:
+    """Make the folder in which `path` will lie; RecordingError if that is not possible."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
+
+
 class CsvWriter:
     """Writes one row a frame and flushes it."""
 
     def __init__(self, path: Path) -> None:
         """Create the file; RecordingError if it cannot be."""
+        make_folder_of(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("w", newline="")
         except OSError as error:
             raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from blur_imu_ros.axes import Axes
+from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation import (
     Evaluation,
     MatchedSeries,
@@ -19,7 +21,7 @@ from blur_imu_ros.evaluation import (
     with_exposure_scaled,
 )
 from blur_imu_ros.recordings.velocities import read_velocities
-from blur_imu_ros.results import VELOCITIES
+from blur_imu_ros.results import VELOCITIES, make_folder_of
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,7 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
         result = evaluate(matched)
     _print(result, scale, options)
     if options.json is not None:
-        content = result.as_json() | {"fitted_exposure_scale": scale}
-        options.json.write_text(json.dumps(content, indent=2) + "\n")
+        _write_json(options.json, result.as_json() | {"fitted_exposure_scale": scale})
     if options.plot is not None:
         _plot(options.plot, matched, options)
     return result
@@ -86,6 +87,14 @@ def _print(result: Evaluation, scale: float, options: EvaluateOptions) -> None:
     console.print(f"exposure that fits best: {fitted}{applied}")
     console.print(f"time offset {result.time_offset * 1e3:+.1f} ms")
     console.print(f"normalised squared error {result.nees[0]:.2f} (w), {result.nees[1]:.2f} (v)")
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    make_folder_of(path)
+    try:
+        path.write_text(json.dumps(content, indent=2) + "\n")
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _plot(path: Path, matched: MatchedSeries, options: EvaluateOptions) -> None:

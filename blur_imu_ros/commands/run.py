@@ -20,8 +20,10 @@ from blur_imu_ros.frame import Frame, check_exposure_time
 from blur_imu_ros.recordings import FrameSettings, Recording, open_recording
 from blur_imu_ros.recordings.settings import StampReference, read_stamps
 from blur_imu_ros.recordings.velocities import read_velocities
-from blur_imu_ros.results import CsvWriter
+from blur_imu_ros.results import CsvWriter, make_folder_of
 from blur_imu_ros.visual_imu import Measurement, Network, VisualImu
+
+VIDEO_ENDINGS, PLOT_ENDINGS = (".mp4",), (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     Raises:
         BlurImuError: what is wrong with the input.
     """
+    _check_pictures(options)
     recording = open_recording(options.source, frame_settings(options))
     network = network or load_network(options.model, options.backend, options.device)
     imu = VisualImu(network, direction=DirectionConfig(mode=options.direction))
@@ -75,6 +78,16 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     if options.plot is not None:
         _plot(options)
     return f"{options.output}: {count} rows"
+
+
+def _check_pictures(options: RunOptions) -> None:
+    """Refuse what could not be drawn, before the work is done."""
+    for path, known in ((options.overlay, VIDEO_ENDINGS), (options.plot, PLOT_ENDINGS)):
+        if path is None:
+            continue
+        if path.suffix not in known:
+            raise RecordingError(f"{path}: choose one of the endings {', '.join(known)}")
+        make_folder_of(path)
 
 
 @contextmanager
@@ -149,7 +162,7 @@ class OverlayWriter:
 
         image = measurement.frame.image
         if self._video is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder_of(self._path)
             size = (image.shape[1], image.shape[0])
             code = cv2.VideoWriter.fourcc(*"mp4v")
             self._video = cv2.VideoWriter(str(self._path), code, 30.0, size)
