@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import track
 
 from blur_imu_ros.axes import Axes, express, six_from_optical
 from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.evaluation import Evaluation, evaluate, match
 from blur_imu_ros.frame import Frame
+from blur_imu_ros.progress import progress
 from blur_imu_ros.results import VELOCITIES, VelocitySeries, make_folder_of
 from blur_imu_ros.room_renderer import Trajectory, blurred_image, furnished_room, hand_held
 from blur_imu_ros.visual_imu import Network, VisualImu
@@ -91,17 +90,12 @@ def rendered(trajectory: Trajectory, seconds: float) -> list[Frame]:
     """Return the frames of a camera on the trajectory in our furnished room."""
     room = furnished_room()
     frames = []
-    for index in _progress(range(max(4, round(seconds * FRAME_RATE))), "Rendering blur"):
+    for index in progress(range(max(4, round(seconds * FRAME_RATE))), "Rendering blur"):
         # Stamps start at 1 s: a stamp of zero means unknown in ROS.
         t = 1.0 + index / FRAME_RATE
         image = blurred_image(room, CAMERA, trajectory, t, EXPOSURE_TIME, seed=index)
         frames.append(Frame(image, t, EXPOSURE_TIME, CAMERA, f"rendered {index}"))
     return frames
-
-
-def _progress(items: Any, text: str) -> Any:
-    console = Console(file=sys.stderr)
-    return track(items, description=text, console=console, transient=True)
 
 
 def true_series(trajectory: Trajectory, frames: list[Frame]) -> VelocitySeries:
@@ -113,7 +107,7 @@ def true_series(trajectory: Trajectory, frames: list[Frame]) -> VelocitySeries:
 
 
 def _offline(frames: list[Frame], network: Network) -> Received:
-    measurements = VisualImu(network).track(_progress(frames, "Measuring"))
+    measurements = VisualImu(network).track(progress(frames, "Measuring"))
     estimates = [express(m.estimate, Axes.BODY) for m in measurements]
     series = VelocitySeries(
         np.array([e.t for e in estimates]),
@@ -127,7 +121,7 @@ def _offline(frames: list[Frame], network: Network) -> Received:
 def _through_ros(frames: list[Frame], model: str) -> Received:
     from blur_imu_ros.ros.replay import replay
 
-    heard = replay(frames, model, _progress)
+    heard = replay(frames, model, progress)
     order = np.argsort(heard.t)
     series = VelocitySeries(
         heard.t[order], heard.velocity[order], heard.sigma[order], np.ones(len(order), bool)
@@ -154,7 +148,7 @@ def _video(path: Path, frames: list[Frame], network: Network) -> None:
 
     writer = OverlayWriter(path)
     try:
-        for measurement in VisualImu(network).track(_progress(frames, "Drawing overlay")):
+        for measurement in VisualImu(network).track(progress(frames, "Drawing overlay")):
             writer.write(measurement)
     finally:
         writer.close()

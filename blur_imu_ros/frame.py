@@ -59,9 +59,13 @@ class Frame:
                 "give uint8 grey or BGR"
             )
         if image.shape[:2] != (camera.height, camera.width):
+            turned = image.shape[:2] == (camera.width, camera.height)
+            cure = "give the matching calibration"
+            if turned:
+                cure += ": that of the image as it is shown, turned by its orientation tag"
             raise FrameError(
                 f"{self.name}: image is {image.shape[1]}x{image.shape[0]} but the camera "
-                f"calibration is for {camera.width}x{camera.height}; give the matching calibration"
+                f"calibration is for {camera.width}x{camera.height}; {cure}"
             )
         if not np.isfinite(self.t):
             raise FrameError(f"{self.name}: time stamp {self.t} is not a number")

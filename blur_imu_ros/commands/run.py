@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from blur_imu_ros.axes import Axes, express
 from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.camera import load_camera, load_exposure_time
 from blur_imu_ros.direction import DirectionConfig, DirectionMode
-from blur_imu_ros.errors import FrameError, RecordingError
+from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.estimate import VelocityEstimate
-from blur_imu_ros.frame import Frame, check_exposure_time
-from blur_imu_ros.recordings import FrameSettings, Recording, open_recording
+from blur_imu_ros.frame import Frame
+from blur_imu_ros.progress import progress
+from blur_imu_ros.recordings import FrameSettings, open_recording
 from blur_imu_ros.recordings.settings import StampReference, read_stamps
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results import CsvWriter, make_folder_of
@@ -64,6 +66,8 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     """
     _check_pictures(options)
     recording = open_recording(options.source, frame_settings(options))
+    for note in recording.notes:
+        _tell(note)
     network = network or load_network(options.model, options.backend, options.device)
     imu = VisualImu(network, direction=DirectionConfig(mode=options.direction))
     count = 0
@@ -71,13 +75,20 @@ def run(options: RunOptions, network: Network | None = None) -> str:
         writer = stack.enter_context(_writer(options, network))
         video = OverlayWriter(options.overlay)
         stack.callback(video.close)
-        for measurement in _with_progress(imu.track(recording), recording):
+        measurements = progress(imu.track(recording), recording.name, len(recording) or None)
+        for measurement in measurements:
             writer.write(measurement.frame, express(measurement.estimate, options.axes))
             video.write(measurement)
             count += 1
+    if count == 1:
+        _tell("one image alone does not tell the sign of the motion: it may be the opposite")
     if options.plot is not None:
         _plot(options)
     return f"{options.output}: {count} rows"
+
+
+def _tell(note: str) -> None:
+    print(f"blur-imu: {note}", file=sys.stderr)
 
 
 def _check_pictures(options: RunOptions) -> None:
@@ -112,36 +123,16 @@ def _writer(options: RunOptions, network: Network) -> Iterator[ResultWriter]:
 
 
 def frame_settings(options: RunOptions) -> FrameSettings:
-    """Return what the options tell of the recording; the exposure time is always needed."""
+    """Return what the options tell of the recording."""
     exposure_time = options.exposure
     if exposure_time is None and options.camera is not None:
         exposure_time = load_exposure_time(options.camera)
-    if exposure_time is None:
-        raise FrameError(
-            "the exposure time is not known: give --exposure SECONDS (for example 0.010), "
-            "or exposure_time in the camera's YAML"
-        )
     return FrameSettings(
-        exposure_time=check_exposure_time(exposure_time),
+        exposure_time=exposure_time,
         camera=None if options.camera is None else load_camera(options.camera),
         stamps=None if options.stamps is None else read_stamps(options.stamps),
         stamp_reference=options.stamp_reference,
         topic=options.topic,
-    )
-
-
-def _with_progress(
-    measurements: Iterator[Measurement], recording: Recording
-) -> Iterator[Measurement]:
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(
-        measurements,
-        description=recording.name,
-        total=len(recording) or None,
-        console=Console(stderr=True),
-        transient=True,
     )
 
 

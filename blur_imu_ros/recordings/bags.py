@@ -44,7 +44,9 @@ class Bag:
     def __init__(self, path: Path, settings: FrameSettings) -> None:
         """Find topic and camera; RecordingError names what is missing and lists candidates."""
         self.name = path.name
+        self.notes: list[str] = []
         self._path, self._settings = path, settings
+        settings.required_exposure_time(path)
         with opened(path) as reader:
             topics = {c.topic: c for c in reader.connections if c.msgtype in (RAW, COMPRESSED)}
             self._topic = self._choose(sorted(topics))
