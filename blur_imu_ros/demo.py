@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from blur_imu_ros.axes import Axes, express, six_from_optical
+from blur_imu_ros.axes import MEANING, Axes, express, six_from_optical
 from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.evaluation import Evaluation, evaluate, match
@@ -139,7 +139,8 @@ def _plot(path: Path, received: Received, truth: VelocitySeries) -> None:
         series.velocity,
         series.sigma,
         (truth.t, truth.velocity),
-        "rendered room, body axes (x forward, y left, z up)",
+        f"rendered room, {MEANING[Axes.BODY]}",
+        series.valid,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from blur_imu_ros.axes import Axes
+from blur_imu_ros.axes import MEANING, Axes
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation import (
     Evaluation,
@@ -100,6 +100,6 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 def _plot(path: Path, matched: MatchedSeries, options: EvaluateOptions) -> None:
     from blur_imu_ros.plots import plot_velocities
 
-    title = f"{options.estimate.name} and {options.truth.name}, {options.truth_axes.value} axes"
+    title = f"{options.estimate.name} and {options.truth.name}, {MEANING[options.truth_axes]}"
     truth = (matched.t, matched.truth)
     plot_velocities(path, matched.t, matched.estimate, matched.sigma, truth, title)

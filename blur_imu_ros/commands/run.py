@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from blur_imu_ros.axes import Axes, express
+from blur_imu_ros.axes import MEANING, Axes, express
 from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.camera import load_camera, load_exposure_time
 from blur_imu_ros.direction import DirectionConfig, DirectionMode
@@ -174,5 +174,7 @@ def _plot(options: RunOptions) -> None:
 
     series = read_velocities(options.output)
     assert options.plot is not None
-    title = f"{options.source.name}, {options.axes.value} axes"
-    plot_velocities(options.plot, series.t, series.velocity, series.sigma, title=title)
+    title = f"{options.source.name}, {MEANING[options.axes]}"
+    plot_velocities(
+        options.plot, series.t, series.velocity, series.sigma, title=title, valid=series.valid
+    )
