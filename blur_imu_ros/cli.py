@@ -18,6 +18,7 @@ app = typer.Typer(
     name="blur-imu",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Faster help, and nothing is squeezed into a table.
     help="A camera that is also an IMU: velocities from motion blur.",
 )
 
@@ -51,14 +52,16 @@ def run(
     source: Annotated[Path, typer.Argument(help="Folder of images, image, video or bag.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Velocities, as .csv or .mcap.")],
     camera: Annotated[
-        Path | None, typer.Option(help="Calibration YAML (ROS or fx, fy, ...).")
+        Path | None, typer.Option(help="Calibration YAML, as ROS writes it or with fx, fy, cx, cy.")
     ] = None,
-    exposure: Annotated[float | None, typer.Option(help="Exposure time, seconds.")] = None,
+    exposure: Annotated[
+        float | None, typer.Option(help="Exposure time, seconds; photos may tell theirs.")
+    ] = None,
     stamps: Annotated[
         Path | None, typer.Option(help="CSV with a column t, one row a frame.")
     ] = None,
     stamp_reference: Annotated[
-        StampChoice, typer.Option(help="What a stamp means.")
+        StampChoice, typer.Option(help="Moment of the exposure that a stamp means.")
     ] = StampChoice.middle,
     topic: Annotated[str | None, typer.Option(help="Image topic, for bags with several.")] = None,
     model: Annotated[str, typer.Option(help="Name or path of a model.")] = "compact",
@@ -66,7 +69,7 @@ def run(
     device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
     direction: Annotated[
         DirectionChoice,
-        typer.Option(help="Decide the sign by both neighbours, the one before, not."),
+        typer.Option(help="What decides the sign: both neighbours, the frame before, nothing."),
     ] = DirectionChoice.adjacent,
     axes: Annotated[AxesChoice, typer.Option(help="Axes of the output.")] = AxesChoice.optical,
     overlay: Annotated[

@@ -67,9 +67,12 @@ class CsvWriter:
             self._writer.writerow(row)
             self._file.flush()
         except OSError as error:
-            raise RecordingError(
-                f"{self._path}: cannot be written: {error.strerror}; earlier rows are kept"
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> RecordingError:
+        return RecordingError(
+            f"{self._path}: cannot be written: {error.strerror}; earlier rows are kept"
+        )
 
     def __enter__(self) -> CsvWriter:
         """Return the writer."""
@@ -81,8 +84,11 @@ class CsvWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; RecordingError where the disk is full."""
+        try:
+            self._file.close()
+        except OSError as failure:
+            raise self._unwritable(failure) from failure
 
 
 @dataclass(frozen=True)
