@@ -13,6 +13,7 @@ from rich.console import Console
 from blur_imu_ros.axes import MEANING, Axes, express, six_from_optical
 from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.camera import Camera
+from blur_imu_ros.errors import RosSetupError
 from blur_imu_ros.evaluation import Evaluation, evaluate, match
 from blur_imu_ros.frame import Frame
 from blur_imu_ros.progress import progress
@@ -64,7 +65,9 @@ def run_demo(
     console = Console()
     plot, video = output / "velocity.png", output / "overlay.mp4"
     make_folder_of(plot)
-    over_ros = network is None and (ros == "on" or (ros == "auto" and _has_ros()))
+    if ros == "on" and not _has_ros():
+        raise RosSetupError("ROS 2 is not installed: pip install '.[ros]', or demo --ros off")
+    over_ros = network is None and ros != "off" and _has_ros()
     network = network or load_network(model)
     trajectory = hand_held()
     frames = rendered(trajectory, seconds)

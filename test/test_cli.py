@@ -1,4 +1,4 @@
-"""`blur-imu run`, `evaluate` and `demo` as strangers meet them."""
+"""`blur-imu run` and `evaluate` as strangers meet them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pytest
 
 from blur_imu_ros.axes import GYRO_FROM_OPTICAL
 from blur_imu_ros.camera import load_camera
-from blur_imu_ros.demo import run_demo
 from command_line import (
     RATE,
     CommandLine,
@@ -188,13 +187,6 @@ def test_run_draws_overlay_and_plot(
     assert ended.status == 0
     assert cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT) == COUNT
     assert cv2.imread(str(picture)) is not None
-
-
-def test_demo_without_ros_measures_a_rendered_motion(tmp_path: Path) -> None:
-    result = run_demo(tmp_path / "demo", 0.2, "off", network=Oracle())
-    assert result.rows == 6
-    assert cv2.imread(str(tmp_path / "demo" / "velocity.png")) is not None
-    assert cv2.VideoCapture(str(tmp_path / "demo" / "overlay.mp4")).isOpened()
 
 
 @pytest.mark.parametrize(
