@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from blur_imu_ros.axes import Axes
+from blur_imu_ros.axes import MEANING, Axes
+from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation import (
     Evaluation,
     MatchedSeries,
@@ -18,7 +20,8 @@ from blur_imu_ros.evaluation import (
     match,
     with_exposure_scaled,
 )
-from blur_imu_ros.results import VELOCITIES, read_series
+from blur_imu_ros.recordings.velocities import read_velocities
+from blur_imu_ros.results import VELOCITIES, make_folder_of
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class EvaluateOptions:
     fit_exposure: bool = False
     json: Path | None = None
     plot: Path | None = None
+    topic: str | None = None
+    truth_topic: str | None = None
 
 
 def run_evaluate(options: EvaluateOptions) -> Evaluation:
@@ -41,8 +46,9 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     Raises:
         RecordingError: what is wrong with a file.
     """
-    truth = read_series(options.truth)
-    estimate = in_axes(read_series(options.estimate), options.axes, options.truth_axes)
+    truth = read_velocities(options.truth, options.truth_topic)
+    estimate = read_velocities(options.estimate, options.topic)
+    estimate = in_axes(estimate, options.axes, options.truth_axes)
     matched = match(estimate, truth, options.exposure)
     result = evaluate(matched)
     scale = result.exposure_scale
@@ -51,8 +57,7 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
         result = evaluate(matched)
     _print(result, scale, options)
     if options.json is not None:
-        content = result.as_json() | {"fitted_exposure_scale": scale}
-        options.json.write_text(json.dumps(content, indent=2) + "\n")
+        _write_json(options.json, result.as_json() | {"fitted_exposure_scale": scale})
     if options.plot is not None:
         _plot(options.plot, matched, options)
     return result
@@ -84,9 +89,17 @@ def _print(result: Evaluation, scale: float, options: EvaluateOptions) -> None:
     console.print(f"normalised squared error {result.nees[0]:.2f} (w), {result.nees[1]:.2f} (v)")
 
 
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    make_folder_of(path)
+    try:
+        path.write_text(json.dumps(content, indent=2) + "\n")
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
+
+
 def _plot(path: Path, matched: MatchedSeries, options: EvaluateOptions) -> None:
     from blur_imu_ros.plots import plot_velocities
 
-    title = f"{options.estimate.name} and {options.truth.name}, {options.truth_axes.value} axes"
+    title = f"{options.estimate.name} and {options.truth.name}, {MEANING[options.truth_axes]}"
     truth = (matched.t, matched.truth)
     plot_velocities(path, matched.t, matched.estimate, matched.sigma, truth, title)
