@@ -16,6 +16,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]")
 
+import rclpy
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -26,7 +27,7 @@ from std_msgs.msg import Float64
 from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import ModelError
-from blur_imu_ros.ros import messages
+from blur_imu_ros.ros import messages, node
 from ros_bench import HEIGHT, TAU, WIDTH, Bench, Oracle, measured, vector
 
 SMALL = np.zeros((24, 32), np.uint8)
@@ -268,7 +269,7 @@ def test_a_wrong_value_is_refused_with_its_reason(
 @pytest.mark.parametrize(
     ("wrong", "said", "name", "right"),
     [
-        ({"exposure_time": 1}, "write 1.0, not 1", "exposure_time", TAU),
+        ({"exposure_time": 1}, "1.0, not 1", "exposure_time", TAU),
         ({"threads": 1000}, "out of range", "threads", 1),
         ({"model": [1.0, 2.0]}, "model", "model", "compact"),
         ({"exposure_source": "guess"}, "use fixed, metadata_json", "exposure_source", "fixed"),
@@ -284,6 +285,20 @@ def test_parameter_garbage_is_told_and_can_be_mended_without_a_restart(
     assert one.statuses()[-1].level == DiagnosticStatus.ERROR
     assert one.set(name, right) == ""
     assert str(one.node.trigger_configure()).endswith("SUCCESS")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--params-file", "/no/such/file.yaml"], ["-p", "model"], ["-p", "model:=[1"]]
+)
+def test_arguments_that_ros_cannot_parse_end_in_one_line(
+    arguments: list[str], monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.setattr(node.rclpy, "init", lambda args: rclpy.Context().init(args))
+    with pytest.raises(SystemExit) as stopped:
+        node.main(["--ros-args", *arguments])
+    assert stopped.value.code == 2
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1 and told[0].startswith("blur_imu_node: ") and "parse" in told[0]
 
 
 def test_a_broken_model_is_mended_by_its_parameter(bench: Any) -> None:

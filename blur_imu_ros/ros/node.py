@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -381,7 +382,11 @@ def body_frame(image_frame: str) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the node until it is asked to stop (SIGINT or SIGTERM)."""
-    rclpy.init(args=arguments)
+    try:
+        rclpy.init(args=arguments)
+    except RuntimeError as error:
+        print(f"blur_imu_node: {str(error).splitlines()[0]}", file=sys.stderr)
+        sys.exit(2)
     node = BlurImuNode()
     executor = SingleThreadedExecutor()
     executor.add_node(node)

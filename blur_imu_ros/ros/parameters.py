@@ -167,9 +167,12 @@ def declare(node: Node) -> dict[str, str]:
             node.declare_parameter(name, parameter.default, descriptor)
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
             node.declare_parameter(name, parameter.default, descriptor, ignore_override=True)
-            wrong_type = isinstance(error, InvalidParameterTypeException)
-            cure = " (write 1.0, not 1)" if wrong_type and type(parameter.default) is float else ""
-            complaints[name] = f"parameter {name}: {error}{cure}"
+            complaints[name] = f"parameter {name}: {error}"
+            if (
+                isinstance(error, InvalidParameterTypeException)
+                and type(parameter.default) is float
+            ):
+                complaints[name] += " (give a number with a point: 1.0, not 1)"
     return complaints
 
 
