@@ -165,6 +165,17 @@ def test_a_bag_that_loops_makes_the_direction_filter_forget(bench: Any) -> None:
     assert one.until(lambda: one.heard["imu"][-1].header.stamp.sec == 50, 3)
 
 
+def test_a_node_that_rested_does_not_publish_what_waited(bench: Any) -> None:
+    one = started(bench, direction="adjacent", minimum_direction_probability=0.5)
+    one.send()
+    assert one.until(lambda: one.node._waiting, 3)
+    one.node.trigger_deactivate()
+    one.node.trigger_activate()
+    one.stamp = 200.0
+    assert one.send_until(lambda: one.heard["imu"])
+    assert one.heard["imu"][0].header.stamp.sec >= 200
+
+
 def test_a_clock_that_jumps_back_makes_the_direction_filter_forget(bench: Any) -> None:
     one = started(bench, use_sim_time=True)
     clock = one.peer.create_publisher(Clock, "/clock", 1)
@@ -435,6 +446,28 @@ def test_every_number_is_finite_and_every_covariance_positive(bench: Any, axes: 
     for message in one.heard["imu"]:
         assert message.orientation_covariance[0] == message.linear_acceleration_covariance[0] == -1
         assert message.orientation.w == 1
+
+
+class Mad(Oracle):
+    """Answers with a field of `bad` values."""
+
+    bad = np.nan
+
+    def predict(self, image: np.ndarray, camera: Camera) -> BlurField:
+        field = super().predict(image, camera)
+        return replace(field, inverse_depth=np.full_like(field.inverse_depth, self.bad))
+
+
+def test_a_network_that_answers_nonsense_is_not_believed(bench: Any) -> None:
+    network = Mad((0, -2, 0))
+    one = started(bench, network)
+    assert one.complaint("values that are not numbers")
+    assert not one.heard["imu"]
+    # A wall a millimetre away would make the linear velocity known beyond all measure.
+    network.bad = 1e6
+    assert one.send_until(lambda: one.heard["twist"])
+    variances = np.diag(np.array(one.heard["twist"][0].twist.covariance).reshape(6, 6))
+    assert variances.min() == pytest.approx(1e-8)
 
 
 def test_the_covariance_turns_with_the_axes(bench: Any) -> None:

@@ -53,6 +53,7 @@ class Health:
         with self._lock:
             self._received += 1
             self._received_recently += 1
+            self._mismatch = ""
 
     def published(self, latency: float, blur_px: float, probability: float) -> None:
         """Count an estimate published `latency` seconds after its image came."""

@@ -25,6 +25,9 @@ except ImportError:  # Neither colcon nor tools/build_messages.py has built it.
 
 _LINEAR_FIRST = [3, 4, 5, 0, 1, 2]
 
+SMALLEST_VARIANCE = 1e-8
+"""(rad/s)^2 and (m/s)^2. Below 1e-9 robot_localization trusts a measurement without limit."""
+
 
 def seconds(stamp: Time) -> float:
     """Return a stamp in seconds."""
@@ -137,7 +140,7 @@ def imu_message(estimate: VelocityEstimate, frame_id: str) -> Imu:
     message.orientation_covariance[0] = -1.0
     message.linear_acceleration_covariance[0] = -1.0
     _fill(message.angular_velocity, estimate.angular_velocity)
-    message.angular_velocity_covariance = estimate.covariance_with_sign[:3, :3].ravel()
+    message.angular_velocity_covariance = _covariance(estimate)[:3, :3].ravel()
     return message
 
 
@@ -147,7 +150,7 @@ def twist_message(estimate: VelocityEstimate, frame_id: str) -> TwistWithCovaria
     message.header.stamp, message.header.frame_id = stamp(estimate.t), frame_id
     _fill(message.twist.twist.linear, estimate.linear_velocity)
     _fill(message.twist.twist.angular, estimate.angular_velocity)
-    covariance = estimate.covariance_with_sign[np.ix_(_LINEAR_FIRST, _LINEAR_FIRST)]
+    covariance = _covariance(estimate)[np.ix_(_LINEAR_FIRST, _LINEAR_FIRST)]
     message.twist.covariance = covariance.ravel()
     return message
 
@@ -169,6 +172,13 @@ def motion_message(estimate: VelocityEstimate, frame_id: str, model: str) -> Any
     message.valid = bool(estimate.valid)
     message.reasons = list(estimate.reasons)
     return message
+
+
+def _covariance(estimate: VelocityEstimate) -> NDArray[Any]:
+    """Return the covariance of a filter's input: no variance below `SMALLEST_VARIANCE`."""
+    covariance = estimate.covariance_with_sign
+    lacking = np.maximum(SMALLEST_VARIANCE - np.diag(covariance), 0)
+    return np.asarray(covariance + np.diag(lacking))
 
 
 def _fill(vector: Any, values: NDArray[Any]) -> None:

@@ -44,6 +44,8 @@ NEWEST_ONLY = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 EXPOSURES = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
+NO_CAMERA = "no camera_info has come yet"
+
 ImageMessage: TypeAlias = Image | CompressedImage
 
 
@@ -74,7 +76,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         self._health = Health()
         self._times = ImageTimes()
         self._camera: Camera | None = None
-        self._camera_error = "no camera_info has come yet"
+        self._camera_error = NO_CAMERA
         self._worker: NewestWorker[_Arrival] | None = None
         self._owned: list[tuple[Callable[[Any], Any], Any]] = []
         self.add_on_set_parameters_callback(self._check_parameters)
@@ -121,6 +123,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to work on images."""
         assert self._worker is not None
+        self._forget_past()
         self._times.begin_anew()
         self._worker.start()
         self._active = True
@@ -166,6 +169,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
             destroy(entity)
         self._owned.clear()
         self._worker, self._configured = None, False
+        self._camera, self._camera_error = None, NO_CAMERA
         self._health.resting("not configured")
 
     def _start_network(self, settings: parameters.Settings) -> None:
