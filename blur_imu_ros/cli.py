@@ -127,6 +127,43 @@ def evaluate(
     )
 
 
+@app.command()
+def benchmark(
+    model: Annotated[str, typer.Option(help="Name or path of a model.")] = "compact",
+    backend: Annotated[
+        list[str] | None, typer.Option(help="onnx or torch; several are compared.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=0, help="Of the model; 0 chooses.")] = 0,
+    against: Annotated[
+        str | None, typer.Option(help="Another model, timed in the same run, frame by frame.")
+    ] = None,
+    size: Annotated[
+        list[str] | None, typer.Option(help="Image size such as 640x480; may be repeated.")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0.0, max=3600, help="For each model and size.")
+    ] = 2.0,
+    json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
+) -> None:
+    """Time each stage of the chain, and the whole, on rendered images."""
+    from blur_imu_ros.benchmark import SIZES
+    from blur_imu_ros.commands.benchmark import BenchmarkOptions, parse_size, run_benchmark
+
+    run_benchmark(
+        BenchmarkOptions(
+            model,
+            tuple(backend or ["onnx"]),
+            device,
+            threads or None,
+            against,
+            tuple(map(parse_size, size)) if size else SIZES,
+            seconds,
+            json,
+        )
+    )
+
+
 class RosChoice(str, Enum):
     """Whether the demo goes through ROS."""
 
