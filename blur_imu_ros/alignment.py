@@ -12,7 +12,7 @@ robust least squares.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,7 @@ def align(
     Raises:
         RecordingError: the data cannot tell, for the reason that it gives.
     """
+    truth = replace(truth, velocity=truth.velocity[:, :3])
     used = estimate.valid & np.isfinite(estimate.velocity[:, :3]).all(axis=1)
     t, omega = estimate.t[used], estimate.velocity[used, :3]
     offset, rotation, correlation = _search(t, omega, truth, reach)
@@ -119,7 +120,7 @@ def align(
         )
     kept = _inside(t, truth, abs(offset) + 0.1 + (exposure_time or 0.0) / 2)
     t, omega = t[kept], omega[kept]
-    gyro = truth_at(truth, t + offset, exposure_time)[:, :3]
+    gyro = truth_at(truth, t + offset, exposure_time)
     _check_motion(gyro)
     energy = max(float(np.sum(gyro * gyro)), 1e-12)
     scale = float(np.sum(omega * (gyro @ rotation.T))) / energy
@@ -163,7 +164,7 @@ def _search(
     t, omega = t[chosen], omega[chosen]
     offsets = np.arange(-round(reach / SEARCH_STEP), round(reach / SEARCH_STEP) + 1) * SEARCH_STEP
     moved = t + offsets[:, None]
-    gyro = np.stack([np.interp(moved, truth.t, column) for column in truth.velocity.T[:3]], axis=-1)
+    gyro = np.stack([np.interp(moved, truth.t, column) for column in truth.velocity.T], axis=-1)
     omega = omega - omega.mean(axis=0)
     gyro = gyro - gyro.mean(axis=1, keepdims=True)
     rotations, agreement = _wahba(np.einsum("ni,knj->kij", omega, gyro))
@@ -206,7 +207,7 @@ def _linearised(
     half = max(1e-3, float(np.median(np.diff(truth.t))) / 2)
     at = t + model.offset
     gyro, before, after = (
-        truth_at(truth, at + shift, exposure_time)[:, :3] for shift in (0.0, -half, half)
+        truth_at(truth, at + shift, exposure_time) for shift in (0.0, -half, half)
     )
     turned = (gyro - model.bias) @ model.rotation.T
     slope = (after - before) / (2 * half) @ model.rotation.T

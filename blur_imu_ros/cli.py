@@ -27,6 +27,15 @@ class AxesChoice(str, Enum):
     gyro = "gyro"
 
 
+class TruthAxesChoice(str, Enum):
+    """Axes of the truth: known, or found from the data."""
+
+    optical = "optical"
+    body = "body"
+    gyro = "gyro"
+    found = "found"
+
+
 class DirectionChoice(str, Enum):
     """Ways to decide the sign of a motion."""
 
@@ -98,16 +107,24 @@ def run(
 
 @app.command()
 def evaluate(
-    estimate: Annotated[Path, typer.Argument(help="CSV written by run.")],
-    truth: Annotated[Path, typer.Argument(help="CSV with t, wx, wy, wz and maybe vx, vy, vz.")],
+    estimate: Annotated[
+        Path, typer.Argument(help="CSV written by run, or TUM trajectory (.tum, .txt).")
+    ],
+    truth: Annotated[
+        Path, typer.Argument(help="CSV with t, wx, wy, wz, maybe vx, vy, vz; or TUM trajectory.")
+    ],
     axes: Annotated[AxesChoice, typer.Option(help="Axes of the estimate.")] = AxesChoice.optical,
-    truth_axes: Annotated[AxesChoice, typer.Option(help="Axes of the truth.")] = AxesChoice.optical,
+    truth_axes: Annotated[
+        TruthAxesChoice,
+        typer.Option(help="Axes of the truth; found also finds its time offset."),
+    ] = TruthAxesChoice.optical,
     exposure: Annotated[
         float | None, typer.Option(help="Seconds; dense truth is averaged over it.")
     ] = None,
     fit_exposure: Annotated[bool, typer.Option(help="Score with the exposure that fits.")] = False,
     json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of both (.png).")] = None,
+    html: Annotated[Path | None, typer.Option(help="Report in one file (.html).")] = None,
 ) -> None:
     """Compare velocities with the truth, axis by axis."""
     from blur_imu_ros.axes import Axes
@@ -118,11 +135,12 @@ def evaluate(
             estimate,
             truth,
             Axes(axes.value),
-            Axes(truth_axes.value),
+            None if truth_axes is TruthAxesChoice.found else Axes(truth_axes.value),
             exposure,
             fit_exposure,
             json,
             plot,
+            html,
         )
     )
 

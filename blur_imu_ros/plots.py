@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from blur_imu_ros.errors import RecordingError
@@ -43,6 +44,24 @@ def plot_velocities(
     Raises:
         RecordingError: the picture cannot be written.
     """
+    figure = velocity_figure(t, estimate, sigma, truth, title)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=110)
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"{path}: the plot cannot be written: {error}") from error
+    finally:
+        plt.close(figure)
+
+
+def velocity_figure(
+    t: Array,
+    estimate: Array,
+    sigma: Array | None = None,
+    truth: tuple[Array, Array] | None = None,
+    title: str = "",
+) -> Figure:
+    """Return the figure that `plot_velocities` writes; the caller closes it."""
     figure, axes = plt.subplots(3, 2, figsize=(12, 7), sharex=True, constrained_layout=True)
     for index, name in enumerate(VELOCITIES):
         axis = axes[index % 3, index // 3]
@@ -60,13 +79,7 @@ def plot_velocities(
         axis.set_xlabel("time [s]")
     axes[0, 0].legend(loc="upper right", fontsize=8, ncols=3)
     figure.suptitle(title)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
-        raise RecordingError(f"{path}: the plot cannot be written: {error}") from error
-    finally:
-        plt.close(figure)
+    return figure
 
 
 def _limits(estimate: Array, truth: Array | None) -> tuple[float, float]:

@@ -80,7 +80,8 @@ def _contenders(options: BenchmarkOptions) -> list[Contender]:
 def _table(results: list[Result]) -> Table:
     table = Table(title="milliseconds a frame")
     for heading in ("model", "image", "stage", "median", "p95", "p99", "frames/s", "cores"):
-        table.add_column(heading, justify="left" if heading in ("model", "stage") else "right")
+        left = heading in ("model", "stage")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=heading == "stage")
     for result in results:
         size = f"{result.width}x{result.height}"
         for stage, timing in result.stages.items():
