@@ -188,7 +188,7 @@ def _refine(
     """Return the model that fits robustly best, and the (8, 8) covariance of its parameters."""
     for _ in range(_STEPS):
         rows, residual = _linearised(model, t, omega, truth, exposure_time)
-        weights = _weights(residual)
+        weights = robust_weights(residual)
         normal = np.einsum("n,nij,nik->jk", weights, rows, rows)
         step = np.linalg.lstsq(
             normal, np.einsum("n,nij,ni->j", weights, rows, residual), rcond=None
@@ -197,7 +197,7 @@ def _refine(
         if np.max(np.abs(step)) < 1e-9:
             break
     rows, residual = _linearised(model, t, omega, truth, exposure_time)
-    return model, _covariance(t, rows, residual, _weights(residual))
+    return model, block_covariance(t, rows, residual, robust_weights(residual))
 
 
 def _linearised(
@@ -220,14 +220,14 @@ def _linearised(
     return np.concatenate(columns, axis=2), omega - model.scale * turned
 
 
-def _weights(residual: Array) -> Array:
-    """(n,) robust weights by the size of the residuals (n, 3): estimates of wrong sign drop out."""
+def robust_weights(residual: Array) -> Array:
+    """Return (n,) weights by the size of residuals (n, 3): estimates of wrong sign drop out."""
     squared = np.sum(residual**2, axis=1)
     return np.asarray(1 / (1 + squared / max(2 * float(np.median(squared)), 1e-18)) ** 2)
 
 
-def _covariance(t: Array, rows: Array, residual: Array, weights: Array) -> Array:
-    """Return the (8, 8) covariance of the parameters.
+def block_covariance(t: Array, rows: Array, residual: Array, weights: Array) -> Array:
+    """Return the (p, p) covariance of p parameters fitted with robust weights.
 
     Errors of neighbouring frames resemble each other, so the scores are summed over blocks before
     their spread is taken; where that is less than independent errors would give, these count.

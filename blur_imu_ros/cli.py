@@ -182,6 +182,39 @@ def benchmark(
     )
 
 
+@app.command()
+def calibrate(
+    estimate: Annotated[Path, typer.Argument(help="Written by run.")],
+    truth: Annotated[Path, typer.Argument(help="The gyroscope: t, wx, wy, wz; maybe vx, vy, vz.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="YAML of what was found.")],
+    camera: Annotated[
+        Path | None, typer.Option(help="Camera YAML that the output completes, for run --camera.")
+    ] = None,
+    exposure: Annotated[
+        float | None, typer.Option(help="Seconds that run was told; by default the camera's.")
+    ] = None,
+    axes: Annotated[AxesChoice, typer.Option(help="Axes of the estimate.")] = AxesChoice.optical,
+    truth_axes: Annotated[
+        TruthAxesChoice, typer.Option(help="Axes of the truth as far as they are known.")
+    ] = TruthAxesChoice.found,
+) -> None:
+    """Find exposure time, time offset, mounting, gyro bias and scale from a recording with gyro."""
+    from blur_imu_ros.axes import Axes
+    from blur_imu_ros.commands.calibrate import CalibrateOptions, run_calibrate
+
+    run_calibrate(
+        CalibrateOptions(
+            estimate,
+            truth,
+            output,
+            camera,
+            exposure,
+            Axes(axes.value),
+            None if truth_axes is TruthAxesChoice.found else Axes(truth_axes.value),
+        )
+    )
+
+
 class RosChoice(str, Enum):
     """Whether the demo goes through ROS."""
 
