@@ -215,6 +215,63 @@ def calibrate(
     )
 
 
+@app.command()
+def compare(
+    source: Annotated[Path, typer.Argument(help="Folder of images, video or bag.")],
+    truth: Annotated[
+        Path, typer.Argument(help="CSV with t, wx, wy, wz, maybe vx, vy, vz; or TUM trajectory.")
+    ],
+    other: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE of another system: CSV, or TUM trajectory of any scale."),
+    ] = None,
+    camera: Annotated[
+        Path | None, typer.Option(help="Calibration YAML (ROS or fx, fy, ...).")
+    ] = None,
+    exposure: Annotated[float | None, typer.Option(help="Exposure time, seconds.")] = None,
+    stamps: Annotated[
+        Path | None, typer.Option(help="CSV with a column t, one row a frame.")
+    ] = None,
+    stamp_reference: Annotated[
+        StampChoice, typer.Option(help="What a stamp means.")
+    ] = StampChoice.middle,
+    topic: Annotated[str | None, typer.Option(help="Image topic, for bags with several.")] = None,
+    model: Annotated[str, typer.Option(help="Name or path of a model.")] = "compact",
+    backend: Annotated[str, typer.Option(help="auto, onnx or torch.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
+    axes: Annotated[AxesChoice, typer.Option(help="Axes of the CSVs of others.")] = (
+        AxesChoice.optical
+    ),
+    truth_axes: Annotated[
+        AxesChoice, typer.Option(help="Axes of the truth, and of the table.")
+    ] = AxesChoice.optical,
+    flow: Annotated[bool, typer.Option(help="With optical flow from frame to frame.")] = True,
+    blur: Annotated[bool, typer.Option(help="With our own method.")] = True,
+    json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
+) -> None:
+    """Measure one recording in several ways, and print their errors side by side."""
+    from blur_imu_ros.axes import Axes
+    from blur_imu_ros.commands.compare import CompareOptions, run_compare
+    from blur_imu_ros.commands.run import RunOptions
+    from blur_imu_ros.recordings.settings import StampReference
+
+    recording = RunOptions(
+        source,
+        Path(),  # nothing is written
+        camera=camera,
+        exposure=exposure,
+        stamps=stamps,
+        stamp_reference=StampReference(stamp_reference.value),
+        topic=topic,
+        model=model,
+        backend=backend,
+        device=device,
+        axes=Axes(axes.value),
+    )
+    others = tuple(other or ())
+    run_compare(CompareOptions(recording, truth, Axes(truth_axes.value), others, flow, blur, json))
+
+
 class RosChoice(str, Enum):
     """Whether the demo goes through ROS."""
 
