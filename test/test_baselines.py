@@ -153,6 +153,19 @@ def test_compare_puts_all_methods_in_one_table(tmp_path: Path, capsys):
     assert len(content["methods"][0]["figures"]["rmse"]) == 6
 
 
+def test_what_a_method_refused_is_counted_beside(tmp_path: Path, capsys):
+    run = recorded(tmp_path)
+    rows = "".join(f"{k * STEP},{0.4 if k else 9},1.5,-0.8,{int(k > 0)}\n" for k in range(8))
+    (tmp_path / "picky.csv").write_text("t,wx,wy,wz,valid\n" + rows)
+    others = (str(tmp_path / "picky.csv"),)
+    options = CompareOptions(run, tmp_path / "truth.csv", others=others, flow=False, blur=False)
+    picky = run_compare(options)[-1]
+    assert picky.failures == 1 and picky.result is not None
+    assert picky.rmse[0] == pytest.approx(0)
+    assert picky.result.rmse_all_rows[0] == pytest.approx(8.6 / np.sqrt(8))
+    assert "all rows" in capsys.readouterr().out
+
+
 def test_the_table_is_in_the_axes_of_the_truth(tmp_path: Path):
     options = CompareOptions(
         recorded(tmp_path), tmp_path / "truth.csv", truth_axes=Axes.GYRO, flow=False

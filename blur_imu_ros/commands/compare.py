@@ -147,14 +147,18 @@ def _print(lines: list[Compared], frames: int, options: CompareOptions) -> None:
     for heading in ("", *VELOCITIES, "failures"):
         table.add_column(heading, justify="left" if not heading else "right")
     for line in lines:
-        known = np.isfinite(line.rmse)
-        numbers = [f"{x:.2f}" if k else "" for x, k in zip(line.rmse, known, strict=True)]
-        if line.result is None:
-            numbers[0] = "fails"
+        numbers = ["fails", *[""] * 5] if line.result is None else _numbers(line.rmse)
         table.add_row(line.name, *numbers, f"{line.failures} of {frames}")
+        if line.result is not None and line.result.invalid:
+            table.add_row("  all rows", *_numbers(line.result.rmse_all_rows), "", style="dim")
     console = Console()
     console.print(table)
-    console.print("rad/s and m/s; failures are frames without a velocity, and left out")
+    console.print("rad/s and m/s; failures are frames without a velocity, left out of the RMSE;")
+    console.print("all rows: with the velocities counted that the method itself refused")
+
+
+def _numbers(values: Array) -> list[str]:
+    return [f"{x:.2f}" if np.isfinite(x) else "" for x in values]
 
 
 def _write(path: Path, lines: list[Compared], frames: int) -> None:
