@@ -182,7 +182,8 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
             f"model {network.name} ({settings.backend}, {settings.device}) ready in {taken:.2f} s"
         )
         self._model = str(network.name)
-        self._imu = VisualImu(network, direction=DirectionConfig(mode=settings.direction))
+        direction = DirectionConfig(mode=settings.direction)
+        self._imu = VisualImu(network, direction=direction, pivot=settings.pivot)
         self._forget_past()
         self._epoch, self._last_time = self._times.epoch, 0.0
         self._health.fact("model", self._model)
