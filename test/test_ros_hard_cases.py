@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -21,7 +22,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Float64
 
 from blur_imu_ros.blur_field import BlurField
@@ -344,6 +345,24 @@ def test_a_publisher_that_does_not_fit_is_told(bench: Any) -> None:
     assert one.until(lambda: any(said in s.message for s in one.statuses()))
 
 
+def test_a_topic_that_nobody_or_something_else_publishes_is_told(bench: Any) -> None:
+    one = bench(Oracle(), namespace="/alone")
+    one.peer.destroy_publisher(one.image)
+    one.node.trigger_configure()
+    one.node.trigger_activate()
+    said = "no image has come yet: nobody publishes on /alone/image"
+    assert one.until(lambda: any(said in s.message for s in one.statuses()))
+    # Another context, for one participant has one message on a topic.
+    elsewhere = rclpy.Context()
+    elsewhere.init()
+    stranger = rclpy.create_node("stranger", context=elsewhere)
+    stranger.create_publisher(CompressedImage, "/alone/image", 1)
+    said = "/alone/image carries CompressedImage, not Image"
+    assert one.until(lambda: any(said in s.message for s in one.statuses()))
+    stranger.destroy_node()
+    elsewhere.try_shutdown()
+
+
 # --- what cameras send ------------------------------------------------------------------------
 
 
@@ -382,6 +401,22 @@ def test_hundreds_of_malformed_images_harm_nothing(bench: Any) -> None:
     one.stamp = 2.1e9
     assert one.send_until(lambda: one.heard["imu"])
     assert np.isfinite(numbers(one)).all()
+
+
+def test_compressed_images_are_read_and_damaged_ones_refused(bench: Any) -> None:
+    one = bench(Oracle((0, -2, 0)), image_transport="compressed")
+    one.peer.destroy_publisher(one.image)
+    one.image = one.peer.create_publisher(CompressedImage, "image/compressed", 1)
+    one.start()
+    one.calibrate()
+    jpeg = cv2.imencode(".jpg", GREY)[1].tobytes()
+    for stamp, data in ((5.0, jpeg), (5.1, b""), (5.2, jpeg[:40]), (5.3, b"no image"), (5.4, jpeg)):
+        message = CompressedImage(format="jpeg", data=data)
+        message.header.stamp = messages.stamp(stamp)
+        one.image.publish(message)
+        one.wait(0.08)
+    assert one.until(lambda: len(one.heard["imu"]) == 2, 3)
+    assert any("damaged" in s.message for s in one.statuses())
 
 
 def test_camera_info_that_comes_late_changes_or_breaks_is_followed(bench: Any) -> None:
