@@ -106,6 +106,10 @@ class Camera:
         return (u - self.cx) / self.fx, (v - self.cy) / self.fy
 
 
+LARGEST_SCALED_SIDE = 8192
+"""Pixels of an image that is scaled to fill the network's view."""
+
+
 @dataclass(frozen=True)
 class NetworkView:
     """What the network sees of a camera: undistorted, scaled to fill `width` x `height`, cropped.
@@ -116,6 +120,14 @@ class NetworkView:
     source: Camera
     width: int
     height: int
+
+    def __post_init__(self) -> None:
+        """Refuse a strip of an image: filling the view would take memory without end."""
+        if max(self._scaled_size) > LARGEST_SCALED_SIDE:
+            raise CameraError(
+                f"camera image {self.source.width}x{self.source.height} is too narrow a strip to "
+                f"fill the network's view of {self.width}x{self.height}"
+            )
 
     @property
     def _scaled_size(self) -> tuple[int, int]:

@@ -536,7 +536,7 @@ class Mad(Oracle):
 def test_a_network_that_answers_nonsense_is_not_believed(bench: Any) -> None:
     network = Mad((0, -2, 0))
     one = started(bench, network)
-    assert one.complaint("values that are not numbers")
+    assert one.complaint("values that cannot be")
     assert not one.heard["imu"]
     # A wall a millimetre away would make the linear velocity known beyond all measure.
     network.bad = 1e6
