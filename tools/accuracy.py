@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,31 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+import cv2
 import matplotlib.pyplot as plt
 import numpy as np
+from numpy.typing import NDArray
 
 from blur_imu_ros.axes import Axes
 from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.commands.run import RunOptions, run
+from blur_imu_ros.demo import CAMERA
 from blur_imu_ros.direction import DirectionMode
 from blur_imu_ros.evaluation import Evaluation, MatchedSeries, evaluate, in_axes, match
+from blur_imu_ros.frame import Frame
+from blur_imu_ros.overlay import draw_overlay
 from blur_imu_ros.pivot import MotionPrior
 from blur_imu_ros.plots import UNITS
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results import VELOCITIES, VelocitySeries
+from blur_imu_ros.room_renderer import blurred_image, furnished_room, hand_held
 from blur_imu_ros.visual_imu import VisualImu
 from blur_imu_training.held_out import held_out_frames
 from blur_imu_training.validation import ValidationReport, measure, report
+
+Image = NDArray[np.uint8]
+
+JPEG = [cv2.IMWRITE_JPEG_QUALITY, 88]
 
 MODES: list[tuple[DirectionMode, MotionPrior]] = [
     ("adjacent", MotionPrior.PIVOT),
@@ -51,6 +61,7 @@ def main() -> None:
     options.pictures.mkdir(parents=True, exist_ok=True)
     real_sequence(options.data / "dining", options.model, options.pictures)
     held_out(options.data / "train", options.model, options.frames, options.pictures)
+    rendered_cases(options.model, options.pictures)
 
 
 # --- the real sequence ----------------------------------------------------------------------------
@@ -178,6 +189,54 @@ def draw_bins(path: Path, result: ValidationReport) -> None:
     axes[0].axhline(1, color="0.5", linewidth=0.8)
     figure.savefig(path, dpi=90)
     plt.close(figure)
+
+
+# --- frames of our own renderer -------------------------------------------------------------------
+
+
+def rendered_cases(model: str, pictures: Path) -> None:
+    """Draw what is read from frames of our own renderer: good cases, and bad ones."""
+    imu = VisualImu(load_network(model))
+    room, trajectory = furnished_room(), hand_held()
+    print("\n## Frames of our own renderer\n")
+    heading("case", ["true |w|", "found |w|", "sigma |w|", "blur [px]", "valid"])
+    drawn = []
+    for name, t, exposure_time, change in CASES:
+        image = change(blurred_image(room, CAMERA, trajectory, t, exposure_time, seed=1))
+        measurement = imu.measure(Frame(image, t, exposure_time, CAMERA, name))
+        estimate = measurement.estimate
+        true = float(np.linalg.norm(trajectory.velocity(t)[:3]))
+        found = float(np.linalg.norm(estimate.angular_velocity))
+        sigma = float(np.linalg.norm(estimate.sigma[:3]))
+        row(name, [true, found, sigma, estimate.blur_px, int(estimate.valid)])
+        # The sign of one image is open: it is shown as in the truth.
+        if estimate.angular_velocity @ trajectory.velocity(t)[:3] < 0:
+            estimate = estimate.reversed()
+        drawn.append((image, draw_overlay(image, measurement.field, estimate)))
+    cv2.imwrite(str(pictures / "overlay.jpg"), np.hstack(drawn[0]), JPEG)
+    grid = [np.vstack([overlay for _, overlay in drawn[k : k + 2]]) for k in range(1, 5, 2)]
+    cv2.imwrite(str(pictures / "cases.jpg"), np.hstack(grid), JPEG)
+
+
+def _dark(image: Image) -> Image:
+    return np.asarray(image * 0.04, np.uint8)
+
+
+def _defocused(image: Image) -> Image:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 12), np.uint8)
+
+
+def _as_it_is(image: Image) -> Image:
+    return image
+
+
+CASES: list[tuple[str, float, float, Callable[[Image], Image]]] = [
+    ("turning fast", 2.4, 0.015, _as_it_is),
+    ("turning, long exposure", 1.7, 0.030, _as_it_is),
+    ("hardly any blur", 1.7, 0.001, _as_it_is),
+    ("nearly dark", 2.4, 0.015, _dark),
+    ("out of focus", 2.4, 0.015, _defocused),
+]
 
 
 # --- Markdown -------------------------------------------------------------------------------------
