@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -290,6 +290,7 @@ def write_bag(
     encoding: str = "bgr8",
     focal: float = 250.0,
     storage: StoragePlugin = StoragePlugin.SQLITE3,
+    stamps: Sequence[int] = range(10, 10 + COUNT),
 ) -> Path:
     """A bag of images whose fourth has another encoding."""
     types = STORE.types
@@ -299,7 +300,7 @@ def write_bag(
             "/cam/camera_info", "sensor_msgs/msg/CameraInfo", typestore=STORE
         )
         for index, image in enumerate(turning_images(COUNT)):
-            stamp = types["builtin_interfaces/msg/Time"](10 + index, 0)
+            stamp = types["builtin_interfaces/msg/Time"](stamps[index], 0)
             header = types["std_msgs/msg/Header"](stamp, "cam")
             k = np.array([focal, 0, 161, 0, focal, 109, 0, 0, 1.0])
             roi = types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
@@ -321,6 +322,14 @@ def test_an_encoding_that_is_not_known_keeps_the_rows_before(
     refusal = refused(write_bag(tmp_path / "bag", "bgr12_packed"), camera=None)
     assert "/cam/image:3" in refusal and "'bgr12_packed' is not known" in refusal
     assert len(rows_of(out)) == 3
+
+
+@pytest.mark.parametrize("stamps", [[0] * COUNT, [10, 10, 11, 12, 13, 14], [10, 9, 8, 7, 6, 5]])
+def test_a_bag_whose_stamps_do_not_increase(
+    refused: Callable[..., str], tmp_path: Path, out: Path, stamps: list[int]
+) -> None:
+    bag = write_bag(tmp_path / "bag", stamps=stamps)
+    assert "/cam/image:1: its stamp" in refused(bag) and len(rows_of(out)) == 1
 
 
 def test_a_bag_of_an_uncalibrated_camera(refused: Callable[..., str], tmp_path: Path) -> None:
