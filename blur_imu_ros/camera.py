@@ -183,7 +183,7 @@ def load_exposure_time(path: str | Path) -> float | None:
     value = _read_yaml(path).get("exposure_time")
     try:
         return None if value is None else float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise CameraError(f"{path}: exposure_time {value!r} is not a number of seconds") from error
 
 
@@ -220,7 +220,7 @@ def _parse_camera(content: dict[str, Any], name: str) -> Camera:
         )
     except KeyError as error:
         raise CameraError(f"{name}: lacks {error.args[0]}") from error
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, IndexError, OverflowError) as error:
         raise CameraError(f"{name}: {error}") from error
     except CameraError as error:
         raise CameraError(f"{name}: {error}") from error

@@ -32,6 +32,15 @@ class AxesChoice(str, Enum):
     gyro = "gyro"
 
 
+class TruthAxesChoice(str, Enum):
+    """Axes of the truth: known, or found from the data."""
+
+    optical = "optical"
+    body = "body"
+    gyro = "gyro"
+    found = "found"
+
+
 class DirectionChoice(str, Enum):
     """Ways to decide the sign of a motion."""
 
@@ -110,12 +119,20 @@ def run(
 
 @app.command()
 def evaluate(
-    estimate: Annotated[Path, typer.Argument(help="Written by run, or a bag.")],
+    estimate: Annotated[
+        Path, typer.Argument(help="Written by run: CSV or bag; or TUM trajectory (.tum, .txt).")
+    ],
     truth: Annotated[
-        Path, typer.Argument(help="CSV with t, wx, wy, wz and maybe vx, vy, vz; or a bag with Imu.")
+        Path,
+        typer.Argument(
+            help="CSV with t, wx, wy, wz, maybe vx, vy, vz; bag with Imu; or TUM trajectory."
+        ),
     ],
     axes: Annotated[AxesChoice, typer.Option(help="Axes of the estimate.")] = AxesChoice.optical,
-    truth_axes: Annotated[AxesChoice, typer.Option(help="Axes of the truth.")] = AxesChoice.optical,
+    truth_axes: Annotated[
+        TruthAxesChoice,
+        typer.Option(help="Axes of the truth; found also finds its time offset."),
+    ] = TruthAxesChoice.optical,
     exposure: Annotated[
         float | None, typer.Option(help="Seconds; dense truth is averaged over it.")
     ] = None,
@@ -124,6 +141,7 @@ def evaluate(
     plot: Annotated[Path | None, typer.Option(help="Picture of both (.png).")] = None,
     topic: Annotated[str | None, typer.Option(help="Of the estimate, for bags.")] = None,
     truth_topic: Annotated[str | None, typer.Option(help="Of the truth, for bags.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Report in one file (.html).")] = None,
 ) -> None:
     """Compare velocities with the truth, axis by axis."""
     from blur_imu_ros.axes import Axes
@@ -134,15 +152,143 @@ def evaluate(
             estimate,
             truth,
             Axes(axes.value),
-            Axes(truth_axes.value),
+            None if truth_axes is TruthAxesChoice.found else Axes(truth_axes.value),
             exposure,
             fit_exposure,
             json,
             plot,
             topic,
             truth_topic,
+            html,
         )
     )
+
+
+@app.command()
+def benchmark(
+    model: Annotated[str, typer.Option(help="Name or path of a model.")] = "compact",
+    backend: Annotated[
+        list[str] | None, typer.Option(help="onnx or torch; several are compared.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=0, help="Of the model; 0 chooses.")] = 0,
+    against: Annotated[
+        str | None, typer.Option(help="Another model, timed in the same run, frame by frame.")
+    ] = None,
+    size: Annotated[
+        list[str] | None, typer.Option(help="Image size such as 640x480; may be repeated.")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0.0, max=3600, help="For each model and size.")
+    ] = 2.0,
+    json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
+) -> None:
+    """Time each stage of the chain, and the whole, on rendered images."""
+    from blur_imu_ros.benchmark import SIZES
+    from blur_imu_ros.commands.benchmark import BenchmarkOptions, parse_size, run_benchmark
+
+    run_benchmark(
+        BenchmarkOptions(
+            model,
+            tuple(backend or ["onnx"]),
+            device,
+            threads or None,
+            against,
+            tuple(map(parse_size, size)) if size else SIZES,
+            seconds,
+            json,
+        )
+    )
+
+
+@app.command()
+def calibrate(
+    estimate: Annotated[Path, typer.Argument(help="Written by run.")],
+    truth: Annotated[Path, typer.Argument(help="The gyroscope: t, wx, wy, wz; maybe vx, vy, vz.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="YAML of what was found.")],
+    camera: Annotated[
+        Path | None, typer.Option(help="Camera YAML that the output completes, for run --camera.")
+    ] = None,
+    exposure: Annotated[
+        float | None, typer.Option(help="Seconds that run was told; by default the camera's.")
+    ] = None,
+    axes: Annotated[AxesChoice, typer.Option(help="Axes of the estimate.")] = AxesChoice.optical,
+    truth_axes: Annotated[
+        TruthAxesChoice, typer.Option(help="Axes of the truth as far as they are known.")
+    ] = TruthAxesChoice.found,
+) -> None:
+    """Find exposure time, time offset, mounting, gyro bias and scale from a recording with gyro."""
+    from blur_imu_ros.axes import Axes
+    from blur_imu_ros.commands.calibrate import CalibrateOptions, run_calibrate
+
+    run_calibrate(
+        CalibrateOptions(
+            estimate,
+            truth,
+            output,
+            camera,
+            exposure,
+            Axes(axes.value),
+            None if truth_axes is TruthAxesChoice.found else Axes(truth_axes.value),
+        )
+    )
+
+
+@app.command()
+def compare(
+    source: Annotated[Path, typer.Argument(help="Folder of images, video or bag.")],
+    truth: Annotated[
+        Path, typer.Argument(help="CSV with t, wx, wy, wz, maybe vx, vy, vz; or TUM trajectory.")
+    ],
+    other: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE of another system: CSV, or TUM trajectory of any scale."),
+    ] = None,
+    camera: Annotated[
+        Path | None, typer.Option(help="Calibration YAML (ROS or fx, fy, ...).")
+    ] = None,
+    exposure: Annotated[float | None, typer.Option(help="Exposure time, seconds.")] = None,
+    stamps: Annotated[
+        Path | None, typer.Option(help="CSV with a column t, one row a frame.")
+    ] = None,
+    stamp_reference: Annotated[
+        StampChoice, typer.Option(help="What a stamp means.")
+    ] = StampChoice.middle,
+    topic: Annotated[str | None, typer.Option(help="Image topic, for bags with several.")] = None,
+    model: Annotated[str, typer.Option(help="Name or path of a model.")] = "compact",
+    backend: Annotated[str, typer.Option(help="auto, onnx or torch.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
+    axes: Annotated[AxesChoice, typer.Option(help="Axes of the CSVs of others.")] = (
+        AxesChoice.optical
+    ),
+    truth_axes: Annotated[
+        AxesChoice, typer.Option(help="Axes of the truth, and of the table.")
+    ] = AxesChoice.optical,
+    flow: Annotated[bool, typer.Option(help="With optical flow from frame to frame.")] = True,
+    blur: Annotated[bool, typer.Option(help="With our own method.")] = True,
+    json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
+) -> None:
+    """Measure one recording in several ways, and print their errors side by side."""
+    from blur_imu_ros.axes import Axes
+    from blur_imu_ros.commands.compare import CompareOptions, run_compare
+    from blur_imu_ros.commands.run import RunOptions
+    from blur_imu_ros.recordings.settings import StampReference
+
+    recording = RunOptions(
+        source,
+        Path(),  # nothing is written
+        camera=camera,
+        exposure=exposure,
+        stamps=stamps,
+        stamp_reference=StampReference(stamp_reference.value),
+        topic=topic,
+        model=model,
+        backend=backend,
+        device=device,
+        axes=Axes(axes.value),
+    )
+    others = tuple(other or ())
+    run_compare(CompareOptions(recording, truth, Axes(truth_axes.value), others, flow, blur, json))
 
 
 class RosChoice(str, Enum):

@@ -47,6 +47,33 @@ class PivotConfig:
     memory: float = 0.1
 
 
+@dataclass(frozen=True)
+class _Evidence:
+    """What an image alone tells of a velocity x: exp(-x' information x / 2 + pull' x).
+
+    Attributes:
+        information: (6, 6), positive semidefinite.
+        pull: (6,) information times the velocity that the image alone asks for.
+        squared: pull' information^-1 pull, over the directions that the image determines.
+    """
+
+    information: Array
+    pull: Array
+    squared: float
+
+    @classmethod
+    def of(cls, estimate: VelocityEstimate, assumed: VelocityPrior) -> _Evidence:
+        """Take the prior that was assumed out of an estimate."""
+        total = np.linalg.inv(estimate.covariance)
+        x = np.concatenate([estimate.angular_velocity, estimate.linear_velocity])
+        pull = total @ x - assumed.information @ assumed.mean
+        values, vectors = np.linalg.eigh(total - assumed.information)
+        known = values > 1e-3 * np.trace(assumed.information) / 6
+        values, vectors = values[known], vectors[:, known]
+        along = vectors.T @ pull
+        return cls((vectors * values) @ vectors.T, vectors @ along, float(along**2 @ (1 / values)))
+
+
 class PivotFilter:
     """Estimates the lever arm frame by frame, and gives the prior that follows from it."""
 
@@ -83,29 +110,45 @@ class PivotFilter:
         rows = self._rows()
         return VelocityPrior(np.zeros(6), rows.T @ np.linalg.solve(slip, rows))
 
-    def update(self, estimate: VelocityEstimate) -> None:
-        """Learn from a frame's velocity, which must have been solved without this prior.
+    def update(self, estimate: VelocityEstimate, assumed: VelocityPrior) -> None:
+        """Learn from a frame's velocity; its sign does not matter: v and omega change it together.
 
-        Its sign does not matter: v and omega change it together.
+        Angular velocity, lever arm and slip are solved for jointly, because the image tells sideways
+        motion from a turn so badly that v alone would mislead.
+
+        Args:
+            estimate: solved without the prior of this filter.
+            assumed: the prior that it holds instead; taken out, or its zero would draw the lever arm
+                to zero as well.
         """
         if not estimate.valid:
             return
         self._predict(estimate.t)
-        omega, v = estimate.angular_velocity, estimate.linear_velocity
-        across, rows = skew(omega), self._rows()
-        noise = rows @ estimate.covariance @ rows.T + self._slip(omega)
-        innovation = v - across @ self.lever_arm
-        expected = across @ self.covariance @ across.T + noise
-        self._judge(innovation @ np.linalg.solve(expected, innovation) / 3)
+        evidence = _Evidence.of(estimate, assumed)
+        omega = estimate.angular_velocity
+        # (omega, v) from (omega, change of the lever arm, slip).
+        of_unknowns = np.zeros((6, 9))
+        of_unknowns[:3, :3] = of_unknowns[3:, 6:] = np.eye(3)
+        of_unknowns[3:, :3], of_unknowns[3:, 3:6] = -skew(self.lever_arm), skew(omega)
+        information = of_unknowns.T @ evidence.information @ of_unknowns
+        information[:3, :3] += assumed.information[:3, :3]
+        information[3:6, 3:6] += np.linalg.inv(self.covariance)
+        information[6:, 6:] += np.linalg.inv(self._slip(omega))
+        covariance = np.linalg.inv(information)
+        pull = of_unknowns.T @ evidence.pull
+        unknowns = covariance @ pull
+        self._judge((evidence.squared - float(pull @ unknowns)) / 3)
         if self.config.lever_arm is None:
-            gain = np.linalg.solve(expected, across @ self.covariance).T
-            self.lever_arm = self.lever_arm + gain @ innovation
-            kept = np.eye(3) - gain @ across
-            self.covariance = kept @ self.covariance @ kept.T + gain @ noise @ gain.T
-            if np.linalg.norm(self.lever_arm) > self.config.longest:
-                surprise = self.surprise
-                self._restart()
-                self.surprise = max(surprise, 2 * self.config.surprise)
+            self.lever_arm = self.lever_arm + unknowns[3:6]
+            self.covariance = covariance[3:6, 3:6]
+            self._bound()
+
+    def _bound(self) -> None:
+        """Forget a lever arm that is too long to be one, and with it the trust."""
+        if np.linalg.norm(self.lever_arm) > self.config.longest:
+            surprise = max(self.surprise, 2 * self.config.surprise)
+            self._restart()
+            self.surprise = surprise
 
     def _predict(self, t: float) -> None:
         elapsed = 0.0 if self._t is None else min(max(t - self._t, 0.0), 1.0)

@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from blur_imu_ros.errors import RecordingError
@@ -45,6 +46,25 @@ def plot_velocities(
     Raises:
         RecordingError: the picture cannot be written.
     """
+    figure = velocity_figure(t, estimate, sigma, truth, title, valid)
+    try:
+        make_folder_of(path)
+        figure.savefig(path, dpi=110)
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"{path}: cannot be written: {error}") from error
+    finally:
+        plt.close(figure)
+
+
+def velocity_figure(
+    t: Array,
+    estimate: Array,
+    sigma: Array | None = None,
+    truth: tuple[Array, Array] | None = None,
+    title: str = "",
+    valid: Array | None = None,
+) -> Figure:
+    """Return the figure that `plot_velocities` writes; the caller closes it."""
     used = np.ones(len(t), bool) if valid is None else valid
     shown = np.where(used[:, None], estimate, np.nan)
     figure, axes = plt.subplots(3, 2, figsize=(12, 7), sharex=True, constrained_layout=True)
@@ -77,13 +97,7 @@ def plot_velocities(
         axis.set_xlabel("time [s]")
     axes[0, 0].legend(loc="upper right", fontsize=8, ncols=4)
     figure.suptitle(title)
-    try:
-        make_folder_of(path)
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
-        raise RecordingError(f"{path}: cannot be written: {error}") from error
-    finally:
-        plt.close(figure)
+    return figure
 
 
 def _limits(estimate: Array, truth: Array | None) -> tuple[float, float]:

@@ -100,12 +100,16 @@ class VelocitySeries:
         velocity: (n, 6) angular (rad/s), then linear (m/s); NaN columns where not known.
         sigma: (n, 6) standard deviations, or None.
         valid: (n,) whether a row may be used.
+        blur_px: (n,) length of the smear, pixels of the network's view, or None.
+        frames: the n names of the frames, or none.
     """
 
     t: Array
     velocity: Array
     sigma: Array | None
     valid: Array
+    blur_px: Array | None = None
+    frames: tuple[str, ...] = ()
 
 
 class CsvTable:
@@ -132,6 +136,10 @@ class CsvTable:
             return np.array([float(row[name]) for row in self._rows])
         except (TypeError, ValueError) as error:
             raise RecordingError(f"{self.path}: column {name} holds what is no number") from error
+
+    def text(self, name: str) -> tuple[str, ...]:
+        """Return a column as it stands, empty where the file lacks it."""
+        return tuple(row[name] or "" for row in self._rows) if name in self.names else ()
 
     def time(self) -> Array:
         """Return column t (n,), seconds; RecordingError unless it is there and increases."""
@@ -160,4 +168,5 @@ def read_series(path: str | Path) -> VelocitySeries:
 
     sigma = six("s_") if "s_wx" in table.names else None
     valid = table.column("valid") > 0 if "valid" in table.names else np.ones(len(t), bool)
-    return VelocitySeries(t, six(""), sigma, valid)
+    blur_px = table.column("blur_px") if "blur_px" in table.names else None
+    return VelocitySeries(t, six(""), sigma, valid, blur_px, table.text("frame"))

@@ -30,7 +30,10 @@ def silence(
     direction: DirectionMode,
     minimum_direction_probability: float = MINIMUM_DIRECTION_PROBABILITY,
 ) -> str | None:
-    """Return why Imu and twist must not be published, or None; without a `direction` any sign may."""
+    """Return why an estimate must not become Imu and twist, or None where it may.
+
+    Unless `direction` is none, a motion needs that probability of its sign.
+    """
     if not estimate.valid:
         return "; ".join(estimate.reasons)
     unsure = estimate.direction_probability < minimum_direction_probability

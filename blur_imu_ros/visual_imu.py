@@ -140,7 +140,7 @@ class Tracker:
     def _about_pivot(self, free: Measurement, pivot: PivotFilter) -> Measurement:
         """Return the measurement with what the frames before told of the lever arm."""
         prior = pivot.prior(free.estimate)
-        pivot.update(free.estimate)
+        pivot.update(free.estimate, self._imu.solver.weak_prior)
         if prior is None or not free.estimate.valid:
             return free
         return self._imu.solved_again(free, prior)

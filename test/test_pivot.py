@@ -13,6 +13,7 @@ from blur_imu_ros.velocity import VelocitySolver
 from synthetic_fields import EXPOSURE, field_of, random_inverse_depth
 
 LEVER_ARM = np.array([-0.1, 0.05, 0.3])
+ASSUMED = VelocitySolver().weak_prior
 
 
 def estimate(omega: np.ndarray, v: np.ndarray, t: float, std_v: float = 0.3) -> VelocityEstimate:
@@ -33,7 +34,7 @@ def hand(seed: int = 0, count: int = 150, noise: float = 0.1) -> Iterator[Veloci
 def after(estimates: Iterator[VelocityEstimate], config: PivotConfig | None = None) -> PivotFilter:
     pivot = PivotFilter(config)
     for one in estimates:
-        pivot.update(one)
+        pivot.update(one, ASSUMED)
     return pivot
 
 
@@ -111,7 +112,7 @@ def test_trust_comes_back_when_the_motion_fits_again():
         estimate(rng.standard_normal(3), np.array([0, 0, 3.0]), k / 30) for k in range(30)
     )
     for one in hand(3):
-        pivot.update(one)
+        pivot.update(one, ASSUMED)
     assert pivot.trusted
     assert pivot.lever_arm == pytest.approx(LEVER_ARM, abs=0.06)
 
@@ -122,7 +123,7 @@ def test_an_impossible_lever_arm_is_forgotten():
     pivot = PivotFilter(PivotConfig(slip_per_turn=0.5))
     for k in range(60):
         omega = rng.standard_normal(3) * 4
-        pivot.update(estimate(omega, np.cross(omega, [0, 0, 2.0]), k / 30))
+        pivot.update(estimate(omega, np.cross(omega, [0, 0, 2.0]), k / 30), ASSUMED)
         assert np.linalg.norm(pivot.lever_arm) <= pivot.config.longest
     assert not pivot.trusted
 
@@ -136,5 +137,5 @@ def test_a_given_lever_arm_stays():
 def test_frames_that_hold_nothing_teach_nothing():
     pivot = PivotFilter()
     before = pivot.covariance.copy()
-    pivot.update(VelocitySolver().unsolved(EXPOSURE, 0.0, "black"))
+    pivot.update(VelocitySolver().unsolved(EXPOSURE, 0.0, "black"), ASSUMED)
     assert np.array_equal(pivot.covariance, before)

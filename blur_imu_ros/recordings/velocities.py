@@ -1,4 +1,4 @@
-"""Velocities over time from a CSV, or from a topic of a bag."""
+"""Velocities over time from a CSV, a topic of a bag, or a trajectory."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.results import VelocitySeries, read_series
+from blur_imu_ros.trajectories import TUM_SUFFIXES, read_poses
 
 Array = NDArray[Any]
 Row = tuple[Array, Array, bool]
@@ -18,16 +19,18 @@ Row = tuple[Array, Array, bool]
 
 
 def read_velocities(path: Path, topic: str | None = None) -> VelocitySeries:
-    """Return the velocities of a CSV or bag.
+    """Return the velocities of a CSV, a bag, or a TUM trajectory (.tum, .txt) by differentiating it.
 
     Args:
-        path: a CSV as `read_series` takes it, or a bag with Imu, TwistWithCovarianceStamped or
-            BlurMotion.
+        path: a CSV as `read_series` takes it, a bag with Imu, TwistWithCovarianceStamped or
+            BlurMotion, or a trajectory as `read_poses` takes it.
         topic: which one, for bags with several.
 
     Raises:
         RecordingError: what is wrong with the file, or which topics there are.
     """
+    if path.suffix in TUM_SUFFIXES:
+        return read_poses(path).velocities()
     if path.suffix != ".csv":
         from blur_imu_ros.recordings.bags import is_bag
 

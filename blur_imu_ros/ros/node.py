@@ -26,7 +26,6 @@ from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.direction import DirectionConfig
 from blur_imu_ros.errors import BlurImuError, CameraError, FrameError, RosSetupError
-from blur_imu_ros.estimate import VelocityEstimate
 from blur_imu_ros.frame import Frame
 from blur_imu_ros.ros import messages, parameters
 from blur_imu_ros.ros.diagnostics import Health
@@ -338,7 +337,8 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         frame_id = self._output_frame(image_frame)
         estimate = express(measurement.estimate, self._settings.axes)
         self._outputs.publish_motion(estimate, frame_id, self._model)
-        reason = self._silence(estimate)
+        settings = self._settings
+        reason = silence(estimate, settings.direction, settings.minimum_direction_probability)
         if reason is not None:
             self._health.silent(reason)
         else:
@@ -347,10 +347,6 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
                 time.monotonic() - arrival.came, estimate.blur_px, estimate.direction_probability
             )
         self._outputs.publish_debug(measurement, image_frame)
-
-    def _silence(self, estimate: VelocityEstimate) -> str | None:
-        settings = self._settings
-        return silence(estimate, settings.direction, settings.minimum_direction_probability)
 
     def _output_frame(self, image_frame: str) -> str:
         if self._settings.frame_id:
