@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from rosbags.rosbag2 import StoragePlugin, Writer
 
@@ -22,13 +23,16 @@ from blur_imu_ros.ros_outputs import (
     MOTION_TOPIC,
     TWIST_TOPIC,
     Fields,
-    Gate,
     imu_fields,
     motion_fields,
     nanoseconds,
     output_frame,
+    silence,
     twist_fields,
 )
+
+RESTART = 1.0
+"""Seconds. A larger step back is a recording that begins anew; a smaller one disorder."""
 
 UNNAMED_CAMERA = "camera_optical_frame"
 """Frame of images whose recording does not name it."""
@@ -60,7 +64,7 @@ class BagWriter:
                 f"{path}: a message has one frame for both velocities; use --axes optical or body"
             )
         self._path, self._axes, self._model = path, axes, model
-        self._gate = Gate(direction)
+        self._direction, self._last = direction, -np.inf
         self._store = typestore()
         if MOTION not in self._store.types:
             raise RecordingError("msg/BlurMotion.msg is not there; install the package anew")
@@ -88,11 +92,19 @@ class BagWriter:
         frame_id = output_frame(self._axes, image_frame)
         time = nanoseconds(estimate.t if frame.received is None else frame.received)
         messages = {MOTION_TOPIC: motion_fields(estimate, frame_id, self._model)}
-        if self._gate.silence(estimate) is None:
+        if self._may_be_used(estimate):
             messages[IMU_TOPIC] = imu_fields(estimate, frame_id)
             messages[TWIST_TOPIC] = twist_fields(estimate, frame_id)
         for topic, fields in messages.items():
             self._append(self._topics[f"/{topic}"], time, self._serialized(f"/{topic}", fields))
+
+    def _may_be_used(self, estimate: VelocityEstimate) -> bool:
+        """Return whether Imu and twist are written; like the node's, their stamps increase."""
+        late = self._last - RESTART <= estimate.t <= self._last
+        if late or silence(estimate, self._direction) is not None:
+            return False
+        self._last = estimate.t
+        return True
 
     def keep(self, source: Path, topics: Sequence[str]) -> None:
         """Copy topics of a rosbag2 byte for byte.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -363,6 +364,9 @@ def _stoppable() -> Iterator[None]:
 
 def main() -> None:
     """Run the command line: exit 0 when done, 1 on bad input with one line, 2 on wrong usage."""
+    # What is wrong with an image or video is told by us, in one line.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
         with _stoppable():
             app(standalone_mode=True)

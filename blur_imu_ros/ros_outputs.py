@@ -42,26 +42,6 @@ def silence(
     return None
 
 
-class Gate:
-    """Decides which estimates of a recording become Imu and twist."""
-
-    def __init__(self, direction: DirectionMode) -> None:
-        """Judge as `silence` does, and by the order of time."""
-        self._direction = direction
-        self._last = 0.0
-
-    def silence(self, estimate: VelocityEstimate) -> str | None:
-        """Return why Imu and twist must not be published, or None where they are."""
-        reason = silence(estimate, self._direction)
-        if reason is not None:
-            return reason
-        # robot_localization wants stamps that never decrease; a bag that loops starts anew.
-        if self._last - 1.0 < estimate.t < self._last:
-            return "the image is older than the one before"
-        self._last = estimate.t
-        return None
-
-
 def imu_fields(estimate: VelocityEstimate, frame_id: str) -> Fields:
     """Return angular velocity alone: orientation and acceleration are marked as unknown (-1)."""
     unknown = np.array([-1.0, 0, 0, 0, 0, 0, 0, 0, 0])

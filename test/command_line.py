@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
@@ -74,8 +75,17 @@ class CommandLine:
 
 def turning_images(count: int) -> list[np.ndarray]:
     """Images (height, width, 3) of a far-away texture from a camera that turns at `RATE`."""
-    scene = texture()
-    return [seen_after(RATE * k / FRAME_RATE, scene) for k in range(count)]
+    return [_turned_image(k) for k in range(count)]
+
+
+@cache
+def _turned_image(index: int) -> np.ndarray:
+    return seen_after(RATE * index / FRAME_RATE, _scene())
+
+
+@cache
+def _scene() -> np.ndarray:
+    return texture()
 
 
 def write_folder(path: Path, images: list[np.ndarray]) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -260,3 +261,22 @@ def test_a_bag_holds_the_very_messages_that_the_node_publishes(tmp_path: Path) -
         # Read and written again, as the live side leaves padding as it finds it.
         live = store.deserialize_cdr(serialization.serialize_message(message), kind)
         assert bytes(store.serialize_cdr(live, kind)) == written[topic], topic
+
+
+@pytest.mark.parametrize(
+    ("t", "written"), [(1.6, True), (1.5, False), (1.4, False), (0.6, False), (0.4, True)]
+)
+def test_stamps_of_imu_increase_but_where_a_recording_begins_anew(
+    tmp_path: Path, t: float, written: bool
+) -> None:
+    estimate = VelocityEstimate(
+        1.5, 0.01, np.ones(3), np.ones(3), np.eye(6), 9.5, 0.4, 6, 2.5, 0.95
+    )
+    frame = Frame(np.zeros((8, 8), np.uint8), 0.0, 0.01, Camera(8, 8, 8.0, 8.0, 3.5, 3.5))
+    bag = tmp_path / "est.mcap"
+    with BagWriter(bag, Axes.BODY, "adjacent", "oracle") as writer:
+        writer.write(frame, estimate)
+        writer.write(frame, replace(estimate, t=9.0).refused("too dark"))
+        writer.write(frame, replace(estimate, t=t))
+    counts = {topic: len(found) for topic, found in messages_of(bag).items()}
+    assert counts == {MOTION: 3, IMU: 1 + written, TWIST: 1 + written}

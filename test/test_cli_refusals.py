@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
@@ -76,6 +80,32 @@ def test_an_unreadable_image_in_the_middle_keeps_the_rows_before(
     (folder / "frame_4.png").write_bytes(b"\x89PNG damaged")
     assert "frame_4.png" in refused()
     assert [row["frame"] for row in rows_of(out)] == [f"frame_{k}.png" for k in range(4)]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_truncated_image_gives_no_number(
+    refused: Callable[..., str], folder: Path, out: Path, suffix: str
+) -> None:
+    thumbnail = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(thumbnail, "JPEG")
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = thumbnail.getvalue()
+    path = folder / f"frame_4{suffix}"
+    whole = Image.fromarray(cv2.imread(str(folder / "frame_4.png")))
+    (folder / "frame_4.png").unlink()
+    whole.save(path, exif=exif)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    assert path.name in refused()
+    assert len(rows_of(out)) == 4
+
+
+def test_what_is_hidden_and_odd_names_do_no_harm(
+    blur_imu: CommandLine, folder: Path, camera: Path, out: Path
+) -> None:
+    (folder / "._frame_0.png").write_bytes(b"left by another system")
+    (folder / "frame_5.png").rename(folder / "²1.png")
+    ended = blur_imu("run", folder, "-o", out, "--camera", camera, "--exposure", 0.01)
+    assert ended.status == 0 and len(rows_of(out)) == COUNT
 
 
 def test_an_image_of_another_size_is_named_and_the_rows_before_are_kept(
@@ -160,7 +190,7 @@ def test_stamps_that_cannot_be(
 def test_an_output_of_unknown_kind_or_in_a_place_that_cannot_be_written(
     refused: Callable[..., str], tmp_path: Path, folder: Path
 ) -> None:
-    assert "est.txt: results are written as .csv or .mcap" in refused(output=tmp_path / "est.txt")
+    assert "est.txt: choose one of the endings .csv, .mcap" in refused(output=tmp_path / "est.txt")
     (tmp_path / "file").write_text("")
     (tmp_path / "taken.csv").mkdir()
     (tmp_path / "taken.mcap").mkdir()
@@ -189,8 +219,55 @@ def test_pictures_that_cannot_be_written_are_refused_before_the_work(
     assert "cannot be written" in refused(overlay=tmp_path / "file" / "overlay.mp4")
 
 
+def test_an_output_never_becomes_an_input(
+    refused: Callable[..., str], tmp_path: Path, folder: Path, blur_imu: CommandLine
+) -> None:
+    stamps = tmp_path / "stamps.csv"
+    stamps.write_text("t\n0\n1\n2\n3\n4\n5\n")
+    assert "part of the input" in refused(stamps=stamps, output=stamps)
+    assert "part of the input" in refused(plot=folder / "plot.png")
+    bag = write_bag(tmp_path / "bag", storage=StoragePlugin.MCAP)
+    recorded = (bag / "bag.mcap").read_bytes()
+    assert "part of the input" in refused(bag, output=bag / "bag.mcap")
+    assert "part of the input" in refused(bag / "bag.mcap", output=bag / "bag.mcap")
+    assert (bag / "bag.mcap").read_bytes() == recorded
+    video = write_video(tmp_path / "video.mp4")
+    recorded = video.read_bytes()
+    assert "part of the input" in refused(video, overlay=video)
+    assert video.read_bytes() == recorded
+
+
+def test_a_table_may_lie_in_the_folder_of_the_images(
+    blur_imu: CommandLine, folder: Path, camera: Path
+) -> None:
+    for _ in range(2):
+        ended = blur_imu(
+            "run", folder, "-o", folder / "est.csv", "--camera", camera, "--exposure", 0.01
+        )
+        assert ended.status == 0
+
+
+def test_a_bag_without_images_on_its_topic(refused: Callable[..., str], tmp_path: Path) -> None:
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        writer.add_connection("/cam/image", "sensor_msgs/msg/Image", typestore=STORE)
+    assert "bag: holds no images" in refused(tmp_path / "bag")
+
+
+def test_decoders_add_nothing_to_the_one_line(tmp_path: Path, camera: Path) -> None:
+    video = write_video(tmp_path / "video.mp4")
+    video.write_bytes(video.read_bytes()[:1000])
+    command = ["run", video, "-o", tmp_path / "est.csv", "--camera", camera, "--exposure", 0.01]
+    ended = subprocess.run(
+        [sys.executable, "-m", "blur_imu_ros.cli", *map(str, command)],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stderr == f"blur-imu: {video}: cannot be opened as a video; is it damaged?\n"
+
+
 def write_video(path: Path) -> Path:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30.0, (320, 224))
+    code = cv2.VideoWriter.fourcc(*("MJPG" if path.suffix == ".avi" else "mp4v"))
+    writer = cv2.VideoWriter(str(path), code, 30.0, (320, 224))
     for image in turning_images(COUNT):
         writer.write(image)
     writer.release()
@@ -208,16 +285,22 @@ def test_a_truncated_video_keeps_the_rows_before(
     assert "not.mp4: cannot be opened as a video" in refused(tmp_path / "not.mp4")
 
 
-def write_bag(path: Path, encoding: str = "bgr8", focal: float = 250.0) -> Path:
+def write_bag(
+    path: Path,
+    encoding: str = "bgr8",
+    focal: float = 250.0,
+    storage: StoragePlugin = StoragePlugin.SQLITE3,
+    stamps: Sequence[int] = range(10, 10 + COUNT),
+) -> Path:
     """A bag of images whose fourth has another encoding."""
     types = STORE.types
-    with Writer(path, version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+    with Writer(path, version=9, storage_plugin=storage) as writer:
         images = writer.add_connection("/cam/image", "sensor_msgs/msg/Image", typestore=STORE)
         infos = writer.add_connection(
             "/cam/camera_info", "sensor_msgs/msg/CameraInfo", typestore=STORE
         )
         for index, image in enumerate(turning_images(COUNT)):
-            stamp = types["builtin_interfaces/msg/Time"](10 + index, 0)
+            stamp = types["builtin_interfaces/msg/Time"](stamps[index], 0)
             header = types["std_msgs/msg/Header"](stamp, "cam")
             k = np.array([focal, 0, 161, 0, focal, 109, 0, 0, 1.0])
             roi = types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
@@ -239,6 +322,14 @@ def test_an_encoding_that_is_not_known_keeps_the_rows_before(
     refusal = refused(write_bag(tmp_path / "bag", "bgr12_packed"), camera=None)
     assert "/cam/image:3" in refusal and "'bgr12_packed' is not known" in refusal
     assert len(rows_of(out)) == 3
+
+
+@pytest.mark.parametrize("stamps", [[0] * COUNT, [10, 10, 11, 12, 13, 14], [10, 9, 8, 7, 6, 5]])
+def test_a_bag_whose_stamps_do_not_increase(
+    refused: Callable[..., str], tmp_path: Path, out: Path, stamps: list[int]
+) -> None:
+    bag = write_bag(tmp_path / "bag", stamps=stamps)
+    assert "/cam/image:1: its stamp" in refused(bag) and len(rows_of(out)) == 1
 
 
 def test_a_bag_of_an_uncalibrated_camera(refused: Callable[..., str], tmp_path: Path) -> None:
@@ -305,6 +396,7 @@ def test_evaluate_names_what_it_cannot_compare(blur_imu: CommandLine, tmp_path: 
     assert "bad.csv" in blur_imu("evaluate", good, bad).refusal
     assert "none.csv: cannot be read" in blur_imu("evaluate", tmp_path / "none.csv", good).refusal
     assert "none.mcap" in blur_imu("evaluate", tmp_path / "none.mcap", good).refusal
+    assert "milliseconds?" in blur_imu("evaluate", good, good, "--exposure", 10).refusal
     (tmp_path / "file").write_text("")
     for option in ("--json", "--plot"):
         refusal = blur_imu("evaluate", good, good, option, tmp_path / "file" / "x.png").refusal

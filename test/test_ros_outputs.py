@@ -10,7 +10,7 @@ import pytest
 from blur_imu_ros.axes import Axes
 from blur_imu_ros.estimate import VelocityEstimate
 from blur_imu_ros.ros_outputs import (
-    Gate,
+    SMALLEST_VARIANCE,
     imu_fields,
     motion_fields,
     output_frame,
@@ -27,32 +27,25 @@ UNSURE = 0.79
 
 
 def test_a_sure_estimate_passes_and_one_that_is_not_valid_says_why_not() -> None:
-    gate = Gate("adjacent")
-    assert gate.silence(MOVING) is None
-    assert gate.silence(MOVING.refused("too dark").refused("no texture")) == "too dark; no texture"
+    assert silence(MOVING, "adjacent") is None
+    refused = MOVING.refused("too dark").refused("no texture")
+    assert silence(refused, "adjacent") == "too dark; no texture"
 
 
 def test_an_unsure_direction_is_silent_only_where_it_matters() -> None:
     unsure = replace(MOVING, direction_probability=UNSURE)
-    assert Gate("adjacent").silence(unsure) == "the direction of the motion is not sure enough"
+    assert silence(unsure, "adjacent") == "the direction of the motion is not sure enough"
     assert silence(unsure, "adjacent", 0.75) is None
-    assert Gate("none").silence(unsure) is None
-    assert Gate("adjacent").silence(replace(RESTING, direction_probability=UNSURE)) is None
+    assert silence(unsure, "none") is None
+    assert silence(replace(RESTING, direction_probability=UNSURE), "adjacent") is None
 
 
-@pytest.mark.parametrize(
-    ("t", "passes"), [(1.6, True), (1.5, True), (1.4, False), (0.6, False), (0.4, True)]
-)
-def test_stamps_never_decrease_but_where_a_recording_begins_anew(t: float, passes: bool) -> None:
-    gate = Gate("adjacent")
-    gate.silence(MOVING)
-    assert (gate.silence(replace(MOVING, t=t)) is None) is passes
-
-
-def test_what_is_silent_does_not_move_the_clock() -> None:
-    gate = Gate("adjacent")
-    gate.silence(replace(MOVING, t=2.0).refused("too dark"))
-    assert gate.silence(MOVING) is None
+def test_variances_for_filters_have_a_floor() -> None:
+    certain = replace(RESTING, covariance=1e-12 * np.eye(6))
+    covariance = twist_fields(certain, "f")["twist"]["covariance"].reshape(6, 6)
+    np.testing.assert_array_equal(covariance, SMALLEST_VARIANCE * np.eye(6))
+    motion = motion_fields(certain, "f", "m")["covariance"].reshape(6, 6)
+    np.testing.assert_array_equal(motion, certain.covariance)
 
 
 def test_covariances_hold_the_doubt_about_the_sign() -> None:

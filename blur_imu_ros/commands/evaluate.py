@@ -24,6 +24,7 @@ from blur_imu_ros.evaluation import (
     plain,
     with_exposure_scaled,
 )
+from blur_imu_ros.frame import check_exposure_time
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.report import blur_rows, table_rows, write_report
 from blur_imu_ros.results import VELOCITIES, make_folder_of
@@ -59,7 +60,10 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
 
     Raises:
         RecordingError: what is wrong with a file.
+        FrameError: the exposure time cannot be one.
     """
+    if options.exposure is not None:
+        check_exposure_time(options.exposure)
     truth = read_velocities(options.truth, options.truth_topic)
     estimate = read_velocities(options.estimate, options.topic)
     estimate = in_axes(estimate, options.axes, options.shown_axes)

@@ -26,7 +26,11 @@ from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results import CsvWriter, make_folder_of
 from blur_imu_ros.visual_imu import Measurement, Network, VisualImu
 
-VIDEO_ENDINGS, PLOT_ENDINGS = (".mp4",), (".png", ".svg", ".pdf")
+RESULT_ENDINGS = (".csv", ".mcap")
+VIDEO_ENDINGS = (".mp4",)
+PLOT_ENDINGS = (".png", ".svg", ".pdf")
+READ_ENDINGS = (".png", ".mcap")
+"""Of files that would be read with the folder that they are in."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     Raises:
         BlurImuError: what is wrong with the input.
     """
-    _check_pictures(options)
+    _check_places(options)
     recording = open_recording(options.source, frame_settings(options))
     for note in recording.notes:
         _tell(note)
@@ -105,6 +109,8 @@ def run(options: RunOptions, network: Network | None = None) -> str:
             writer.write(measurement.frame, express(measurement.estimate, options.axes))
             video.write(measurement)
             count += 1
+    if count == 0:
+        raise RecordingError(f"{options.source}: holds no images")
     if count == 1:
         _tell("one image alone does not tell the sign of the motion: it may be the opposite")
     if options.plot is not None:
@@ -116,14 +122,24 @@ def _tell(note: str) -> None:
     print(f"blur-imu: {note}", file=sys.stderr)
 
 
-def _check_pictures(options: RunOptions) -> None:
-    """Refuse what could not be drawn, before the work is done."""
-    for path, known in ((options.overlay, VIDEO_ENDINGS), (options.plot, PLOT_ENDINGS)):
+def _check_places(options: RunOptions) -> None:
+    """Refuse, before the work is done, what could not be written or would destroy an input."""
+    inputs = {p.resolve() for p in (options.source, options.camera, options.stamps) if p}
+    for path, known in (
+        (options.output, RESULT_ENDINGS),
+        (options.overlay, VIDEO_ENDINGS),
+        (options.plot, PLOT_ENDINGS),
+    ):
         if path is None:
             continue
         if path.suffix not in known:
             raise RecordingError(f"{path}: choose one of the endings {', '.join(known)}")
+        beside = path.resolve().parent in inputs and path.suffix in READ_ENDINGS
+        if path.resolve() in inputs or beside:
+            raise RecordingError(f"{path}: would become part of the input; choose another place")
         make_folder_of(path)
+    if options.keep_topics and options.output.suffix != ".mcap":
+        raise RecordingError(f"{options.output}: only a bag can keep topics; choose .mcap")
 
 
 @contextmanager
@@ -136,15 +152,9 @@ def _writer(options: RunOptions, network: Network) -> Iterator[ResultWriter]:
         with BagWriter(options.output, options.axes, options.direction, name) as bag:
             bag.keep(options.source, options.keep_topics)
             yield bag
-        return
-    if options.output.suffix != ".csv":
-        raise RecordingError(
-            f"{options.output}: results are written as .csv or .mcap; choose one of these endings"
-        )
-    if options.keep_topics:
-        raise RecordingError(f"{options.output}: only a bag can keep topics; choose .mcap")
-    with CsvWriter(options.output) as table:
-        yield table
+    else:
+        with CsvWriter(options.output) as table:
+            yield table
 
 
 def frame_settings(options: RunOptions) -> FrameSettings:

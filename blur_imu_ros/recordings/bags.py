@@ -62,8 +62,15 @@ class Bag:
         with opened(self._path) as reader:
             connections = [c for c in reader.connections if c.topic == self._topic]
             messages = readable_messages(self._path, reader, connections)
+            before = -np.inf
             for index, (connection, time, message) in enumerate(messages):
                 frame = self._frame(message, connection.msgtype, index)
+                if frame.t <= before:
+                    raise RecordingError(
+                        f"{self._path} {frame.name}: its stamp, {frame.t:.6f} s, is not later than "
+                        f"that of the image before, {before:.6f} s; give --stamps"
+                    )
+                before = frame.t
                 yield replace(frame, frame_id=message.header.frame_id, received=time * 1e-9)
 
     def _frame(self, message: Any, kind: str, index: int) -> Frame:

@@ -16,7 +16,7 @@ _SECONDS = re.compile(r"\d+\.\d+")
 def natural_order(path: Path) -> list[tuple[int, int | str]]:
     """Return a key by which frame_2 comes before frame_10."""
     parts = re.split(r"(\d+)", path.name)
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
 def stamp_of_name(path: Path) -> float | None:

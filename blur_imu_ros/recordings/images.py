@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.camera import Camera
-from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.frame import Frame
+from blur_imu_ros.image_decoding import decode_compressed
 from blur_imu_ros.recordings.file_names import natural_order, stamps_of_names
 from blur_imu_ros.recordings.photos import PhotoFacts, approximate_camera, read_photo_facts
 from blur_imu_ros.recordings.settings import FrameSettings
@@ -99,17 +100,25 @@ class ImageFolder:
 
 
 def _images_at(path: Path) -> list[Path]:
-    if path.is_dir():
-        return [p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES]
-    return [path]
+    """Return the images of a folder that are not hidden, or the path itself."""
+    if not path.is_dir():
+        return [path]
+    try:
+        names = list(path.iterdir())
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
+    shown = [name for name in names if not name.name.startswith(".")]
+    return [name for name in shown if name.suffix.lower() in IMAGE_SUFFIXES]
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:
     """Return the BGR image, turned as its orientation tag says; RecordingError if it is damaged."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise RecordingError(f"{path}: cannot be read as an image; is it damaged?")
-    return np.asarray(image, np.uint8)
+    try:
+        return decode_compressed(path.read_bytes())
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
+    except FrameError as error:
+        raise RecordingError(f"{path}: cannot be read as an image; is it damaged?") from error
 
 
 class Video:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ class PhotoFacts:
 def read_photo_facts(path: Path) -> PhotoFacts:
     """Return what a photo tells; nothing where it has no EXIF or cannot be read."""
     try:
-        with Image.open(path) as photo:
+        with warnings.catch_warnings(), Image.open(path) as photo:
+            warnings.simplefilter("ignore")
             tags = photo.getexif().get_ifd(ExifTags.IFD.Exif)
     except Exception:  # Pillow raises what its readers meet; the image's decoder tells it better.
         return PhotoFacts()
