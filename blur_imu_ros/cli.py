@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -15,6 +18,7 @@ app = typer.Typer(
     name="blur-imu",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Faster help, and nothing is squeezed into a table.
     help="A camera that is also an IMU: velocities from motion blur.",
 )
 
@@ -55,16 +59,18 @@ class StampChoice(str, Enum):
 @app.command()
 def run(
     source: Annotated[Path, typer.Argument(help="Folder of images, image, video or bag.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="CSV of velocities.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Velocities, as .csv or .mcap.")],
     camera: Annotated[
-        Path | None, typer.Option(help="Calibration YAML (ROS or fx, fy, ...).")
+        Path | None, typer.Option(help="Calibration YAML, as ROS writes it or with fx, fy, cx, cy.")
     ] = None,
-    exposure: Annotated[float | None, typer.Option(help="Exposure time, seconds.")] = None,
+    exposure: Annotated[
+        float | None, typer.Option(help="Exposure time, seconds; photos may tell theirs.")
+    ] = None,
     stamps: Annotated[
         Path | None, typer.Option(help="CSV with a column t, one row a frame.")
     ] = None,
     stamp_reference: Annotated[
-        StampChoice, typer.Option(help="What a stamp means.")
+        StampChoice, typer.Option(help="Moment of the exposure that a stamp means.")
     ] = StampChoice.middle,
     topic: Annotated[str | None, typer.Option(help="Image topic, for bags with several.")] = None,
     model: Annotated[str, typer.Option(help="Name or path of a model.")] = "compact",
@@ -72,13 +78,17 @@ def run(
     device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
     direction: Annotated[
         DirectionChoice,
-        typer.Option(help="Decide the sign by both neighbours, the one before, not."),
+        typer.Option(help="What decides the sign: both neighbours, the frame before, nothing."),
     ] = DirectionChoice.adjacent,
     axes: Annotated[AxesChoice, typer.Option(help="Axes of the output.")] = AxesChoice.optical,
     overlay: Annotated[
         Path | None, typer.Option(help="Video with the blur drawn in (.mp4).")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of the velocities (.png).")] = None,
+    keep_topic: Annotated[
+        list[str] | None,
+        typer.Option(help="Topic of a bag to copy into the .mcap; give it once for each."),
+    ] = None,
 ) -> None:
     """Measure the velocity of the camera in every frame of a recording."""
     from blur_imu_ros.axes import Axes
@@ -101,6 +111,7 @@ def run(
         Axes(axes.value),
         overlay,
         plot,
+        tuple(keep_topic or ()),
     )
     typer.echo(run_recording(options))
 
@@ -108,10 +119,11 @@ def run(
 @app.command()
 def evaluate(
     estimate: Annotated[
-        Path, typer.Argument(help="CSV written by run, or TUM trajectory (.tum, .txt).")
+        Path, typer.Argument(help="Written by run, a bag, or a TUM trajectory (.tum, .txt).")
     ],
     truth: Annotated[
-        Path, typer.Argument(help="CSV with t, wx, wy, wz, maybe vx, vy, vz; or TUM trajectory.")
+        Path,
+        typer.Argument(help="CSV with t, wx, wy, wz, maybe vx, vy, vz; bag with Imu; or TUM."),
     ],
     axes: Annotated[AxesChoice, typer.Option(help="Axes of the estimate.")] = AxesChoice.optical,
     truth_axes: Annotated[
@@ -124,6 +136,8 @@ def evaluate(
     fit_exposure: Annotated[bool, typer.Option(help="Score with the exposure that fits.")] = False,
     json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of both (.png).")] = None,
+    topic: Annotated[str | None, typer.Option(help="Of the estimate, for bags.")] = None,
+    truth_topic: Annotated[str | None, typer.Option(help="Of the truth, for bags.")] = None,
     html: Annotated[Path | None, typer.Option(help="Report in one file (.html).")] = None,
 ) -> None:
     """Compare velocities with the truth, axis by axis."""
@@ -140,6 +154,8 @@ def evaluate(
             fit_exposure,
             json,
             plot,
+            topic,
+            truth_topic,
             html,
         )
     )
@@ -185,7 +201,9 @@ def benchmark(
 @app.command()
 def calibrate(
     estimate: Annotated[Path, typer.Argument(help="Written by run.")],
-    truth: Annotated[Path, typer.Argument(help="The gyroscope: t, wx, wy, wz; maybe vx, vy, vz.")],
+    truth: Annotated[
+        Path, typer.Argument(help="CSV with t, wx, wy, wz, maybe vx, vy, vz; or a bag with Imu.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="YAML of what was found.")],
     camera: Annotated[
         Path | None, typer.Option(help="Camera YAML that the output completes, for run --camera.")
@@ -197,6 +215,8 @@ def calibrate(
     truth_axes: Annotated[
         TruthAxesChoice, typer.Option(help="Axes of the truth as far as they are known.")
     ] = TruthAxesChoice.found,
+    topic: Annotated[str | None, typer.Option(help="Of the estimate, for bags.")] = None,
+    truth_topic: Annotated[str | None, typer.Option(help="Of the truth, for bags.")] = None,
 ) -> None:
     """Find exposure time, time offset, mounting, gyro bias and scale from a recording with gyro."""
     from blur_imu_ros.axes import Axes
@@ -211,6 +231,8 @@ def calibrate(
             exposure,
             Axes(axes.value),
             None if truth_axes is TruthAxesChoice.found else Axes(truth_axes.value),
+            topic,
+            truth_topic,
         )
     )
 
@@ -305,22 +327,43 @@ def _add_training_commands() -> None:
 _add_training_commands()
 
 
+class _Stopped(BaseException):
+    """Somebody asked us to stop; like KeyboardInterrupt, which the command line library eats."""
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Raise `_Stopped` at SIGINT and SIGTERM, so that what is being written is completed."""
+
+    def stop(number: int, frame: object) -> None:
+        raise _Stopped
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def main() -> None:
     """Run the command line: exit 0 when done, 1 on bad input with one line, 2 on wrong usage."""
     try:
-        app(standalone_mode=True)
+        with _stoppable():
+            app(standalone_mode=True)
     except BlurImuError as error:
-        print(f"blur-imu: {error}", file=sys.stderr)
-        sys.exit(1)
+        _refuse(str(error))
     except ModuleNotFoundError as error:
-        extra = "train" if error.name in {"torch", "safetensors", "onnx", "onnxscript"} else None
-        if extra is None:
+        if error.name not in {"torch", "safetensors", "onnx", "onnxscript"}:
             raise
-        print(f"blur-imu: {error.name} is not installed: pip install '.[{extra}]'", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("blur-imu: interrupted; what was written is kept", file=sys.stderr)
-        sys.exit(1)
+        _refuse(f"{error.name} is not installed: pip install '.[train]'")
+    except _Stopped:
+        _refuse("interrupted; what was written is kept")
+
+
+def _refuse(reason: str) -> NoReturn:
+    print(f"blur-imu: {' '.join(reason.splitlines())}", file=sys.stderr)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

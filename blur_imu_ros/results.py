@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.estimate import VelocityEstimate
+from blur_imu_ros.frame import Frame
 
 Array = NDArray[Any]
 
@@ -29,13 +31,30 @@ COLUMNS = (
 )
 
 
+def make_folder_of(path: Path) -> None:
+    """Make the folder in which `path` will lie; RecordingError if that is not possible."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write plain numbers, lists and dicts as JSON; RecordingError if that is not possible."""
+    make_folder_of(path)
+    try:
+        path.write_text(json.dumps(content, indent=2) + "\n")
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
+
+
 class CsvWriter:
     """Writes one row a frame and flushes it."""
 
     def __init__(self, path: Path) -> None:
         """Create the file; RecordingError if it cannot be."""
+        make_folder_of(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("w", newline="")
         except OSError as error:
             raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
@@ -43,7 +62,7 @@ class CsvWriter:
         self._writer = csv.writer(self._file)
         self._writer.writerow(COLUMNS)
 
-    def write(self, frame: str, estimate: VelocityEstimate) -> None:
+    def write(self, frame: Frame, estimate: VelocityEstimate) -> None:
         """Append the row of one frame; RecordingError where the disk is full."""
         numbers = [
             *estimate.angular_velocity,
@@ -53,14 +72,17 @@ class CsvWriter:
             estimate.residual_px,
             estimate.direction_probability,
         ]
-        row = [frame, f"{estimate.t:.9f}", *(f"{x:.6f}" for x in numbers), int(estimate.valid)]
+        row = [frame.name, f"{estimate.t:.9f}", *(f"{x:.6f}" for x in numbers), int(estimate.valid)]
         try:
             self._writer.writerow(row)
             self._file.flush()
         except OSError as error:
-            raise RecordingError(
-                f"{self._path}: cannot be written: {error.strerror}; earlier rows are kept"
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> RecordingError:
+        return RecordingError(
+            f"{self._path}: cannot be written: {error.strerror}; earlier rows are kept"
+        )
 
     def __enter__(self) -> CsvWriter:
         """Return the writer."""
@@ -72,8 +94,11 @@ class CsvWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; RecordingError where the disk is full."""
+        try:
+            self._file.close()
+        except OSError as failure:
+            raise self._unwritable(failure) from failure
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.results import VelocitySeries, read_series
+from blur_imu_ros.results import VelocitySeries
 
 Array = NDArray[Any]
 
@@ -82,12 +82,3 @@ def _checked(table: Array, path: str | Path) -> PoseSeries:
         row = int(np.argmax(np.abs(norms - 1)))
         raise RecordingError(f"{path}: the quaternion of row {row} has length {norms[row]:.3g}")
     return PoseSeries(table[:, 0], Rotation.from_quat(table[:, 4:]), table[:, 1:4])
-
-
-def read_velocities(path: Path) -> VelocitySeries:
-    """Read velocities from a CSV, or from a TUM trajectory (.tum, .txt) by differentiating it.
-
-    Raises:
-        RecordingError: what is wrong with the file.
-    """
-    return read_poses(path).velocities() if path.suffix in TUM_SUFFIXES else read_series(path)

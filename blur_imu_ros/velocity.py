@@ -208,6 +208,11 @@ class VelocitySolver:
             condition=_LARGEST_CONDITION,
         ).refused(reason)
 
+    @property
+    def weak_prior(self) -> VelocityPrior:
+        """What is assumed of every velocity: about zero, no faster than the configuration says."""
+        return VelocityPrior(np.zeros(6), np.diag(self._weak_std() ** -2.0))
+
     def _weak_std(self) -> Array:
         """(6,) standard deviations of the weak prior, rad/s and m/s."""
         return np.array([self.config.angular_std] * 3 + [self.config.linear_std] * 3)

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.camera import Camera, NetworkView
 from blur_imu_ros.direction import DirectionConfig, DirectionFilter, Sighting
-from blur_imu_ros.errors import CameraError, FrameError
+from blur_imu_ros.errors import BlurImuError, CameraError, FrameError
 from blur_imu_ros.estimate import VelocityEstimate
 from blur_imu_ros.frame import Frame
+from blur_imu_ros.pivot import PivotConfig, PivotFilter
 from blur_imu_ros.velocity import VelocityPrior, VelocitySolver
 
 Image = NDArray[np.uint8]
@@ -63,11 +64,17 @@ class VisualImu:
         network: Network,
         solver: VelocitySolver | None = None,
         direction: DirectionConfig | None = None,
+        pivot: PivotConfig | None = None,
     ) -> None:
-        """Measure with `network`; the solver and the choice of direction have good defaults."""
+        """Measure with `network`; the solver and the choice of direction have good defaults.
+
+        `pivot` is for cameras held in a hand or fixed to something that turns: their linear velocity
+        follows from the turn. Without it nothing is assumed.
+        """
         self.network = network
         self.solver = solver or VelocitySolver()
         self.direction = direction or DirectionConfig()
+        self.pivot = pivot
 
     def measure(self, frame: Frame, prior: VelocityPrior | None = None) -> Measurement:
         """Return the velocity from one image alone; its sign is open.
@@ -85,11 +92,26 @@ class VisualImu:
         estimate = self.solver.solve(field, frame.exposure_time, frame.t, prior)
         return Measurement(frame, estimate, image, field)
 
+    def solved_again(self, measurement: Measurement, prior: VelocityPrior) -> Measurement:
+        """Return the measurement of the same blur field with a prior, its sign open again."""
+        frame, field = measurement.frame, measurement.field
+        assert field is not None
+        return replace(
+            measurement, estimate=self.solver.solve(field, frame.exposure_time, frame.t, prior)
+        )
+
     def track(self, frames: Iterable[Frame]) -> Iterator[Measurement]:
-        """Yield one measurement a frame, in input order, with its direction decided."""
+        """Yield one measurement a frame, in input order, with its direction decided.
+
+        Where `frames` end in an error, what was measured before it comes first.
+        """
         tracker = Tracker(self)
-        for frame in frames:
-            yield from tracker.push(frame)
+        try:
+            for frame in frames:
+                yield from tracker.push(frame)
+        except BlurImuError:
+            yield from tracker.flush()
+            raise
         yield from tracker.flush()
 
 
@@ -100,17 +122,28 @@ class Tracker:
         """Start without a past; `imu` may serve several trackers."""
         self._imu = imu
         self._filter = DirectionFilter(imu.direction)
+        self._pivot = None if imu.pivot is None else PivotFilter(imu.pivot)
         self._waiting: deque[Measurement] = deque()
 
     def push(self, frame: Frame, prior: VelocityPrior | None = None) -> list[Measurement]:
         """Measure `frame` and return the measurements decided by it, oldest first."""
         measurement = self._imu.measure(frame, prior)
+        if self._pivot is not None and prior is None:
+            measurement = self._about_pivot(measurement, self._pivot)
         self._waiting.append(measurement)
         return self._decide(self._filter.push(self._sight(measurement)))
 
     def flush(self) -> list[Measurement]:
         """Return the measurements that still wait, and forget the past."""
         return self._decide(self._filter.flush())
+
+    def _about_pivot(self, free: Measurement, pivot: PivotFilter) -> Measurement:
+        """Return the measurement with what the frames before told of the lever arm."""
+        prior = pivot.prior(free.estimate)
+        pivot.update(free.estimate, self._imu.solver.weak_prior)
+        if prior is None or not free.estimate.valid:
+            return free
+        return self._imu.solved_again(free, prior)
 
     def _sight(self, measurement: Measurement) -> Sighting | None:
         view, field, estimate = measurement.view, measurement.field, measurement.estimate

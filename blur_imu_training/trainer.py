@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,10 @@ from blur_imu_ros.errors import TrainingError
 from blur_imu_ros.networks.compact import CompactNetwork, normalise
 from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.losses import field_loss
+from blur_imu_training.panoramas import PanoramaFolder
+from blur_imu_training.recorded_turns import RecordedTurns
 from blur_imu_training.reuse import reused
+from blur_imu_training.room_pictures import RoomPictures
 from blur_imu_training.sharp_images import (
     NyuFolder,
     PhotoFolder,
@@ -82,9 +85,12 @@ class TrainingConfig:
 
 
 def load_pictures(shares: dict[str, float], data: Path | None) -> WeightedMixture:
-    """Return the mixture of `shares`; without a data folder, the procedural pictures alone."""
+    """Return the mixture of `shares`; without a data folder, what is made from nothing.
+
+    Motion follows the gyroscope logs of `data / "gyro_traces"` where there are some.
+    """
     if data is None:
-        return WeightedMixture([(ProceduralPictures(), 1.0)])
+        return WeightedMixture([(ProceduralPictures(), 1.0), (RoomPictures(), 1.0)])
     sets: list[tuple[SharpImages, float]] = []
     for name, share in shares.items():
         if name == "nyuv2":
@@ -93,9 +99,16 @@ def load_pictures(shares: dict[str, float], data: Path | None) -> WeightedMixtur
             sets.append((PhotoFolder(data / "houses_indoor"), share))
         elif name == "procedural":
             sets.append((ProceduralPictures(), share))
+        elif name == "rooms":
+            sets.append((RoomPictures(), share))
+        elif name == "panoramas":
+            sets.append((PanoramaFolder(data / "hdri_cc0_ldr"), share))
         else:
-            raise TrainingError(f"pictures: '{name}' is not known; use nyuv2, photos, procedural")
-    return WeightedMixture(sets)
+            raise TrainingError(
+                f"pictures: '{name}' is not known; use nyuv2, photos, procedural, rooms, panoramas"
+            )
+    logs = data / "gyro_traces"
+    return WeightedMixture(sets, RecordedTurns.from_folder(logs) if logs.is_dir() else None)
 
 
 class _Samples(Dataset[dict[str, Any]]):
@@ -118,6 +131,8 @@ class Trainer:
         """Start a run in `folder`, or go on with the one that is there."""
         self.config, self.folder, self.seconds = config, folder, minutes * 60
         torch.manual_seed(config.seed)
+        # Half of the cores render; a thread that waits for a busy core would hold up the other.
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
         # Workers are forked, and OpenCV's thread pool does not survive that.
         cv2.setNumThreads(1)
         self.network = CompactNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -144,7 +159,7 @@ class Trainer:
         saved = logged = time.monotonic()
         sums: dict[str, float] = {}
         count = 0
-        for losses, stage in self._until_stopped():
+        for losses, stage in self._steps():
             count += 1
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value
@@ -156,14 +171,6 @@ class Trainer:
                 self.save()
                 saved = now
         self.save()
-
-    def _until_stopped(self) -> Iterator[tuple[dict[str, float], int]]:
-        """Yield the steps; a signal to the whole group also ends the workers, which is no error."""
-        try:
-            yield from self._steps()
-        except RuntimeError:
-            if not self._stop:
-                raise
 
     def _steps(self) -> Iterator[tuple[dict[str, float], int]]:
         while not self._finished():
@@ -273,8 +280,9 @@ class Trainer:
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{k}": v.contiguous() for k, v in state.items()}
         progress = {"step": self.step, "samples": self.samples, "elapsed": self.elapsed}
+        metadata = {"progress": progress, "recipe": asdict(self.config)}
         partial = self.folder / "state.partial"
-        save_file(tensors, partial, metadata={"progress": json.dumps(progress)})
+        save_file(tensors, partial, {name: json.dumps(text) for name, text in metadata.items()})
         partial.replace(self.folder / "state.safetensors")
 
     def _resume(self) -> None:
@@ -307,6 +315,6 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _quiet_worker(_: int) -> None:
-    """Leave signals to the main process."""
+    """Leave signals to the main process, which asks its workers to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

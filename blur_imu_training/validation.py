@@ -1,135 +1,75 @@
-"""Held-out blur from a camera pipeline that shares nothing with the one trained on.
-
-Pictures of 7-Scenes and the validation block of NYU are blurred at full size, by exact poses and many
-sub-frames, in a plain sRGB camera, and go through the same view as a user's frames. Selecting by
-this set guards against learning what distinguishes our own training renderer.
-"""
+"""How well a model reads held-out blur: lengths, velocities, and whether it knows its errors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
+from rich.table import Table
 
 from blur_imu_ros.blur_field import cell_centres
-from blur_imu_ros.camera import Camera, NetworkView
+from blur_imu_ros.camera import NetworkView
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.frame import Frame
 from blur_imu_ros.motion_field import motion_field
-from blur_imu_ros.visual_imu import Network, VisualImu
-from blur_imu_training.sharp_images import NyuFolder, SevenScenesFolder, SharpImage
+from blur_imu_ros.visual_imu import Measurement, VisualImu
+from blur_imu_training.held_out import HeldOutFrame
 
-EXPOSURE_TIME = 0.02
-LENGTH_BINS = (2.0, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0)
+Array = NDArray[Any]
+
+LENGTH_BINS = (0.0, 2.0, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0)
 """Pixels of the network's view."""
+
+FEWEST_CELLS = 20
 
 
 @dataclass(frozen=True)
-class HeldOutFrame:
-    """A blurred frame with its truth: velocity in rad/s and m/s, inverse depth of its pixels."""
+class HeldOutErrors:
+    """What was found in n frames of m cells each, the better of both signs, beside the truth.
 
-    frame: Frame
-    angular_velocity: NDArray[np.float64]
-    linear_velocity: NDArray[np.float64]
-    inverse_depth: NDArray[np.float32]
+    Attributes:
+        length, true_length: (n, m) of the blur, pixels of the network's view.
+        truth, error: (n, 6) angular (rad/s), then linear velocity (m/s), and the error of both.
+        covariance: (n, 6, 6).
+        valid: (n,) whether the frame was held to be usable.
+    """
 
+    length: Array
+    true_length: Array
+    truth: Array
+    error: Array
+    covariance: Array
+    valid: Array
 
-def held_out_frames(data: Path, count: int, seed: int = 7) -> Iterator[HeldOutFrame]:
-    """Yield `count` frames, in turn of 7-Scenes and NYU 1250-1448, always the same ones."""
-    sets = [
-        SevenScenesFolder(data / "7scenes_redkitchen"),
-        NyuFolder(data / "nyuv2", range(1250, 1449, 4)),
-    ]
-    if count < 1:
-        raise RecordingError("validation on no frames; ask for at least one")
-    for index in range(count):
-        rng = np.random.default_rng((seed, index))
-        source = sets[index % len(sets)]
-        picture = source.draw(int(rng.integers(len(source))), rng)
-        yield _blurred(picture, index, rng)
-
-
-def _blurred(picture: SharpImage, index: int, rng: np.random.Generator) -> HeldOutFrame:
-    height, width = picture.image.shape[:2]
-    f = picture.focal
-    camera = Camera(width, height, f, f, (width - 1) / 2, (height - 1) / 2)
-    omega, v = _velocity(picture, camera, float(rng.uniform(0, 60)), rng)
-    clipped = picture.image.min(axis=-1, keepdims=True) > 245
-    linear = (picture.image / 255) ** 2.2 * np.where(clipped, 5, 1)
-    light: NDArray[np.float32] = np.asarray(linear, np.float32)
-    mean = _mean_light(light, picture.inverse_depth, camera, omega, v)
-    image = _plain_camera(mean, rng)
-    frame = Frame(image, float(index), EXPOSURE_TIME, camera, f"held-out {index}")
-    return HeldOutFrame(frame, omega, v, picture.inverse_depth)
+    @property
+    def blur(self) -> Array:
+        """(n,) median length of each frame's true blur, pixels of the network's view."""
+        return np.asarray(np.median(self.true_length, axis=1))
 
 
-def _velocity(
-    picture: SharpImage, camera: Camera, length: float, rng: np.random.Generator
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Draw a turn of a hand or a free motion with a median blur of `length` pixels of the view."""
-    omega = rng.standard_normal(3)
-    lever_arm = rng.normal((0, 0, 0.2), 0.15)
-    free = rng.standard_normal(3) / np.median(picture.inverse_depth) * 0.3
-    v = np.cross(omega, lever_arm) if rng.uniform() < 0.5 else free
-    u, w = np.meshgrid(np.arange(0.0, camera.width, 16), np.arange(0.0, camera.height, 16))
-    field = motion_field(camera, u, w, picture.inverse_depth[::16, ::16], omega, v)
-    full_size = length * camera.width / 320
-    scale = full_size / np.median(np.hypot(field[..., 0], field[..., 1])) / EXPOSURE_TIME
-    return omega * scale, v * scale
+@dataclass(frozen=True)
+class BinOfBlur:
+    """Errors of the frames, or of the cells, whose true blur is within `low` to `high` pixels.
 
+    Attributes:
+        cells: how many cells; `length_ratio` is the median of predicted over true length in them.
+        frames: how many frames; the other figures are of these, NaN where there is none.
+        rotation_error: median of |omega - true| / |true|.
+        translation_angle: median angle between linear velocity and its truth, degrees.
+        translation_scale: median of |v| / |true|.
+    """
 
-def _mean_light(
-    light: NDArray[np.float32],
-    inverse_depth: NDArray[np.float32],
-    camera: Camera,
-    omega: NDArray[np.float64],
-    v: NDArray[np.float64],
-) -> NDArray[np.float32]:
-    u, w = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
-    x, y = camera.normalised(u, w)
-    rays = np.stack([x, y, np.ones_like(x)], -1).astype(np.float32)
-    field = motion_field(
-        camera, u[::16, ::16], w[::16, ::16], inverse_depth[::16, ::16],
-        omega * EXPOSURE_TIME, v * EXPOSURE_TIME,
-    )  # fmt: skip
-    count = int(np.clip(np.hypot(field[..., 0], field[..., 1]).max() / 1.5, 5, 81)) | 1
-    total = np.zeros_like(light)
-    for s in np.linspace(-0.5, 0.5, count):
-        turn = Rotation.from_rotvec(omega * EXPOSURE_TIME * s).as_matrix().astype(np.float32)
-        shift = (v * EXPOSURE_TIME * s).astype(np.float32)
-        point = rays @ turn.T + shift * inverse_depth[..., None]
-        z = np.maximum(point[..., 2], 0.1)
-        total += cv2.remap(
-            light,
-            (point[..., 0] / z * camera.fx + camera.cx).astype(np.float32),
-            (point[..., 1] / z * camera.fy + camera.cy).astype(np.float32),
-            cv2.INTER_CUBIC,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-    return np.asarray(np.clip(total / count, 0, 1), np.float32)
-
-
-def _plain_camera(light: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
-    photons = float(rng.choice([500, 3000, 20000]))
-    noisy = rng.poisson(light * photons).astype(np.float32) / np.float32(photons)
-    srgb = np.where(
-        noisy <= 0.0031308, 12.92 * noisy, 1.055 * np.maximum(noisy, 0) ** (1 / 2.4) - 0.055
-    )
-    bytes_ = np.asarray(np.clip(srgb * 255 + 0.5, 0, 255), np.uint8)
-    bytes_ = (
-        np.asarray(cv2.fastNlMeansDenoisingColored(bytes_, None, 2, 3, 3, 7))
-        if photons < 1000
-        else bytes_
-    )
-    ok, data = cv2.imencode(".jpg", bytes_, [cv2.IMWRITE_JPEG_QUALITY, 90])
-    assert ok
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    low: float
+    high: float
+    cells: int
+    length_ratio: float
+    frames: int
+    rotation_error: float
+    translation_angle: float
+    translation_scale: float
 
 
 @dataclass(frozen=True)
@@ -137,90 +77,151 @@ class ValidationReport:
     """Errors on held-out frames.
 
     Attributes:
-        length_ratio: median predicted over true blur length in each of `LENGTH_BINS`.
-        rotation_error: median of |omega - true| / |true|, the better sign.
-        translation_angle: median angle between linear velocity and its truth, degrees.
-        nees: mean normalised squared error of omega over its degrees of freedom.
-        frames: how many.
+        bins: by the length of the blur.
+        rotation_error, translation_angle: over all frames, as in `BinOfBlur`.
+        nees: (2,) mean normalised squared error of omega and of v over degrees of freedom; 1 is honest.
+        coverage: (2, 6) share of errors within 1 and 2 standard deviations (0.68 and 0.95 are honest).
+        frames, valid: how many, and how many of them were held to be usable.
     """
 
-    length_ratio: tuple[float, ...]
+    bins: tuple[BinOfBlur, ...]
     rotation_error: float
     translation_angle: float
-    nees: float
+    nees: Array
+    coverage: Array
     frames: int
+    valid: int
 
 
-def validate(network: Network, frames: list[HeldOutFrame]) -> ValidationReport:
-    """Measure `network` and the default solver on held-out frames."""
-    imu = VisualImu(network)
-    predicted: list[NDArray[Any]] = []
-    true: list[NDArray[Any]] = []
-    rotation, angle, nees = [], [], []
-    for held_out in frames:
-        measurement = imu.measure(held_out.frame)
-        assert measurement.field is not None
-        truth = _true_lengths(held_out, measurement.field.q.shape[:2], measurement.field.stride)
-        predicted.append(measurement.field.blur_length.ravel())
-        true.append(truth.ravel())
-        estimate = measurement.estimate
-        sign = np.copysign(1, estimate.angular_velocity @ held_out.angular_velocity)
-        error = sign * estimate.angular_velocity - held_out.angular_velocity
-        rotation.append(np.linalg.norm(error) / np.linalg.norm(held_out.angular_velocity))
-        nees.append(error @ np.linalg.solve(estimate.covariance[:3, :3], error) / 3)
-        v = sign * estimate.linear_velocity
-        cosine = (
-            v
-            @ held_out.linear_velocity
-            / np.linalg.norm(v)
-            / np.linalg.norm(held_out.linear_velocity)
+def measure(imu: VisualImu, frames: Iterable[HeldOutFrame]) -> HeldOutErrors:
+    """Measure every frame on its own; RecordingError if there is none."""
+    rows = [_row(imu.measure(held_out.frame), held_out) for held_out in frames]
+    if not rows:
+        raise RecordingError("validation on no frames; ask for at least one")
+    return HeldOutErrors(*(np.stack(column) for column in zip(*rows, strict=True)))
+
+
+def _row(measurement: Measurement, held_out: HeldOutFrame) -> tuple[Array, ...]:
+    assert measurement.field is not None
+    field, estimate = measurement.field, measurement.estimate
+    truth = np.concatenate([held_out.angular_velocity, held_out.linear_velocity])
+    found = np.concatenate([estimate.angular_velocity, estimate.linear_velocity])
+    sign = np.copysign(1.0, estimate.angular_velocity @ held_out.angular_velocity)
+    true_length = _true_lengths(held_out, field.q.shape[:2], field.stride)
+    return (
+        field.blur_length.ravel(),
+        true_length.ravel(),
+        truth,
+        sign * found - truth,
+        estimate.covariance,
+        np.asarray(estimate.valid),
+    )
+
+
+def report(errors: HeldOutErrors) -> ValidationReport:
+    """Return the figures of measured frames."""
+    squared = [
+        np.einsum("ni,nij,nj->n", e, np.linalg.inv(c), e) / 3
+        for e, c in (
+            (errors.error[:, :3], errors.covariance[:, :3, :3]),
+            (errors.error[:, 3:], errors.covariance[:, 3:, 3:]),
         )
-        angle.append(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+    ]
+    sigmas = np.abs(errors.error) / np.sqrt(np.diagonal(errors.covariance, axis1=1, axis2=2))
+    bins = zip(LENGTH_BINS[:-1], LENGTH_BINS[1:], strict=True)
     return ValidationReport(
-        _binned_ratio(np.concatenate(predicted), np.concatenate(true)),
-        float(np.median(rotation)),
-        float(np.median(angle)),
-        float(np.mean(nees)),
-        len(frames),
+        tuple(_bin(errors, low, high) for low, high in bins),
+        _median(_rotation_error(errors)),
+        _median(_translation_angle(errors)),
+        np.array([s.mean() for s in squared]),
+        np.stack([np.mean(sigmas < k, axis=0) for k in (1, 2)]),
+        len(errors.truth),
+        int(errors.valid.sum()),
     )
 
 
-def _true_lengths(held_out: HeldOutFrame, shape: tuple[int, int], stride: int) -> NDArray[Any]:
+def _bin(errors: HeldOutErrors, low: float, high: float) -> BinOfBlur:
+    cells = (errors.true_length >= low) & (errors.true_length < high)
+    frames = (errors.blur >= low) & (errors.blur < high)
+    enough = cells.sum() >= FEWEST_CELLS
+    ratio = errors.length[cells] / errors.true_length[cells] if enough else np.zeros(0)
+    return BinOfBlur(
+        low,
+        high,
+        int(cells.sum()),
+        _median(ratio),
+        int(frames.sum()),
+        _median(_rotation_error(errors)[frames]),
+        _median(_translation_angle(errors)[frames]),
+        _median(_translation_scale(errors)[frames]),
+    )
+
+
+def _median(values: Array) -> float:
+    return float(np.median(values)) if len(values) else float("nan")
+
+
+def _rotation_error(errors: HeldOutErrors) -> Array:
+    return np.asarray(_norm(errors.error[:, :3]) / _norm(errors.truth[:, :3]))
+
+
+def _translation_angle(errors: HeldOutErrors) -> Array:
+    v, true = errors.truth[:, 3:] + errors.error[:, 3:], errors.truth[:, 3:]
+    cosine = np.sum(v * true, axis=1) / np.maximum(_norm(v) * _norm(true), 1e-12)
+    return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+
+
+def _translation_scale(errors: HeldOutErrors) -> Array:
+    v, true = errors.truth[:, 3:] + errors.error[:, 3:], errors.truth[:, 3:]
+    return np.asarray(_norm(v) / np.maximum(_norm(true), 1e-12))
+
+
+def _norm(vectors: Array) -> Array:
+    return np.asarray(np.linalg.norm(vectors, axis=1))
+
+
+def _true_lengths(held_out: HeldOutFrame, shape: tuple[int, ...], stride: int) -> Array:
+    """(rows, columns) true length of the blur in each cell, pixels of the network's view."""
     rows, columns = shape
-    view = NetworkView(held_out.frame.camera, columns * stride, rows * stride)
+    source = held_out.frame.camera
+    view = NetworkView(source, columns * stride, rows * stride).camera
     u, v = cell_centres(rows, columns, stride)
-    scale = held_out.frame.camera.fx / view.camera.fx
-    x = (u - view.camera.cx) * scale + held_out.frame.camera.cx
-    y = (v - view.camera.cy) * scale + held_out.frame.camera.cy
-    inverse = cv2.remap(
-        held_out.inverse_depth, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR
-    )
+    x, y = ((c - o) * source.fx / view.fx for c, o in ((u, view.cx), (v, view.cy)))
+    places = (x + source.cx).astype(np.float32), (y + source.cy).astype(np.float32)
+    inverse = cv2.remap(held_out.inverse_depth, *places, cv2.INTER_LINEAR)
     tau = held_out.frame.exposure_time
     field = motion_field(
-        view.camera, u, v, inverse, held_out.angular_velocity * tau, held_out.linear_velocity * tau
+        view, u, v, inverse, held_out.angular_velocity * tau, held_out.linear_velocity * tau
     )
     return np.hypot(field[..., 0], field[..., 1])
 
 
-def _binned_ratio(predicted: NDArray[Any], true: NDArray[Any]) -> tuple[float, ...]:
-    ratios = []
-    for low, high in zip(LENGTH_BINS[:-1], LENGTH_BINS[1:], strict=True):
-        inside = (true >= low) & (true < high)
-        ratio = np.median(predicted[inside] / true[inside]) if inside.sum() > 20 else np.nan
-        ratios.append(round(float(ratio), 3))
-    return tuple(ratios)
+def table(result: ValidationReport) -> Table:
+    """Return the figures by length of the blur, for a person."""
+    shown = Table(title=f"{result.frames} held-out frames, {result.valid} valid")
+    for heading in (
+        "blur [px]", "length ratio", "frames", "rotation error",
+        "translation angle [deg]", "translation scale",
+    ):  # fmt: skip
+        shown.add_column(heading, justify="right")
+    for one in result.bins:
+        shown.add_row(
+            f"{one.low:g}-{one.high:g}", f"{one.length_ratio:.2f}", f"{one.frames}",
+            f"{one.rotation_error:.0%}", f"{one.translation_angle:.0f}",
+            f"{one.translation_scale:.2f}",
+        )  # fmt: skip
+    return shown
 
 
-def describe(report: ValidationReport) -> str:
-    """Return the report as lines for a person."""
-    bins = zip(LENGTH_BINS[:-1], LENGTH_BINS[1:], report.length_ratio, strict=True)
-    lines = [f"blur {low:g}-{high:g} px: length ratio {ratio:.3f}" for low, high, ratio in bins]
-    return "\n".join(
-        [
-            *lines,
-            f"rotation error {report.rotation_error:.1%} (median)",
-            f"translation direction {report.translation_angle:.0f} deg (median)",
-            f"normalised squared error of omega {report.nees:.2f} (1 is honest)",
-            f"{report.frames} frames",
-        ]
+def summary(result: ValidationReport) -> str:
+    """Return what is not in the table, in three lines."""
+    cover = "; ".join(
+        f"within {k} sigma " + " ".join(f"{x:.2f}" for x in row)
+        for k, row in zip((1, 2), result.coverage, strict=True)
+    )
+    return (
+        f"medians: rotation error {result.rotation_error:.1%}, "
+        f"translation direction {result.translation_angle:.0f} deg\n"
+        f"normalised squared error {result.nees[0]:.2f} (w), {result.nees[1]:.2f} (v); 1 is honest\n"
+        f"{cover}"
     )

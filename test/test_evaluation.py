@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from blur_imu_ros.axes import Axes
+from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.estimate import VelocityEstimate
 from blur_imu_ros.evaluation import (
@@ -19,6 +20,7 @@ from blur_imu_ros.evaluation import (
     with_exposure_scaled,
     worst_rows,
 )
+from blur_imu_ros.frame import Frame
 from blur_imu_ros.results import COLUMNS, CsvWriter, VelocitySeries, read_series
 
 
@@ -178,9 +180,11 @@ def test_rows_are_there_as_soon_as_they_are_written(tmp_path: Path) -> None:
     estimate = VelocityEstimate(
         1.5, 0.01, np.arange(3.0), np.arange(3.0, 6.0), np.diag([4.0] * 6), 5.0, 0.5, 6, 3.0, 0.9
     )
+    camera = Camera(8, 8, 8.0, 8.0, 3.5, 3.5)
+    frame = Frame(np.zeros((8, 8), np.uint8), 0.0, 0.01, camera, "a.jpg")
     with CsvWriter(path) as writer:
         for t in (0.5, 1.5, 2.5):
-            writer.write("a.jpg", replace(estimate, t=t))
+            writer.write(frame, replace(estimate, t=t))
             assert len(path.read_text().splitlines()) == 1 + int(t + 0.5)
     back = read_series(path)
     assert path.read_text().splitlines()[0] == ",".join(COLUMNS)

@@ -17,8 +17,9 @@ from blur_imu_ros.camera import load_camera, load_exposure_time
 from blur_imu_ros.errors import BlurImuError
 from blur_imu_ros.model_card import INTERFACE, ModelCard
 from blur_imu_ros.recordings.settings import read_stamps
+from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results import VELOCITIES, read_series
-from blur_imu_ros.trajectories import read_poses, read_velocities
+from blur_imu_ros.trajectories import read_poses
 
 fuzz = settings(max_examples=150, deadline=None, derandomize=True)
 

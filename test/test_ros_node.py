@@ -27,7 +27,8 @@ from blur_imu_ros.camera import Camera  # noqa: E402
 from blur_imu_ros.errors import ModelError  # noqa: E402
 from blur_imu_ros.motion_field import double_angle, motion_field  # noqa: E402
 from blur_imu_ros.ros import messages  # noqa: E402
-from blur_imu_ros.ros.node import BlurImuNode, body_frame  # noqa: E402
+from blur_imu_ros.ros.node import BlurImuNode  # noqa: E402
+from blur_imu_ros.ros_outputs import body_frame  # noqa: E402
 
 WIDTH, HEIGHT, FOCAL, TAU = 320, 240, 300.0, 0.02
 

@@ -9,8 +9,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.room_renderer import Trajectory, constant_velocity, hand_held
-from blur_imu_ros.trajectories import read_poses, read_velocities
+from blur_imu_ros.trajectories import read_poses
 
 
 def write_tum(path: Path, trajectory: Trajectory, t: np.ndarray) -> Path:

@@ -14,6 +14,7 @@ from blur_imu_ros.camera import Camera, load_camera
 from blur_imu_ros.direction import DirectionConfig
 from blur_imu_ros.errors import FrameError
 from blur_imu_ros.frame import Frame
+from blur_imu_ros.pivot import PivotConfig
 from blur_imu_ros.visual_imu import Measurement, Tracker, VisualImu
 from synthetic_fields import CAMERA, EXPOSURE, field_of, seen_after, texture
 
@@ -155,3 +156,24 @@ def test_signs_on_real_frames(shared_data, mode, length, least):
     frames, truth = dining(shared_data / "dining")
     imu = VisualImu(Oracle(list(length * truth)), direction=DirectionConfig(mode=mode))
     assert share_of_right_signs(list(imu.track(frames)), truth) >= least
+
+
+def test_a_camera_in_a_hand_is_measured_with_its_lever_arm():
+    """The linear velocity that follows from the turn is known better, and the prior is causal."""
+    arm = np.array([0.0, 0.0, 0.3])
+    turns = np.random.default_rng(0).standard_normal((20, 3)) * 2
+    velocities = [np.concatenate([omega, np.cross(omega, arm)]) for omega in turns]
+    frames = turning(20)
+    free = list(VisualImu(Oracle(list(velocities))).track(frames))
+    held = list(VisualImu(Oracle(list(velocities)), pivot=PivotConfig()).track(frames))
+    assert [m.frame.name for m in held] == [f.name for f in frames]
+    late = slice(10, None)
+    assert all(h.estimate.sigma[3] < f.estimate.sigma[3] for h, f in zip(held, free, strict=True))
+    sign = [
+        np.sign(m.estimate.angular_velocity @ omega) for m, omega in zip(held, turns, strict=True)
+    ]
+    errors = [
+        s * m.estimate.linear_velocity - v[3:]
+        for s, m, v in zip(sign[late], held[late], velocities[late], strict=True)
+    ]
+    assert np.abs(errors).max() < 0.15

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from blur_imu_ros.alignment import Alignment, align, in_camera
-from blur_imu_ros.axes import Axes
-from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.axes import MEANING, Axes
 from blur_imu_ros.evaluation import (
     Evaluation,
     MatchedSeries,
@@ -24,9 +21,9 @@ from blur_imu_ros.evaluation import (
     plain,
     with_exposure_scaled,
 )
+from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.report import blur_rows, table_rows, write_report
-from blur_imu_ros.results import VELOCITIES
-from blur_imu_ros.trajectories import read_velocities
+from blur_imu_ros.results import VELOCITIES, write_json
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,8 @@ class EvaluateOptions:
     fit_exposure: bool = False
     json: Path | None = None
     plot: Path | None = None
+    topic: str | None = None
+    truth_topic: str | None = None
     html: Path | None = None
 
     @property
@@ -58,8 +57,9 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     Raises:
         RecordingError: what is wrong with a file.
     """
-    truth = read_velocities(options.truth)
-    estimate = in_axes(read_velocities(options.estimate), options.axes, options.shown_axes)
+    truth = read_velocities(options.truth, options.truth_topic)
+    estimate = read_velocities(options.estimate, options.topic)
+    estimate = in_axes(estimate, options.axes, options.shown_axes)
     found = None
     if options.truth_axes is None:
         found = align(estimate, truth, options.exposure)
@@ -74,9 +74,9 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     _print(result, remarks, options)
     if options.json is not None:
         extra = {"fitted_exposure_scale": scale, "alignment": asdict(found) if found else None}
-        _write_json(options.json, result.as_json() | plain(extra))
+        write_json(options.json, result.as_json() | plain(extra))
     if options.plot is not None:
-        _plot(options.plot, matched.used(), options)
+        _plot(options.plot, matched, options)
     if options.html is not None:
         write_report(options.html, matched, result, _title(options), remarks)
     return result
@@ -84,7 +84,7 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
 
 def _title(options: EvaluateOptions) -> str:
     names = f"{options.estimate.name} against {options.truth.name}"
-    return f"{names}, {options.shown_axes.value} axes"
+    return f"{names}, {MEANING[options.shown_axes]}"
 
 
 def _print(result: Evaluation, remarks: list[str], options: EvaluateOptions) -> None:
@@ -128,15 +128,9 @@ def _alignment_remarks(found: Alignment) -> Iterator[str]:
     yield f"found from {found.rows} rows, correlation {found.correlation:.3f}"
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    try:
-        path.write_text(json.dumps(content, indent=2) + "\n")
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
-
-
 def _plot(path: Path, matched: MatchedSeries, options: EvaluateOptions) -> None:
     from blur_imu_ros.plots import plot_velocities
 
     truth = (matched.t, matched.truth)
-    plot_velocities(path, matched.t, matched.estimate, matched.sigma, truth, _title(options))
+    title, valid = _title(options), matched.valid
+    plot_velocities(path, matched.t, matched.estimate, matched.sigma, truth, title, valid)

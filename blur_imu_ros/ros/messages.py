@@ -11,7 +11,7 @@ from geometry_msgs.msg import TwistWithCovarianceStamped
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu
 
-from blur_imu_ros import image_decoding
+from blur_imu_ros import image_decoding, ros_outputs
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.estimate import VelocityEstimate
 
@@ -19,8 +19,6 @@ try:
     from blur_imu_ros.msg import BlurMotion as BlurMotion
 except ImportError:  # Neither colcon nor tools/build_messages.py has built it.
     BlurMotion = None
-
-_LINEAR_FIRST = [3, 4, 5, 0, 1, 2]
 
 
 def seconds(stamp: Time) -> float:
@@ -30,8 +28,8 @@ def seconds(stamp: Time) -> float:
 
 def stamp(t: float) -> Time:
     """Return the stamp of a time in seconds, rounded to nanoseconds."""
-    nanoseconds = max(0, round(t * 1e9))
-    return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+    sec, nanosec = divmod(ros_outputs.nanoseconds(t), 10**9)
+    return Time(sec=sec, nanosec=nanosec)
 
 
 def image_array(message: Image | CompressedImage) -> NDArray[np.uint8]:
@@ -79,45 +77,24 @@ def image_message(image: NDArray[np.uint8], t: float, frame_id: str) -> Image:
 
 def imu_message(estimate: VelocityEstimate, frame_id: str) -> Imu:
     """Return angular velocity alone: orientation and acceleration are marked as unknown (-1)."""
-    message = Imu()
-    message.header.stamp, message.header.frame_id = stamp(estimate.t), frame_id
-    message.orientation.w = 1.0
-    message.orientation_covariance[0] = -1.0
-    message.linear_acceleration_covariance[0] = -1.0
-    _fill(message.angular_velocity, estimate.angular_velocity)
-    message.angular_velocity_covariance = estimate.covariance_with_sign[:3, :3].ravel()
-    return message
+    return _filled(Imu(), ros_outputs.imu_fields(estimate, frame_id))
 
 
 def twist_message(estimate: VelocityEstimate, frame_id: str) -> TwistWithCovarianceStamped:
     """Return both velocities; the covariance is row-major with linear velocity first."""
-    message = TwistWithCovarianceStamped()
-    message.header.stamp, message.header.frame_id = stamp(estimate.t), frame_id
-    _fill(message.twist.twist.linear, estimate.linear_velocity)
-    _fill(message.twist.twist.angular, estimate.angular_velocity)
-    covariance = estimate.covariance_with_sign[np.ix_(_LINEAR_FIRST, _LINEAR_FIRST)]
-    message.twist.covariance = covariance.ravel()
-    return message
+    return _filled(TwistWithCovarianceStamped(), ros_outputs.twist_fields(estimate, frame_id))
 
 
 def motion_message(estimate: VelocityEstimate, frame_id: str, model: str) -> Any:
     """Return everything the core knows, as BlurMotion (which must have been built)."""
-    message = BlurMotion()
-    message.header.stamp, message.header.frame_id = stamp(estimate.t), frame_id
-    message.exposure_time = float(estimate.exposure_time)
-    message.model = model
-    _fill(message.angular_velocity, estimate.angular_velocity)
-    _fill(message.linear_velocity, estimate.linear_velocity)
-    message.covariance = estimate.covariance_with_sign.ravel()
-    message.blur_px = float(estimate.blur_px)
-    message.residual_px = float(estimate.residual_px)
-    message.rank = int(estimate.rank)
-    message.condition = float(estimate.condition)
-    message.direction_probability = float(estimate.direction_probability)
-    message.valid = bool(estimate.valid)
-    message.reasons = list(estimate.reasons)
+    return _filled(BlurMotion(), ros_outputs.motion_fields(estimate, frame_id, model))
+
+
+def _filled(message: Any, fields: ros_outputs.Fields) -> Any:
+    """Return the message with its fields set, nested ones in place."""
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            _filled(getattr(message, name), value)
+        else:
+            setattr(message, name, value)
     return message
-
-
-def _fill(vector: Any, values: NDArray[Any]) -> None:
-    vector.x, vector.y, vector.z = (float(value) for value in values)

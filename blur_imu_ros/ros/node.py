@@ -15,7 +15,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu
 
-from blur_imu_ros.axes import Axes, express
+from blur_imu_ros.axes import express
 from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.direction import DirectionConfig
@@ -25,6 +25,7 @@ from blur_imu_ros.ros import messages, parameters
 from blur_imu_ros.ros.diagnostics import Health
 from blur_imu_ros.ros.exposure_sources import ExposureSource, FixedExposure
 from blur_imu_ros.ros.worker import NewestWorker
+from blur_imu_ros.ros_outputs import IMU_TOPIC, MOTION_TOPIC, TWIST_TOPIC, Gate, output_frame
 from blur_imu_ros.visual_imu import Measurement, Tracker, VisualImu
 
 NEWEST_ONLY = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -50,7 +51,6 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         self._camera: Camera | None = None
         self._camera_error = "no camera_info has come yet"
         self._active = False
-        self._last_stamp = 0.0
         self._arrivals: OrderedDict[float, tuple[float, str]] = OrderedDict()
         self._owned: list[tuple[Callable[[Any], Any], Any]] = []
 
@@ -71,6 +71,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
             self.get_logger().error(f"cannot be configured: {error}")
             return TransitionCallbackReturn.FAILURE
         self._settings = settings
+        self._gate = Gate(settings.direction, settings.minimum_direction_probability)
         self._exposure: ExposureSource = FixedExposure(settings.exposure_time)
         self._health.fact("exposure source", self._exposure.name)
         if settings.exposure_time is None:
@@ -130,8 +131,8 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         self._health.fact("model", f"{network.name}, {settings.backend}, {settings.device}")
 
     def _create_topics(self, settings: parameters.Settings) -> None:
-        self._imu_out = self._publisher(Imu, "imu_visual/data_raw")
-        self._twist_out = self._publisher(TwistWithCovarianceStamped, "twist")
+        self._imu_out = self._publisher(Imu, IMU_TOPIC)
+        self._twist_out = self._publisher(TwistWithCovarianceStamped, TWIST_TOPIC)
         self._overlay_out = self._publisher(Image, "debug/overlay")
         self._diagnostics_out = self._publisher(DiagnosticArray, "/diagnostics")
         self._motion_out = None
@@ -141,7 +142,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
                 "build the package with colcon, or run tools/build_messages.py"
             )
         else:
-            self._motion_out = self._publisher(messages.BlurMotion, "motion")
+            self._motion_out = self._publisher(messages.BlurMotion, MOTION_TOPIC)
         compressed = settings.image_transport == "compressed"
         kind, topic = (CompressedImage, "image/compressed") if compressed else (Image, "image")
         for message, name, callback in (
@@ -218,13 +219,12 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         estimate = express(measurement.estimate, self._settings.axes)
         if self._motion_out is not None:
             self._motion_out.publish(messages.motion_message(estimate, frame_id, self._model))
-        reason = self._silence(measurement)
+        reason = self._gate.silence(estimate)
         if reason is not None:
             self._health.silent(reason)
         else:
             self._imu_out.publish(messages.imu_message(estimate, frame_id))
             self._twist_out.publish(messages.twist_message(estimate, frame_id))
-            self._last_stamp = estimate.t
             self._health.published(
                 time.monotonic() - arrived, estimate.blur_px, estimate.direction_probability
             )
@@ -238,25 +238,10 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         nearest = min(self._arrivals, key=lambda known: abs(known - stamp))
         return self._arrivals[nearest]
 
-    def _silence(self, measurement: Measurement) -> str | None:
-        """Return why Imu and twist must not be published, or None."""
-        estimate = measurement.estimate
-        if not estimate.valid:
-            return "; ".join(estimate.reasons)
-        unsure = estimate.direction_probability < self._settings.minimum_direction_probability
-        if self._settings.direction != "none" and unsure and estimate.is_moving:
-            return "the direction of the motion is not sure enough"
-        # robot_localization wants stamps that never decrease; a bag that loops starts anew.
-        if self._last_stamp - 1.0 < estimate.t < self._last_stamp:
-            return "the image is older than the one before"
-        return None
-
     def _output_frame(self, image_frame: str) -> str:
         if self._settings.frame_id:
             return self._settings.frame_id
-        if self._settings.axes is Axes.OPTICAL:
-            return image_frame
-        return body_frame(image_frame)
+        return output_frame(self._settings.axes, image_frame)
 
     def _publish_overlay(self, measurement: Measurement, frame_id: str) -> None:
         from blur_imu_ros.overlay import draw_overlay
@@ -269,14 +254,6 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         now = self.get_clock().now().to_msg()
         report = self._health.report(now, self.get_fully_qualified_name(), self._worker.dropped)
         self._diagnostics_out.publish(report)
-
-
-def body_frame(image_frame: str) -> str:
-    """Return the name of the body-aligned frame of an optical one, as REP-103 pairs them."""
-    for suffix, other in (("_optical_frame", "_frame"), ("_optical", "")):
-        if image_frame.endswith(suffix):
-            return image_frame[: -len(suffix)] + other
-    return f"{image_frame}_body" if image_frame else "camera_body"
 
 
 def main(arguments: list[str] | None = None) -> None:

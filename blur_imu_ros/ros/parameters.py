@@ -12,6 +12,7 @@ from blur_imu_ros.axes import Axes
 from blur_imu_ros.errors import BlurImuError, RosSetupError
 from blur_imu_ros.frame import check_exposure_time
 from blur_imu_ros.recordings.settings import StampReference
+from blur_imu_ros.ros_outputs import MINIMUM_DIRECTION_PROBABILITY
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,10 @@ PARAMETERS: dict[str, _Parameter] = {
         ("adjacent", "previous", "none"),
     ),
     "minimum_direction_probability": _Parameter(
-        0.8, "Imu and twist stay silent while the sign is less sure.", least=0.5, most=1.0
+        MINIMUM_DIRECTION_PROBABILITY,
+        "Imu and twist stay silent while the sign is less sure.",
+        least=0.5,
+        most=1.0,
     ),
     "axes": _Parameter(
         "body", "Output axes: x forward, y left, z up; or the camera's.", ("body", "optical")

@@ -1,0 +1,127 @@
+"""Held-out blur from a camera pipeline that shares nothing with the one trained on.
+
+Pictures of 7-Scenes and the validation block of NYU are blurred at full size, by exact poses and many
+sub-frames, in a plain sRGB camera, and go through the same view as a user's frames. Selecting by
+this set guards against learning what distinguishes our own training renderer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.frame import Frame
+from blur_imu_ros.motion_field import motion_field
+from blur_imu_training.sharp_images import NyuFolder, SevenScenesFolder, SharpImage
+
+EXPOSURE_TIME = 0.02
+
+
+@dataclass(frozen=True)
+class HeldOutFrame:
+    """A blurred frame with its truth: velocity in rad/s and m/s, inverse depth of its pixels."""
+
+    frame: Frame
+    angular_velocity: NDArray[np.float64]
+    linear_velocity: NDArray[np.float64]
+    inverse_depth: NDArray[np.float32]
+
+
+def held_out_frames(data: Path, count: int, seed: int = 7) -> Iterator[HeldOutFrame]:
+    """Yield `count` frames, in turn of 7-Scenes and NYU 1250-1448, always the same ones."""
+    sets = [
+        SevenScenesFolder(data / "7scenes_redkitchen"),
+        NyuFolder(data / "nyuv2", range(1250, 1449, 4)),
+    ]
+    if count < 1:
+        raise RecordingError("validation on no frames; ask for at least one")
+    for index in range(count):
+        rng = np.random.default_rng((seed, index))
+        source = sets[index % len(sets)]
+        picture = source.draw(int(rng.integers(len(source))), rng)
+        yield _blurred(picture, index, rng)
+
+
+def _blurred(picture: SharpImage, index: int, rng: np.random.Generator) -> HeldOutFrame:
+    height, width = picture.image.shape[:2]
+    f = picture.focal
+    camera = Camera(width, height, f, f, (width - 1) / 2, (height - 1) / 2)
+    omega, v = _velocity(picture, camera, float(rng.uniform(0, 60)), rng)
+    clipped = picture.image.min(axis=-1, keepdims=True) > 245
+    linear = (picture.image / 255) ** 2.2 * np.where(clipped, 5, 1)
+    light: NDArray[np.float32] = np.asarray(linear, np.float32)
+    mean = _mean_light(light, picture.inverse_depth, camera, omega, v)
+    image = _plain_camera(mean, rng)
+    frame = Frame(image, float(index), EXPOSURE_TIME, camera, f"held-out {index}")
+    return HeldOutFrame(frame, omega, v, picture.inverse_depth)
+
+
+def _velocity(
+    picture: SharpImage, camera: Camera, length: float, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Draw a turn of a hand or a free motion with a median blur of `length` pixels of the view."""
+    omega = rng.standard_normal(3)
+    lever_arm = rng.normal((0, 0, 0.2), 0.15)
+    free = rng.standard_normal(3) / np.median(picture.inverse_depth) * 0.3
+    v = np.cross(omega, lever_arm) if rng.uniform() < 0.5 else free
+    u, w = np.meshgrid(np.arange(0.0, camera.width, 16), np.arange(0.0, camera.height, 16))
+    field = motion_field(camera, u, w, picture.inverse_depth[::16, ::16], omega, v)
+    full_size = length * camera.width / 320
+    scale = full_size / np.median(np.hypot(field[..., 0], field[..., 1])) / EXPOSURE_TIME
+    return omega * scale, v * scale
+
+
+def _mean_light(
+    light: NDArray[np.float32],
+    inverse_depth: NDArray[np.float32],
+    camera: Camera,
+    omega: NDArray[np.float64],
+    v: NDArray[np.float64],
+) -> NDArray[np.float32]:
+    u, w = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
+    x, y = camera.normalised(u, w)
+    rays = np.stack([x, y, np.ones_like(x)], -1).astype(np.float32)
+    field = motion_field(
+        camera, u[::16, ::16], w[::16, ::16], inverse_depth[::16, ::16],
+        omega * EXPOSURE_TIME, v * EXPOSURE_TIME,
+    )  # fmt: skip
+    count = int(np.clip(np.hypot(field[..., 0], field[..., 1]).max() / 1.5, 5, 81)) | 1
+    total = np.zeros_like(light)
+    for s in np.linspace(-0.5, 0.5, count):
+        turn = Rotation.from_rotvec(omega * EXPOSURE_TIME * s).as_matrix().astype(np.float32)
+        shift = (v * EXPOSURE_TIME * s).astype(np.float32)
+        point = rays @ turn.T + shift * inverse_depth[..., None]
+        z = np.maximum(point[..., 2], 0.1)
+        total += cv2.remap(
+            light,
+            (point[..., 0] / z * camera.fx + camera.cx).astype(np.float32),
+            (point[..., 1] / z * camera.fy + camera.cy).astype(np.float32),
+            cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+    return np.asarray(np.clip(total / count, 0, 1), np.float32)
+
+
+def _plain_camera(light: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
+    photons = float(rng.choice([500, 3000, 20000]))
+    noisy = rng.poisson(light * photons).astype(np.float32) / np.float32(photons)
+    srgb = np.where(
+        noisy <= 0.0031308, 12.92 * noisy, 1.055 * np.maximum(noisy, 0) ** (1 / 2.4) - 0.055
+    )
+    bytes_ = np.asarray(np.clip(srgb * 255 + 0.5, 0, 255), np.uint8)
+    bytes_ = (
+        np.asarray(cv2.fastNlMeansDenoisingColored(bytes_, None, 2, 3, 3, 7))
+        if photons < 1000
+        else bytes_
+    )
+    ok, data = cv2.imencode(".jpg", bytes_, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    assert ok
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)

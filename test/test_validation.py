@@ -1,0 +1,83 @@
+"""Held-out blur has the velocity that it says, and the report tells what was put in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from blur_imu_ros.blur_field import BlurField, cell_centres
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.frame import Frame
+from blur_imu_ros.motion_field import double_angle, motion_field
+from blur_imu_ros.visual_imu import VisualImu
+from blur_imu_training import validation
+from blur_imu_training.held_out import EXPOSURE_TIME, HeldOutFrame, held_out_frames
+
+CAMERA = Camera(640, 448, 500.0, 500.0, 319.5, 223.5)
+STRIDE = 8
+
+
+class Oracle:
+    """Knows the truth of frames by their index, and stretches its lengths."""
+
+    input_size = (320, 224)
+
+    def __init__(self, frames: list[HeldOutFrame], stretch: float) -> None:
+        self._frames, self._stretch = iter(frames), stretch
+
+    def predict(self, image: np.ndarray, camera: Camera) -> BlurField:
+        held_out = next(self._frames)
+        u, v = cell_centres(28, 40, STRIDE)
+        rho = np.full(u.shape, held_out.inverse_depth[0, 0])
+        tau = self._stretch * EXPOSURE_TIME
+        motion = motion_field(
+            camera, u, v, rho, held_out.angular_velocity * tau, held_out.linear_velocity * tau
+        )
+        full = np.full(u.shape, 0.3)
+        return BlurField(double_angle(motion), full, rho, full, camera, STRIDE)
+
+
+def frames(count: int = 6) -> list[HeldOutFrame]:
+    """Frames before a wall 2 m away; what they show does not matter to the oracle."""
+    rng = np.random.default_rng(0)
+    made = []
+    for index in range(count):
+        omega, v = rng.standard_normal(3) * 3, rng.standard_normal(3) * 0.5
+        frame = Frame(np.zeros((448, 640, 3), np.uint8), float(index), EXPOSURE_TIME, CAMERA)
+        made.append(HeldOutFrame(frame, omega, v, np.full((448, 640), 0.5, np.float32)))
+    return made
+
+
+@pytest.mark.parametrize("stretch", [0.8, 1.0, 1.25])
+def test_the_length_ratio_is_the_stretch_of_the_lengths(stretch: float) -> None:
+    made = frames()
+    result = validation.report(validation.measure(VisualImu(Oracle(made, stretch)), made))
+    ratios = [one.length_ratio for one in result.bins if one.cells >= validation.FEWEST_CELLS]
+    assert len(ratios) >= 3
+    assert ratios == pytest.approx([stretch] * len(ratios), rel=1e-3)
+    assert result.rotation_error == pytest.approx(abs(stretch - 1), abs=0.05)
+    assert result.frames == 6
+
+
+def test_an_exact_network_has_small_errors_that_it_knows() -> None:
+    made = frames()
+    result = validation.report(validation.measure(VisualImu(Oracle(made, 1.0)), made))
+    assert result.rotation_error < 0.03
+    assert np.all(result.nees < 1)
+    assert np.all(result.coverage[1] == 1)
+
+
+def test_no_frames_are_refused() -> None:
+    with pytest.raises(RecordingError, match="no frames"):
+        validation.measure(VisualImu(Oracle([], 1.0)), [])
+
+
+def test_held_out_frames_are_the_same_every_time_and_blurred(shared_data: Path) -> None:
+    first, again = (list(held_out_frames(shared_data / "train", 2)) for _ in range(2))
+    for a, b in zip(first, again, strict=True):
+        assert np.array_equal(a.frame.image, b.frame.image)
+        assert np.array_equal(a.angular_velocity, b.angular_velocity)
+        assert np.isfinite(a.inverse_depth).all() and a.inverse_depth.min() > 0
