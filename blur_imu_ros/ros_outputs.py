@@ -19,29 +19,42 @@ IMU_TOPIC, TWIST_TOPIC, MOTION_TOPIC = "imu_visual/data_raw", "twist", "motion"
 MINIMUM_DIRECTION_PROBABILITY = 0.8
 """Imu and twist stay silent while the sign is less sure, unless another limit is asked for."""
 
+SMALLEST_VARIANCE = 1e-8
+"""(rad/s)^2 and (m/s)^2. Below 1e-9 robot_localization trusts a measurement without limit."""
+
 _LINEAR_FIRST = [3, 4, 5, 0, 1, 2]
 
 
-class Gate:
-    """Decides which estimates become Imu and twist."""
+def silence(
+    estimate: VelocityEstimate,
+    direction: DirectionMode,
+    minimum_direction_probability: float = MINIMUM_DIRECTION_PROBABILITY,
+) -> str | None:
+    """Return why an estimate must not become Imu and twist, or None where it may.
 
-    def __init__(
-        self,
-        direction: DirectionMode,
-        minimum_direction_probability: float = MINIMUM_DIRECTION_PROBABILITY,
-    ) -> None:
-        """Ask for that probability of the sign, unless `direction` is none."""
+    Unless `direction` is none, a motion needs that probability of its sign.
+    """
+    if not estimate.valid:
+        return "; ".join(estimate.reasons)
+    unsure = estimate.direction_probability < minimum_direction_probability
+    if direction != "none" and unsure and estimate.is_moving:
+        return "the direction of the motion is not sure enough"
+    return None
+
+
+class Gate:
+    """Decides which estimates of a recording become Imu and twist."""
+
+    def __init__(self, direction: DirectionMode) -> None:
+        """Judge as `silence` does, and by the order of time."""
         self._direction = direction
-        self._minimum = minimum_direction_probability
         self._last = 0.0
 
     def silence(self, estimate: VelocityEstimate) -> str | None:
         """Return why Imu and twist must not be published, or None where they are."""
-        if not estimate.valid:
-            return "; ".join(estimate.reasons)
-        unsure = estimate.direction_probability < self._minimum
-        if self._direction != "none" and unsure and estimate.is_moving:
-            return "the direction of the motion is not sure enough"
+        reason = silence(estimate, self._direction)
+        if reason is not None:
+            return reason
         # robot_localization wants stamps that never decrease; a bag that loops starts anew.
         if self._last - 1.0 < estimate.t < self._last:
             return "the image is older than the one before"
@@ -57,7 +70,7 @@ def imu_fields(estimate: VelocityEstimate, frame_id: str) -> Fields:
         "orientation": {"x": 0.0, "y": 0.0, "z": 0.0, "w": 1.0},
         "orientation_covariance": unknown,
         "angular_velocity": _vector(estimate.angular_velocity),
-        "angular_velocity_covariance": estimate.covariance_with_sign[:3, :3].ravel(),
+        "angular_velocity_covariance": _covariance(estimate)[:3, :3].ravel(),
         "linear_acceleration": _vector(np.zeros(3)),
         "linear_acceleration_covariance": unknown,
     }
@@ -65,7 +78,7 @@ def imu_fields(estimate: VelocityEstimate, frame_id: str) -> Fields:
 
 def twist_fields(estimate: VelocityEstimate, frame_id: str) -> Fields:
     """Return both velocities; the covariance is row-major with linear velocity first."""
-    covariance = estimate.covariance_with_sign[np.ix_(_LINEAR_FIRST, _LINEAR_FIRST)]
+    covariance = _covariance(estimate)[np.ix_(_LINEAR_FIRST, _LINEAR_FIRST)]
     twist = {
         "linear": _vector(estimate.linear_velocity),
         "angular": _vector(estimate.angular_velocity),
@@ -111,6 +124,13 @@ def body_frame(image_frame: str) -> str:
         if image_frame.endswith(suffix):
             return image_frame[: -len(suffix)] + other
     return f"{image_frame}_body" if image_frame else "camera_body"
+
+
+def _covariance(estimate: VelocityEstimate) -> NDArray[Any]:
+    """Return the covariance of a filter's input: no variance below `SMALLEST_VARIANCE`."""
+    covariance = estimate.covariance_with_sign
+    lacking = np.maximum(SMALLEST_VARIANCE - np.diag(covariance), 0)
+    return np.asarray(covariance + np.diag(lacking))
 
 
 def _header(estimate: VelocityEstimate, frame_id: str) -> Fields:

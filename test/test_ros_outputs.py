@@ -9,7 +9,14 @@ import pytest
 
 from blur_imu_ros.axes import Axes
 from blur_imu_ros.estimate import VelocityEstimate
-from blur_imu_ros.ros_outputs import Gate, imu_fields, motion_fields, output_frame, twist_fields
+from blur_imu_ros.ros_outputs import (
+    Gate,
+    imu_fields,
+    motion_fields,
+    output_frame,
+    silence,
+    twist_fields,
+)
 
 MOVING = VelocityEstimate(
     1.5, 0.01, np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0]),
@@ -28,7 +35,7 @@ def test_a_sure_estimate_passes_and_one_that_is_not_valid_says_why_not() -> None
 def test_an_unsure_direction_is_silent_only_where_it_matters() -> None:
     unsure = replace(MOVING, direction_probability=UNSURE)
     assert Gate("adjacent").silence(unsure) == "the direction of the motion is not sure enough"
-    assert Gate("adjacent", 0.75).silence(unsure) is None
+    assert silence(unsure, "adjacent", 0.75) is None
     assert Gate("none").silence(unsure) is None
     assert Gate("adjacent").silence(replace(RESTING, direction_probability=UNSURE)) is None
 
