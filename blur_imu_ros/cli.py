@@ -48,6 +48,14 @@ class DirectionChoice(str, Enum):
     none = "none"
 
 
+class MotionPriorChoice(str, Enum):
+    """What is assumed of how the camera moves."""
+
+    auto = "auto"
+    none = "none"
+    pivot = "pivot"
+
+
 class StampChoice(str, Enum):
     """Moments of the exposure that a stamp may mean."""
 
@@ -89,11 +97,20 @@ def run(
         list[str] | None,
         typer.Option(help="Topic of a bag to copy into the .mcap; give it once for each."),
     ] = None,
+    motion_prior: Annotated[
+        MotionPriorChoice,
+        typer.Option(help="pivot: the camera is in a hand; auto: so for all but bags."),
+    ] = MotionPriorChoice.auto,
+    lever_arm: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(help="From the pivot to the camera: right, down, forward, metres."),
+    ] = None,
 ) -> None:
     """Measure the velocity of the camera in every frame of a recording."""
     from blur_imu_ros.axes import Axes
     from blur_imu_ros.commands.run import RunOptions
     from blur_imu_ros.commands.run import run as run_recording
+    from blur_imu_ros.pivot import MotionPrior
     from blur_imu_ros.recordings.settings import StampReference
 
     options = RunOptions(
@@ -112,6 +129,8 @@ def run(
         overlay,
         plot,
         tuple(keep_topic or ()),
+        None if motion_prior is MotionPriorChoice.auto else MotionPrior(motion_prior.value),
+        lever_arm,
     )
     typer.echo(run_recording(options))
 

@@ -123,6 +123,11 @@ class Bench:
         found = [p.value for s in self.statuses()[-1:] for p in s.values if p.key == name]
         return found[0] if found else ""
 
+    def answered(self, images: int) -> bool:
+        """Wait until the node has published, or said why not, for so many images in all."""
+        health = self.node._health
+        return self.until(lambda: health._published + sum(health._silences.values()) >= images)
+
     def wait(self, seconds: float) -> None:
         self.until(lambda: False, seconds)
 

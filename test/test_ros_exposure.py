@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from blur_imu_ros.errors import FrameError, RosSetupError
+from blur_imu_ros.ros import exposure_sources
 from blur_imu_ros.ros.exposure_sources import (
     KINDS,
     FixedExposure,
@@ -73,7 +74,10 @@ def test_each_image_gets_the_exposure_of_its_stamp() -> None:
     assert one.exposure_time(10.0 + 2 / 30 + 0.01) == pytest.approx(0.003)
 
 
-def test_an_exposure_that_comes_just_after_its_image_is_waited_for() -> None:
+def test_an_exposure_that_comes_just_after_its_image_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exposure_sources, "PATIENCE", 10.0)
     one = source("metadata_json", "us")
     one.take(metadata(1000, 10.0))
     threading.Timer(0.002, one.take, [metadata(9000, 10.033)]).start()
@@ -102,6 +106,8 @@ def test_an_exposure_grows_old() -> None:
         ("metadata_json", stamped(json_data="{broken"), "not JSON"),
         ("metadata_json", stamped(json_data="[1, 2]"), "no actual_exposure"),
         ("metadata_json", stamped(json_data='{"gain": 3}'), "no actual_exposure"),
+        ("metadata_json", stamped(json_data="[" * 100_000), "not JSON"),
+        ("metadata_json", metadata(10**400), "is not a number"),
         ("metadata_json", metadata("bright"), "'bright' is not a number"),
         ("metadata_json", metadata(0), "must be a positive number"),
         ("metadata_json", metadata(8e6), "longer than 1 s"),

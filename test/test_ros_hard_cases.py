@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -21,14 +22,14 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, RegionOfInterest
 from std_msgs.msg import Float64
 
 from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import ModelError
 from blur_imu_ros.ros import messages, node
-from ros_bench import HEIGHT, TAU, WIDTH, Bench, Oracle, measured, vector
+from ros_bench import FOCAL, HEIGHT, TAU, WIDTH, Bench, Oracle, measured, vector
 
 SMALL = np.zeros((24, 32), np.uint8)
 GREY = np.zeros((HEIGHT, WIDTH), np.uint8)
@@ -55,19 +56,21 @@ def numbers(one: Bench) -> np.ndarray:
 
 
 def test_the_exposure_comes_from_a_topic_and_its_end_is_told(bench: Any) -> None:
-    one = started(bench, exposure_source="float64", exposure_unit="ms", exposure_timeout=0.3)
+    one = started(bench, exposure_source="float64", exposure_unit="ms", exposure_timeout=0.5)
     exposure = one.peer.create_publisher(Float64, "exposure", 1)
     one.until(lambda: exposure.get_subscription_count() > 0)
     assert one.complaint("/exposure has told no exposure yet")
     assert not one.heard["imu"]
-    exposure.publish(Float64(data=TAU * 1e3))
-    one.wait(0.05)
-    one.send()
-    assert one.until(lambda: one.heard["imu"])
+    for _ in range(20):
+        exposure.publish(Float64(data=TAU * 1e3))
+        one.send()
+        if one.until(lambda: one.heard["imu"], 0.2):
+            break
+    assert one.heard["imu"]
     np.testing.assert_allclose(vector(one.heard["imu"][0].angular_velocity), [0, 0, 2], atol=0.1)
-    assert one.until(lambda: one.fact("exposure time [ms]") == "20.000", 2)
+    assert one.until(lambda: one.fact("exposure time [ms]") == "20.000")
     assert one.fact("exposure source") == "float64" and float(one.fact("exposure age [s]")) < 2
-    one.wait(0.4)
+    one.wait(0.6)
     assert one.complaint("/exposure has stopped")
 
 
@@ -80,7 +83,7 @@ def test_the_exposure_of_libcamera_is_found_by_stamp(bench: Any) -> None:
     )
     message.header.stamp = messages.stamp(one.stamp)
     exposure.publish(message)
-    one.wait(0.05)
+    assert one.until(lambda: one.fact("exposure time [ms]") == "20.000")
     one.send()
     assert one.until(lambda: one.heard["imu"])
     one.stamp += 1.0
@@ -124,16 +127,16 @@ def test_stamps_that_cannot_be_are_refused(bench: Any, stamp: Time, said: str) -
     message = messages.image_message(SMALL, 1.0, "camera")
     message.header.stamp = stamp
     one.image.publish(message)
-    assert one.until(lambda: any(said in s.message for s in one.statuses()), 3)
+    assert one.until(lambda: any(said in s.message for s in one.statuses()))
     assert not one.heard["imu"]
 
 
 def test_late_images_are_refused_and_missing_ones_are_counted(bench: Any) -> None:
     one = started(bench)
-    for step in (1, 1, 1, 1, 1, 3, 1, -2, 1, 1):
+    for sent, step in enumerate((1, 1, 1, 1, 1, 3, 1, -2, 1, 1), start=1):
         one.send()
         one.stamp += (step - 1) / 30
-        one.wait(0.03)
+        assert one.answered(sent)
     assert one.until(
         lambda: one.fact("images missing") == "2" and one.fact("images late") == "2", 3
     )
@@ -149,7 +152,7 @@ def test_the_middles_of_exposures_never_go_back_either(bench: Any) -> None:
     one.stamp += 0.005 - 1 / 30
     one.send()
     said = "the middle of the exposure is not after that of the image before"
-    assert one.until(lambda: any(said in s.message for s in one.statuses()), 3)
+    assert one.until(lambda: any(said in s.message for s in one.statuses()))
     assert len(one.heard["imu"]) == 1
 
 
@@ -161,14 +164,14 @@ def test_a_bag_that_loops_makes_the_direction_filter_forget(bench: Any) -> None:
     tracker = one.node._tracker
     one.stamp = 50.0
     one.send()
-    assert one.until(lambda: one.node._tracker is not tracker, 3)
-    assert one.until(lambda: one.heard["imu"][-1].header.stamp.sec == 50, 3)
+    assert one.until(lambda: one.node._tracker is not tracker)
+    assert one.until(lambda: one.heard["imu"][-1].header.stamp.sec == 50)
 
 
 def test_a_node_that_rested_does_not_publish_what_waited(bench: Any) -> None:
     one = started(bench, direction="adjacent", minimum_direction_probability=0.5)
     one.send()
-    assert one.until(lambda: one.node._waiting, 3)
+    assert one.until(lambda: one.node._waiting)
     one.node.trigger_deactivate()
     one.node.trigger_activate()
     one.stamp = 200.0
@@ -183,17 +186,17 @@ def test_a_clock_that_jumps_back_makes_the_direction_filter_forget(bench: Any) -
 
     def tell(sec: int) -> None:
         clock.publish(Clock(clock=Time(sec=sec)))
-        one.until(lambda: one.node.get_clock().now().nanoseconds == sec * 10**9, 2)
+        one.until(lambda: one.node.get_clock().now().nanoseconds == sec * 10**9)
 
     tell(100)
     one.send()
     assert one.until(lambda: one.heard["imu"])
     epoch, one.stamp = one.node._times.epoch, 99.5
     tell(99)
-    assert one.until(lambda: one.node._times.epoch > epoch, 2)
+    assert one.until(lambda: one.node._times.epoch > epoch)
     one.send()
     # Half a second back would be a late image, but the clock says that time begins anew.
-    assert one.until(lambda: len(one.heard["imu"]) > 1, 3)
+    assert one.until(lambda: len(one.heard["imu"]) > 1)
 
 
 # --- what may be looked at --------------------------------------------------------------------
@@ -344,6 +347,24 @@ def test_a_publisher_that_does_not_fit_is_told(bench: Any) -> None:
     assert one.until(lambda: any(said in s.message for s in one.statuses()))
 
 
+def test_a_topic_that_nobody_or_something_else_publishes_is_told(bench: Any) -> None:
+    one = bench(Oracle(), namespace="/alone")
+    one.peer.destroy_publisher(one.image)
+    one.node.trigger_configure()
+    one.node.trigger_activate()
+    said = "no image has come yet: nobody publishes on /alone/image"
+    assert one.until(lambda: any(said in s.message for s in one.statuses()))
+    # Another context, for one participant has one message on a topic.
+    elsewhere = rclpy.Context()
+    elsewhere.init()
+    stranger = rclpy.create_node("stranger", context=elsewhere)
+    stranger.create_publisher(CompressedImage, "/alone/image", 1)
+    said = "/alone/image carries CompressedImage, not Image"
+    assert one.until(lambda: any(said in s.message for s in one.statuses()))
+    stranger.destroy_node()
+    elsewhere.try_shutdown()
+
+
 # --- what cameras send ------------------------------------------------------------------------
 
 
@@ -384,6 +405,23 @@ def test_hundreds_of_malformed_images_harm_nothing(bench: Any) -> None:
     assert np.isfinite(numbers(one)).all()
 
 
+def test_compressed_images_are_read_and_damaged_ones_refused(bench: Any) -> None:
+    one = bench(Oracle((0, -2, 0)), image_transport="compressed")
+    one.peer.destroy_publisher(one.image)
+    one.image = one.peer.create_publisher(CompressedImage, "image/compressed", 1)
+    one.start()
+    one.calibrate()
+    jpeg = cv2.imencode(".jpg", GREY)[1].tobytes()
+    sent = [(5.0, jpeg), (5.1, b""), (5.2, jpeg[:40]), (5.3, b"no image"), (5.4, jpeg)]
+    for count, (stamp, data) in enumerate(sent, start=1):
+        message = CompressedImage(format="jpeg", data=data)
+        message.header.stamp = messages.stamp(stamp)
+        one.image.publish(message)
+        assert one.answered(count)
+    assert one.until(lambda: len(one.heard["imu"]) == 2)
+    assert any("damaged" in s.message for s in one.statuses())
+
+
 def test_camera_info_that_comes_late_changes_or_breaks_is_followed(bench: Any) -> None:
     one = bench(Oracle((0, -2, 0)))
     one.start()
@@ -404,26 +442,63 @@ def test_camera_info_that_comes_late_changes_or_breaks_is_followed(bench: Any) -
     assert one.complaint("not calibrated")
 
 
+def garbled(rng: np.random.Generator) -> CameraInfo:
+    """Return a camera_info of which a few fields are wrong."""
+    info = CameraInfo(width=WIDTH, height=HEIGHT, distortion_model="plumb_bob")
+    info.k = [FOCAL, 0.0, 159.5, 0.0, FOCAL, 119.5, 0.0, 0.0, 1.0]
+    odd = [0.0, -1.0, float("nan"), float("inf"), 1e300, 1e-300]
+    garbage = {
+        "width": lambda: int(rng.choice([0, 1, 2**32 - 1])),
+        "height": lambda: int(rng.choice([0, 1, 2**32 - 1])),
+        "k": lambda: rng.choice(odd, 9),
+        "d": lambda: rng.choice(odd, rng.integers(0, 15)).tolist(),
+        "distortion_model": lambda: str(rng.choice(["", "equidistant", "fisheye", "x" * 99])),
+        "binning_x": lambda: int(rng.choice([2, 10**6, 2**32 - 1])),
+        "roi": lambda: RegionOfInterest(
+            x_offset=int(rng.choice([0, 2**32 - 1])),
+            height=int(rng.choice([1, 2**32 - 1])),
+            width=int(rng.choice([1, 2**32 - 1])),
+        ),
+    }
+    for name in rng.choice(list(garbage), rng.integers(1, 4), replace=False):
+        setattr(info, name, garbage[name]())
+    return info
+
+
+def test_hundreds_of_garbled_calibrations_harm_nothing(bench: Any) -> None:
+    one = started(bench)
+    rng = np.random.default_rng(6)
+    for index in range(300):
+        one.info.publish(garbled(rng))
+        if index % 3 == 0:
+            one.send(GREY)
+        one.executor.spin_once(timeout_sec=0.005)
+    one.wait(0.2)
+    assert not any("internal error" in s.message for s in one.statuses())
+    one.calibrate()
+    one.heard["imu"].clear()
+    assert one.send_until(lambda: one.heard["imu"])
+    assert np.isfinite(numbers(one)).all()
+
+
 class Slow(Oracle):
-    """Takes 50 ms an image, as a weak computer does."""
+    """Takes 0.15 s an image, as a weak computer does."""
 
     def predict(self, image: np.ndarray, camera: Camera) -> BlurField:
-        time.sleep(0.05)
+        time.sleep(0.15)
         return super().predict(image, camera)
 
 
 def test_a_flood_of_images_does_not_grow_the_latency(bench: Any) -> None:
     one = started(bench, Slow((0, -2, 0)))
-    end = time.monotonic() + 1.5
-    while time.monotonic() < end:
+    for _ in range(150):
         one.send(GREY)
         one.stamp += 0.005 - 1 / 30
-        one.until(lambda: False, 0.005)
-    one.wait(0.3)
-    assert one.until(lambda: int(one.fact("images dropped for newer ones") or 0) > 20, 2)
-    assert len(one.heard["imu"]) >= 5
-    # At most two works long: one at hand, one that waits.
-    assert float(one.fact("latency p95 [ms]")) < 400
+        one.wait(0.005)
+    assert one.until(lambda: len(one.heard["imu"]) >= 3)
+    assert int(one.fact("images dropped for newer ones")) > 10
+    # One image at hand and one that waits; a queue of them all would be 20 s long.
+    assert float(one.fact("latency p99 [ms]")) < 3000
 
 
 class Doubtful(Oracle):

@@ -45,6 +45,7 @@ def test_every_parameter_has_a_sentence_and_a_default_that_is_allowed(name: str)
         ("backend", "abacus"), ("threads", -1), ("threads", 65), ("image_depth", 0),
         ("exposure_tolerance", float("inf")), ("exposure_time", float("nan")),
         ("exposure_time", 8.0), ("time_offset", -11.0), ("diagnostics_period", 0.0),
+        ("motion_prior", "wheels"), ("lever_arm", [0.1, 0.2]), ("lever_arm", [0.0, 0.0, 300.0]),
     ],
 )  # fmt: skip
 def test_a_value_that_is_not_allowed_is_named(name: str, value: Any) -> None:
@@ -54,4 +55,15 @@ def test_a_value_that_is_not_allowed_is_named(name: str, value: Any) -> None:
 
 def test_every_setting_is_a_parameter() -> None:
     settings = parameters.checked(DEFAULTS)
-    assert set(vars(settings)) == set(DEFAULTS) - {"autostart"}
+    assert set(vars(settings)) - {"pivot"} == set(DEFAULTS) - {
+        "autostart", "motion_prior", "lever_arm",
+    }  # fmt: skip
+
+
+def test_a_hand_held_camera_has_a_pivot_and_a_robot_has_none() -> None:
+    assert parameters.checked(DEFAULTS).pivot is None
+    pivot = parameters.checked(DEFAULTS | {"motion_prior": "pivot"}).pivot
+    assert pivot is not None and pivot.lever_arm is None
+    given = {"motion_prior": "pivot", "lever_arm": [0.0, 0.1, 0.3]}
+    pivot = parameters.checked(DEFAULTS | given).pivot
+    assert pivot is not None and pivot.lever_arm == (0.0, 0.1, 0.3)

@@ -23,14 +23,13 @@ from blur_imu_ros.baselines import (
 )
 from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.commands.run import RunOptions, frame_settings
-from blur_imu_ros.direction import DirectionConfig
 from blur_imu_ros.evaluation import FEWEST_ROWS, Evaluation, evaluate, in_axes, match
 from blur_imu_ros.progress import progress
 from blur_imu_ros.recordings import open_recording
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results import VELOCITIES, VelocitySeries, write_json
 from blur_imu_ros.trajectories import TUM_SUFFIXES, read_poses
-from blur_imu_ros.visual_imu import Network, VisualImu
+from blur_imu_ros.visual_imu import Network
 
 Array = NDArray[Any]
 
@@ -101,7 +100,7 @@ def _methods(
         yield OpticalFlow()
     if options.blur:
         network = network or load_network(run.model, run.backend, run.device)
-        yield FromBlur(VisualImu(network, direction=DirectionConfig(mode=run.direction)))
+        yield FromBlur(run.visual_imu(network))
     in_optical = in_axes(truth, options.truth_axes, Axes.OPTICAL)
     for other in options.others:
         yield _other(other, run.axes, in_optical)

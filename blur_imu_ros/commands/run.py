@@ -15,9 +15,10 @@ from blur_imu_ros.axes import MEANING, Axes, express
 from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.camera import load_camera, load_exposure_time
 from blur_imu_ros.direction import DirectionConfig, DirectionMode
-from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.estimate import VelocityEstimate
 from blur_imu_ros.frame import Frame
+from blur_imu_ros.pivot import MotionPrior, PivotConfig
 from blur_imu_ros.progress import progress
 from blur_imu_ros.recordings import FrameSettings, open_recording
 from blur_imu_ros.recordings.settings import StampReference, read_stamps
@@ -47,6 +48,30 @@ class RunOptions:
     overlay: Path | None = None
     plot: Path | None = None
     keep_topics: tuple[str, ...] = ()
+    motion_prior: MotionPrior | None = None
+    lever_arm: tuple[float, float, float] | None = None
+
+    @property
+    def pivot(self) -> PivotConfig | None:
+        """How the camera is held; what is not told is guessed from the kind of recording.
+
+        Bags come from robots as a rule, images and videos from hands.
+        """
+        from blur_imu_ros.recordings.bags import is_bag
+
+        prior = self.motion_prior
+        if prior is None:
+            in_hand = self.lever_arm is not None or not is_bag(self.source)
+            prior = MotionPrior.PIVOT if in_hand else MotionPrior.NONE
+        if prior is MotionPrior.PIVOT:
+            return PivotConfig(lever_arm=self.lever_arm)
+        if self.lever_arm is not None:
+            raise FrameError("a lever arm needs the motion prior pivot; leave one of them out")
+        return None
+
+    def visual_imu(self, network: Network) -> VisualImu:
+        """Return what measures, as the options say."""
+        return VisualImu(network, direction=DirectionConfig(mode=self.direction), pivot=self.pivot)
 
 
 class ResultWriter(Protocol):
@@ -69,7 +94,7 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     for note in recording.notes:
         _tell(note)
     network = network or load_network(options.model, options.backend, options.device)
-    imu = VisualImu(network, direction=DirectionConfig(mode=options.direction))
+    imu = options.visual_imu(network)
     count = 0
     with ExitStack() as stack:
         writer = stack.enter_context(_writer(options, network))

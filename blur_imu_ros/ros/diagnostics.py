@@ -33,7 +33,7 @@ class Health:
         self._since = time.monotonic()
         self._facts: dict[str, str] = {}
         self._resting: tuple[bytes, str] | None = (DiagnosticStatus.WARN, "not configured")
-        self._mismatch = ""
+        self._mismatch = self._no_images = ""
 
     def working(self) -> None:
         """The node is active."""
@@ -47,6 +47,10 @@ class Health:
     def mismatch(self, text: str) -> None:
         """A publisher's QoS does not fit our subscription: nothing can come from it."""
         self._mismatch = text
+
+    def missing_images(self, text: str) -> None:
+        """What explains it if no images come; empty if nothing does."""
+        self._no_images = text
 
     def received(self) -> None:
         """Count an image."""
@@ -110,9 +114,8 @@ class Health:
             return DiagnosticStatus.OK, "publishing"
         if self._mismatch and not self._received_recently:
             return DiagnosticStatus.ERROR, self._mismatch
-        if self._received == 0:
-            return DiagnosticStatus.WARN, "no image has come yet; is the topic right?"
-        return DiagnosticStatus.WARN, "no images are coming"
+        what = "no images are coming" if self._received else "no image has come yet"
+        return DiagnosticStatus.WARN, f"{what}: {self._no_images}" if self._no_images else what
 
     def _rates(self) -> dict[str, str]:
         period = max(time.monotonic() - self._since, 1e-3)

@@ -181,7 +181,7 @@ def _from_json(message: Any) -> Reading:
     """Read `actual_exposure` of RealSense's JSON."""
     try:
         content = json.loads(message.json_data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FrameError("its json_data is not JSON") from error
     value = content.get("actual_exposure") if isinstance(content, dict) else None
     if value is None:
@@ -201,8 +201,8 @@ def _from_diagnostics(message: Any) -> Reading | None:
 def _number(value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError) as error:
-        raise FrameError(f"exposure '{str(value)[:40]}' is not a number") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise FrameError(f"exposure {value!r:.40} is not a number") from error
 
 
 KINDS = {

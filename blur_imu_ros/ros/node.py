@@ -182,7 +182,8 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
             f"model {network.name} ({settings.backend}, {settings.device}) ready in {taken:.2f} s"
         )
         self._model = str(network.name)
-        self._imu = VisualImu(network, direction=DirectionConfig(mode=settings.direction))
+        direction = DirectionConfig(mode=settings.direction)
+        self._imu = VisualImu(network, direction=direction, pivot=settings.pivot)
         self._forget_past()
         self._epoch, self._last_time = self._times.epoch, 0.0
         self._health.fact("model", self._model)
@@ -204,6 +205,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         reliability = ReliabilityPolicy[settings.image_reliability.upper()]
         profile = QoSProfile(depth=settings.image_depth, reliability=reliability)
         self._subscribe(kind, topic, self._on_image, profile)
+        self._image_type, self._image_topic = kind.__name__, self.resolve_topic_name(topic)
 
     def _exposure_source(self, settings: parameters.Settings) -> ExposureSource:
         name = settings.exposure_source
@@ -361,19 +363,31 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         if self._worker is not None:
             facts |= {"images dropped for newer ones": str(self._worker.dropped)}
             facts |= self._exposure.facts()
+            self._health.missing_images(self._why_no_images())
         now = self.get_clock().now().to_msg()
         report = self._health.report(now, self.get_fully_qualified_name(), facts)
         self._diagnostics_out.publish(report)
+
+    def _why_no_images(self) -> str:
+        """Return what of the image topic explains that none come, or nothing."""
+        publishers = self.get_publishers_info_by_topic(self._image_topic)
+        if not publishers:
+            return f"nobody publishes on {self._image_topic}"
+        types = {publisher.topic_type.split("/")[-1] for publisher in publishers}
+        if self._image_type not in types:
+            found = f"{self._image_topic} carries {', '.join(sorted(types))}"
+            return f"{found}, not {self._image_type}; remap image, or set image_transport"
+        return ""
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the node until it is asked to stop (SIGINT or SIGTERM)."""
     try:
         rclpy.init(args=arguments)
-    except RuntimeError as error:
+        node = BlurImuNode()
+    except (RuntimeError, ValueError) as error:  # Arguments that ROS cannot parse, wrong names.
         print(f"blur_imu_node: {str(error).splitlines()[0]}", file=sys.stderr)
         sys.exit(2)
-    node = BlurImuNode()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:

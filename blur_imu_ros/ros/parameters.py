@@ -15,16 +15,20 @@ from rclpy.parameter import Parameter
 from blur_imu_ros.axes import Axes
 from blur_imu_ros.errors import BlurImuError, RosSetupError
 from blur_imu_ros.frame import check_exposure_time
+from blur_imu_ros.pivot import MotionPrior, PivotConfig
 from blur_imu_ros.recordings.settings import StampReference
 from blur_imu_ros.ros.exposure_sources import KINDS, UNITS, message_type, unit_of
 from blur_imu_ros.ros_outputs import MINIMUM_DIRECTION_PROBABILITY
+
+LONGEST_LEVER_ARM = 10.0
+"""Metres. A longer one is taken for a unit error."""
 
 
 @dataclass(frozen=True)
 class _Parameter:
     """Default, meaning, what values it may have, and whether it may change while the node works."""
 
-    default: bool | int | float | str
+    default: bool | int | float | str | list[float]
     text: str
     choices: tuple[str, ...] = ()
     least: float | None = None
@@ -117,6 +121,16 @@ PARAMETERS: dict[str, _Parameter] = {
         "What decides the sign: both neighbours (one frame late), the one before, nothing.",
         ("adjacent", "previous", "none"),
     ),
+    "motion_prior": _Parameter(
+        "none",
+        "pivot: the camera is in a hand or turns about a point, so v = omega x lever arm, more or less.",
+        ("none", "pivot"),
+    ),
+    "lever_arm": _Parameter(
+        [0.0, 0.0, 0.0],
+        "From the pivot to the camera in optical axes (right, down, forward), metres; zeros: found "
+        "while running.",
+    ),
     "minimum_direction_probability": _Parameter(
         MINIMUM_DIRECTION_PROBABILITY,
         "Imu and twist stay silent while the sign is less sure.",
@@ -153,6 +167,7 @@ class Settings:
     stamp_reference: StampReference
     time_offset: float
     direction: Any
+    pivot: PivotConfig | None
     minimum_direction_probability: float
     axes: Axes
     frame_id: str
@@ -186,6 +201,7 @@ def checked(values: dict[str, Any]) -> Settings:
     """Return the settings of parameter values; RosSetupError names the one that is wrong."""
     for name, parameter in PARAMETERS.items():
         parameter.check(name, values[name])
+    values = values | {"pivot": _pivot(values["motion_prior"], values["lever_arm"])}
     values = {field.name: values[field.name] for field in fields(Settings)}
     values["threads"] = values["threads"] or None
     values["exposure_time"] = _exposure_time(values["exposure_time"])
@@ -212,6 +228,15 @@ def check_changes(changes: Iterable[Parameter[Any]], configured: bool) -> None:
                 f"parameter {change.name} cannot change while the node is configured: deactivate "
                 "and clean up first"
             )
+
+
+def _pivot(motion_prior: str, lever_arm: Iterable[float]) -> PivotConfig | None:
+    arm = tuple(float(x) for x in lever_arm)
+    if len(arm) != 3 or not all(math.isfinite(x) and abs(x) < LONGEST_LEVER_ARM for x in arm):
+        raise RosSetupError(f"parameter lever_arm is {list(arm)}: give three numbers in metres")
+    if motion_prior == MotionPrior.NONE.value:
+        return None
+    return PivotConfig(lever_arm=(arm[0], arm[1], arm[2]) if any(arm) else None)
 
 
 def _exposure_time(value: float) -> float | None:
