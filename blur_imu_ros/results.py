@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +35,15 @@ def make_folder_of(path: Path) -> None:
     """Make the folder in which `path` will lie; RecordingError if that is not possible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write plain numbers, lists and dicts as JSON; RecordingError if that is not possible."""
+    make_folder_of(path)
+    try:
+        path.write_text(json.dumps(content, indent=2) + "\n")
     except OSError as error:
         raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
 
