@@ -141,10 +141,10 @@ class CsvTable:
             raise RecordingError(f"{path}: holds no rows")
 
     def column(self, name: str) -> Array:
-        """Return a column (n,); RecordingError if it holds what is no number."""
+        """Return a column (n,), NaN where it is empty; RecordingError if it holds no number."""
         try:
-            return np.array([float(row[name]) for row in self._rows])
-        except (TypeError, ValueError) as error:
+            return np.array([float(row[name].strip() or "nan") for row in self._rows])
+        except (TypeError, ValueError, AttributeError) as error:
             raise RecordingError(f"{self.path}: column {name} holds what is no number") from error
 
     def text(self, name: str) -> tuple[str, ...]:
