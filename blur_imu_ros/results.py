@@ -101,7 +101,7 @@ class CsvTable:
         self.path = path
         try:
             with Path(path).open(newline="") as file:
-                reader = csv.DictReader(file)
+                reader = csv.DictReader(file, skipinitialspace=True)
                 self._rows = list(reader)
                 self.names = list(reader.fieldnames or [])
         except OSError as error:
@@ -112,11 +112,19 @@ class CsvTable:
             raise RecordingError(f"{path}: holds no rows")
 
     def column(self, name: str) -> Array:
-        """Return a column (n,); RecordingError if it holds what is no number."""
+        """Return a column (n,); RecordingError if it is not there or holds what is no number."""
+        if name not in self.names:
+            raise RecordingError(f"{self.path}: lacks a column {name}")
         try:
             return np.array([float(row[name]) for row in self._rows])
         except (TypeError, ValueError) as error:
             raise RecordingError(f"{self.path}: column {name} holds what is no number") from error
+
+    def words(self, name: str) -> list[str]:
+        """Return a column as it is written; RecordingError if it is not there."""
+        if name not in self.names:
+            raise RecordingError(f"{self.path}: lacks a column {name}")
+        return [row[name] or "" for row in self._rows]
 
     def time(self) -> Array:
         """Return column t (n,), seconds; RecordingError unless it is there and increases."""
