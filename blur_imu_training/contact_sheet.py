@@ -14,7 +14,8 @@ from blur_imu_ros.camera import Camera, NetworkView
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.motion_field import double_angle
 from blur_imu_ros.overlay import draw_overlay
-from blur_imu_ros.recordings.images import IMAGE_SUFFIXES, natural_order
+from blur_imu_ros.recordings.file_names import natural_order
+from blur_imu_ros.recordings.images import IMAGE_SUFFIXES
 from blur_imu_training.blurred_samples import STRIDE, BlurredSample
 
 Image = NDArray[np.uint8]

@@ -102,8 +102,8 @@ class PublishedSamples:
         """List the usable rows; RecordingError if columns are missing or no row is usable."""
         self._folder = table.parent
         content = CsvTable(table)
-        self._names = list(zip(*(content.words(name) for name in FILES), strict=True))
         self._numbers = np.stack([content.column(name) for name in NUMBERS], axis=1)
+        self._names = _file_names(content)
         self.skipped: list[str] = []
         self._rows: list[int] = []
         for row, names in enumerate(self._names):
@@ -149,6 +149,14 @@ class PublishedSamples:
             np.asarray(inverse, np.float32),
             depth_is_real=True,
         )
+
+
+def _file_names(table: CsvTable) -> list[tuple[str, ...]]:
+    """Return the three files of each row."""
+    missing = set(FILES) - set(table.names)
+    if missing:
+        raise RecordingError(f"{table.path}: lacks a column {', '.join(sorted(missing))}")
+    return list(zip(*(table.text(name) for name in FILES), strict=True))
 
 
 def _read_array(path: Path) -> NDArray[np.float32] | None:

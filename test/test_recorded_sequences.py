@@ -292,3 +292,10 @@ def test_a_table_without_poses_is_refused(tmp_path: Path) -> None:
     table.write_text("blurred,flow,depth,fx,fy,cx,cy\na,b,c,1,1,1,1\n")
     with pytest.raises(RecordingError, match="lacks a column bRa_qx"):
         PublishedSamples(table)
+
+
+def test_a_table_without_files_is_refused(tmp_path: Path) -> None:
+    table = published(tmp_path, count=1)
+    table.write_text(table.read_text().replace("flow,depth", "flows,depths", 1))
+    with pytest.raises(RecordingError, match="lacks a column depth, flow"):
+        PublishedSamples(table)
