@@ -130,7 +130,7 @@ class CsvTable:
         self.path = path
         try:
             with Path(path).open(newline="") as file:
-                reader = csv.DictReader(file)
+                reader = csv.DictReader(file, skipinitialspace=True)
                 self._rows = list(reader)
                 self.names = list(reader.fieldnames or [])
         except OSError as error:
@@ -141,7 +141,9 @@ class CsvTable:
             raise RecordingError(f"{path}: holds no rows")
 
     def column(self, name: str) -> Array:
-        """Return a column (n,), NaN where it is empty; RecordingError if it holds no number."""
+        """Return a column (n,), NaN where it is empty; RecordingError if it is not there or no number."""
+        if name not in self.names:
+            raise RecordingError(f"{self.path}: lacks a column {name}")
         try:
             return np.array([float(row[name].strip() or "nan") for row in self._rows])
         except (TypeError, ValueError, AttributeError) as error:
