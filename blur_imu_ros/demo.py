@@ -16,6 +16,7 @@ from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import RosSetupError
 from blur_imu_ros.evaluation import Evaluation, evaluate, match
 from blur_imu_ros.frame import Frame
+from blur_imu_ros.pivot import PivotConfig
 from blur_imu_ros.progress import progress
 from blur_imu_ros.results import VELOCITIES, VelocitySeries, make_folder_of
 from blur_imu_ros.room_renderer import Trajectory, blurred_image, furnished_room, hand_held
@@ -26,6 +27,8 @@ Array = NDArray[Any]
 CAMERA = Camera(640, 480, 480.0, 480.0, 319.5, 239.5)
 FRAME_RATE = 30.0
 EXPOSURE_TIME = 0.015
+LEVER_ARM = (0.0, 0.0, 0.3)
+"""Metres, from the wrist to the camera; the chain is not told."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def run_demo(
         raise RosSetupError("ROS 2 is not installed: pip install '.[ros]', or demo --ros off")
     over_ros = network is None and ros != "off" and _has_ros()
     network = network or load_network(model)
-    trajectory = hand_held()
+    trajectory = hand_held(sway=0.03, lever_arm=LEVER_ARM)
     frames = rendered(trajectory, seconds)
     received = _through_ros(frames, model) if over_ros else _offline(frames, network)
     truth = true_series(trajectory, frames)
@@ -109,8 +112,12 @@ def true_series(trajectory: Trajectory, frames: list[Frame]) -> VelocitySeries:
     return VelocitySeries(t, velocity, None, np.ones(len(t), bool))
 
 
+def _imu(network: Network) -> VisualImu:
+    return VisualImu(network, pivot=PivotConfig())
+
+
 def _offline(frames: list[Frame], network: Network) -> Received:
-    measurements = VisualImu(network).track(progress(frames, "Measuring"))
+    measurements = _imu(network).track(progress(frames, "Measuring"))
     estimates = [express(m.estimate, Axes.BODY) for m in measurements]
     series = VelocitySeries(
         np.array([e.t for e in estimates]),
@@ -152,7 +159,7 @@ def _video(path: Path, frames: list[Frame], network: Network) -> None:
 
     writer = OverlayWriter(path)
     try:
-        for measurement in VisualImu(network).track(progress(frames, "Drawing overlay")):
+        for measurement in _imu(network).track(progress(frames, "Drawing overlay")):
             writer.write(measurement)
     finally:
         writer.close()

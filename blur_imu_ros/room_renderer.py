@@ -112,14 +112,21 @@ def _integral_of_turning(angular: Array, t: float) -> Array:
     return np.asarray(np.eye(3) * t + first * k + second * k @ k)
 
 
-def hand_held(seed: int = 0, turn: float = 0.55, sway: float = 0.1) -> Trajectory:
+def hand_held(
+    seed: int = 0,
+    turn: float = 0.55,
+    sway: float = 0.1,
+    lever_arm: tuple[float, float, float] = (0.0, 0.0, 0.0),
+) -> Trajectory:
     """Return a smooth shake about a place in the room: sums of sines in all six directions.
 
     Args:
         seed: of phases and frequencies.
         turn: amplitude of the angles, rad.
-        sway: amplitude of the place, metres.
+        sway: amplitude of the place of the pivot, metres.
+        lever_arm: from the pivot (a wrist) to the camera, in the camera's axes, metres.
     """
+    arm = np.array(lever_arm)
     rng = np.random.default_rng(seed)
     rate = 2 * np.pi * rng.uniform(0.8, 1.8, 6)
     phase = rng.uniform(0, 2 * np.pi, 6)
@@ -130,12 +137,15 @@ def hand_held(seed: int = 0, turn: float = 0.55, sway: float = 0.1) -> Trajector
 
     def pose(t: float) -> Pose:
         value, _ = wave(t)
-        return Pose(Rotation.from_euler("yxz", value[[1, 0, 2]]), value[3:])
+        rotation = Rotation.from_euler("yxz", value[[1, 0, 2]])
+        return Pose(rotation, value[3:] + rotation.apply(arm))
 
     def velocity(t: float) -> Array:
         value, slope = wave(t)
         turned = Rotation.from_euler("yxz", value[[1, 0, 2]])
-        return np.concatenate([_body_rates(value[:3], slope[:3]), turned.inv().apply(slope[3:])])
+        angular = _body_rates(value[:3], slope[:3])
+        linear = turned.inv().apply(slope[3:]) + np.cross(angular, arm)
+        return np.concatenate([angular, linear])
 
     return Trajectory(pose, velocity)
 

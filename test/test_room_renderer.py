@@ -130,8 +130,13 @@ def test_reversed_motion_gives_the_same_image() -> None:
 @pytest.mark.parametrize("t", [0.0, 0.4, 1.7, 3.1])
 @pytest.mark.parametrize(
     "path",
-    [hand_held(), hand_held(5), constant_velocity(np.array([1.0, 2, 3]), np.array([0.1, -1, 0.4]))],
-    ids=["hand", "other hand", "constant"],
+    [
+        hand_held(),
+        hand_held(5),
+        hand_held(lever_arm=(0.1, -0.05, 0.3)),
+        constant_velocity(np.array([1.0, 2, 3]), np.array([0.1, -1, 0.4])),
+    ],
+    ids=["hand", "other hand", "before a wrist", "constant"],
 )
 def test_velocities_are_the_derivative_of_the_pose(path: object, t: float) -> None:
     e = 1e-5

@@ -168,6 +168,7 @@ def _our_node(model: str, exposure_time: float) -> Iterator[subprocess.Popen[byt
         sys.executable, "-m", "blur_imu_ros.ros.node", "--ros-args", "--log-level", "warn",
         "-p", f"model:={model}", "-p", f"exposure_time:={exposure_time}",
         "-p", "stamp_reference:=middle", "-p", "minimum_direction_probability:=0.5",
+        "-p", "motion_prior:=pivot",
     ]  # fmt: skip
     # The wheels of ROS 2 restart Python once and remember it; another process must do so itself.
     environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
