@@ -297,7 +297,10 @@ class VelocitySolver:
         if not equations.signed and x @ equations.pull < 0:
             x = -x
         data = _normal_matrices(equations, fit.weights)[0]
-        information = data / (fit.scale2[0] * equations.redundancy)
+        scale2, redundancy = fit.scale2[0], equations.redundancy
+        if field.shared_errors:
+            scale2, redundancy = max(1.0, scale2), len(equations.length2)
+        information = data / (scale2 * redundancy)
         covariance = np.linalg.inv(information + equations.information) / tau**2
         covariance = covariance + self._shared_errors(x / tau, fit.weights[0], equations)
         weak = self._weak_std() * tau

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from functools import cache
 
 import numpy as np
 import torch
@@ -28,12 +29,28 @@ def filled_tensor(name: str, shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(np.asarray(n, np.float32))
 
 
+def empty_network() -> PublishedNetwork:
+    """The published network without numbers."""
+    with torch.device("meta"):
+        return PublishedNetwork()
+
+
+@cache
 def filled_state() -> dict[str, Tensor]:
     """A state dict of the published network."""
     return {
-        name: filled_tensor(name, tuple(value.shape)) if value.is_floating_point() else value
-        for name, value in PublishedNetwork().state_dict().items()
+        name: filled_tensor(name, tuple(value.shape))
+        if value.is_floating_point()
+        else torch.zeros((), dtype=value.dtype)
+        for name, value in empty_network().state_dict().items()
     }
+
+
+def filled_network() -> PublishedNetwork:
+    """The published network in evaluation mode, filled."""
+    network = empty_network()
+    network.load_state_dict(filled_state(), assign=True)
+    return network.eval()
 
 
 def published_input() -> np.ndarray:

@@ -19,14 +19,12 @@ from blur_imu_ros.networks.published import (  # noqa: E402
     PublishedOutput,
 )
 from blur_imu_ros.velocity import solve_published  # noqa: E402
-from published_fill import filled_state, published_input  # noqa: E402
+from published_fill import empty_network, filled_network, published_input  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def network() -> PublishedNetwork:
-    network = PublishedNetwork()
-    network.load_state_dict(filled_state())
-    return network.eval()
+    return filled_network()
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +40,7 @@ def reference(shared_data: Path) -> Path:
 
 def test_the_state_dict_has_the_published_names_shapes_and_types(reference: Path) -> None:
     published = json.loads((reference / "paper_network_keys.json").read_text())
-    state = PublishedNetwork().state_dict()
+    state = empty_network().state_dict()
     ours = [[n, list(v.shape), str(v.dtype).removeprefix("torch.")] for n, v in state.items()]
     assert ours == published
 
@@ -65,10 +63,8 @@ def test_the_published_solver_on_them_gives_the_golden_motion(
 
 
 def test_two_runs_and_two_networks_agree_to_the_bit(output: PublishedOutput) -> None:
-    again = PublishedNetwork()
-    again.load_state_dict(filled_state())
     with torch.inference_mode():
-        other = again.eval()(torch.from_numpy(published_input()))
+        other = filled_network()(torch.from_numpy(published_input()))
     assert torch.equal(other.flow, output.flow)
     assert torch.equal(other.depth, output.depth)
 

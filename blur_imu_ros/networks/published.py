@@ -61,7 +61,7 @@ class NonNegativeFactors(nn.Module):
         """Return non-negative features (batch, 512, rows, columns) at a rank of 64."""
         by_channel = x.flatten(2)
         by_pixel = by_channel.transpose(1, 2)
-        bases = self.bases.expand(len(x), -1, -1)
+        bases = self.bases.expand(x.shape[0], -1, -1)
         shares = torch.softmax(by_pixel @ bases, dim=-1)
         for _ in range(STEPS):
             shares = _updated(shares, by_pixel, bases)
