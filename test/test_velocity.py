@@ -222,6 +222,15 @@ def test_a_prior_of_either_sign_gives_the_same_motion(seed):
     assert minus == pytest.approx(-plus, rel=1e-3, abs=1e-3)
 
 
+@pytest.mark.parametrize("guess", [1, -1])
+def test_a_prior_decides_the_sign_that_a_signed_field_only_guesses(guess):
+    angular, linear = np.array([1.0, -2.0, 3.0]), np.array([0.3, 0.1, -0.5])
+    expected = np.concatenate([angular, linear])
+    field = field_of(guess * angular, guess * linear, signed=True)
+    prior = VelocityPrior(expected, np.diag([1e2] * 3 + [1e3] * 3))
+    assert velocity(solve(field, prior=prior)) == pytest.approx(expected, rel=0.02, abs=0.02)
+
+
 def test_cells_of_uncertain_depth_count_less_for_the_translation():
     rng = np.random.default_rng(0)
     linear = np.array([1.0, -0.5, 2.0])
