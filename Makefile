@@ -4,7 +4,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Two threads of BLAS and OpenMP are what the tests and the demo expect of any machine.
 RUN := OMP_NUM_THREADS=2 $(BIN)/python
 
-.PHONY: demo test lint messages clean
+.PHONY: demo test lint messages accuracy clean
+
+# Where the test recordings lie, for those who have them.
+DATA := ../shared/data
 
 $(BIN)/python:
 	python3 -m venv $(VENV)
@@ -34,9 +37,10 @@ lint: $(VENV)/.development
 
 test: lint $(VENV)/.messages
 	$(RUN) -m pytest --cov=blur_imu_ros --cov=blur_imu_training --cov-report=term
-ifneq ($(wildcard blur_imu_ros/demo.py),)
 	$(MAKE) demo
-endif
+
+accuracy: $(VENV)/.development
+	$(RUN) tools/accuracy.py $(DATA)
 
 clean:
 	rm -rf build demo blur_imu_ros/msg blur_imu_ros/*.so *.egg-info .pytest_cache .mypy_cache .ruff_cache

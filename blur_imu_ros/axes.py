@@ -31,6 +31,13 @@ class Axes(str, Enum):
     GYRO = "gyro"
 
 
+MEANING = {
+    Axes.OPTICAL: "optical axes (x right, y down, z forward)",
+    Axes.BODY: "body axes (x forward, y left, z up)",
+    Axes.GYRO: "w in gyroscope axes (x up, y left, z backward), v in optical axes",
+}
+"""What to write beside numbers in these axes."""
+
 BODY_FROM_OPTICAL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 GYRO_FROM_OPTICAL = np.array([[0.0, -1, 0], [-1, 0, 0], [0, 0, -1]])
 

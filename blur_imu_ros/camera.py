@@ -106,6 +106,10 @@ class Camera:
         return (u - self.cx) / self.fx, (v - self.cy) / self.fy
 
 
+LARGEST_SCALED_SIDE = 8192
+"""Pixels of an image that is scaled to fill the network's view."""
+
+
 @dataclass(frozen=True)
 class NetworkView:
     """What the network sees of a camera: undistorted, scaled to fill `width` x `height`, cropped.
@@ -116,6 +120,14 @@ class NetworkView:
     source: Camera
     width: int
     height: int
+
+    def __post_init__(self) -> None:
+        """Refuse a strip of an image: filling the view would take memory without end."""
+        if max(self._scaled_size) > LARGEST_SCALED_SIDE:
+            raise CameraError(
+                f"camera image {self.source.width}x{self.source.height} is too narrow a strip to "
+                f"fill the network's view of {self.width}x{self.height}"
+            )
 
     @property
     def _scaled_size(self) -> tuple[int, int]:
@@ -183,7 +195,7 @@ def load_exposure_time(path: str | Path) -> float | None:
     value = _read_yaml(path).get("exposure_time")
     try:
         return None if value is None else float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise CameraError(f"{path}: exposure_time {value!r} is not a number of seconds") from error
 
 
@@ -202,8 +214,7 @@ def _read_yaml(path: str | Path) -> dict[str, Any]:
 def _parse_camera(content: dict[str, Any], name: str) -> Camera:
     try:
         if "camera_matrix" in content:
-            k = [float(x) for x in content["camera_matrix"]["data"]]
-            fx, fy, cx, cy = k[0], k[4], k[2], k[5]
+            fx, fy, cx, cy = _pinhole_of(content["camera_matrix"])
         else:
             fx, fy, cx, cy = (float(content[key]) for key in ("fx", "fy", "cx", "cy"))
         coefficients = content.get("distortion_coefficients") or []
@@ -221,7 +232,16 @@ def _parse_camera(content: dict[str, Any], name: str) -> Camera:
         )
     except KeyError as error:
         raise CameraError(f"{name}: lacks {error.args[0]}") from error
-    except (TypeError, ValueError, IndexError) as error:
+    except (TypeError, ValueError, IndexError, OverflowError) as error:
         raise CameraError(f"{name}: {error}") from error
     except CameraError as error:
         raise CameraError(f"{name}: {error}") from error
+
+
+def _pinhole_of(matrix: Any) -> tuple[float, float, float, float]:
+    """Return fx, fy, cx, cy of a ROS calibration file's camera_matrix."""
+    data = matrix.get("data") if isinstance(matrix, dict) else None
+    if not isinstance(data, list) or len(data) != 9:
+        raise CameraError("camera_matrix lacks data, the 9 numbers of K")
+    k = [float(x) for x in data]
+    return k[0], k[4], k[2], k[5]

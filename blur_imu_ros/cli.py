@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -15,6 +19,7 @@ app = typer.Typer(
     name="blur-imu",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Faster help, and nothing is squeezed into a table.
     help="A camera that is also an IMU: velocities from motion blur.",
 )
 
@@ -27,12 +32,29 @@ class AxesChoice(str, Enum):
     gyro = "gyro"
 
 
+class TruthAxesChoice(str, Enum):
+    """Axes of the truth: known, or found from the data."""
+
+    optical = "optical"
+    body = "body"
+    gyro = "gyro"
+    found = "found"
+
+
 class DirectionChoice(str, Enum):
     """Ways to decide the sign of a motion."""
 
     adjacent = "adjacent"
     previous = "previous"
     none = "none"
+
+
+class MotionPriorChoice(str, Enum):
+    """What is assumed of how the camera moves."""
+
+    auto = "auto"
+    none = "none"
+    pivot = "pivot"
 
 
 class StampChoice(str, Enum):
@@ -46,16 +68,18 @@ class StampChoice(str, Enum):
 @app.command()
 def run(
     source: Annotated[Path, typer.Argument(help="Folder of images, image, video or bag.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="CSV of velocities.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Velocities, as .csv or .mcap.")],
     camera: Annotated[
-        Path | None, typer.Option(help="Calibration YAML (ROS or fx, fy, ...).")
+        Path | None, typer.Option(help="Calibration YAML, as ROS writes it or with fx, fy, cx, cy.")
     ] = None,
-    exposure: Annotated[float | None, typer.Option(help="Exposure time, seconds.")] = None,
+    exposure: Annotated[
+        float | None, typer.Option(help="Exposure time, seconds; photos may tell theirs.")
+    ] = None,
     stamps: Annotated[
         Path | None, typer.Option(help="CSV with a column t, one row a frame.")
     ] = None,
     stamp_reference: Annotated[
-        StampChoice, typer.Option(help="What a stamp means.")
+        StampChoice, typer.Option(help="Moment of the exposure that a stamp means.")
     ] = StampChoice.middle,
     topic: Annotated[str | None, typer.Option(help="Image topic, for bags with several.")] = None,
     model: Annotated[str, typer.Option(help="Name or path of a model.")] = "compact",
@@ -63,18 +87,31 @@ def run(
     device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
     direction: Annotated[
         DirectionChoice,
-        typer.Option(help="Decide the sign by both neighbours, the one before, not."),
+        typer.Option(help="What decides the sign: both neighbours, the frame before, nothing."),
     ] = DirectionChoice.adjacent,
     axes: Annotated[AxesChoice, typer.Option(help="Axes of the output.")] = AxesChoice.optical,
     overlay: Annotated[
         Path | None, typer.Option(help="Video with the blur drawn in (.mp4).")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of the velocities (.png).")] = None,
+    keep_topic: Annotated[
+        list[str] | None,
+        typer.Option(help="Topic of a bag to copy into the .mcap; give it once for each."),
+    ] = None,
+    motion_prior: Annotated[
+        MotionPriorChoice,
+        typer.Option(help="pivot: the camera is in a hand; auto: so for all but bags."),
+    ] = MotionPriorChoice.auto,
+    lever_arm: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(help="From the pivot to the camera: right, down, forward, metres."),
+    ] = None,
 ) -> None:
     """Measure the velocity of the camera in every frame of a recording."""
     from blur_imu_ros.axes import Axes
     from blur_imu_ros.commands.run import RunOptions
     from blur_imu_ros.commands.run import run as run_recording
+    from blur_imu_ros.pivot import MotionPrior
     from blur_imu_ros.recordings.settings import StampReference
 
     options = RunOptions(
@@ -92,22 +129,38 @@ def run(
         Axes(axes.value),
         overlay,
         plot,
+        tuple(keep_topic or ()),
+        None if motion_prior is MotionPriorChoice.auto else MotionPrior(motion_prior.value),
+        lever_arm,
     )
     typer.echo(run_recording(options))
 
 
 @app.command()
 def evaluate(
-    estimate: Annotated[Path, typer.Argument(help="CSV written by run.")],
-    truth: Annotated[Path, typer.Argument(help="CSV with t, wx, wy, wz and maybe vx, vy, vz.")],
+    estimate: Annotated[
+        Path, typer.Argument(help="Written by run: CSV or bag; or TUM trajectory (.tum, .txt).")
+    ],
+    truth: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV with t, wx, wy, wz, maybe vx, vy, vz; bag with Imu; or TUM trajectory."
+        ),
+    ],
     axes: Annotated[AxesChoice, typer.Option(help="Axes of the estimate.")] = AxesChoice.optical,
-    truth_axes: Annotated[AxesChoice, typer.Option(help="Axes of the truth.")] = AxesChoice.optical,
+    truth_axes: Annotated[
+        TruthAxesChoice,
+        typer.Option(help="Axes of the truth; found also finds its time offset."),
+    ] = TruthAxesChoice.optical,
     exposure: Annotated[
         float | None, typer.Option(help="Seconds; dense truth is averaged over it.")
     ] = None,
     fit_exposure: Annotated[bool, typer.Option(help="Score with the exposure that fits.")] = False,
     json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of both (.png).")] = None,
+    topic: Annotated[str | None, typer.Option(help="Of the estimate, for bags.")] = None,
+    truth_topic: Annotated[str | None, typer.Option(help="Of the truth, for bags.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Report in one file (.html).")] = None,
 ) -> None:
     """Compare velocities with the truth, axis by axis."""
     from blur_imu_ros.axes import Axes
@@ -118,13 +171,143 @@ def evaluate(
             estimate,
             truth,
             Axes(axes.value),
-            Axes(truth_axes.value),
+            None if truth_axes is TruthAxesChoice.found else Axes(truth_axes.value),
             exposure,
             fit_exposure,
             json,
             plot,
+            topic,
+            truth_topic,
+            html,
         )
     )
+
+
+@app.command()
+def benchmark(
+    model: Annotated[str, typer.Option(help="Name or path of a model.")] = "compact",
+    backend: Annotated[
+        list[str] | None, typer.Option(help="onnx or torch; several are compared.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=0, help="Of the model; 0 chooses.")] = 0,
+    against: Annotated[
+        str | None, typer.Option(help="Another model, timed in the same run, frame by frame.")
+    ] = None,
+    size: Annotated[
+        list[str] | None, typer.Option(help="Image size such as 640x480; may be repeated.")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0.0, max=3600, help="For each model and size.")
+    ] = 2.0,
+    json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
+) -> None:
+    """Time each stage of the chain, and the whole, on rendered images."""
+    from blur_imu_ros.benchmark import SIZES
+    from blur_imu_ros.commands.benchmark import BenchmarkOptions, parse_size, run_benchmark
+
+    run_benchmark(
+        BenchmarkOptions(
+            model,
+            tuple(backend or ["onnx"]),
+            device,
+            threads or None,
+            against,
+            tuple(map(parse_size, size)) if size else SIZES,
+            seconds,
+            json,
+        )
+    )
+
+
+@app.command()
+def calibrate(
+    estimate: Annotated[Path, typer.Argument(help="Written by run.")],
+    truth: Annotated[Path, typer.Argument(help="The gyroscope: t, wx, wy, wz; maybe vx, vy, vz.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="YAML of what was found.")],
+    camera: Annotated[
+        Path | None, typer.Option(help="Camera YAML that the output completes, for run --camera.")
+    ] = None,
+    exposure: Annotated[
+        float | None, typer.Option(help="Seconds that run was told; by default the camera's.")
+    ] = None,
+    axes: Annotated[AxesChoice, typer.Option(help="Axes of the estimate.")] = AxesChoice.optical,
+    truth_axes: Annotated[
+        TruthAxesChoice, typer.Option(help="Axes of the truth as far as they are known.")
+    ] = TruthAxesChoice.found,
+) -> None:
+    """Find exposure time, time offset, mounting, gyro bias and scale from a recording with gyro."""
+    from blur_imu_ros.axes import Axes
+    from blur_imu_ros.commands.calibrate import CalibrateOptions, run_calibrate
+
+    run_calibrate(
+        CalibrateOptions(
+            estimate,
+            truth,
+            output,
+            camera,
+            exposure,
+            Axes(axes.value),
+            None if truth_axes is TruthAxesChoice.found else Axes(truth_axes.value),
+        )
+    )
+
+
+@app.command()
+def compare(
+    source: Annotated[Path, typer.Argument(help="Folder of images, video or bag.")],
+    truth: Annotated[
+        Path, typer.Argument(help="CSV with t, wx, wy, wz, maybe vx, vy, vz; or TUM trajectory.")
+    ],
+    other: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE of another system: CSV, or TUM trajectory of any scale."),
+    ] = None,
+    camera: Annotated[
+        Path | None, typer.Option(help="Calibration YAML (ROS or fx, fy, ...).")
+    ] = None,
+    exposure: Annotated[float | None, typer.Option(help="Exposure time, seconds.")] = None,
+    stamps: Annotated[
+        Path | None, typer.Option(help="CSV with a column t, one row a frame.")
+    ] = None,
+    stamp_reference: Annotated[
+        StampChoice, typer.Option(help="What a stamp means.")
+    ] = StampChoice.middle,
+    topic: Annotated[str | None, typer.Option(help="Image topic, for bags with several.")] = None,
+    model: Annotated[str, typer.Option(help="Name or path of a model.")] = "compact",
+    backend: Annotated[str, typer.Option(help="auto, onnx or torch.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
+    axes: Annotated[AxesChoice, typer.Option(help="Axes of the CSVs of others.")] = (
+        AxesChoice.optical
+    ),
+    truth_axes: Annotated[
+        AxesChoice, typer.Option(help="Axes of the truth, and of the table.")
+    ] = AxesChoice.optical,
+    flow: Annotated[bool, typer.Option(help="With optical flow from frame to frame.")] = True,
+    blur: Annotated[bool, typer.Option(help="With our own method.")] = True,
+    json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
+) -> None:
+    """Measure one recording in several ways, and print their errors side by side."""
+    from blur_imu_ros.axes import Axes
+    from blur_imu_ros.commands.compare import CompareOptions, run_compare
+    from blur_imu_ros.commands.run import RunOptions
+    from blur_imu_ros.recordings.settings import StampReference
+
+    recording = RunOptions(
+        source,
+        Path(),  # nothing is written
+        camera=camera,
+        exposure=exposure,
+        stamps=stamps,
+        stamp_reference=StampReference(stamp_reference.value),
+        topic=topic,
+        model=model,
+        backend=backend,
+        device=device,
+        axes=Axes(axes.value),
+    )
+    others = tuple(other or ())
+    run_compare(CompareOptions(recording, truth, Axes(truth_axes.value), others, flow, blur, json))
 
 
 class RosChoice(str, Enum):
@@ -160,22 +343,46 @@ def _add_training_commands() -> None:
 _add_training_commands()
 
 
+class _Stopped(BaseException):
+    """Somebody asked us to stop; like KeyboardInterrupt, which the command line library eats."""
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Raise `_Stopped` at SIGINT and SIGTERM, so that what is being written is completed."""
+
+    def stop(number: int, frame: object) -> None:
+        raise _Stopped
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def main() -> None:
     """Run the command line: exit 0 when done, 1 on bad input with one line, 2 on wrong usage."""
+    # What is wrong with an image or video is told by us, in one line.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
-        app(standalone_mode=True)
+        with _stoppable():
+            app(standalone_mode=True)
     except BlurImuError as error:
-        print(f"blur-imu: {error}", file=sys.stderr)
-        sys.exit(1)
+        _refuse(str(error))
     except ModuleNotFoundError as error:
-        extra = "train" if error.name in {"torch", "safetensors", "onnx", "onnxscript"} else None
-        if extra is None:
+        if error.name not in {"torch", "safetensors", "onnx", "onnxscript"}:
             raise
-        print(f"blur-imu: {error.name} is not installed: pip install '.[{extra}]'", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("blur-imu: interrupted; what was written is kept", file=sys.stderr)
-        sys.exit(1)
+        _refuse(f"{error.name} is not installed: pip install '.[train]'")
+    except _Stopped:
+        _refuse("interrupted; what was written is kept")
+
+
+def _refuse(reason: str) -> NoReturn:
+    print(f"blur-imu: {' '.join(reason.splitlines())}", file=sys.stderr)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

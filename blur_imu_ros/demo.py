@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import track
 
-from blur_imu_ros.axes import Axes, express, six_from_optical
+from blur_imu_ros.axes import MEANING, Axes, express, six_from_optical
 from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.camera import Camera
+from blur_imu_ros.errors import RosSetupError
 from blur_imu_ros.evaluation import Evaluation, evaluate, match
 from blur_imu_ros.frame import Frame
-from blur_imu_ros.results import VELOCITIES, VelocitySeries
+from blur_imu_ros.progress import progress
+from blur_imu_ros.results import VELOCITIES, VelocitySeries, make_folder_of
 from blur_imu_ros.room_renderer import Trajectory, blurred_image, furnished_room, hand_held
 from blur_imu_ros.visual_imu import Network, VisualImu
 
@@ -63,18 +63,21 @@ def run_demo(
         BlurImuError: what is missing, in one line.
     """
     console = Console()
-    over_ros = network is None and (ros == "on" or (ros == "auto" and _has_ros()))
+    plot, video = output / "velocity.png", output / "overlay.mp4"
+    make_folder_of(plot)
+    if ros == "on" and not _has_ros():
+        raise RosSetupError("ROS 2 is not installed: pip install '.[ros]', or demo --ros off")
+    over_ros = network is None and ros != "off" and _has_ros()
     network = network or load_network(model)
     trajectory = hand_held()
     frames = rendered(trajectory, seconds)
     received = _through_ros(frames, model) if over_ros else _offline(frames, network)
     truth = true_series(trajectory, frames)
     result = evaluate(match(received.series, truth))
-    output.mkdir(parents=True, exist_ok=True)
-    _plot(output / "velocity.png", received, truth)
-    _video(output / "overlay.mp4", frames, network)
+    _plot(plot, received, truth)
+    _video(video, frames, network)
     _print(console, received, result, len(frames))
-    console.print(f"wrote {output / 'velocity.png'} and {output / 'overlay.mp4'}")
+    console.print(f"wrote {plot} and {video}")
     return result
 
 
@@ -90,17 +93,12 @@ def rendered(trajectory: Trajectory, seconds: float) -> list[Frame]:
     """Return the frames of a camera on the trajectory in our furnished room."""
     room = furnished_room()
     frames = []
-    for index in _progress(range(max(4, round(seconds * FRAME_RATE))), "Rendering blur"):
+    for index in progress(range(max(4, round(seconds * FRAME_RATE))), "Rendering blur"):
         # Stamps start at 1 s: a stamp of zero means unknown in ROS.
         t = 1.0 + index / FRAME_RATE
         image = blurred_image(room, CAMERA, trajectory, t, EXPOSURE_TIME, seed=index)
         frames.append(Frame(image, t, EXPOSURE_TIME, CAMERA, f"rendered {index}"))
     return frames
-
-
-def _progress(items: Any, text: str) -> Any:
-    console = Console(file=sys.stderr)
-    return track(items, description=text, console=console, transient=True)
 
 
 def true_series(trajectory: Trajectory, frames: list[Frame]) -> VelocitySeries:
@@ -112,7 +110,7 @@ def true_series(trajectory: Trajectory, frames: list[Frame]) -> VelocitySeries:
 
 
 def _offline(frames: list[Frame], network: Network) -> Received:
-    measurements = VisualImu(network).track(_progress(frames, "Measuring"))
+    measurements = VisualImu(network).track(progress(frames, "Measuring"))
     estimates = [express(m.estimate, Axes.BODY) for m in measurements]
     series = VelocitySeries(
         np.array([e.t for e in estimates]),
@@ -126,7 +124,7 @@ def _offline(frames: list[Frame], network: Network) -> Received:
 def _through_ros(frames: list[Frame], model: str) -> Received:
     from blur_imu_ros.ros.replay import replay
 
-    heard = replay(frames, model, _progress)
+    heard = replay(frames, model, progress)
     order = np.argsort(heard.t)
     series = VelocitySeries(
         heard.t[order], heard.velocity[order], heard.sigma[order], np.ones(len(order), bool)
@@ -144,7 +142,8 @@ def _plot(path: Path, received: Received, truth: VelocitySeries) -> None:
         series.velocity,
         series.sigma,
         (truth.t, truth.velocity),
-        "rendered room, body axes (x forward, y left, z up)",
+        f"rendered room, {MEANING[Axes.BODY]}",
+        series.valid,
     )
 
 
@@ -153,7 +152,7 @@ def _video(path: Path, frames: list[Frame], network: Network) -> None:
 
     writer = OverlayWriter(path)
     try:
-        for measurement in VisualImu(network).track(_progress(frames, "Drawing overlay")):
+        for measurement in VisualImu(network).track(progress(frames, "Drawing overlay")):
             writer.write(measurement)
     finally:
         writer.close()

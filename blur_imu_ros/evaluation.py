@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,27 @@ CLEAR_TURN = 2.0
 """rad/s. Slower than this the sign of a motion hardly shows."""
 
 FEWEST_ROWS = 3
+_OFFSET_ROWS = 5000
+
+
+BLUR_EDGES = (0.0, 2.0, 5.0, 10.0, 20.0, 40.0, 1e4)
+"""Pixels of the network's view between which errors are told apart."""
+
+
+@dataclass(frozen=True)
+class BlurBin:
+    """Errors of the frames whose smear is from `low` to `high` pixels long.
+
+    Attributes:
+        low, high: pixels of the network's view.
+        rows: how many frames.
+        rmse: (2,) of the angular velocity (rad/s) and of the linear (m/s), over all axes.
+    """
+
+    low: float
+    high: float
+    rows: int
+    rmse: Array
 
 
 @dataclass(frozen=True)
@@ -29,6 +51,8 @@ class Evaluation:
         invalid: how many were marked as not to be used, and left out.
         outside: how many lie outside the truth's time, and were left out.
         rmse, mae, zero_rmse: (6,) rad/s and m/s; `zero_rmse` is that of always saying zero.
+        rmse_all_rows: (6,) RMSE with the rows that are not valid counted too, as they stand in the
+            file: refusing frames cannot flatter it.
         correlation: (6,) with the truth.
         right_signs: share of rows with |omega| > `CLEAR_TURN` whose turn points the right way.
         clear_rows: how many such rows there are.
@@ -37,6 +61,7 @@ class Evaluation:
         nees: normalised squared errors of omega and of v over their degrees of freedom, from the
             standard deviations; (2,), NaN without them.
         coverage: (2, 6) share of errors within 1 and 2 standard deviations.
+        by_blur: errors by the length of the smear, where the estimate tells it.
     """
 
     rows: int
@@ -45,6 +70,7 @@ class Evaluation:
     rmse: Array
     mae: Array
     zero_rmse: Array
+    rmse_all_rows: Array
     correlation: Array
     right_signs: float
     clear_rows: int
@@ -52,32 +78,70 @@ class Evaluation:
     exposure_scale: float
     nees: Array
     coverage: Array
+    by_blur: tuple[BlurBin, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return plain numbers and lists by name; what is not known is null."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
+        return {name: plain(value) for name, value in asdict(self).items()}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return what JSON can hold of arrays, lists, dicts and numbers; NaN becomes null."""
     if isinstance(value, np.ndarray):
-        return [_plain(v) for v in value.tolist()]
-    if isinstance(value, list):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value.tolist()]
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, dict):
+        return {name: plain(v) for name, v in value.items()}
     if isinstance(value, float):
-        return None if np.isnan(value) else round(value, 6)
+        return round(value, 6) if np.isfinite(value) else None
     return value
 
 
 @dataclass(frozen=True)
 class MatchedSeries:
-    """Estimate and truth at the same times, in the same axes; (n,), (n, 6) each."""
+    """Estimate and truth at the same times, in the same axes.
+
+    Attributes:
+        t: (n,) seconds.
+        estimate, truth: (n, 6) rad/s and m/s.
+        sigma: (n, 6) standard deviations of the estimate, or None.
+        valid: (n,) whether the estimate may be used.
+        outside: how many estimates lay outside the truth's time, and were left out.
+        blur_px: (n,) pixels, or None.
+        frames: n names, or none.
+    """
 
     t: Array
     estimate: Array
-    sigma: Array | None
     truth: Array
-    invalid: int
+    sigma: Array | None
+    valid: Array
     outside: int
+    blur_px: Array | None = None
+    frames: tuple[str, ...] = ()
+
+    @property
+    def error(self) -> Array:
+        """(n, 6) estimate minus truth."""
+        return np.asarray(self.estimate - self.truth)
+
+    def rows(self, chosen: Array) -> MatchedSeries:
+        """Return some rows, by a mask (n,)."""
+        return replace(
+            self,
+            t=self.t[chosen],
+            estimate=self.estimate[chosen],
+            truth=self.truth[chosen],
+            sigma=None if self.sigma is None else self.sigma[chosen],
+            valid=self.valid[chosen],
+            blur_px=None if self.blur_px is None else self.blur_px[chosen],
+            frames=tuple(np.array(self.frames)[chosen]) if self.frames else (),
+        )
+
+    def used(self) -> MatchedSeries:
+        """Return the valid rows."""
+        return self.rows(self.valid)
 
 
 def in_axes(series: VelocitySeries, given: Axes, wanted: Axes) -> VelocitySeries:
@@ -96,12 +160,12 @@ def in_axes(series: VelocitySeries, given: Axes, wanted: Axes) -> VelocitySeries
 def match(
     estimate: VelocitySeries, truth: VelocitySeries, exposure_time: float | None = None
 ) -> MatchedSeries:
-    """Return the valid estimates with the truth at their times.
+    """Return the estimates with the truth at their times.
 
     Truth with several samples in an exposure is averaged over it; otherwise it is interpolated.
 
     Raises:
-        RecordingError: hardly any row is left, for the reason that it tells.
+        RecordingError: hardly any valid row is left, for the reason that it tells.
     """
     inside = (estimate.t >= truth.t[0] - 1e-6) & (estimate.t <= truth.t[-1] + 1e-6)
     used = inside & estimate.valid
@@ -111,24 +175,27 @@ def match(
             f"{np.sum(~estimate.valid)} are not valid and {np.sum(~inside)} lie outside the "
             f"truth's time {truth.t[0]:.3f} to {truth.t[-1]:.3f} s; do the clocks agree?"
         )
-    return MatchedSeries(
-        estimate.t[used],
-        estimate.velocity[used],
-        None if estimate.sigma is None else estimate.sigma[used],
-        truth_at(truth, estimate.t[used], exposure_time),
-        int(np.sum(~estimate.valid)),
-        int(np.sum(~inside & estimate.valid)),
+    every = MatchedSeries(
+        estimate.t,
+        estimate.velocity,
+        truth_at(truth, estimate.t, exposure_time),
+        estimate.sigma,
+        estimate.valid,
+        int(np.sum(~inside)),
+        estimate.blur_px,
+        estimate.frames,
     )
+    return every.rows(inside)
 
 
 def truth_at(truth: VelocitySeries, t: Array, exposure_time: float | None) -> Array:
-    """Return the truth (n, 6) at times t, averaged over the exposure where it is dense enough."""
+    """Return the truth (n, columns) at times t, averaged over the exposure where it is dense enough."""
     interval = float(np.median(np.diff(truth.t))) if len(truth.t) > 1 else np.inf
     if exposure_time is None or exposure_time < 2 * interval:
         return np.stack([np.interp(t, truth.t, column) for column in truth.velocity.T], axis=1)
     # Exact mean of the piecewise linear truth: differences of its integral.
     steps = np.diff(truth.t)[:, None] * (truth.velocity[1:] + truth.velocity[:-1]) / 2
-    integral = np.vstack([np.zeros(6), np.cumsum(steps, axis=0)])
+    integral = np.vstack([np.zeros_like(steps[:1]), np.cumsum(steps, axis=0)])
     opens = np.clip(t - exposure_time / 2, truth.t[0], truth.t[-1])
     closes = np.clip(t + exposure_time / 2, truth.t[0], truth.t[-1])
     columns = [np.interp(closes, truth.t, c) - np.interp(opens, truth.t, c) for c in integral.T]
@@ -136,28 +203,51 @@ def truth_at(truth: VelocitySeries, t: Array, exposure_time: float | None) -> Ar
 
 
 def evaluate(matched: MatchedSeries) -> Evaluation:
-    """Return the agreement of matched series."""
-    error = matched.estimate - matched.truth
-    omega, true_omega = matched.estimate[:, :3], matched.truth[:, :3]
+    """Return the agreement of matched series, of the valid rows unless said otherwise."""
+    used = matched.used()
+    error = used.error
+    omega, true_omega = used.estimate[:, :3], used.truth[:, :3]
     clear = np.linalg.norm(true_omega, axis=1) > CLEAR_TURN
     right = np.sum(omega * true_omega, axis=1) > 0
     energy = float(np.sum(omega * omega))
     return Evaluation(
-        rows=len(matched.t),
-        invalid=matched.invalid,
+        rows=len(used.t),
+        invalid=len(matched.t) - len(used.t),
         outside=matched.outside,
-        rmse=np.sqrt(np.mean(error**2, axis=0)),
+        rmse=_root_mean_square(error),
         mae=np.mean(np.abs(error), axis=0),
-        zero_rmse=np.sqrt(np.mean(matched.truth**2, axis=0)),
-        correlation=_correlation(matched.estimate, matched.truth),
+        zero_rmse=_root_mean_square(used.truth),
+        rmse_all_rows=_root_mean_square(matched.error),
+        correlation=_correlation(used.estimate, used.truth),
         right_signs=float(np.mean(right[clear])) if clear.any() else float("nan"),
         clear_rows=int(clear.sum()),
         time_offset=_time_offset(matched),
         # omega is inversely proportional to the exposure time assumed.
         exposure_scale=energy / max(float(np.sum(omega * true_omega)), 1e-12),
-        nees=_nees(error, matched.sigma),
-        coverage=_coverage(error, matched.sigma),
+        nees=_nees(error, used.sigma),
+        coverage=_coverage(error, used.sigma),
+        by_blur=error_by_blur(used),
     )
+
+
+def error_by_blur(matched: MatchedSeries) -> tuple[BlurBin, ...]:
+    """Return the errors by the length of the smear, where that is known; empty bins are left out."""
+    if matched.blur_px is None:
+        return ()
+    place = np.digitize(matched.blur_px, BLUR_EDGES) - 1
+    bins = []
+    for index, (low, high) in enumerate(pairwise(BLUR_EDGES)):
+        error = matched.error[place == index]
+        if len(error):
+            rmse = [_root_mean_square(part.ravel()) for part in (error[:, :3], error[:, 3:])]
+            bins.append(BlurBin(low, high, len(error), np.array(rmse)))
+    return tuple(bins)
+
+
+def worst_rows(matched: MatchedSeries, count: int = 10) -> Array:
+    """Return the places of the rows with the largest errors of angular velocity, worst first."""
+    size = np.nan_to_num(np.linalg.norm(matched.error[:, :3], axis=1))
+    return np.asarray(np.argsort(-size)[:count])
 
 
 def with_exposure_scaled(matched: MatchedSeries, scale: float) -> MatchedSeries:
@@ -173,21 +263,35 @@ def _correlation(a: Array, b: Array) -> Array:
     return np.asarray(np.divide(np.sum(a * b, axis=0), spread, out=out, where=spread > 0))
 
 
+def _root_mean_square(values: Array) -> Array:
+    return np.asarray(np.sqrt(np.mean(values**2, axis=0)))
+
+
 def _time_offset(matched: MatchedSeries, reach: float = 0.2) -> float:
-    """Return the shift of the estimate (s) at which omega agrees best, to a tenth of a frame."""
+    """Return the shift of the estimate (s) at which omega agrees best, between two tries of it."""
     t, interval = matched.t, float(np.median(np.diff(matched.t)))
-    shifts = np.arange(-reach, reach + interval / 20, interval / 10)
-    errors = []
-    for shift in shifts:
-        inside = (t + shift >= t[0]) & (t + shift <= t[-1])
-        if inside.sum() < max(FEWEST_ROWS, len(t) // 2):
-            errors.append(np.inf)
-            continue
-        truth = np.stack(
-            [np.interp(t[inside] + shift, t, column) for column in matched.truth[:, :3].T], axis=1
-        )
-        errors.append(float(np.mean((matched.estimate[inside, :3] - truth) ** 2)))
-    return float(shifts[int(np.argmin(errors))])
+    # The truth is taken at all rows, else it would be bridged where estimates are not valid.
+    chosen = np.flatnonzero(matched.valid)
+    chosen = chosen[:: 1 + len(chosen) // _OFFSET_ROWS]
+    step = float(np.clip(interval / 5, reach / 100, reach / 10))
+    shifts = np.arange(-round(reach / step), round(reach / step) + 1) * step
+    errors = np.array([_shifted_error(matched, t, chosen, shift) for shift in shifts])
+    best = int(np.argmin(errors))
+    if not 0 < best < len(shifts) - 1 or not np.isfinite(errors[best - 1 : best + 2]).all():
+        return float(shifts[best])
+    before, here, after = errors[best - 1 : best + 2]
+    curvature = before - 2 * here + after
+    return float(shifts[best] + (step * (before - after) / (2 * curvature) if curvature > 0 else 0))
+
+
+def _shifted_error(matched: MatchedSeries, t: Array, chosen: Array, shift: float) -> float:
+    """Return the mean squared error of omega with the estimate `shift` seconds later."""
+    moved = t[chosen] + shift
+    inside = (moved >= t[0]) & (moved <= t[-1])
+    if inside.sum() < max(FEWEST_ROWS, len(chosen) // 2):
+        return np.inf
+    truth = [np.interp(moved[inside], t, column) for column in matched.truth[:, :3].T]
+    return float(np.mean((matched.estimate[chosen[inside], :3] - np.stack(truth, axis=1)) ** 2))
 
 
 def _nees(error: Array, sigma: Array | None) -> Array:

@@ -36,6 +36,8 @@ class Frame:
         exposure_time: seconds.
         camera: calibration of `image`.
         name: what a person would call it (file name, index, topic), for messages and CSV.
+        frame_id: what ROS calls the camera's axes; empty where it is not known.
+        received: when the recording got the image, seconds of its own clock; None if it has none.
     """
 
     image: NDArray[np.uint8]
@@ -43,6 +45,8 @@ class Frame:
     exposure_time: float
     camera: Camera
     name: str = ""
+    frame_id: str = ""
+    received: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured: wrong layout, size, stamp or exposure time."""
@@ -55,9 +59,13 @@ class Frame:
                 "give uint8 grey or BGR"
             )
         if image.shape[:2] != (camera.height, camera.width):
+            turned = image.shape[:2] == (camera.width, camera.height)
+            cure = "give the matching calibration"
+            if turned:
+                cure += ": that of the image as it is shown, turned by its orientation tag"
             raise FrameError(
                 f"{self.name}: image is {image.shape[1]}x{image.shape[0]} but the camera "
-                f"calibration is for {camera.width}x{camera.height}; give the matching calibration"
+                f"calibration is for {camera.width}x{camera.height}; {cure}"
             )
         if not np.isfinite(self.t):
             raise FrameError(f"{self.name}: time stamp {self.t} is not a number")

@@ -122,7 +122,7 @@ def decode_compressed(data: Any) -> NDArray[np.uint8]:
     """Return the BGR uint8 image of a JPEG or PNG; FrameError if it is damaged."""
     buffer = np.frombuffer(data, np.uint8)
     try:
-        image = cv2.imdecode(buffer, cv2.IMREAD_COLOR) if len(buffer) else None
+        image = cv2.imdecode(buffer, cv2.IMREAD_COLOR) if _is_whole(buffer.data) else None
     except cv2.error:
         image = None
     if image is None:
@@ -130,6 +130,24 @@ def decode_compressed(data: Any) -> NDArray[np.uint8]:
             f"compressed image of {len(buffer)} bytes is damaged, or of no known format"
         )
     return np.asarray(image, np.uint8)
+
+
+def _is_whole(buffer: memoryview) -> bool:
+    """Return whether a JPEG or PNG has its end; decoders may fill the rest with grey, and are loud."""
+    data = bytes(buffer)
+    if data.startswith(b"\x89PNG"):
+        return b"IEND" in data
+    if data.startswith(b"\xff\xd8"):
+        return data.find(b"\xff\xd9", _start_of_scan(data)) >= 0
+    return len(data) > 0
+
+
+def _start_of_scan(data: bytes) -> int:
+    """Return where a JPEG's own scan begins, behind headers that may hold a whole thumbnail."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return at
 
 
 @dataclass(frozen=True)

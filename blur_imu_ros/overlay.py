@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -19,6 +20,8 @@ LONGEST_COLOURED = 40.0
 """Pixels of the network's view at which the colour scale ends."""
 _SUBPIXEL = 4
 _TEXT = cv2.FONT_HERSHEY_SIMPLEX
+_COLUMNS = (0.01, 0.17, 0.45, 0.73)
+"""Where the columns of text begin, of the width."""
 
 
 def draw_overlay(image: Image, field: BlurField | None, estimate: VelocityEstimate | None) -> Image:
@@ -78,21 +81,49 @@ def _colours(length: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _draw_velocities(canvas: Image, estimate: VelocityEstimate) -> None:
-    size = max(0.4, canvas.shape[1] / 1100)
-    line = round(26 * size)
     rows = [
-        _row("w", "rad/s", estimate.angular_velocity, estimate.sigma[:3]),
-        _row("v", "m/s", estimate.linear_velocity, estimate.sigma[3:]),
+        ("w [rad/s]", *_cells(estimate.angular_velocity, estimate.sigma[:3])),
+        ("v [m/s]", *_cells(estimate.linear_velocity, estimate.sigma[3:])),
+        (
+            f"blur {estimate.blur_px:.1f} px",
+            f"direction sure to {estimate.direction_probability:.0%}",
+            "x right, y down, z forward",
+        ),
     ]
     if not estimate.valid:
-        rows = ["not valid: " + "; ".join(estimate.reasons)]
-    height = line * len(rows) + line // 2
-    canvas[-height:] = (canvas[-height:] * 0.35).astype(np.uint8)
-    for index, text in enumerate(rows):
-        place = (line // 2, canvas.shape[0] - height + line * (index + 1) - line // 6)
+        rows = [("not valid",), *((reason,) for reason in estimate.reasons)]
+    _write(canvas, rows)
+
+
+def _cells(values: NDArray[Any], sigma: NDArray[Any]) -> tuple[str, ...]:
+    return tuple(f"{a} {v:+.2f} +- {s:.2f}" for a, v, s in zip("xyz", values, sigma, strict=True))
+
+
+def _write(canvas: Image, rows: Sequence[tuple[str, ...]]) -> None:
+    """Write rows of cells on a dark band at the bottom, in columns, as large as fits the width."""
+    width = canvas.shape[1]
+    cells = [
+        (int(start * width), line, text)
+        for line, row in enumerate(rows)
+        for start, text in zip(_COLUMNS, row, strict=False)
+    ]
+    ends = _cell_ends(cells, width)
+    natural = [cv2.getTextSize(text, _TEXT, 1.0, 1)[0][0] for _, _, text in cells]
+    room = [end - left for (left, _, _), end in zip(cells, ends, strict=True)]
+    size = min(max(0.4, width / 1100), *(r / max(n, 1) for r, n in zip(room, natural, strict=True)))
+    height = max(1, round(33 * size))
+    band = min(canvas.shape[0], height * len(rows) + height // 2)
+    canvas[-band:] = (canvas[-band:] * 0.35).astype(np.uint8)
+    for left, line, text in cells:
+        place = (left, canvas.shape[0] - band + height * (line + 1) - height // 8)
         cv2.putText(canvas, text, place, _TEXT, size, (255, 255, 255), 1, cv2.LINE_AA)
 
 
-def _row(name: str, unit: str, values: NDArray[Any], sigma: NDArray[Any]) -> str:
-    parts = [f"{a} {v:+6.2f} +-{s:.2f}" for a, v, s in zip("xyz", values, sigma, strict=True)]
-    return f"{name} [{unit}]  " + "   ".join(parts)
+def _cell_ends(cells: Sequence[tuple[int, int, str]], width: int) -> list[int]:
+    """Return where each cell must end: before the next one of its line, or at the border."""
+    after = [*cells[1:], (width, -1, "")]
+    margin = round(_COLUMNS[0] * width)
+    return [
+        (left if line == own else width) - margin
+        for (_, own, _), (left, line, _) in zip(cells, after, strict=True)
+    ]

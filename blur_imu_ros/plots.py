@@ -11,14 +11,15 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.results import VELOCITIES
+from blur_imu_ros.results import VELOCITIES, make_folder_of
 
 Array = NDArray[Any]
 
-ESTIMATE, TRUTH = "#d1495b", "#1f2d3d"
+ESTIMATE, TRUTH, INVALID = "#d1495b", "#1f2d3d", "0.55"
 UNITS = ("rad/s", "rad/s", "rad/s", "m/s", "m/s", "m/s")
 
 
@@ -29,6 +30,7 @@ def plot_velocities(
     sigma: Array | None = None,
     truth: tuple[Array, Array] | None = None,
     title: str = "",
+    valid: Array | None = None,
 ) -> None:
     """Write a picture of six velocities over time.
 
@@ -39,10 +41,32 @@ def plot_velocities(
         sigma: (n, 6) standard deviations, drawn as a band of two.
         truth: (m,) times and (m, 6) velocities.
         title: above the plot.
+        valid: (n,) which estimates may be used; the others are drawn as crosses. None: all.
 
     Raises:
         RecordingError: the picture cannot be written.
     """
+    figure = velocity_figure(t, estimate, sigma, truth, title, valid)
+    try:
+        make_folder_of(path)
+        figure.savefig(path, dpi=110)
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"{path}: cannot be written: {error}") from error
+    finally:
+        plt.close(figure)
+
+
+def velocity_figure(
+    t: Array,
+    estimate: Array,
+    sigma: Array | None = None,
+    truth: tuple[Array, Array] | None = None,
+    title: str = "",
+    valid: Array | None = None,
+) -> Figure:
+    """Return the figure that `plot_velocities` writes; the caller closes it."""
+    used = np.ones(len(t), bool) if valid is None else valid
+    shown = np.where(used[:, None], estimate, np.nan)
     figure, axes = plt.subplots(3, 2, figsize=(12, 7), sharex=True, constrained_layout=True)
     for index, name in enumerate(VELOCITIES):
         axis = axes[index % 3, index // 3]
@@ -50,23 +74,30 @@ def plot_velocities(
         if truth is not None:
             axis.plot(truth[0], truth[1][:, index], color=TRUTH, linewidth=1.6, label="truth")
         if sigma is not None:
-            low, high = (estimate[:, index] + k * sigma[:, index] for k in (-2, 2))
-            axis.fill_between(t, low, high, color=ESTIMATE, alpha=0.2, linewidth=0, label="2 sigma")
-        axis.plot(t, estimate[:, index], color=ESTIMATE, linewidth=1.1, label="from blur")
+            low, high = (shown[:, index] + k * sigma[:, index] for k in (-2, 2))
+            axis.fill_between(t, low, high, color=ESTIMATE, alpha=0.2, linewidth=0, label="±2σ")
+            axis.vlines(t, low, high, color=ESTIMATE, alpha=0.2, linewidth=1)
+        # Dots and bars, as a valid estimate between two that are not is no line and no band.
+        axis.plot(
+            t, shown[:, index], ".-", color=ESTIMATE, linewidth=1.1, markersize=3, label="from blur"
+        )
+        if not used.all():
+            axis.plot(
+                t[~used],
+                estimate[~used, index],
+                "x",
+                color=INVALID,
+                markersize=4,
+                label="not valid",
+            )
         axis.set_ylabel(f"{name} [{UNITS[index]}]")
-        axis.set_ylim(*_limits(estimate[:, index], None if truth is None else truth[1][:, index]))
+        axis.set_ylim(*_limits(shown[:, index], None if truth is None else truth[1][:, index]))
         axis.grid(alpha=0.25)
     for axis in axes[-1]:
         axis.set_xlabel("time [s]")
-    axes[0, 0].legend(loc="upper right", fontsize=8, ncols=3)
+    axes[0, 0].legend(loc="upper right", fontsize=8, ncols=4)
     figure.suptitle(title)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
-        raise RecordingError(f"{path}: the plot cannot be written: {error}") from error
-    finally:
-        plt.close(figure)
+    return figure
 
 
 def _limits(estimate: Array, truth: Array | None) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.estimate import VelocityEstimate
+from blur_imu_ros.frame import Frame
 
 Array = NDArray[Any]
 
@@ -29,13 +30,21 @@ COLUMNS = (
 )
 
 
+def make_folder_of(path: Path) -> None:
+    """Make the folder in which `path` will lie; RecordingError if that is not possible."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
+
+
 class CsvWriter:
     """Writes one row a frame and flushes it."""
 
     def __init__(self, path: Path) -> None:
         """Create the file; RecordingError if it cannot be."""
+        make_folder_of(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("w", newline="")
         except OSError as error:
             raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
@@ -43,7 +52,7 @@ class CsvWriter:
         self._writer = csv.writer(self._file)
         self._writer.writerow(COLUMNS)
 
-    def write(self, frame: str, estimate: VelocityEstimate) -> None:
+    def write(self, frame: Frame, estimate: VelocityEstimate) -> None:
         """Append the row of one frame; RecordingError where the disk is full."""
         numbers = [
             *estimate.angular_velocity,
@@ -53,14 +62,17 @@ class CsvWriter:
             estimate.residual_px,
             estimate.direction_probability,
         ]
-        row = [frame, f"{estimate.t:.9f}", *(f"{x:.6f}" for x in numbers), int(estimate.valid)]
+        row = [frame.name, f"{estimate.t:.9f}", *(f"{x:.6f}" for x in numbers), int(estimate.valid)]
         try:
             self._writer.writerow(row)
             self._file.flush()
         except OSError as error:
-            raise RecordingError(
-                f"{self._path}: cannot be written: {error.strerror}; earlier rows are kept"
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> RecordingError:
+        return RecordingError(
+            f"{self._path}: cannot be written: {error.strerror}; earlier rows are kept"
+        )
 
     def __enter__(self) -> CsvWriter:
         """Return the writer."""
@@ -72,8 +84,11 @@ class CsvWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; RecordingError where the disk is full."""
+        try:
+            self._file.close()
+        except OSError as failure:
+            raise self._unwritable(failure) from failure
 
 
 @dataclass(frozen=True)
@@ -85,12 +100,16 @@ class VelocitySeries:
         velocity: (n, 6) angular (rad/s), then linear (m/s); NaN columns where not known.
         sigma: (n, 6) standard deviations, or None.
         valid: (n,) whether a row may be used.
+        blur_px: (n,) length of the smear, pixels of the network's view, or None.
+        frames: the n names of the frames, or none.
     """
 
     t: Array
     velocity: Array
     sigma: Array | None
     valid: Array
+    blur_px: Array | None = None
+    frames: tuple[str, ...] = ()
 
 
 class CsvTable:
@@ -117,6 +136,10 @@ class CsvTable:
             return np.array([float(row[name]) for row in self._rows])
         except (TypeError, ValueError) as error:
             raise RecordingError(f"{self.path}: column {name} holds what is no number") from error
+
+    def text(self, name: str) -> tuple[str, ...]:
+        """Return a column as it stands, empty where the file lacks it."""
+        return tuple(row[name] or "" for row in self._rows) if name in self.names else ()
 
     def time(self) -> Array:
         """Return column t (n,), seconds; RecordingError unless it is there and increases."""
@@ -145,4 +168,5 @@ def read_series(path: str | Path) -> VelocitySeries:
 
     sigma = six("s_") if "s_wx" in table.names else None
     valid = table.column("valid") > 0 if "valid" in table.names else np.ones(len(t), bool)
-    return VelocitySeries(t, six(""), sigma, valid)
+    blur_px = table.column("blur_px") if "blur_px" in table.names else None
+    return VelocitySeries(t, six(""), sigma, valid, blur_px, table.text("frame"))

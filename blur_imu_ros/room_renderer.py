@@ -8,7 +8,7 @@ makes this renderer an independent check of all signs.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -157,6 +157,13 @@ class Scene:
     def __init__(self, quads: list[Quad]) -> None:
         """Take the quads; in a layer far ones are drawn first, so they must not cut each other."""
         self._quads = quads
+
+    def stretched(self, factors: Array) -> Scene:
+        """Return the scene `factors` (3,) times as large along each axis; textures stretch too."""
+        return Scene([
+            replace(q, corner=q.corner * factors, across=q.across * factors, down=q.down * factors)
+            for q in self._quads
+        ])  # fmt: skip
 
     def radiance(self, camera: Camera, pose: Pose) -> Float:
         """Return (height, width, 3) linear light that an undistorted camera at rest sees."""

@@ -25,6 +25,8 @@ Array = NDArray[Any]
 _MEDIAN_OF_CHI2 = 2 * np.log(2)
 """Median of the squared length of a 2-D standard normal vector."""
 _LARGEST_CONDITION = 1e9
+_LARGEST_MOTION, _LARGEST_INVERSE_DEPTH, _LARGEST_SIGMA_LOG_DEPTH = 1e5, 1e3, 1e2
+"""Pixels, 1/m, and none. Beyond these the arithmetic of the solve is lost."""
 _UPPER = np.triu_indices(6)
 
 
@@ -181,8 +183,8 @@ class VelocitySolver:
             FrameError: an exposure time that cannot be one.
         """
         tau = check_exposure_time(exposure_time)
-        if not _is_finite(field):
-            return self.unsolved(tau, t, "the blur field holds values that are not numbers")
+        if not _is_possible(field):
+            return self.unsolved(tau, t, "the blur field holds values that cannot be")
         equations = self._equations(field, tau, prior)
         x = self._signed_start(equations) if equations.signed else self._start(equations)
         x, fit = self._refine(equations, x)
@@ -392,11 +394,17 @@ def _sample(count: int, size: int) -> Array:
     return np.sort(np.random.default_rng(0).permutation(count)[:size])
 
 
-def _is_finite(field: BlurField) -> bool:
-    parts = [field.q, field.sigma, field.inverse_depth, field.sigma_log_depth]
+def _is_possible(field: BlurField) -> bool:
+    """Whether a field holds nothing but numbers that a network that works may give."""
+    parts = [
+        (field.q, _LARGEST_MOTION),
+        (field.sigma, np.inf),
+        (field.inverse_depth, _LARGEST_INVERSE_DEPTH),
+        (field.sigma_log_depth, _LARGEST_SIGMA_LOG_DEPTH),
+    ]
     if field.signed_motion is not None:
-        parts.append(field.signed_motion)
-    return all(bool(np.isfinite(part).all()) for part in parts)
+        parts.append((field.signed_motion, _LARGEST_MOTION))
+    return all(bool(np.isfinite(p).all() and np.abs(p).max() <= most) for p, most in parts)
 
 
 def _over_components(values: Array) -> Array:

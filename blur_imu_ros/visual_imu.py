@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.camera import Camera, NetworkView
 from blur_imu_ros.direction import DirectionConfig, DirectionFilter, Sighting
-from blur_imu_ros.errors import CameraError, FrameError
+from blur_imu_ros.errors import BlurImuError, CameraError, FrameError
 from blur_imu_ros.estimate import VelocityEstimate
 from blur_imu_ros.frame import Frame
 from blur_imu_ros.pivot import PivotConfig, PivotFilter
@@ -101,10 +101,17 @@ class VisualImu:
         )
 
     def track(self, frames: Iterable[Frame]) -> Iterator[Measurement]:
-        """Yield one measurement a frame, in input order, with its direction decided."""
+        """Yield one measurement a frame, in input order, with its direction decided.
+
+        Where `frames` end in an error, what was measured before it comes first.
+        """
         tracker = Tracker(self)
-        for frame in frames:
-            yield from tracker.push(frame)
+        try:
+            for frame in frames:
+                yield from tracker.push(frame)
+        except BlurImuError:
+            yield from tracker.flush()
+            raise
         yield from tracker.flush()
 
 

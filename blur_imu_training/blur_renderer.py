@@ -35,7 +35,13 @@ class SharpView:
 
 
 def mean_over_exposure(
-    view: SharpView, motion: ExposureMotion, window: Camera, left: int, top: int, step: float
+    view: SharpView,
+    motion: ExposureMotion,
+    window: Camera,
+    left: int,
+    top: int,
+    step: float,
+    skew: float = 0.0,
 ) -> Float:
     """Return the mean radiance over the exposure in a window of the view.
 
@@ -48,20 +54,13 @@ def mean_over_exposure(
         window: pinhole of the window; its principal point in the window's pixels.
         left, top: where the window lies in the view, pixels.
         step: pixels.
+        skew: read-out time of a rolling shutter in exposures; the middle row is exposed at s = 0.
     """
-    # Coordinates are smooth: half resolution is enough for them, with one more cell all around
-    # so that they need not be extrapolated.
-    rows, columns = (window.height + 1) // 2 + 2, (window.width + 1) // 2 + 2
-    u, v = np.meshgrid(
-        np.arange(columns, dtype=np.float32) * 2 - 1.5, np.arange(rows, dtype=np.float32) * 2 - 1.5
-    )
-    x, y = window.normalised(u, v)
-    rays = np.stack([x, y, np.ones_like(x)], -1).astype(np.float32)
-    here = _nearest(view.inverse_depth, u + left, v + top)
+    u, v, rays, here = _half_grid(view, window, left, top)
     total = np.zeros((window.height, window.width, 3), np.float32)
     times = _subframe_times(window, here, u, v, motion, step)
     for s in times:
-        map_x, map_y = _lookup(view, motion, rays, here, float(s))
+        map_x, map_y, _ = _lookup(view, motion, rays, here, s + _row_times(v, window, skew))
         total += cv2.remap(
             view.radiance,
             _at_full_size(map_x, window),
@@ -70,6 +69,46 @@ def mean_over_exposure(
             borderMode=cv2.BORDER_REFLECT_101,
         )
     return np.asarray(total / np.float32(len(times)), np.float32)
+
+
+def inverse_depth_seen(
+    view: SharpView, motion: ExposureMotion, window: Camera, left: int, top: int, skew: float
+) -> Float:
+    """Return 1/m of the window's pixels, each row at the middle of its own exposure.
+
+    Args:
+        view, motion, window, left, top, skew: as of `mean_over_exposure`.
+    """
+    inside = view.inverse_depth[top : top + window.height, left : left + window.width]
+    if not skew:
+        return inside
+    _, v, rays, here = _half_grid(view, window, left, top)
+    _, _, inverse = _lookup(view, motion, rays, here, _row_times(v, window, skew))
+    return _at_full_size(inverse, window)
+
+
+def _half_grid(
+    view: SharpView, window: Camera, left: int, top: int
+) -> tuple[Float, Float, Float, Float]:
+    """Return pixels (u, v) of every second row and column, their rays, and their inverse depth.
+
+    Coordinates are smooth: half resolution is enough for them, with one more cell all around
+    so that they need not be extrapolated.
+    """
+    rows, columns = (window.height + 1) // 2 + 2, (window.width + 1) // 2 + 2
+    u, v = np.meshgrid(
+        np.arange(columns, dtype=np.float32) * 2 - 1.5, np.arange(rows, dtype=np.float32) * 2 - 1.5
+    )
+    x, y = window.normalised(u, v)
+    rays = np.stack([x, y, np.ones_like(x)], -1).astype(np.float32)
+    return u, v, rays, _nearest(view.inverse_depth, u + left, v + top)
+
+
+def _row_times(v: Float, window: Camera, skew: float) -> NDArray[np.float64]:
+    """Return when the rows (rows,) of the half grid are at mid-exposure, or one 0 for all (1,)."""
+    if not skew:
+        return np.zeros(1)
+    return (v[:, 0].astype(float) / (window.height - 1) - 0.5) * skew
 
 
 def _nearest(values: Float, u: Float, v: Float) -> Float:
@@ -89,18 +128,22 @@ def _subframe_times(
     field = motion_field(
         camera, u[corners], v[corners], inverse_depth[corners], motion.rotation, motion.translation
     )
-    longest = float(np.hypot(field[..., 0], field[..., 1]).max()) * 1.2
+    longest = float(np.hypot(field[..., 0], field[..., 1]).max()) * motion.unevenness
     count = int(np.clip(np.ceil(longest / step), 2, MOST_SUBFRAMES))
     return (np.arange(count) + 0.5) / count - 0.5
 
 
 def _lookup(
-    view: SharpView, motion: ExposureMotion, rays: Float, here: Float, s: float
-) -> tuple[Float, Float]:
-    """Return where in the view the pixels of the sub-frame at s come from."""
-    turn, shift = motion.at(s)
-    turned = rays @ Rotation.from_rotvec(turn).as_matrix().T.astype(np.float32)
-    shift = shift.astype(np.float32)
+    view: SharpView, motion: ExposureMotion, rays: Float, here: Float, s: NDArray[np.float64]
+) -> tuple[Float, Float, Float]:
+    """Return where in the view the pixels of a sub-frame come from, and their inverse depth then.
+
+    s: (1,) or (rows,), for rows that are exposed at different times.
+    """
+    turns, shifts = motion.at(s)
+    matrices = Rotation.from_rotvec(turns).as_matrix().astype(np.float32)
+    turned = rays @ matrices.transpose(0, 2, 1) if len(s) > 1 else rays @ matrices[0].T
+    shift = shifts.astype(np.float32).T[..., None]
     camera = view.camera
     inverse = here
     for last in (False, True):
@@ -110,7 +153,7 @@ def _lookup(
         if last:
             break
         inverse = _nearest(view.inverse_depth, map_x, map_y)
-    return map_x.astype(np.float32), map_y.astype(np.float32)
+    return map_x.astype(np.float32), map_y.astype(np.float32), np.asarray(inverse * z, np.float32)
 
 
 def true_field(

@@ -10,15 +10,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.camera import Camera
-from blur_imu_ros.motion_field import double_angle
-from blur_imu_training.blur_renderer import SharpView, mean_over_exposure, true_field
-from blur_imu_training.camera_pipeline import develop, linear_light
-from blur_imu_training.exposure_motion import ExposureMotion, random_motion
+from blur_imu_ros.motion_field import double_angle, motion_field
+from blur_imu_training.blur_renderer import (
+    SharpView,
+    inverse_depth_seen,
+    mean_over_exposure,
+    true_field,
+)
+from blur_imu_training.camera_pipeline import develop, linear_light, random_pixel
+from blur_imu_training.exposure_motion import (
+    ExposureMotion,
+    Shutter,
+    gentler,
+    random_motion,
+    random_shutter,
+)
+from blur_imu_training.recorded_turns import RecordedTurns
 from blur_imu_training.sharp_images import SharpImage, WeightedMixture
 
 STRIDE = 8
 MARGIN = 48
 """Pixels of scene rendered around a crop, so that motion brings in what lies outside."""
+
+SHARP_SCALE = 0.7
+"""How far pictures are enlarged at most, unless the window needs more."""
+
+RECORDED_SHARE = 0.5
+"""Share of samples that move unevenly as a recorded hand did, where there are recordings."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +46,18 @@ class BlurredSample:
     Attributes:
         image: (height, width, 3) BGR uint8.
         camera: its pinhole.
-        motion: of the camera over the exposure.
-        field: (rows, columns, 2) motion of each cell, pixels.
-        inverse_depth: (rows, columns) 1/m.
+        motion: of the camera over the exposure of the middle row.
+        shutter: exposure and read-out times.
+        field: (rows, columns, 2) motion of each cell, pixels, at the velocity of the middle row
+            also where a rolling shutter exposes the other rows earlier and later.
+        inverse_depth: (rows, columns) 1/m, as each row saw it.
         depth_is_real: whether depth may be learned from.
     """
 
     image: NDArray[np.uint8]
     camera: Camera
     motion: ExposureMotion
+    shutter: Shutter
     field: NDArray[np.float32]
     inverse_depth: NDArray[np.float32]
     depth_is_real: bool
@@ -55,7 +76,12 @@ class BlurredSample:
 
 
 def render_sample(
-    picture: SharpImage, width: int, height: int, longest: float, rng: np.random.Generator
+    picture: SharpImage,
+    width: int,
+    height: int,
+    longest: float,
+    rng: np.random.Generator,
+    turns: RecordedTurns | None = None,
 ) -> BlurredSample:
     """Blur a random window of `picture`, seen at a random zoom.
 
@@ -64,30 +90,43 @@ def render_sample(
         width, height: of the sample, multiples of the stride.
         longest: mean blur is drawn from 0 to this many pixels.
         rng: source of every choice.
+        turns: recorded motion, if there is any.
     """
     oversampling = float(rng.choice([1.0, 1.0, 1.0, 1.0, 1.5, 2.0]))
     view, window, left, top = _random_window(
         picture, round(width * oversampling), round(height * oversampling), rng
     )
-    motion = _fitting_motion(view, window, left, top, longest * oversampling, rng)
-    radiance = mean_over_exposure(view, motion, window, left, top, float(rng.uniform(1.0, 1.6)))
+    motion, shutter = _fitting_motion(view, window, left, top, longest * oversampling, rng, turns)
+    step = float(rng.uniform(1.0, 1.6))
+    radiance = mean_over_exposure(view, motion, window, left, top, step, shutter.skew)
     camera = window.resized(width, height)
-    inside = view.inverse_depth[top : top + window.height, left : left + window.width]
-    field, cells = true_field(camera, inside, motion, STRIDE)
-    finished = develop(radiance, rng)
+    seen = inverse_depth_seen(view, motion, window, left, top, shutter.skew)
+    field, cells = true_field(camera, seen, motion, STRIDE)
+    finished = develop(radiance, rng, min(1.0, random_pixel(rng) * oversampling))
     if oversampling > 1:
         finished = np.asarray(
             cv2.resize(finished, (width, height), interpolation=cv2.INTER_AREA), np.uint8
         )
-    return BlurredSample(finished, camera, motion, field, cells, picture.depth_is_real)
+    return BlurredSample(finished, camera, motion, shutter, field, cells, picture.depth_is_real)
 
 
 def _fitting_motion(
-    view: SharpView, window: Camera, left: int, top: int, longest: float, rng: np.random.Generator
-) -> ExposureMotion:
+    view: SharpView,
+    window: Camera,
+    left: int,
+    top: int,
+    longest: float,
+    rng: np.random.Generator,
+    turns: RecordedTurns | None,
+) -> tuple[ExposureMotion, Shutter]:
     u, v = np.meshgrid(np.arange(0.0, window.width, 16), np.arange(0.0, window.height, 16))
     inverse = view.inverse_depth[top : top + window.height : 16, left : left + window.width : 16]
-    return random_motion(window, u, v, inverse, longest, rng)
+    motion = random_motion(window, u, v, inverse, longest, rng)
+    field = motion_field(window, u, v, inverse, motion.rotation, motion.translation)
+    shutter = random_shutter(motion, float(np.hypot(field[..., 0], field[..., 1]).max()), rng)
+    if turns is not None and rng.uniform() < RECORDED_SHARE:
+        return turns.follow(motion, shutter, rng), shutter
+    return gentler(motion, shutter), shutter
 
 
 def _random_window(
@@ -100,9 +139,10 @@ def _random_window(
     if not picture.depth_is_real and rng.uniform() < 0.2:
         image, inverse = image.transpose(1, 0, 2)[::-1], inverse.T[::-1]
     rows, columns = image.shape[:2]
-    # From the whole picture just covering the window to its full resolution.
+    # From the whole picture just covering the window to nearly its full resolution: at that, most
+    # pictures are softer than what a camera's larger image gives when it is scaled down.
     cover = max(width / columns, height / rows)
-    scale = float(np.exp(rng.uniform(np.log(cover), np.log(max(cover, 1.0)))))
+    scale = float(np.exp(rng.uniform(np.log(cover), np.log(max(cover, SHARP_SCALE)))))
     reach_x, reach_y = (
         min(columns, round((width + 2 * MARGIN) / scale)),
         min(rows, round((height + 2 * MARGIN) / scale)),
@@ -146,4 +186,4 @@ class SampleStream:
         """Return sample `index`."""
         rng = np.random.default_rng((self._seed, index))
         picture = self._pictures.draw(rng)
-        return render_sample(picture, *self._size, self._longest, rng)
+        return render_sample(picture, *self._size, self._longest, rng, self._pictures.turns)

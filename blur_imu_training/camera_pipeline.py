@@ -3,6 +3,11 @@
 The gap between synthetic and real blur is what limits accuracy, so every stage that real cameras
 have after the blur is here and each is drawn far and wide: optics, sensor noise, mosaic, denoising,
 tone curve, sharpening, resampling, compression.
+
+Most cameras do all this at two to six times the size of the network's view, and only then is their
+picture scaled down to it. Rendering at that size is dear. Instead `pixel`, the size of a camera's
+pixel in pixels of the picture at hand, shrinks all that a camera's pixels set the scale of: the reach
+of lens, denoising and sharpening, the noise (which scaling down averages) and compression.
 """
 
 from __future__ import annotations
@@ -17,6 +22,10 @@ from blur_imu_training.procedural import smooth_noise
 
 Float = NDArray[np.float32]
 Rng = np.random.Generator
+
+
+MOSAIC_SHOWS = 0.7
+"""Size of a camera's pixel from which its mosaic and the grain of denoising survive scaling down."""
 
 
 def linear_light(image: NDArray[np.uint8], size: tuple[int, int], rng: Rng) -> Float:
@@ -50,33 +59,44 @@ def _unbent(curve: NDArray[np.float32], strength: float) -> NDArray[np.float32]:
     return np.asarray(np.clip(bent, 0, 1), np.float32)
 
 
-def develop(radiance: Float, rng: Rng) -> NDArray[np.uint8]:
+def random_pixel(rng: Rng) -> float:
+    """Return the size of a camera's pixel in pixels of the network's view, at most 1."""
+    if rng.uniform() < 0.2:
+        return 1.0
+    return float(np.exp(-rng.uniform(np.log(1.3), np.log(6))))
+
+
+def develop(radiance: Float, rng: Rng, pixel: float = 1.0) -> NDArray[np.uint8]:
     """Return the BGR uint8 picture that some camera makes of linear `radiance` (height, width, 3).
 
-    Half of the cameras are good ones in good light: what most frames look like once they are scaled
-    down to the network's view.
+    Half of the cameras are good ones in good light.
+
+    Args:
+        radiance: (height, width, 3) linear light.
+        rng: source of every choice.
+        pixel: size of the camera's pixels in pixels of `radiance`, at most 1.
     """
     severity = float(rng.choice([0.2, 0.6, 1.0], p=[0.5, 0.25, 0.25]))
-    light = _optics(radiance, rng)
+    light = _optics(radiance, pixel, rng)
     light = _exposed(light, severity, rng)
-    light = _sensor(light, severity, rng)
+    light = _sensor(light, severity, pixel, rng)
     if rng.uniform() < 0.35 * severity:
-        light = _denoised(light, rng)
+        light = _denoised(light, pixel, rng)
     picture = _tone_mapped(light, rng)
-    stages: list[Callable[[Float, Rng], Float]] = []
+    stages: list[Callable[[Float, float, Rng], Float]] = []
     for stage, share in (
-        (_sharpened, 0.6),
-        (_resampled, 0.3),
-        (_denoised, 0.25),
-        (_tinted, 0.5 * severity),
+        (_sharpened, 0.8),
+        (_resampled, 0.3 * pixel),
+        (_denoised, 0.15),
+        (_tinted, 0.3 + 0.3 * severity),
     ):
         if rng.uniform() < share:
             stages.append(stage)
     for index in rng.permutation(len(stages)):
-        picture = np.clip(stages[index](picture, rng), 0, 1)
+        picture = np.clip(stages[index](picture, pixel, rng), 0, 1)
     finished = np.asarray(picture * 255 + 0.5, np.uint8)
     for _ in range(int(rng.choice([0, 1, 1, 2]))):
-        finished = _compressed(finished, 85 - 60 * severity, rng)
+        finished = _compressed(finished, 100 - (15 + 60 * severity) * pixel, rng)
     if rng.uniform() < 0.06:
         finished = np.asarray(cv2.cvtColor(
             cv2.cvtColor(finished, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR), np.uint8)  # fmt: skip
@@ -91,12 +111,12 @@ def _gaussian(image: Float, sigma: float) -> Float:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), max(sigma, 0.1)), np.float32)
 
 
-def _optics(light: Float, rng: Rng) -> Float:
+def _optics(light: Float, pixel: float, rng: Rng) -> Float:
     """Soften by lens and defocus, add veiling glare and vignetting."""
     if rng.uniform() < 0.5:
-        light = _gaussian(light, float(rng.uniform(0.2, 0.9)))
+        light = _gaussian(light, float(rng.uniform(0.2, 0.9)) * pixel)
     if rng.uniform() < 0.15:
-        radius = rng.uniform(0.7, 3.0)
+        radius = rng.uniform(0.7, 3.0) * max(pixel, 0.5)
         reach = int(np.ceil(radius))
         y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
         disc = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1)
@@ -119,12 +139,13 @@ def _exposed(light: Float, severity: float, rng: Rng) -> Float:
     level = float(np.mean(np.minimum(light, 1)))
     target = np.exp(rng.normal(np.log(0.2), 0.15 + 0.4 * severity))
     gain = np.clip(target / max(level, 1e-3), 0.3, 6)
-    balance = np.exp(rng.normal(0, 0.03 + 0.06 * severity, 3))
+    balance = np.exp(rng.normal(0, 0.05 + 0.06 * severity, 3))
     return np.asarray(light * (gain * balance).astype(np.float32), np.float32)
 
 
-def _sensor(light: Float, severity: float, rng: Rng) -> Float:
+def _sensor(light: Float, severity: float, pixel: float, rng: Rng) -> Float:
     """Add shot and read noise, clip, and read through a Bayer mosaic or not."""
+    strength = np.float32(severity * max(pixel, 0.4))
     light = np.clip(light, 0, 1)
     if rng.uniform() < 0.85:
         read = np.float32(np.exp(rng.uniform(np.log(3e-4), np.log(0.012))))
@@ -133,8 +154,8 @@ def _sensor(light: Float, severity: float, rng: Rng) -> Float:
         if rng.uniform() < 0.4:
             sigma = float(rng.uniform(0.4, 1.2))
             noise = _gaussian(noise, sigma) * np.float32(1 + 2 * sigma)
-        light = light + noise * np.float32(severity) * np.sqrt(read * read + shot * light)
-    if rng.uniform() < 0.2:
+        light = light + noise * strength * np.sqrt(read * read + shot * light)
+    if pixel > MOSAIC_SHOWS and rng.uniform() < 0.3:
         light = _demosaiced(np.clip(light, 0, 1))
     return np.clip(light, 0, 1)
 
@@ -149,9 +170,9 @@ def _demosaiced(light: Float) -> Float:
     return cv2.cvtColor(raw, cv2.COLOR_BayerBG2BGR).astype(np.float32) / np.float32(65535)
 
 
-def _denoised(picture: Float, rng: Rng) -> Float:
+def _denoised(picture: Float, pixel: float, rng: Rng) -> Float:
     """Denoise as cameras do: edge-keeping, by median, in colour only, or by softening."""
-    kind = rng.integers(4)
+    kind = rng.integers(4) if pixel > MOSAIC_SHOWS else rng.integers(2, 4)
     if kind == 0:
         return np.asarray(
             cv2.bilateralFilter(
@@ -164,7 +185,7 @@ def _denoised(picture: Float, rng: Rng) -> Float:
     if kind == 2:
         grey = _grey(picture)
         return np.asarray(grey + _gaussian(picture - grey, float(rng.uniform(0.5, 3))), np.float32)
-    return _gaussian(picture, float(rng.uniform(0.3, 0.8)))
+    return _gaussian(picture, float(rng.uniform(0.3, 0.8)) * pixel)
 
 
 def _tone_mapped(light: Float, rng: Rng) -> Float:
@@ -182,12 +203,13 @@ def _tone_mapped(light: Float, rng: Rng) -> Float:
     return np.asarray(np.clip(picture, 0, 1), np.float32)
 
 
-def _sharpened(picture: Float, rng: Rng) -> Float:
-    amount = np.float32(rng.uniform(0.1, 1.8))
-    return picture + amount * (picture - _gaussian(picture, float(rng.uniform(0.5, 2.5))))
+def _sharpened(picture: Float, pixel: float, rng: Rng) -> Float:
+    amount = np.float32(rng.uniform(0.1, 2.5))
+    reach = max(float(rng.uniform(0.5, 2.5)) * pixel, 0.6)
+    return picture + amount * (picture - _gaussian(picture, reach))
 
 
-def _resampled(picture: Float, rng: Rng) -> Float:
+def _resampled(picture: Float, pixel: float, rng: Rng) -> Float:
     """Scale down and up again with two methods."""
     height, width = picture.shape[:2]
     scale = rng.uniform(0.6, 0.98)
@@ -199,10 +221,10 @@ def _resampled(picture: Float, rng: Rng) -> Float:
     )
 
 
-def _tinted(picture: Float, rng: Rng) -> Float:
+def _tinted(picture: Float, pixel: float, rng: Rng) -> Float:
     """Change saturation, brightness and add blotchy chroma."""
     grey = _grey(picture)
-    picture = grey + (picture - grey) * np.float32(rng.uniform(0.4, 1.5))
+    picture = grey + (picture - grey) * np.float32(np.exp(rng.normal(0.2, 0.5)))
     picture = picture * np.float32(rng.uniform(0.7, 1.2)) + np.float32(rng.uniform(-0.05, 0.08))
     if rng.uniform() < 0.3:
         height, width = picture.shape[:2]

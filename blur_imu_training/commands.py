@@ -82,3 +82,60 @@ def validate(
     console = Console()
     console.print(validation.table(result))
     console.print(validation.summary(result))
+
+
+@app.command()
+def synthesize(
+    output: Annotated[Path, typer.Argument(help="Folder of the set; completed if it exists.")],
+    count: Annotated[int, typer.Option(min=1, help="How many samples.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of every choice.")] = 0,
+    recipe: Annotated[Path, typer.Option(help="YAML recipe.")] = DEFAULT_RECIPE,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with nyuv2/ and so on; without: made from nothing.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes; as many as cores, unless given.")
+    ] = None,
+) -> None:
+    """Write a set of blurred samples with their truth: images, .npz, and an index.csv."""
+    from rich.progress import Progress
+
+    from blur_imu_training.synthesis import synthesize as synthesized
+    from blur_imu_training.synthesis import usual_jobs
+    from blur_imu_training.trainer import TrainingConfig
+
+    config = TrainingConfig.load(recipe)
+    with Progress() as progress:
+        bar = progress.add_task("Rendering", total=count)
+        for done in synthesized(config, data, output, count, seed, jobs or usual_jobs()):
+            progress.update(bar, completed=done)
+    typer.echo(f"{output}: {count} samples")
+
+
+@app.command()
+def contact_sheet(
+    output: Annotated[Path, typer.Argument(help="Picture to write (.png).")],
+    samples: Annotated[int, typer.Option(min=1, help="How many samples.")] = 12,
+    columns: Annotated[int, typer.Option(min=1, help="Pictures in a row.")] = 4,
+    seed: Annotated[int, typer.Option(help="Of every choice.")] = 0,
+    recipe: Annotated[Path, typer.Option(help="YAML recipe.")] = DEFAULT_RECIPE,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with nyuv2/ and so on; without: made from nothing.")
+    ] = None,
+    real: Annotated[
+        Path | None, typer.Option(help="Folder of real frames to show in a last row.")
+    ] = None,
+) -> None:
+    """Show what is learned from: samples with the true smear drawn on, beside real frames."""
+    from blur_imu_training.blurred_samples import SampleStream
+    from blur_imu_training.contact_sheet import contact_sheet as sheet_of
+    from blur_imu_training.contact_sheet import read_real_frames, write_sheet
+    from blur_imu_training.trainer import TrainingConfig, load_pictures
+
+    config = TrainingConfig.load(recipe)
+    stage = config.stages[-1]
+    frames = [] if real is None else read_real_frames(real, columns)
+    pictures = load_pictures(config.pictures, data)
+    stream = SampleStream(pictures, stage.width, stage.height, stage.longest, seed)
+    write_sheet(output, sheet_of([stream[i] for i in range(samples)], columns, frames))
+    typer.echo(output)

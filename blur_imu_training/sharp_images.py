@@ -7,6 +7,7 @@ them thousands of times.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from blur_imu_ros.errors import RecordingError
 from blur_imu_training.procedural import dead_leaves, invented_inverse_depth
+from blur_imu_training.recorded_turns import RecordedTurns
 
 LONG_SIDE = 640
 """Pixels. Sharp pictures are about twice the network's view, so that zooming in stays sharp."""
@@ -78,7 +80,7 @@ class NyuFolder(SharpImages):
                     np.asarray(depth[b // 2 : -b // 2, b // 2 : -b // 2], np.uint8),
                 )
             )
-        _refuse_empty(self._pairs, folder)
+        refuse_empty(self._pairs, folder)
 
     def __len__(self) -> int:
         """Return the number of pairs."""
@@ -113,7 +115,7 @@ class SevenScenesFolder(SharpImages):
             self._pairs.append(
                 (np.asarray(image, np.uint8), _filled_inverse_depth(np.asarray(depth, np.uint16)))
             )
-        _refuse_empty(self._pairs, folder)
+        refuse_empty(self._pairs, folder)
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -139,7 +141,7 @@ class PhotoFolder(SharpImages):
                 self.skipped.append(path.name)
                 continue
             self._images.append(_bounded(np.asarray(image, np.uint8)))
-        _refuse_empty(self._images, folder)
+        refuse_empty(self._images, folder)
 
     def __len__(self) -> int:
         """Return the number of photos."""
@@ -193,16 +195,24 @@ def _filled_inverse_depth(depth_mm: NDArray[np.uint16]) -> NDArray[np.float32]:
     return np.asarray(1 / metres, np.float32)
 
 
-def _refuse_empty(images: list, folder: Path) -> None:  # type: ignore[type-arg]
+def refuse_empty(images: Sized, folder: Path) -> None:
+    """Raise RecordingError naming the folder where no image is left."""
     if not images:
         raise RecordingError(f"{folder}: holds no usable pictures; check the folder's layout")
 
 
 class WeightedMixture:
-    """Draws from several sets, each with its share."""
+    """Draws from several sets, each with its share.
 
-    def __init__(self, sets: list[tuple[SharpImages, float]]) -> None:
-        """Take the sets and their shares (any positive numbers)."""
+    Attributes:
+        turns: recorded motion to move the pictures by, if there is any.
+    """
+
+    def __init__(
+        self, sets: list[tuple[SharpImages, float]], turns: RecordedTurns | None = None
+    ) -> None:
+        """Take the sets and their shares (any positive numbers), and recorded motion."""
+        self.turns = turns
         self._sets = [s for s, _ in sets]
         shares = np.array([share for _, share in sets], dtype=float)
         self._shares = shares / shares.sum()

@@ -25,7 +25,10 @@ from blur_imu_ros.errors import TrainingError
 from blur_imu_ros.networks.compact import CompactNetwork, normalise
 from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.losses import field_loss
+from blur_imu_training.panoramas import PanoramaFolder
+from blur_imu_training.recorded_turns import RecordedTurns
 from blur_imu_training.reuse import reused
+from blur_imu_training.room_pictures import RoomPictures
 from blur_imu_training.sharp_images import (
     NyuFolder,
     PhotoFolder,
@@ -82,9 +85,12 @@ class TrainingConfig:
 
 
 def load_pictures(shares: dict[str, float], data: Path | None) -> WeightedMixture:
-    """Return the mixture of `shares`; without a data folder, the procedural pictures alone."""
+    """Return the mixture of `shares`; without a data folder, what is made from nothing.
+
+    Motion follows the gyroscope logs of `data / "gyro_traces"` where there are some.
+    """
     if data is None:
-        return WeightedMixture([(ProceduralPictures(), 1.0)])
+        return WeightedMixture([(ProceduralPictures(), 1.0), (RoomPictures(), 1.0)])
     sets: list[tuple[SharpImages, float]] = []
     for name, share in shares.items():
         if name == "nyuv2":
@@ -93,9 +99,16 @@ def load_pictures(shares: dict[str, float], data: Path | None) -> WeightedMixtur
             sets.append((PhotoFolder(data / "houses_indoor"), share))
         elif name == "procedural":
             sets.append((ProceduralPictures(), share))
+        elif name == "rooms":
+            sets.append((RoomPictures(), share))
+        elif name == "panoramas":
+            sets.append((PanoramaFolder(data / "hdri_cc0_ldr"), share))
         else:
-            raise TrainingError(f"pictures: '{name}' is not known; use nyuv2, photos, procedural")
-    return WeightedMixture(sets)
+            raise TrainingError(
+                f"pictures: '{name}' is not known; use nyuv2, photos, procedural, rooms, panoramas"
+            )
+    logs = data / "gyro_traces"
+    return WeightedMixture(sets, RecordedTurns.from_folder(logs) if logs.is_dir() else None)
 
 
 class _Samples(Dataset[dict[str, Any]]):

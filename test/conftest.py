@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,3 +18,29 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the recordings that are not shipped with the project are not here")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="module")
+def ros() -> Iterator[None]:
+    """ROS 2 in a domain of its own."""
+    rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]")
+    os.environ["ROS_DOMAIN_ID"] = str(os.getpid() % 100 + 1)
+    rclpy.init()
+    yield
+    rclpy.try_shutdown()
+
+
+@pytest.fixture
+def bench(ros: None) -> Iterator[Callable[..., Any]]:
+    """Our node with a given network and parameters, and a peer that plays the camera."""
+    from ros_bench import Bench
+
+    made: list[Bench] = []
+
+    def make(network: Any, **values: Any) -> Bench:
+        made.append(Bench(network, **values))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

@@ -9,7 +9,7 @@ from blur_imu_ros.camera import Camera
 from blur_imu_ros.motion_field import motion_field
 from blur_imu_training.blur_renderer import SharpView, mean_over_exposure, true_field
 from blur_imu_training.blurred_samples import SampleStream
-from blur_imu_training.camera_pipeline import develop, linear_light
+from blur_imu_training.camera_pipeline import develop, linear_light, random_pixel
 from blur_imu_training.exposure_motion import ExposureMotion, random_motion
 from blur_imu_training.procedural import dead_leaves, invented_inverse_depth
 from blur_imu_training.sharp_images import ProceduralPictures, WeightedMixture
@@ -140,6 +140,39 @@ def test_every_camera_gives_a_picture(seed: int) -> None:
     assert light.shape == (32, 48, 3) and light.min() >= 0 and np.isfinite(light).all()
     picture = develop(light, rng)
     assert picture.shape == (32, 48, 3) and picture.dtype == np.uint8
+
+
+def pictures_of(radiance: np.ndarray, pixel: float) -> list[np.ndarray]:
+    rngs = (np.random.default_rng(i) for i in range(40))
+    return [develop(radiance, rng, pixel).mean(axis=-1) for rng in rngs]
+
+
+def test_scaling_down_from_many_pixels_averages_noise_away() -> None:
+    flat = np.full((96, 128, 3), 0.2, np.float32)
+    many, few = (np.median([p.std() for p in pictures_of(flat, pixel)]) for pixel in (0.2, 1.0))
+    assert many < 0.8 * few
+
+
+def test_scaling_down_from_many_pixels_gives_steep_edges() -> None:
+    edge = np.full((96, 128, 3), 0.05, np.float32)
+    edge[:, 64:] = 0.4
+
+    def steepness(picture: np.ndarray) -> float:
+        profile = picture[20:-20].mean(axis=0)
+        return float(
+            np.abs(np.diff(profile))[58:70].max()
+            / abs(profile[80:120].mean() - profile[10:50].mean())
+        )
+
+    many, few = (np.median([steepness(p) for p in pictures_of(edge, x)]) for x in (0.2, 1.0))
+    assert many > 1.1 * few
+
+
+def test_most_cameras_have_more_pixels_than_the_view() -> None:
+    rng = np.random.default_rng(0)
+    pixels = np.array([random_pixel(rng) for _ in range(500)])
+    assert 1 / 6 - 1e-9 <= pixels.min() and pixels.max() == 1.0
+    assert 0.7 < (pixels < 0.8).mean() < 0.9
 
 
 def test_invented_depth_is_positive_and_varies() -> None:

@@ -167,3 +167,8 @@ def test_an_exposure_time_that_is_no_number_is_refused(tmp_path, value):
     path = written(tmp_path, {**FLAT, "exposure_time": value})
     with pytest.raises(CameraError, match="exposure_time"):
         load_exposure_time(path)
+
+
+def test_a_strip_of_an_image_is_refused_before_it_takes_all_memory():
+    with pytest.raises(CameraError, match="too narrow a strip"):
+        NetworkView(Camera(16384, 1, 500, 500, 8000, 0), 320, 224)

@@ -9,9 +9,18 @@ import numpy as np
 import pytest
 
 from blur_imu_ros.axes import Axes
+from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.estimate import VelocityEstimate
-from blur_imu_ros.evaluation import evaluate, in_axes, match, truth_at, with_exposure_scaled
+from blur_imu_ros.evaluation import (
+    evaluate,
+    in_axes,
+    match,
+    truth_at,
+    with_exposure_scaled,
+    worst_rows,
+)
+from blur_imu_ros.frame import Frame
 from blur_imu_ros.results import COLUMNS, CsvWriter, VelocitySeries, read_series
 
 
@@ -87,6 +96,44 @@ def test_invalid_rows_are_left_out_and_counted() -> None:
     np.testing.assert_allclose(result.rmse, 0, atol=1e-12)
 
 
+def test_refusing_frames_cannot_flatter_the_figure_of_all_rows() -> None:
+    truth = series()
+    valid = np.arange(200) >= 20
+    velocity = truth.velocity.copy()
+    velocity[:20] = 0.0
+    result = evaluate(match(replace(truth, velocity=velocity, valid=valid), truth))
+    expected = np.sqrt(np.sum(truth.velocity[:20] ** 2, axis=0) / 200)
+    np.testing.assert_allclose(result.rmse_all_rows, expected)
+    np.testing.assert_allclose(result.rmse, 0, atol=1e-12)
+    assert result.as_json()["rmse_all_rows"] == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_errors_are_told_by_the_length_of_the_smear() -> None:
+    truth = series()
+    blur = np.where(np.arange(200) < 50, 3.0, 30.0)
+    error = np.where(blur[:, None] > 10, 1.0, 0.1)
+    result = evaluate(match(replace(truth, velocity=truth.velocity + error, blur_px=blur), truth))
+    assert [(b.low, b.high, b.rows) for b in result.by_blur] == [(2, 5, 50), (20, 40, 150)]
+    np.testing.assert_allclose(result.by_blur[0].rmse, 0.1)
+    np.testing.assert_allclose(result.by_blur[1].rmse, 1.0)
+    assert result.as_json()["by_blur"][1]["rmse"] == [1.0, 1.0]
+
+
+def test_the_worst_rows_come_first() -> None:
+    truth = series()
+    velocity = truth.velocity.copy()
+    velocity[[7, 120, 33], 1] += [5.0, -9.0, 2.0]
+    matched = match(replace(truth, velocity=velocity), truth)
+    assert worst_rows(matched, 3).tolist() == [120, 7, 33]
+
+
+def test_a_time_offset_is_found_past_rows_that_are_not_valid() -> None:
+    truth = series(2000)
+    valid = np.random.default_rng(0).uniform(size=2000) > 0.5
+    late = replace(truth, t=truth.t - 0.04, valid=valid)
+    assert evaluate(match(late, truth)).time_offset == pytest.approx(0.04, abs=0.002)
+
+
 def test_clocks_that_do_not_meet_are_named() -> None:
     truth = series()
     with pytest.raises(RecordingError, match="clocks"):
@@ -133,9 +180,11 @@ def test_rows_are_there_as_soon_as_they_are_written(tmp_path: Path) -> None:
     estimate = VelocityEstimate(
         1.5, 0.01, np.arange(3.0), np.arange(3.0, 6.0), np.diag([4.0] * 6), 5.0, 0.5, 6, 3.0, 0.9
     )
+    camera = Camera(8, 8, 8.0, 8.0, 3.5, 3.5)
+    frame = Frame(np.zeros((8, 8), np.uint8), 0.0, 0.01, camera, "a.jpg")
     with CsvWriter(path) as writer:
         for t in (0.5, 1.5, 2.5):
-            writer.write("a.jpg", replace(estimate, t=t))
+            writer.write(frame, replace(estimate, t=t))
             assert len(path.read_text().splitlines()) == 1 + int(t + 0.5)
     back = read_series(path)
     assert path.read_text().splitlines()[0] == ",".join(COLUMNS)

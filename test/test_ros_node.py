@@ -6,164 +6,23 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]")
+pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]")
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
-from geometry_msgs.msg import TwistWithCovarianceStamped  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
-from rclpy.parameter import Parameter  # noqa: E402
-from sensor_msgs.msg import CameraInfo, Image, Imu  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticStatus
+from sensor_msgs.msg import Image
 
-from blur_imu_ros.blur_field import BlurField, cell_centres  # noqa: E402
-from blur_imu_ros.camera import Camera  # noqa: E402
-from blur_imu_ros.errors import ModelError  # noqa: E402
-from blur_imu_ros.motion_field import double_angle, motion_field  # noqa: E402
-from blur_imu_ros.ros import messages  # noqa: E402
-from blur_imu_ros.ros.node import BlurImuNode, body_frame  # noqa: E402
-
-WIDTH, HEIGHT, FOCAL, TAU = 320, 240, 300.0, 0.02
-
-
-class Oracle:
-    """A network that reads the given motion from any image; with its sign, so no doubt is left."""
-
-    name = "oracle"
-    input_size = (320, 224)
-
-    def __init__(self, omega: tuple[float, ...] = (0, 0, 0), v: tuple[float, ...] = (0, 0, 0)):
-        self.omega, self.v = np.array(omega, float), np.array(v, float)
-        self.broken = False
-
-    def warm_up(self) -> None: ...
-
-    def predict(self, image: np.ndarray, camera: Camera) -> BlurField:
-        if self.broken:
-            raise RuntimeError("the accelerator is gone")
-        u, v = cell_centres(28, 40, 8)
-        inverse = 0.3 + 0.2 * np.sin(u / 50) * np.cos(v / 40)
-        field = motion_field(camera, u, v, inverse, self.omega * TAU, self.v * TAU)
-        return BlurField(
-            double_angle(field), np.full(u.shape, 0.3), inverse, np.full(u.shape, 0.1), camera, 8,
-            signed_motion=field,
-        )  # fmt: skip
-
-
-class Bench:
-    """Our node, and a node that plays camera and listener, in one process."""
-
-    def __init__(self, network: Any, **values: Any) -> None:
-        defaults = {"autostart": False, "exposure_time": TAU, "direction": "none",
-                    "diagnostics_period": 0.1} | values  # fmt: skip
-        overrides = [Parameter(name, value=value) for name, value in defaults.items()]
-        load = network if callable(network) else (lambda *_: network)
-        self.node = BlurImuNode(load, parameter_overrides=overrides)
-        self.peer = rclpy.create_node("peer")
-        self.image = self.peer.create_publisher(Image, "image", 1)
-        self.info = self.peer.create_publisher(CameraInfo, "camera_info", 1)
-        self.heard: dict[str, list[Any]] = {"imu": [], "twist": [], "motion": [], "diag": []}
-        wanted = [
-            (Imu, "imu_visual/data_raw", "imu"),
-            (TwistWithCovarianceStamped, "twist", "twist"),
-            (DiagnosticArray, "/diagnostics", "diag"),
-        ]
-        if messages.BlurMotion is not None:
-            wanted.append((messages.BlurMotion, "motion", "motion"))
-        for kind, topic, key in wanted:
-            self.peer.create_subscription(kind, topic, self.heard[key].append, 10)
-        self.executor = SingleThreadedExecutor()
-        self.executor.add_node(self.node)
-        self.executor.add_node(self.peer)
-        self.stamp = 100.0
-
-    def start(self) -> None:
-        assert str(self.node.trigger_configure()).endswith("SUCCESS")
-        assert str(self.node.trigger_activate()).endswith("SUCCESS")
-        self.until(lambda: self.image.get_subscription_count() > 0)
-        self.until(lambda: self.info.get_subscription_count() > 0)
-        self.until(lambda: self.node._imu_out.get_subscription_count() > 0)
-
-    def until(self, done: Callable[[], Any], timeout: float = 12.0) -> bool:
-        end = time.monotonic() + timeout
-        while not done() and time.monotonic() < end:
-            self.executor.spin_once(timeout_sec=0.02)
-        return bool(done())
-
-    def calibrate(self, **changes: Any) -> None:
-        info = CameraInfo(width=WIDTH, height=HEIGHT, distortion_model="plumb_bob")
-        info.k = [FOCAL, 0.0, 159.5, 0.0, FOCAL, 119.5, 0.0, 0.0, 1.0]
-        for name, value in changes.items():
-            setattr(info, name, value)
-        self.info.publish(info)
-        self.until(lambda: False, 0.15)
-
-    def send(self, image: np.ndarray | None = None, **changes: Any) -> None:
-        if image is None:
-            image = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-        message = messages.image_message(image, self.stamp, "camera_optical_frame")
-        for name, value in changes.items():
-            setattr(message, name, value)
-        self.stamp += 1 / 30
-        self.image.publish(message)
-
-    def send_until(self, done: Callable[[], Any], **options: Any) -> bool:
-        for _ in range(100):
-            self.send(**options)
-            if self.until(done, 0.1):
-                return True
-        return False
-
-    def complaint(self, text: str) -> bool:
-        """Send images until the diagnostics say `text`."""
-        return self.send_until(lambda: any(text in s.message for s in self.statuses()))
-
-    def statuses(self) -> list[DiagnosticStatus]:
-        return [status for array in self.heard["diag"] for status in array.status]
-
-    def close(self) -> None:
-        self.node.close()
-        self.executor.shutdown()
-        self.node.destroy_node()
-        self.peer.destroy_node()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def ros() -> Iterator[None]:
-    os.environ["ROS_DOMAIN_ID"] = str(os.getpid() % 100 + 1)
-    rclpy.init()
-    yield
-    rclpy.try_shutdown()
-
-
-@pytest.fixture
-def bench() -> Iterator[Callable[..., Bench]]:
-    made: list[Bench] = []
-
-    def make(network: Any, **values: Any) -> Bench:
-        made.append(Bench(network, **values))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
-def measured(bench: Bench) -> tuple[Imu, TwistWithCovarianceStamped]:
-    bench.start()
-    bench.calibrate()
-    assert bench.send_until(lambda: bench.heard["imu"] and bench.heard["twist"])
-    return bench.heard["imu"][0], bench.heard["twist"][0]
-
-
-def vector(v: Any) -> list[float]:
-    return [v.x, v.y, v.z]
+from blur_imu_ros.blur_field import BlurField
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.errors import ModelError
+from blur_imu_ros.ros import messages
+from blur_imu_ros.ros_outputs import body_frame
+from ros_bench import HEIGHT, TAU, WIDTH, Oracle, measured, vector
 
 
 @pytest.mark.parametrize(
@@ -317,11 +176,11 @@ def test_lifecycle_there_and_back(bench: Any) -> None:
     one = bench(Oracle((1, 0, 0)))
     measured(one)
     one.node.trigger_deactivate()
-    one.until(lambda: False, 0.3)
+    one.wait(0.3)
     count = len(one.heard["imu"])
     for _ in range(5):
         one.send()
-        one.until(lambda: False, 0.05)
+        one.wait(0.05)
     assert len(one.heard["imu"]) == count
     one.node.trigger_cleanup()
     one.heard["imu"].clear()

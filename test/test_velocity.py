@@ -275,7 +275,7 @@ def test_a_field_that_is_not_numbers_is_refused(part):
     values[3, 4] = np.nan
     estimate = solve(replace(field, **{part: values}))
     assert not estimate.valid
-    assert "not numbers" in estimate.reasons[0]
+    assert "cannot be" in estimate.reasons[0]
     assert np.isfinite(velocity(estimate)).all()
     assert np.linalg.eigvalsh(estimate.covariance)[0] > 0
 
@@ -346,3 +346,14 @@ def test_published_solver_matches_the_golden_values(shared_data, case, noise):
     flow = flow + noise * np.random.RandomState(3).standard_normal(flow.shape).astype(np.float32)
     pose = solve_published(flow, depth, camera)
     assert pose == pytest.approx(golden[f"solver_pose_{case}"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"), [("inverse_depth", 1e30), ("sigma_log_depth", 1e30), ("q", 1e30)]
+)
+def test_absurd_fields_are_refused_with_a_sound_covariance(part: str, value: float):
+    field = random_truth(0).field
+    absurd = replace(field, **{part: getattr(field, part) + value})
+    estimate = VelocitySolver().solve(absurd, EXPOSURE, 0.0)
+    assert not estimate.valid
+    assert np.linalg.eigvalsh(estimate.covariance).min() > 0

@@ -1,38 +1,58 @@
-"""`blur-imu evaluate`: an estimate against the truth, as a table, JSON and plot."""
+"""`blur-imu evaluate`: an estimate against the truth, as a table, JSON, plot and report."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from blur_imu_ros.axes import Axes
+from blur_imu_ros.alignment import Alignment, align, in_camera
+from blur_imu_ros.axes import MEANING, Axes
+from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation import (
     Evaluation,
     MatchedSeries,
     evaluate,
     in_axes,
     match,
+    plain,
     with_exposure_scaled,
 )
-from blur_imu_ros.results import VELOCITIES, read_series
+from blur_imu_ros.frame import check_exposure_time
+from blur_imu_ros.recordings.velocities import read_velocities
+from blur_imu_ros.report import blur_rows, table_rows, write_report
+from blur_imu_ros.results import VELOCITIES, make_folder_of
 
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """What `blur-imu evaluate` was asked for; see its help."""
+    """What `blur-imu evaluate` was asked for; see its help.
+
+    `truth_axes` is None where they are to be found from the data, with the time offset.
+    """
 
     estimate: Path
     truth: Path
     axes: Axes = Axes.OPTICAL
-    truth_axes: Axes = Axes.OPTICAL
+    truth_axes: Axes | None = Axes.OPTICAL
     exposure: float | None = None
     fit_exposure: bool = False
     json: Path | None = None
     plot: Path | None = None
+    topic: str | None = None
+    truth_topic: str | None = None
+    html: Path | None = None
+
+    @property
+    def shown_axes(self) -> Axes:
+        """Axes in which the two are compared."""
+        return self.truth_axes or Axes.OPTICAL
 
 
 def run_evaluate(options: EvaluateOptions) -> Evaluation:
@@ -40,53 +60,91 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
 
     Raises:
         RecordingError: what is wrong with a file.
+        FrameError: the exposure time cannot be one.
     """
-    truth = read_series(options.truth)
-    estimate = in_axes(read_series(options.estimate), options.axes, options.truth_axes)
+    if options.exposure is not None:
+        check_exposure_time(options.exposure)
+    truth = read_velocities(options.truth, options.truth_topic)
+    estimate = read_velocities(options.estimate, options.topic)
+    estimate = in_axes(estimate, options.axes, options.shown_axes)
+    found = None
+    if options.truth_axes is None:
+        found = align(estimate, truth, options.exposure)
+        truth = in_camera(truth, found)
     matched = match(estimate, truth, options.exposure)
     result = evaluate(matched)
     scale = result.exposure_scale
     if options.fit_exposure:
         matched = with_exposure_scaled(matched, scale)
         result = evaluate(matched)
-    _print(result, scale, options)
+    remarks = [*_remarks(result, scale, options), *(_alignment_remarks(found) if found else ())]
+    _print(result, remarks, options)
     if options.json is not None:
-        content = result.as_json() | {"fitted_exposure_scale": scale}
-        options.json.write_text(json.dumps(content, indent=2) + "\n")
+        extra = {"fitted_exposure_scale": scale, "alignment": asdict(found) if found else None}
+        _write_json(options.json, result.as_json() | plain(extra))
     if options.plot is not None:
-        _plot(options.plot, matched, options)
+        _plot(options.plot, matched.used(), options)
+    if options.html is not None:
+        write_report(options.html, matched, result, _title(options), remarks)
     return result
 
 
-def _print(result: Evaluation, scale: float, options: EvaluateOptions) -> None:
-    table = Table(title=f"{options.estimate.name} against {options.truth.name}")
+def _title(options: EvaluateOptions) -> str:
+    names = f"{options.estimate.name} against {options.truth.name}"
+    return f"{names}, {MEANING[options.shown_axes]}"
+
+
+def _print(result: Evaluation, remarks: list[str], options: EvaluateOptions) -> None:
+    console = Console()
+    table = Table(title=_title(options))
     for heading in ("", *VELOCITIES):
         table.add_column(heading, justify="right")
-    for name, row in (
-        ("RMSE", result.rmse),
-        ("RMSE of zero", result.zero_rmse),
-        ("mean |error|", result.mae),
-        ("correlation", result.correlation),
-        ("within 1 sigma", result.coverage[0]),
-        ("within 2 sigma", result.coverage[1]),
-    ):
-        table.add_row(name, *(f"{x:.2f}" for x in row))
-    console = Console()
+    for row in table_rows(result):
+        table.add_row(*row)
     console.print(table)
+    if result.by_blur:
+        table = Table(title="by length of the smear")
+        for heading in ("pixels", "frames", "RMSE w", "RMSE v"):
+            table.add_column(heading, justify="right")
+        for row in blur_rows(result):
+            table.add_row(*row)
+        console.print(table)
+    for remark in remarks:
+        console.print(remark, highlight=False, soft_wrap=True)
+
+
+def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iterator[str]:
     fitted = f"x {scale:.3f}"
     if options.exposure is not None:
         fitted += f" = {options.exposure * scale * 1e3:.2f} ms"
     applied = ", applied" if options.fit_exposure else ""
-    console.print(f"{result.rows} rows; {result.invalid} not valid, {result.outside} outside")
-    console.print(f"right signs {result.right_signs:.1%} of {result.clear_rows} clear turns")
-    console.print(f"exposure that fits best: {fitted}{applied}")
-    console.print(f"time offset {result.time_offset * 1e3:+.1f} ms")
-    console.print(f"normalised squared error {result.nees[0]:.2f} (w), {result.nees[1]:.2f} (v)")
+    yield f"{result.rows} rows; {result.invalid} not valid, {result.outside} outside"
+    yield f"right signs {result.right_signs:.1%} of {result.clear_rows} clear turns"
+    yield f"exposure that fits best: {fitted}{applied}"
+    yield f"time offset {result.time_offset * 1e3:+.1f} ms"
+    if np.isfinite(result.nees[0]):
+        yield f"normalised squared error {result.nees[0]:.2f} (w), {result.nees[1]:.2f} (v)"
+
+
+def _alignment_remarks(found: Alignment) -> Iterator[str]:
+    rows = "; ".join(" ".join(f"{x:+.4f}" for x in row) for row in found.rotation)
+    tilt = " ".join(f"{x:.2f}" for x in np.degrees(found.rotation_std))
+    offset, std = 1e3 * found.time_offset, 1e3 * found.time_offset_std
+    yield f"found: camera from truth [{rows}] +/- {tilt} degrees, applied"
+    yield f"found: time offset {offset:+.2f} +/- {std:.2f} ms, applied"
+    yield f"found from {found.rows} rows, correlation {found.correlation:.3f}"
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    make_folder_of(path)
+    try:
+        path.write_text(json.dumps(content, indent=2) + "\n")
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _plot(path: Path, matched: MatchedSeries, options: EvaluateOptions) -> None:
     from blur_imu_ros.plots import plot_velocities
 
-    title = f"{options.estimate.name} and {options.truth.name}, {options.truth_axes.value} axes"
     truth = (matched.t, matched.truth)
-    plot_velocities(path, matched.t, matched.estimate, matched.sigma, truth, title)
+    plot_velocities(path, matched.t, matched.estimate, matched.sigma, truth, _title(options))

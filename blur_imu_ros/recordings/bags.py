@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.typesys import Stores, get_typestore
+from rosbags.interfaces import Connection
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
 
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import BlurImuError, RecordingError
 from blur_imu_ros.frame import Frame
 from blur_imu_ros.image_decoding import CameraInfo, decode_compressed, decode_image
 from blur_imu_ros.recordings.settings import FrameSettings
+from blur_imu_ros.resources import PACKAGE, resource_path
 
 BAG_SUFFIXES = {".bag", ".mcap", ".db3"}
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+MOTION = f"{PACKAGE}/msg/BlurMotion"
 
 
 def is_bag(path: Path) -> bool:
@@ -39,8 +44,10 @@ class Bag:
     def __init__(self, path: Path, settings: FrameSettings) -> None:
         """Find topic and camera; RecordingError names what is missing and lists candidates."""
         self.name = path.name
+        self.notes: list[str] = []
         self._path, self._settings = path, settings
-        with _opened(path) as reader:
+        settings.required_exposure_time(path)
+        with opened(path) as reader:
             topics = {c.topic: c for c in reader.connections if c.msgtype in (RAW, COMPRESSED)}
             self._topic = self._choose(sorted(topics))
             self._count = int(topics[self._topic].msgcount)
@@ -52,22 +59,19 @@ class Bag:
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the images; a damaged bag says so after its last readable one."""
-        index = 0
-        with _opened(self._path) as reader:
+        with opened(self._path) as reader:
             connections = [c for c in reader.connections if c.topic == self._topic]
-            messages = reader.messages(connections=connections)
-            while True:
-                try:
-                    connection, _, raw = next(messages)
-                    message = reader.deserialize(raw, connection.msgtype)
-                except StopIteration:
-                    return
-                except Exception as error:  # rosbags raises what its readers meet.
+            messages = readable_messages(self._path, reader, connections)
+            before = -np.inf
+            for index, (connection, time, message) in enumerate(messages):
+                frame = self._frame(message, connection.msgtype, index)
+                if frame.t <= before:
                     raise RecordingError(
-                        f"{self._path}: is damaged after {index} images: {_reason(error)}"
-                    ) from error
-                yield self._frame(message, connection.msgtype, index)
-                index += 1
+                        f"{self._path} {frame.name}: its stamp, {frame.t:.6f} s, is not later than "
+                        f"that of the image before, {before:.6f} s; give --stamps"
+                    )
+                before = frame.t
+                yield replace(frame, frame_id=message.header.frame_id, received=time * 1e-9)
 
     def _frame(self, message: Any, kind: str, index: int) -> Frame:
         name = f"{self._topic}:{index}"
@@ -111,7 +115,40 @@ def _parent(topic: str) -> str:
     return topic.rsplit("/", 1)[0]
 
 
-def _opened(path: Path) -> AnyReader:
+def typestore() -> Typestore:
+    """Return the messages of ROS 2 and ours, for bags that do not hold definitions."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    definition = resource_path("msg", "BlurMotion.msg")
+    if definition is not None:
+        store.register(get_types_from_msg(definition.read_text(), MOTION))
+    return store
+
+
+def readable_messages(
+    path: Path, reader: AnyReader, connections: Sequence[Connection], decode: bool = True
+) -> Iterator[tuple[Connection, int, Any]]:
+    """Yield connection, time of recording (ns) and message, or its bytes without `decode`.
+
+    Raises:
+        RecordingError: the bag is damaged; all that is readable has been given.
+    """
+    count = 0
+    messages = reader.messages(connections=connections)
+    while True:
+        try:
+            connection, time, raw = next(messages)
+            message = reader.deserialize(raw, connection.msgtype) if decode else raw
+        except StopIteration:
+            return
+        except Exception as error:  # rosbags raises what its readers meet.
+            raise RecordingError(
+                f"{path}: is damaged after {count} messages: {_reason(error)}"
+            ) from error
+        yield connection, time, message
+        count += 1
+
+
+def opened(path: Path) -> AnyReader:
     """Return an open reader; it is a context manager that closes it."""
     return _Reader(path)  # type: ignore[return-value]
 
@@ -125,8 +162,7 @@ class _Reader:
 
     def __enter__(self) -> AnyReader:
         try:
-            store = get_typestore(Stores.ROS2_JAZZY)
-            self._reader = AnyReader([_bag_path(self._path)], default_typestore=store)
+            self._reader = AnyReader([_bag_path(self._path)], default_typestore=typestore())
             return self._reader.__enter__()
         except Exception as error:  # rosbags raises what its readers meet.
             raise RecordingError(

@@ -17,9 +17,10 @@ def open_recording(path: Path, settings: FrameSettings) -> Recording:
 
     Raises:
         RecordingError: nothing is there, or it is of no known kind.
-        FrameError: the exposure time cannot be one.
+        FrameError: the exposure time is not known, or cannot be one.
     """
-    check_exposure_time(settings.exposure_time)
+    if settings.exposure_time is not None:
+        check_exposure_time(settings.exposure_time)
     if not path.exists():
         raise RecordingError(f"{path}: there is no such file or folder")
     from blur_imu_ros.recordings.bags import Bag, is_bag

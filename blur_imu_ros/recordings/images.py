@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.frame import Frame
+from blur_imu_ros.image_decoding import decode_compressed
+from blur_imu_ros.recordings.file_names import natural_order, stamps_of_names
+from blur_imu_ros.recordings.photos import PhotoFacts, approximate_camera, read_photo_facts
 from blur_imu_ros.recordings.settings import FrameSettings
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
@@ -19,31 +23,30 @@ FALLBACK_FRAME_RATE = 30.0
 """Hz, of folders without stamps."""
 
 
-def natural_order(path: Path) -> list[tuple[int, int | str]]:
-    """Return a key by which frame_2 comes before frame_10."""
-    parts = re.split(r"(\d+)", path.name)
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
-
-
 class ImageFolder:
-    """The images of a folder, or one image alone, in natural order of their names."""
+    """The images of a folder, or one image alone, in order of the stamps that are their names, or
+    in natural order.
+
+    Exposure times and focal length that are not given come from the photos' EXIF.
+    """
 
     def __init__(self, path: Path, settings: FrameSettings) -> None:
-        """List the images; RecordingError if there is none."""
+        """List the images; RecordingError if there is none, or what it needs is not known."""
         self.name = path.name
+        self.notes: list[str] = []
         self._path, self._settings = path, settings
-        self._camera = settings.required_camera(path)
-        if path.is_dir():
-            images = [p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES]
-            self._images = sorted(images, key=natural_order)
-        else:
-            self._images = [path]
+        self._images = sorted(_images_at(path), key=natural_order)
         if not self._images:
             raise RecordingError(
                 f"{path}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}) and no bag"
             )
+        self._stamps = self._own_stamps()
         if settings.stamps is not None:
             settings.stamp(len(self._images) - 1, 0.0, path)
+        first = self._images[0]
+        facts = read_photo_facts(first)
+        self._check_exposure(facts)
+        self._camera = settings.camera or self._camera_of_photo(first, facts)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -52,11 +55,70 @@ class ImageFolder:
     def __iter__(self) -> Iterator[Frame]:
         """Yield the images; RecordingError names one that cannot be read."""
         for index, path in enumerate(self._images):
-            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-            if image is None:
-                raise RecordingError(f"{path}: cannot be read as an image; is it damaged?")
-            stamp = self._settings.stamp(index, index / FALLBACK_FRAME_RATE, self._path)
-            yield self._settings.frame(np.asarray(image, np.uint8), stamp, self._camera, path.name)
+            image = _read_image(path)
+            stamp = self._settings.stamp(index, float(self._stamps[index]), self._path)
+            yield self._settings.frame(
+                image, stamp, self._camera, path.name, self._exposure_time(path)
+            )
+
+    def _own_stamps(self) -> NDArray[np.float64]:
+        """Return the stamps in the names, putting the images in their order, or even ones."""
+        stamps = None if self._settings.stamps is not None else stamps_of_names(self._images)
+        if stamps is None:
+            return np.arange(len(self._images)) / FALLBACK_FRAME_RATE
+        order = np.argsort(stamps)
+        self._images = [self._images[k] for k in order]
+        self.notes.append(f"stamps are taken from the file names ({self._images[0].name}, ...)")
+        return stamps[order]
+
+    def _exposure_time(self, path: Path) -> float:
+        """Return what was given, else what the photo says of itself, seconds."""
+        if self._settings.exposure_time is not None:
+            return self._settings.exposure_time
+        exposure_time = read_photo_facts(path).exposure_time
+        return self._settings.required_exposure_time(path, exposure_time)
+
+    def _check_exposure(self, facts: PhotoFacts) -> None:
+        settings = self._settings
+        exposure_time = settings.required_exposure_time(self._path, facts.exposure_time)
+        if settings.exposure_time is None:
+            self.notes.append(
+                f"exposure times are taken from EXIF (first: {exposure_time * 1e3:.3g} ms)"
+            )
+
+    def _camera_of_photo(self, path: Path, facts: PhotoFacts) -> Camera:
+        """Return an approximate camera from EXIF; RecordingError where that has none."""
+        if facts.film_focal is None:
+            return self._settings.required_camera(self._path)
+        height, width = _read_image(path).shape[:2]
+        camera = approximate_camera(width, height, facts.film_focal)
+        self.notes.append(
+            f"no --camera is given: a focal length of {camera.fx:.0f} px is approximated from EXIF "
+            f"({facts.film_focal:g} mm on 35 mm film), without distortion; a calibration is better"
+        )
+        return camera
+
+
+def _images_at(path: Path) -> list[Path]:
+    """Return the images of a folder that are not hidden, or the path itself."""
+    if not path.is_dir():
+        return [path]
+    try:
+        names = list(path.iterdir())
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
+    shown = [name for name in names if not name.name.startswith(".")]
+    return [name for name in shown if name.suffix.lower() in IMAGE_SUFFIXES]
+
+
+def _read_image(path: Path) -> NDArray[np.uint8]:
+    """Return the BGR image, turned as its orientation tag says; RecordingError if it is damaged."""
+    try:
+        return decode_compressed(path.read_bytes())
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
+    except FrameError as error:
+        raise RecordingError(f"{path}: cannot be read as an image; is it damaged?") from error
 
 
 class Video:
@@ -65,7 +127,9 @@ class Video:
     def __init__(self, path: Path, settings: FrameSettings) -> None:
         """Open the video; RecordingError if it cannot be."""
         self.name = path.name
+        self.notes: list[str] = []
         self._path, self._settings = path, settings
+        settings.required_exposure_time(path)
         self._camera = settings.required_camera(path)
         capture = self._open()
         self._count = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.camera import Camera
-from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.frame import Frame
+from blur_imu_ros.errors import FrameError, RecordingError
+from blur_imu_ros.frame import Frame, check_exposure_time
 from blur_imu_ros.results import CsvTable
 
 
@@ -35,23 +35,30 @@ class FrameSettings:
     """What the user says of a recording.
 
     Attributes:
-        exposure_time: seconds.
+        exposure_time: seconds; photos may tell their own.
         camera: calibration; bags may hold their own.
         stamps: (n,) seconds, one a frame; without, the recording's own.
         stamp_reference: which moment of the exposure a stamp means.
         topic: of the images, in bags with several.
     """
 
-    exposure_time: float
+    exposure_time: float | None = None
     camera: Camera | None = None
     stamps: NDArray[Any] | None = None
     stamp_reference: StampReference = StampReference.MIDDLE
     topic: str | None = None
 
-    def frame(self, image: NDArray[np.uint8], stamp: float, camera: Camera, name: str) -> Frame:
-        """Return the frame of an image stamped `stamp`."""
-        t = self.stamp_reference.middle(stamp, self.exposure_time)
-        return Frame(image, t, self.exposure_time, camera, name)
+    def frame(
+        self,
+        image: NDArray[np.uint8],
+        stamp: float,
+        camera: Camera,
+        name: str,
+        exposure_time: float | None = None,
+    ) -> Frame:
+        """Return the frame of an image stamped `stamp`; its own exposure time serves if none is set."""
+        tau = self.required_exposure_time(name, exposure_time)
+        return Frame(image, self.stamp_reference.middle(stamp, tau), tau, camera, name)
 
     def stamp(self, index: int, own: float, source: Path) -> float:
         """Return the stamp of frame `index`, `own` being the recording's."""
@@ -64,6 +71,20 @@ class FrameSettings:
             )
         return float(self.stamps[index])
 
+    def required_exposure_time(self, source: Path | str, own: float | None = None) -> float:
+        """Return the exposure time (s) that is set, else the recording's own.
+
+        Raises:
+            FrameError: it is not known, or cannot be one.
+        """
+        exposure_time = own if self.exposure_time is None else self.exposure_time
+        if exposure_time is None:
+            raise FrameError(
+                f"{source}: the exposure time is not known: give --exposure SECONDS (for example "
+                "0.010), or exposure_time in the camera's YAML"
+            )
+        return check_exposure_time(exposure_time)
+
     def required_camera(self, source: Path) -> Camera:
         """Return the camera, or raise RecordingError asking for one."""
         if self.camera is None:
@@ -75,6 +96,8 @@ class Recording(Protocol):
     """Frames in order of time."""
 
     name: str
+    notes: list[str]
+    """What was assumed or found that the user should know, a line each."""
 
     def __len__(self) -> int:
         """Return the number of frames, or 0 where it is not known beforehand."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, deque
 from typing import Any
 
@@ -11,6 +12,11 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 WINDOW = 300
 """Latencies remembered."""
+
+REASONS = 12
+"""Different reasons of silence that are told apart; damaged messages can invent endless ones."""
+
+OTHER = "other reasons"
 
 
 class Health:
@@ -22,13 +28,36 @@ class Health:
         self._latency: deque[float] = deque(maxlen=WINDOW)
         self._silences: Counter[str] = Counter()
         self._recent: Counter[str] = Counter()
-        self._received = self._published = self._published_recently = 0
+        self._received = self._published = 0
+        self._received_recently = self._published_recently = 0
+        self._since = time.monotonic()
         self._facts: dict[str, str] = {}
+        self._resting: tuple[bytes, str] | None = (DiagnosticStatus.WARN, "not configured")
+        self._mismatch = self._no_images = ""
+
+    def working(self) -> None:
+        """The node is active."""
+        self._resting = None
+
+    def resting(self, reason: str, failed: bool = False) -> None:
+        """The node is not active; nothing else need be judged."""
+        level = DiagnosticStatus.ERROR if failed else DiagnosticStatus.WARN
+        self._resting = (level, reason)
+
+    def mismatch(self, text: str) -> None:
+        """A publisher's QoS does not fit our subscription: nothing can come from it."""
+        self._mismatch = text
+
+    def missing_images(self, text: str) -> None:
+        """What explains it if no images come; empty if nothing does."""
+        self._no_images = text
 
     def received(self) -> None:
         """Count an image."""
         with self._lock:
             self._received += 1
+            self._received_recently += 1
+            self._mismatch = ""
 
     def published(self, latency: float, blur_px: float, probability: float) -> None:
         """Count an estimate published `latency` seconds after its image came."""
@@ -42,47 +71,65 @@ class Health:
     def silent(self, reason: str) -> None:
         """Count an image from which nothing was published, and why."""
         with self._lock:
-            self._silences[reason] += 1
-            self._recent[reason] += 1
+            for counter in (self._silences, self._recent):
+                known = reason in counter or len(counter) < REASONS
+                counter[reason if known else OTHER] += 1
 
     def fact(self, name: str, value: str) -> None:
         """Remember something worth showing."""
         with self._lock:
             self._facts[name] = value
 
-    def report(self, stamp: Any, hardware_id: str, dropped: int) -> DiagnosticArray:
-        """Return the message, and begin a new period."""
+    def report(self, stamp: Any, node: str, facts: dict[str, str]) -> DiagnosticArray:
+        """Return the message with `facts` added, and begin a new period; `node` is its full name."""
         with self._lock:
-            status = DiagnosticStatus(name="blur_imu: velocity from blur", hardware_id=hardware_id)
+            status = DiagnosticStatus(name=f"{node.strip('/')}: velocity from blur")
+            status.hardware_id = node
             status.level, status.message = self._judgement()
             values = {
                 **self._facts,
+                **facts,
                 "images received": str(self._received),
-                "images dropped for newer ones": str(dropped),
                 "estimates published": str(self._published),
+                **self._rates(),
                 **self._latencies(),
                 **{f"silent: {reason}": str(n) for reason, n in self._silences.items()},
             }
             self._recent.clear()
-            self._published_recently = 0
+            self._received_recently = self._published_recently = 0
+            self._since = time.monotonic()
         status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
         array = DiagnosticArray(status=[status])
         array.header.stamp = stamp
         return array
 
     def _judgement(self) -> tuple[bytes, str]:
+        if self._resting is not None:
+            return self._resting
         if self._recent:
             reason = self._recent.most_common(1)[0][0]
             level = DiagnosticStatus.WARN if self._published_recently else DiagnosticStatus.ERROR
             return level, f"no output: {reason}"
         if self._published_recently:
             return DiagnosticStatus.OK, "publishing"
-        if self._received == 0:
-            return DiagnosticStatus.WARN, "no image has come yet; is the topic right?"
-        return DiagnosticStatus.WARN, "no images are coming"
+        if self._mismatch and not self._received_recently:
+            return DiagnosticStatus.ERROR, self._mismatch
+        what = "no images are coming" if self._received else "no image has come yet"
+        return DiagnosticStatus.WARN, f"{what}: {self._no_images}" if self._no_images else what
+
+    def _rates(self) -> dict[str, str]:
+        period = max(time.monotonic() - self._since, 1e-3)
+        return {
+            "image rate [Hz]": f"{self._received_recently / period:.1f}",
+            "output rate [Hz]": f"{self._published_recently / period:.1f}",
+        }
 
     def _latencies(self) -> dict[str, str]:
         if not self._latency:
             return {}
-        median, late = np.percentile(self._latency, [50, 95]) * 1e3
-        return {"latency median [ms]": f"{median:.1f}", "latency p95 [ms]": f"{late:.1f}"}
+        values = np.percentile(self._latency, [50, 95, 99]) * 1e3
+        names = ("median", "p95", "p99")
+        return {
+            f"latency {name} [ms]": f"{value:.1f}"
+            for name, value in zip(names, values, strict=True)
+        }

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
 from typing import Any
 
+import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistWithCovarianceStamped
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, PointCloud2, PointField
 
-from blur_imu_ros import image_decoding
+from blur_imu_ros import image_decoding, ros_outputs
+from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.estimate import VelocityEstimate
 
@@ -19,8 +22,6 @@ try:
     from blur_imu_ros.msg import BlurMotion as BlurMotion
 except ImportError:  # Neither colcon nor tools/build_messages.py has built it.
     BlurMotion = None
-
-_LINEAR_FIRST = [3, 4, 5, 0, 1, 2]
 
 
 def seconds(stamp: Time) -> float:
@@ -30,8 +31,8 @@ def seconds(stamp: Time) -> float:
 
 def stamp(t: float) -> Time:
     """Return the stamp of a time in seconds, rounded to nanoseconds."""
-    nanoseconds = max(0, round(t * 1e9))
-    return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+    sec, nanosec = divmod(ros_outputs.nanoseconds(t), 10**9)
+    return Time(sec=sec, nanosec=nanosec)
 
 
 def image_array(message: Image | CompressedImage) -> NDArray[np.uint8]:
@@ -65,59 +66,87 @@ def camera(message: CameraInfo) -> Camera:
 
 def image_message(image: NDArray[np.uint8], t: float, frame_id: str) -> Image:
     """Return the message of a BGR (height, width, 3) or grey (height, width) image."""
+    return _image(image, "mono8" if image.ndim == 2 else "bgr8", t, frame_id)
+
+
+def depth_message(field: BlurField, t: float, frame_id: str) -> Image:
+    """Return the depth of the network's view: 32FC1, metres, NaN where it is not known (REP-118)."""
+    size = (field.camera.width, field.camera.height)
+    inverse = cv2.resize(field.inverse_depth.astype(np.float32), size)
+    return _image(_depth(inverse), "32FC1", t, frame_id)
+
+
+def points_message(field: BlurField, t: float, frame_id: str) -> PointCloud2:
+    """Return one point (x, y, z) for each cell, metres, optical axes; unknown ones are left out."""
+    x, y = field.camera.normalised(*field.pixel_grid())
+    z = _depth(field.inverse_depth.astype(np.float32))
+    points = np.stack([x * z, y * z, z], axis=-1).reshape(-1, 3).astype(np.float32)
+    points = points[np.isfinite(points).all(axis=1)]
+    message = PointCloud2(height=1, width=len(points), point_step=12, row_step=12 * len(points))
+    message.header.stamp, message.header.frame_id = stamp(t), frame_id
+    message.fields = [
+        PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
+        for index, name in enumerate("xyz")
+    ]
+    message.is_bigendian, message.is_dense = sys.byteorder == "big", True
+    message.data = _bytes(points)
+    return message
+
+
+def camera_info_message(camera: Camera, t: float, frame_id: str) -> CameraInfo:
+    """Return the calibration of an image; its own axes are the rectified ones."""
+    message = CameraInfo(width=camera.width, height=camera.height)
+    message.header.stamp, message.header.frame_id = stamp(t), frame_id
+    message.distortion_model = camera.distortion_model
+    message.d = [float(x) for x in camera.distortion]
+    message.k = camera.matrix.ravel()
+    message.r = np.eye(3).ravel()
+    message.p = np.hstack([camera.matrix, np.zeros((3, 1))]).ravel()
+    return message
+
+
+def _depth(inverse: NDArray[Any]) -> NDArray[np.float32]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(inverse > 0, 1 / inverse, np.nan).astype(np.float32)
+
+
+def _image(image: NDArray[Any], encoding: str, t: float, frame_id: str) -> Image:
     message = Image()
     message.header.stamp, message.header.frame_id = stamp(t), frame_id
     message.height, message.width = image.shape[:2]
-    message.encoding = "mono8" if image.ndim == 2 else "bgr8"
-    message.step = image[0].size
-    # An array.array is taken over as it is; a list or ndarray would be checked byte by byte.
-    data = array("B")
-    data.frombytes(np.ascontiguousarray(image).data.cast("B"))
-    message.data = data
+    message.encoding, message.is_bigendian = encoding, sys.byteorder == "big"
+    message.step = image[0].nbytes
+    message.data = _bytes(image)
     return message
+
+
+def _bytes(values: NDArray[Any]) -> array[int]:
+    """Return the bytes as an array.array, taken over as it is; all else is checked byte by byte."""
+    data = array("B")
+    data.frombytes(np.ascontiguousarray(values).data.cast("B"))
+    return data
 
 
 def imu_message(estimate: VelocityEstimate, frame_id: str) -> Imu:
     """Return angular velocity alone: orientation and acceleration are marked as unknown (-1)."""
-    message = Imu()
-    message.header.stamp, message.header.frame_id = stamp(estimate.t), frame_id
-    message.orientation.w = 1.0
-    message.orientation_covariance[0] = -1.0
-    message.linear_acceleration_covariance[0] = -1.0
-    _fill(message.angular_velocity, estimate.angular_velocity)
-    message.angular_velocity_covariance = estimate.covariance_with_sign[:3, :3].ravel()
-    return message
+    return _filled(Imu(), ros_outputs.imu_fields(estimate, frame_id))
 
 
 def twist_message(estimate: VelocityEstimate, frame_id: str) -> TwistWithCovarianceStamped:
     """Return both velocities; the covariance is row-major with linear velocity first."""
-    message = TwistWithCovarianceStamped()
-    message.header.stamp, message.header.frame_id = stamp(estimate.t), frame_id
-    _fill(message.twist.twist.linear, estimate.linear_velocity)
-    _fill(message.twist.twist.angular, estimate.angular_velocity)
-    covariance = estimate.covariance_with_sign[np.ix_(_LINEAR_FIRST, _LINEAR_FIRST)]
-    message.twist.covariance = covariance.ravel()
-    return message
+    return _filled(TwistWithCovarianceStamped(), ros_outputs.twist_fields(estimate, frame_id))
 
 
 def motion_message(estimate: VelocityEstimate, frame_id: str, model: str) -> Any:
     """Return everything the core knows, as BlurMotion (which must have been built)."""
-    message = BlurMotion()
-    message.header.stamp, message.header.frame_id = stamp(estimate.t), frame_id
-    message.exposure_time = float(estimate.exposure_time)
-    message.model = model
-    _fill(message.angular_velocity, estimate.angular_velocity)
-    _fill(message.linear_velocity, estimate.linear_velocity)
-    message.covariance = estimate.covariance_with_sign.ravel()
-    message.blur_px = float(estimate.blur_px)
-    message.residual_px = float(estimate.residual_px)
-    message.rank = int(estimate.rank)
-    message.condition = float(estimate.condition)
-    message.direction_probability = float(estimate.direction_probability)
-    message.valid = bool(estimate.valid)
-    message.reasons = list(estimate.reasons)
+    return _filled(BlurMotion(), ros_outputs.motion_fields(estimate, frame_id, model))
+
+
+def _filled(message: Any, fields: ros_outputs.Fields) -> Any:
+    """Return the message with its fields set, nested ones in place."""
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            _filled(getattr(message, name), value)
+        else:
+            setattr(message, name, value)
     return message
-
-
-def _fill(vector: Any, values: NDArray[Any]) -> None:
-    vector.x, vector.y, vector.z = (float(value) for value in values)

@@ -2,35 +2,62 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import TwistWithCovarianceStamped
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType, JumpThreshold  # type: ignore[attr-defined]
+from rclpy.duration import Duration
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from blur_imu_ros.axes import Axes, express
+from blur_imu_ros.axes import express
 from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.direction import DirectionConfig
-from blur_imu_ros.errors import BlurImuError
+from blur_imu_ros.errors import BlurImuError, CameraError, FrameError, RosSetupError
 from blur_imu_ros.frame import Frame
 from blur_imu_ros.ros import messages, parameters
 from blur_imu_ros.ros.diagnostics import Health
-from blur_imu_ros.ros.exposure_sources import ExposureSource, FixedExposure
+from blur_imu_ros.ros.exposure_sources import (
+    ExposureSource,
+    FixedExposure,
+    TopicExposure,
+    message_type,
+)
+from blur_imu_ros.ros.image_times import ImageTimes
+from blur_imu_ros.ros.outputs import Outputs
 from blur_imu_ros.ros.worker import NewestWorker
+from blur_imu_ros.ros_outputs import output_frame, silence
 from blur_imu_ros.visual_imu import Measurement, Tracker, VisualImu
 
 NEWEST_ONLY = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+EXPOSURES = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
+NO_CAMERA = "no camera_info has come yet"
+
 ImageMessage: TypeAlias = Image | CompressedImage
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """An image message, its stamp (s), when it came (monotonic, s), and in which epoch of time."""
+
+    message: ImageMessage
+    stamp: float
+    came: float
+    epoch: int
 
 
 class BlurImuNode(LifecycleNode):  # type: ignore[misc]
@@ -44,15 +71,28 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
             options: of the node, as in rclpy.
         """
         super().__init__("blur_imu", **options)
-        parameters.declare(self)
+        self._refused_parameters = parameters.declare(self)
+        self._configured = self._active = False
         self._load = load
         self._health = Health()
+        self._times = ImageTimes()
         self._camera: Camera | None = None
-        self._camera_error = "no camera_info has come yet"
-        self._active = False
-        self._last_stamp = 0.0
-        self._arrivals: OrderedDict[float, tuple[float, str]] = OrderedDict()
+        self._camera_error = NO_CAMERA
+        self._worker: NewestWorker[_Arrival] | None = None
         self._owned: list[tuple[Callable[[Any], Any], Any]] = []
+        self.add_on_set_parameters_callback(self._check_parameters)
+        self.add_post_set_parameters_callback(self._take_parameters)
+        self._clock_jumps = self.get_clock().create_jump_callback(
+            JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1)),
+            post_callback=lambda jump: self._times.begin_anew(),
+        )
+        self._diagnostics_out = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+        # Not on ROS time: a simulation that has not begun is worth a report, too.
+        self._diagnostics_timer = self.create_timer(
+            self.get_parameter("diagnostics_period").value,
+            self._publish_diagnostics,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
 
     # --- lifecycle ----------------------------------------------------------------------------
 
@@ -65,33 +105,36 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Check the parameters, load and warm up the model, create topics."""
         try:
+            if self._refused_parameters:
+                raise RosSetupError("; ".join(self._refused_parameters.values()))
             settings = parameters.read(self)
             self._start_network(settings)
+            self._settings = settings
+            self._create_topics(settings)
         except BlurImuError as error:
-            self.get_logger().error(f"cannot be configured: {error}")
-            return TransitionCallbackReturn.FAILURE
-        self._settings = settings
-        self._exposure: ExposureSource = FixedExposure(settings.exposure_time)
-        self._health.fact("exposure source", self._exposure.name)
-        if settings.exposure_time is None:
-            self.get_logger().warning(
-                "the exposure time is not known, so nothing will be published: "
-                "set the parameter exposure_time (seconds)"
-            )
-        self._worker = NewestWorker[ImageMessage](self._process, self._report_failure)
-        self._create_topics(settings)
+            return self._not_configured(str(error))
+        except Exception as error:  # Runtimes of models raise anything; the node must live on.
+            return self._not_configured(f"{type(error).__name__}: {error}")
+        self._worker = NewestWorker[_Arrival](self._process, self._report_failure)
+        self._diagnostics_timer.timer_period_ns = round(settings.diagnostics_period * 1e9)
+        self._configured = True
+        self._health.resting("inactive")
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to work on images."""
+        assert self._worker is not None
+        self._forget_past()
+        self._times.begin_anew()
         self._worker.start()
         self._active = True
+        self._health.working()
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Rest; subscriptions stay."""
-        self._active = False
-        self._worker.stop()
+        self.close()
+        self._health.resting("inactive")
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -104,17 +147,31 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         self._release()
         return TransitionCallbackReturn.SUCCESS
 
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give everything back, to be configured again."""
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
     def close(self) -> None:
         """Stop the worker before the node is destroyed."""
         self._active = False
-        if hasattr(self, "_worker"):
+        if self._worker is not None:
             self._worker.stop()
+
+    def _not_configured(self, reason: str) -> TransitionCallbackReturn:
+        self._release()
+        self.get_logger().error(f"cannot be configured: {reason}")
+        self._health.resting(f"cannot be configured: {reason}", failed=True)
+        return TransitionCallbackReturn.FAILURE
 
     def _release(self) -> None:
         self.close()
         for destroy, entity in self._owned:
             destroy(entity)
         self._owned.clear()
+        self._worker, self._configured = None, False
+        self._camera, self._camera_error = None, NO_CAMERA
+        self._health.resting("not configured")
 
     def _start_network(self, settings: parameters.Settings) -> None:
         begun = time.monotonic()
@@ -125,38 +182,90 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
             f"model {network.name} ({settings.backend}, {settings.device}) ready in {taken:.2f} s"
         )
         self._model = str(network.name)
-        self._imu = VisualImu(network, direction=DirectionConfig(mode=settings.direction))
-        self._tracker = Tracker(self._imu)
-        self._health.fact("model", f"{network.name}, {settings.backend}, {settings.device}")
+        direction = DirectionConfig(mode=settings.direction)
+        self._imu = VisualImu(network, direction=direction, pivot=settings.pivot)
+        self._forget_past()
+        self._epoch, self._last_time = self._times.epoch, 0.0
+        self._health.fact("model", self._model)
+        self._health.fact("backend", settings.backend)
+        self._health.fact("device", settings.device)
 
     def _create_topics(self, settings: parameters.Settings) -> None:
-        self._imu_out = self._publisher(Imu, "imu_visual/data_raw")
-        self._twist_out = self._publisher(TwistWithCovarianceStamped, "twist")
-        self._overlay_out = self._publisher(Image, "debug/overlay")
-        self._diagnostics_out = self._publisher(DiagnosticArray, "/diagnostics")
-        self._motion_out = None
         if messages.BlurMotion is None:
             self.get_logger().warning(
                 "the message BlurMotion is not built, so topic motion is not published; "
                 "build the package with colcon, or run tools/build_messages.py"
             )
-        else:
-            self._motion_out = self._publisher(messages.BlurMotion, "motion")
+        self._outputs = Outputs(self._publisher)
+        self._exposure = self._exposure_source(settings)
+        self._health.fact("exposure source", self._exposure.name)
+        self._subscribe(CameraInfo, "camera_info", self._on_camera_info, NEWEST_ONLY)
         compressed = settings.image_transport == "compressed"
         kind, topic = (CompressedImage, "image/compressed") if compressed else (Image, "image")
-        for message, name, callback in (
-            (kind, topic, self._on_image),
-            (CameraInfo, "camera_info", self._on_camera_info),
-        ):
-            subscription = self.create_subscription(message, name, callback, NEWEST_ONLY)
-            self._owned.append((self.destroy_subscription, subscription))
-        timer = self.create_timer(settings.diagnostics_period, self._publish_diagnostics)
-        self._owned.append((self.destroy_timer, timer))
+        reliability = ReliabilityPolicy[settings.image_reliability.upper()]
+        profile = QoSProfile(depth=settings.image_depth, reliability=reliability)
+        self._subscribe(kind, topic, self._on_image, profile)
+        self._image_type, self._image_topic = kind.__name__, self.resolve_topic_name(topic)
+
+    def _exposure_source(self, settings: parameters.Settings) -> ExposureSource:
+        name = settings.exposure_source
+        if name != FixedExposure.name:
+            source = TopicExposure(
+                name,
+                self.resolve_topic_name("exposure"),
+                settings.exposure_unit,
+                settings.exposure_tolerance,
+                settings.exposure_timeout,
+            )
+            self._subscribe(message_type(name), "exposure", source.take, EXPOSURES)
+            return source
+        if settings.exposure_time is None:
+            self.get_logger().warning(
+                "the exposure time is not known, so nothing will be published: "
+                "set the parameter exposure_time (seconds)"
+            )
+        return FixedExposure(settings.exposure_time)
 
     def _publisher(self, message: type, topic: str) -> Any:
         publisher: Any = self.create_publisher(message, topic, RELIABLE)
         self._owned.append((self.destroy_publisher, publisher))
         return publisher
+
+    def _subscribe(
+        self, message: Any, topic: str, callback: Callable[[Any], None], profile: QoSProfile
+    ) -> None:
+        def tell(event: Any) -> None:
+            policy = qos_policy_name_from_kind(event.last_policy_kind)
+            name = self.resolve_topic_name(topic)
+            text = f"a publisher of {name} offers another QoS than is asked for: {policy}"
+            self._health.mismatch(text)
+            self.get_logger().warning(text)
+
+        events = SubscriptionEventCallbacks(incompatible_qos=tell)
+        subscription = self.create_subscription(
+            message, topic, callback, profile, event_callbacks=events
+        )
+        self._owned.append((self.destroy_subscription, subscription))
+
+    # --- parameters while running -------------------------------------------------------------
+
+    def _check_parameters(self, changes: list[Parameter[Any]]) -> SetParametersResult:
+        try:
+            parameters.check_changes(changes, self._configured)
+        except RosSetupError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _take_parameters(self, changes: list[Parameter[Any]]) -> None:
+        for change in changes:
+            self._refused_parameters.pop(change.name, None)
+        if not self._configured:
+            return
+        before, self._settings = self._settings, parameters.read(self)
+        if isinstance(self._exposure, FixedExposure):
+            self._exposure = FixedExposure(self._settings.exposure_time)
+        if before.time_offset != self._settings.time_offset:
+            self._times.begin_anew()
 
     # --- in -----------------------------------------------------------------------------------
 
@@ -168,41 +277,56 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
 
     def _on_image(self, message: ImageMessage) -> None:
         self._health.received()
-        if self._active:
-            arrival = (time.monotonic(), message.header.frame_id)
-            self._arrivals[messages.seconds(message.header.stamp)] = arrival
-            while len(self._arrivals) > 100:
-                self._arrivals.popitem(last=False)
-            self._worker.put(message)
+        if not self._active or self._worker is None:
+            return
+        try:
+            stamp = self._times.admit(message.header.stamp)
+        except BlurImuError as error:
+            self._health.silent(str(error))
+            return
+        self._worker.put(_Arrival(message, stamp, time.monotonic(), self._times.epoch))
 
     # --- in the worker's thread ---------------------------------------------------------------
 
-    def _process(self, message: ImageMessage) -> None:
+    def _process(self, arrival: _Arrival) -> None:
         """Measure one image and publish what is decided by it."""
-        frame = self._frame(message)
-        if frame is not None:
-            for measurement in self._tracker.push(frame):
+        if arrival.epoch != self._epoch:
+            for measurement in self._tracker.flush():
                 self._publish(measurement)
-
-    def _frame(self, message: ImageMessage) -> Frame | None:
-        """Return the frame of a message, or None with the reason in the diagnostics."""
-        stamp = messages.seconds(message.header.stamp)
-        exposure_time = self._exposure.exposure_time(stamp)
-        if exposure_time is None:
-            self._health.silent("the exposure time is not known; set exposure_time (seconds)")
-            return None
-        if self._camera is None:
-            self._health.silent(self._camera_error)
-            return None
-        t = self._settings.stamp_reference.middle(stamp, exposure_time)
+            self._forget_past()
+            self._epoch, self._last_time = arrival.epoch, 0.0
         try:
-            image = messages.image_array(message)
-            return Frame(image, t, exposure_time, self._camera, "image")
+            frame = self._frame(arrival)
         except BlurImuError as error:
             self._health.silent(str(error))
-            return None
+            return
+        self._last_time = frame.t
+        self._waiting.append(arrival)
+        for measurement in self._tracker.push(frame):
+            self._publish(measurement)
+
+    def _forget_past(self) -> None:
+        """Drop what earlier images said of the direction."""
+        self._tracker = Tracker(self._imu)
+        self._waiting: deque[_Arrival] = deque()
+
+    def _frame(self, arrival: _Arrival) -> Frame:
+        """Return the frame of a message; BlurImuError says why there is none."""
+        camera, settings = self._camera, self._settings
+        exposure_time = self._exposure.exposure_time(arrival.stamp)
+        if camera is None:
+            raise CameraError(self._camera_error)
+        stamp = arrival.stamp + settings.time_offset
+        t = settings.stamp_reference.middle(stamp, exposure_time)
+        if t <= self._last_time:
+            # The stamps are in order, so the exposure of one of the two is another image's.
+            raise FrameError("the middle of the exposure is not after that of the image before")
+        image = messages.image_array(arrival.message)
+        return Frame(image, t, exposure_time, camera, "image")
 
     def _report_failure(self, error: Exception) -> None:
+        # The tracker may have taken the frame, or not.
+        self._forget_past()
         reason = f"internal error: {type(error).__name__}: {error}"
         self._health.silent(reason)
         self.get_logger().error(reason, throttle_duration_sec=5.0)
@@ -210,79 +334,60 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
     # --- out ----------------------------------------------------------------------------------
 
     def _publish(self, measurement: Measurement) -> None:
-        reference = self._settings.stamp_reference
-        frame = measurement.frame
-        stamp = frame.t - reference.middle(0.0, frame.exposure_time)
-        arrived, image_frame = self._arrival(stamp)
+        arrival = self._waiting.popleft()
+        image_frame = arrival.message.header.frame_id
         frame_id = self._output_frame(image_frame)
         estimate = express(measurement.estimate, self._settings.axes)
-        if self._motion_out is not None:
-            self._motion_out.publish(messages.motion_message(estimate, frame_id, self._model))
-        reason = self._silence(measurement)
+        self._outputs.publish_motion(estimate, frame_id, self._model)
+        settings = self._settings
+        reason = silence(estimate, settings.direction, settings.minimum_direction_probability)
         if reason is not None:
             self._health.silent(reason)
         else:
-            self._imu_out.publish(messages.imu_message(estimate, frame_id))
-            self._twist_out.publish(messages.twist_message(estimate, frame_id))
-            self._last_stamp = estimate.t
+            self._outputs.publish_velocity(estimate, frame_id)
             self._health.published(
-                time.monotonic() - arrived, estimate.blur_px, estimate.direction_probability
+                time.monotonic() - arrival.came, estimate.blur_px, estimate.direction_probability
             )
-        if self._overlay_out.get_subscription_count():
-            self._publish_overlay(measurement, image_frame)
-
-    def _arrival(self, stamp: float) -> tuple[float, str]:
-        """Return when the image stamped `stamp` came, and its frame."""
-        if not self._arrivals:
-            return time.monotonic(), ""
-        nearest = min(self._arrivals, key=lambda known: abs(known - stamp))
-        return self._arrivals[nearest]
-
-    def _silence(self, measurement: Measurement) -> str | None:
-        """Return why Imu and twist must not be published, or None."""
-        estimate = measurement.estimate
-        if not estimate.valid:
-            return "; ".join(estimate.reasons)
-        unsure = estimate.direction_probability < self._settings.minimum_direction_probability
-        if self._settings.direction != "none" and unsure and estimate.is_moving:
-            return "the direction of the motion is not sure enough"
-        # robot_localization wants stamps that never decrease; a bag that loops starts anew.
-        if self._last_stamp - 1.0 < estimate.t < self._last_stamp:
-            return "the image is older than the one before"
-        return None
+        self._outputs.publish_debug(measurement, image_frame)
 
     def _output_frame(self, image_frame: str) -> str:
         if self._settings.frame_id:
             return self._settings.frame_id
-        if self._settings.axes is Axes.OPTICAL:
-            return image_frame
-        return body_frame(image_frame)
-
-    def _publish_overlay(self, measurement: Measurement, frame_id: str) -> None:
-        from blur_imu_ros.overlay import draw_overlay
-
-        frame = measurement.frame
-        picture = draw_overlay(frame.image, measurement.field, measurement.estimate)
-        self._overlay_out.publish(messages.image_message(picture, frame.t, frame_id))
+        return output_frame(self._settings.axes, image_frame)
 
     def _publish_diagnostics(self) -> None:
+        facts = {
+            "images late": str(self._times.late),
+            "images missing": str(self._times.missing),
+        }
+        if self._worker is not None:
+            facts |= {"images dropped for newer ones": str(self._worker.dropped)}
+            facts |= self._exposure.facts()
+            self._health.missing_images(self._why_no_images())
         now = self.get_clock().now().to_msg()
-        report = self._health.report(now, self.get_fully_qualified_name(), self._worker.dropped)
+        report = self._health.report(now, self.get_fully_qualified_name(), facts)
         self._diagnostics_out.publish(report)
 
-
-def body_frame(image_frame: str) -> str:
-    """Return the name of the body-aligned frame of an optical one, as REP-103 pairs them."""
-    for suffix, other in (("_optical_frame", "_frame"), ("_optical", "")):
-        if image_frame.endswith(suffix):
-            return image_frame[: -len(suffix)] + other
-    return f"{image_frame}_body" if image_frame else "camera_body"
+    def _why_no_images(self) -> str:
+        """Return what of the image topic explains that none come, or nothing."""
+        publishers = self.get_publishers_info_by_topic(self._image_topic)
+        if not publishers:
+            return f"nobody publishes on {self._image_topic}"
+        types = {publisher.topic_type.split("/")[-1] for publisher in publishers}
+        if self._image_type not in types:
+            found = f"{self._image_topic} carries {', '.join(sorted(types))}"
+            return f"{found}, not {self._image_type}; remap image, or set image_transport"
+        return ""
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the node until it is asked to stop (SIGINT or SIGTERM)."""
-    rclpy.init(args=arguments)
-    node = BlurImuNode()
+    try:
+        rclpy.init(args=arguments)
+        node = BlurImuNode()
+    except (RuntimeError, ValueError) as error:  # Arguments that ROS cannot parse, wrong names.
+        print(f"blur_imu_node: {str(error).splitlines()[0]}", file=sys.stderr)
+        sys.exit(2)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from blur_imu_ros.axes import Axes
 from blur_imu_ros.errors import BlurImuError, RosSetupError
 from blur_imu_ros.frame import check_exposure_time
+from blur_imu_ros.pivot import MotionPrior, PivotConfig
 from blur_imu_ros.recordings.settings import StampReference
+from blur_imu_ros.ros.exposure_sources import KINDS, UNITS, message_type, unit_of
+from blur_imu_ros.ros_outputs import MINIMUM_DIRECTION_PROBABILITY
+
+LONGEST_LEVER_ARM = 10.0
+"""Metres. A longer one is taken for a unit error."""
 
 
 @dataclass(frozen=True)
 class _Parameter:
-    """Default, meaning, and what values it may have."""
+    """Default, meaning, what values it may have, and whether it may change while the node works."""
 
-    default: bool | int | float | str
+    default: bool | int | float | str | list[float]
     text: str
     choices: tuple[str, ...] = ()
     least: float | None = None
     most: float | None = None
+    live: bool = False
 
     def descriptor(self) -> ParameterDescriptor:
         """Return what `ros2 param describe` shows."""
@@ -40,6 +51,29 @@ class _Parameter:
                 ]
         return descriptor
 
+    def check(self, name: str, value: Any) -> None:
+        """Raise RosSetupError naming the parameter if `value` may not be its value."""
+        if self.choices and value not in self.choices:
+            raise RosSetupError(f"parameter {name} is '{value}'; use {', '.join(self.choices)}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RosSetupError(f"parameter {name} is {value}: give a finite number")
+        if self.least is not None and self.most is not None:
+            if not self.least <= value <= self.most:
+                raise RosSetupError(
+                    f"parameter {name} is {value}; use {self.least:g} to {self.most:g}"
+                )
+        if name == "exposure_time":
+            _exposure_time(value)
+
+    @property
+    def allowed(self) -> str:
+        """What values it may have, for a person."""
+        if self.choices:
+            return ", ".join(f"`{choice}`" for choice in self.choices)
+        if self.least is not None and self.most is not None:
+            return f"{self.least:g} to {self.most:g}"
+        return ""
+
 
 PARAMETERS: dict[str, _Parameter] = {
     "autostart": _Parameter(True, "Configure and activate without being asked."),
@@ -48,22 +82,68 @@ PARAMETERS: dict[str, _Parameter] = {
     "device": _Parameter("cpu", "Where it runs.", ("cpu", "cuda", "tensorrt")),
     "threads": _Parameter(0, "CPU threads of the model; 0 chooses.", least=0, most=64),
     "image_transport": _Parameter("raw", "Kind of image topic.", ("raw", "compressed")),
-    "exposure_time": _Parameter(0.0, "Exposure time in seconds; 0 is not known: no output."),
+    "image_reliability": _Parameter(
+        "best_effort",
+        "Reliability asked of the image's publisher; best_effort fits every publisher.",
+        ("best_effort", "reliable"),
+    ),
+    "image_depth": _Parameter(
+        1, "Images kept by the subscription; only the newest is measured.", least=1, most=100
+    ),
+    "exposure_source": _Parameter(
+        "fixed",
+        "What tells the exposure time: the parameter exposure_time, or messages on topic exposure.",
+        ("fixed", *KINDS),
+    ),
+    "exposure_time": _Parameter(
+        0.0, "Exposure time in seconds where it is fixed; 0 is not known: no output.", live=True
+    ),
+    "exposure_unit": _Parameter(
+        "auto", "Unit of topic exposure; auto takes what the driver fixes.", ("auto", *UNITS)
+    ),
+    "exposure_tolerance": _Parameter(
+        0.1,
+        "Seconds that the stamps of an image and its exposure may differ.",
+        least=0.0,
+        most=10.0,
+    ),
+    "exposure_timeout": _Parameter(
+        2.0, "Seconds after which an exposure that came is forgotten.", least=0.05, most=3600.0
+    ),
     "stamp_reference": _Parameter(
         "start", "Moment of the exposure that image stamps mean.", ("start", "middle", "end")
+    ),
+    "time_offset": _Parameter(
+        0.0, "Seconds added to the stamps of images.", least=-10.0, most=10.0, live=True
     ),
     "direction": _Parameter(
         "previous",
         "What decides the sign: both neighbours (one frame late), the one before, nothing.",
         ("adjacent", "previous", "none"),
     ),
+    "motion_prior": _Parameter(
+        "none",
+        "pivot: the camera is in a hand or turns about a point, so v = omega x lever arm, more or less.",
+        ("none", "pivot"),
+    ),
+    "lever_arm": _Parameter(
+        [0.0, 0.0, 0.0],
+        "From the pivot to the camera in optical axes (right, down, forward), metres; zeros: found "
+        "while running.",
+    ),
     "minimum_direction_probability": _Parameter(
-        0.8, "Imu and twist stay silent while the sign is less sure.", least=0.5, most=1.0
+        MINIMUM_DIRECTION_PROBABILITY,
+        "Imu and twist stay silent while the sign is less sure.",
+        least=0.5,
+        most=1.0,
+        live=True,
     ),
     "axes": _Parameter(
         "body", "Output axes: x forward, y left, z up; or the camera's.", ("body", "optical")
     ),
-    "frame_id": _Parameter("", "Frame of the output; empty derives it from the image's."),
+    "frame_id": _Parameter(
+        "", "Frame of the output; empty derives it from the image's.", live=True
+    ),
     "diagnostics_period": _Parameter(1.0, "Seconds between diagnostics.", least=0.1, most=60.0),
 }
 
@@ -72,46 +152,91 @@ PARAMETERS: dict[str, _Parameter] = {
 class Settings:
     """The parameters, checked and typed; `exposure_time` is None while unknown."""
 
-    autostart: bool
     model: str
     backend: str
     device: str
     threads: int | None
     image_transport: str
+    image_reliability: str
+    image_depth: int
+    exposure_source: str
     exposure_time: float | None
+    exposure_unit: str
+    exposure_tolerance: float
+    exposure_timeout: float
     stamp_reference: StampReference
+    time_offset: float
     direction: Any
+    pivot: PivotConfig | None
     minimum_direction_probability: float
     axes: Axes
     frame_id: str
     diagnostics_period: float
 
 
-def declare(node: Node) -> None:
-    """Declare every parameter on the node."""
+def declare(node: Node) -> dict[str, str]:
+    """Declare every parameter on the node; return the complaint of each start value refused."""
+    complaints = {}
     for name, parameter in PARAMETERS.items():
-        node.declare_parameter(name, parameter.default, parameter.descriptor())
+        descriptor = parameter.descriptor()
+        try:
+            node.declare_parameter(name, parameter.default, descriptor)
+        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+            node.declare_parameter(name, parameter.default, descriptor, ignore_override=True)
+            complaints[name] = f"parameter {name}: {error}"
+            if (
+                isinstance(error, InvalidParameterTypeException)
+                and type(parameter.default) is float
+            ):
+                complaints[name] += " (give a number with a point: 1.0, not 1)"
+    return complaints
 
 
 def read(node: Node) -> Settings:
     """Return the node's parameters; RosSetupError names the one that is wrong, and the cure."""
-    values = {name: node.get_parameter(name).value for name in PARAMETERS}
-    return checked(values)
+    return checked({name: node.get_parameter(name).value for name in PARAMETERS})
 
 
 def checked(values: dict[str, Any]) -> Settings:
     """Return the settings of parameter values; RosSetupError names the one that is wrong."""
     for name, parameter in PARAMETERS.items():
-        if parameter.choices and values[name] not in parameter.choices:
-            raise RosSetupError(
-                f"parameter {name} is '{values[name]}'; use {', '.join(parameter.choices)}"
-            )
+        parameter.check(name, values[name])
+    values = values | {"pivot": _pivot(values["motion_prior"], values["lever_arm"])}
     values = {field.name: values[field.name] for field in fields(Settings)}
     values["threads"] = values["threads"] or None
     values["exposure_time"] = _exposure_time(values["exposure_time"])
+    if values["exposure_source"] in KINDS:
+        message_type(values["exposure_source"])
+        values["exposure_unit"] = unit_of(values["exposure_source"], values["exposure_unit"])
     values["stamp_reference"] = StampReference(values["stamp_reference"])
     values["axes"] = Axes(values["axes"])
     return Settings(**values)
+
+
+def check_changes(changes: Iterable[Parameter[Any]], configured: bool) -> None:
+    """Raise RosSetupError if a change has a wrong value, or must wait until the node is cleaned up.
+
+    Parameters that are not ours (use_sim_time) are left to their owners.
+    """
+    for change in changes:
+        parameter = PARAMETERS.get(change.name)
+        if parameter is None:
+            continue
+        parameter.check(change.name, change.value)
+        if configured and not parameter.live:
+            raise RosSetupError(
+                f"parameter {change.name} cannot change while the node is configured: deactivate "
+                "and clean up first"
+            )
+
+
+def _pivot(motion_prior: str, lever_arm: Iterable[float]) -> PivotConfig | None:
+    arm = tuple(float(x) for x in lever_arm)
+    if len(arm) != 3 or not all(math.isfinite(x) and abs(x) < LONGEST_LEVER_ARM for x in arm):
+        raise RosSetupError(f"parameter lever_arm is {list(arm)}: give three numbers in metres")
+    if motion_prior == MotionPrior.NONE.value:
+        return None
+    return PivotConfig(lever_arm=(arm[0], arm[1], arm[2]) if any(arm) else None)
 
 
 def _exposure_time(value: float) -> float | None:
@@ -121,3 +246,15 @@ def _exposure_time(value: float) -> float | None:
         return check_exposure_time(value)
     except BlurImuError as error:
         raise RosSetupError(f"parameter exposure_time: {error}") from error
+
+
+def markdown_table() -> str:
+    """Return the parameters as the table in docs/ROS.md."""
+    rows = ["| parameter | default | values | live | meaning |", "|---|---|---|---|---|"]
+    for name, p in PARAMETERS.items():
+        default = f"`{str(p.default).lower() if isinstance(p.default, bool) else p.default}`"
+        live = "yes" if p.live else ""
+        rows.append(
+            f"| `{name}` | {default if default != '``' else 'empty'} | {p.allowed} | {live} | {p.text} |"
+        )
+    return "\n".join(rows) + "\n"

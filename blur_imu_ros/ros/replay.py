@@ -20,7 +20,6 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, Imu
 
-from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import RosSetupError
 from blur_imu_ros.frame import Frame
 from blur_imu_ros.ros import messages
@@ -109,7 +108,7 @@ class _Player:
             next_time = time.monotonic()
             for frame in progress(self._frames, "Playing to the node"):
                 image = messages.image_message(frame.image, frame.t, "camera_optical_frame")
-                info = _info(frame.camera)
+                info = messages.camera_info_message(frame.camera, frame.t, "camera_optical_frame")
                 self._spin_until(next_time)
                 sent[frame.t] = time.monotonic()
                 self._info_out.publish(info)
@@ -141,14 +140,6 @@ class _Player:
     def _spin_until(self, end: float) -> None:
         while (left := end - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left)
-
-
-def _info(camera: Camera) -> CameraInfo:
-    info = CameraInfo(width=camera.width, height=camera.height)
-    info.distortion_model = camera.distortion_model
-    info.d = [float(x) for x in camera.distortion]
-    info.k = [float(x) for x in camera.matrix.ravel()]
-    return info
 
 
 def _collected(listener: _Listener, sent: dict[float, float]) -> Heard:

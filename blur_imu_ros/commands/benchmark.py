@@ -1,0 +1,120 @@
+"""`blur-imu benchmark`: how long each stage takes, as a table and JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from blur_imu_ros.benchmark import SIZES, Contender, Result, benchmark, machine, ratios
+from blur_imu_ros.blur_network import load_network
+from blur_imu_ros.errors import FrameError, RecordingError
+from blur_imu_ros.visual_imu import Network
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """What `blur-imu benchmark` was asked for; see its help."""
+
+    model: str = "compact"
+    backends: tuple[str, ...] = ("onnx",)
+    device: str = "cpu"
+    threads: int | None = None
+    against: str | None = None
+    sizes: tuple[tuple[int, int], ...] = SIZES
+    seconds: float = 2.0
+    json: Path | None = None
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return (width, height) of a text such as 640x480; FrameError if it is none."""
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip().lower())
+    if found is None:
+        raise FrameError(f"image size '{text}' is not understood; give for example 640x480")
+    return int(found[1]), int(found[2])
+
+
+def run_benchmark(
+    options: BenchmarkOptions, contenders: list[Contender] | None = None
+) -> list[Result]:
+    """Time, print a table, write what was asked for, and return the figures.
+
+    Raises:
+        BlurImuError: a model, size or output that cannot be used.
+    """
+    contenders = contenders or _contenders(options)
+    console, progress = Console(), Console(stderr=True)
+    results: list[Result] = []
+    for width, height in options.sizes:
+        with progress.status(f"Timing {width}x{height}"):
+            results += benchmark(contenders, (width, height), options.seconds)
+    console.print(_table(results))
+    for result, stage, ratio in ratios(results):
+        size = f"{result.width}x{result.height}"
+        console.print(f"{size} {stage}: {result.contender} takes {ratio:.2f} x as long")
+    console.print(f"peak memory {results[-1].peak_memory_mb:.0f} MB, {machine()['processor']}")
+    if options.json is not None:
+        _write(options.json, results)
+    return results
+
+
+def _contenders(options: BenchmarkOptions) -> list[Contender]:
+    def load(model: str, backend: str) -> Network:
+        return load_network(model, backend, options.device, options.threads)
+
+    several = len(options.backends) > 1
+    found = [
+        Contender(f"{options.model} ({b})" if several else options.model, load(options.model, b))
+        for b in options.backends
+    ]
+    if options.against is not None:
+        found.append(Contender(options.against, load(options.against, options.backends[0])))
+    return found
+
+
+def _table(results: list[Result]) -> Table:
+    table = Table(title="milliseconds a frame")
+    for heading in ("model", "image", "stage", "median", "p95", "p99", "frames/s", "cores"):
+        left = heading in ("model", "stage")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=heading == "stage")
+    for result in results:
+        size = f"{result.width}x{result.height}"
+        for stage, timing in result.stages.items():
+            last = stage == list(result.stages)[-1]
+            table.add_row(
+                result.contender,
+                size,
+                stage,
+                *(f"{x:.2f}" for x in (timing.median, timing.p95, timing.p99)),
+                f"{timing.frames_per_second:.0f}",
+                f"{result.cores:.2f}" if last else "",
+                end_section=last,
+            )
+    return table
+
+
+def _write(path: Path, results: list[Result]) -> None:
+    content: dict[str, Any] = {
+        "machine": machine(),
+        "results": [result.as_json() for result in results],
+        "ratios": [
+            {
+                "contender": result.contender,
+                "to": results[0].contender,
+                "width": result.width,
+                "height": result.height,
+                "stage": stage,
+                "ratio": ratio,
+            }
+            for result, stage, ratio in ratios(results)
+        ],
+    }
+    try:
+        path.write_text(json.dumps(content, indent=2) + "\n")
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error

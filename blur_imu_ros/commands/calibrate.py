@@ -1,0 +1,92 @@
+"""`blur-imu calibrate`: what a recording with a gyroscope tells of a camera, as YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from blur_imu_ros.axes import Axes
+from blur_imu_ros.calibration import Calibration, calibrate
+from blur_imu_ros.camera import load_camera, load_exposure_time
+from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.evaluation import in_axes
+from blur_imu_ros.frame import check_exposure_time
+from blur_imu_ros.recordings.velocities import read_velocities
+
+
+@dataclass(frozen=True)
+class CalibrateOptions:
+    """What `blur-imu calibrate` was asked for; see its help."""
+
+    estimate: Path
+    truth: Path
+    output: Path
+    camera: Path | None = None
+    exposure: float | None = None
+    axes: Axes = Axes.OPTICAL
+    truth_axes: Axes | None = None
+
+
+def run_calibrate(options: CalibrateOptions) -> Calibration:
+    """Calibrate, print a table, write the YAML, and return what was found.
+
+    Raises:
+        BlurImuError: a file is wrong, or the data cannot tell.
+    """
+    exposure_time, camera = options.exposure, {}
+    if options.camera is not None:
+        load_camera(options.camera)  # refuses what `run` would refuse
+        camera = yaml.safe_load(options.camera.read_text())
+        exposure_time = exposure_time or load_exposure_time(options.camera)
+    if exposure_time is not None:
+        check_exposure_time(exposure_time)
+    estimate = in_axes(read_velocities(options.estimate), options.axes, Axes.OPTICAL)
+    truth = read_velocities(options.truth)
+    found = calibrate(estimate, truth, exposure_time, options.truth_axes)
+    _write(options.output, camera | found.values(), found)
+    _print(found, options)
+    return found
+
+
+def _write(path: Path, content: dict[str, Any], found: Calibration) -> None:
+    content = content | {"standard_deviations": found.standard_deviations()}
+    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# Written by blur-imu calibrate; seconds, radians, metres.\n{text}")
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _print(found: Calibration, options: CalibrateOptions) -> None:
+    table = Table(title=f"{options.estimate.name} against {options.truth.name}")
+    for heading in ("", "found", "standard deviation"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    deviations = found.standard_deviations()
+    for name, value in found.values().items():
+        table.add_row(name, *("\n".join(_lines(x)) for x in (value, deviations[name])))
+    console = Console()
+    console.print(table)
+    rows, correlation = found.alignment.rows, found.alignment.correlation
+    console.print(f"from {rows} frames, correlation {correlation:.3f}; wrote {options.output}")
+    if found.assumed_exposure is None:
+        console.print("exposure_scale is true over assumed exposure time; give --exposure for it")
+    if found.linear_scale is None:
+        console.print("linear_scale: the truth has no linear velocity, or too little to tell")
+
+
+def _lines(value: Any) -> Iterator[str]:
+    """Yield a number, a row of numbers, or the rows of a matrix."""
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        for row in value:
+            yield from _lines(row)
+    elif isinstance(value, list):
+        yield " ".join(f"{x:+.4f}" for x in value)
+    else:
+        yield f"{value:.5f}"

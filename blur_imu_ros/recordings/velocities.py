@@ -1,0 +1,116 @@
+"""Velocities over time from a CSV, a topic of a bag, or a trajectory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.results import VelocitySeries, read_series
+from blur_imu_ros.trajectories import TUM_SUFFIXES, read_poses
+
+Array = NDArray[Any]
+Row = tuple[Array, Array, bool]
+"""(6,) velocity, (6,) standard deviations, whether it may be used; NaN where not known."""
+
+
+def read_velocities(path: Path, topic: str | None = None) -> VelocitySeries:
+    """Return the velocities of a CSV, a bag, or a TUM trajectory (.tum, .txt) by differentiating it.
+
+    Args:
+        path: a CSV as `read_series` takes it, a bag with Imu, TwistWithCovarianceStamped or
+            BlurMotion, or a trajectory as `read_poses` takes it.
+        topic: which one, for bags with several.
+
+    Raises:
+        RecordingError: what is wrong with the file, or which topics there are.
+    """
+    if path.suffix in TUM_SUFFIXES:
+        return read_poses(path).velocities()
+    if path.suffix != ".csv":
+        from blur_imu_ros.recordings.bags import is_bag
+
+        if is_bag(path):
+            return _read_topic(path, topic)
+    return read_series(path)
+
+
+def _read_topic(path: Path, topic: str | None) -> VelocitySeries:
+    from blur_imu_ros.recordings.bags import opened, readable_messages, stamp_of
+
+    with opened(path) as reader:
+        kinds = {c.topic: c.msgtype for c in reader.connections if c.msgtype in _ROWS}
+        chosen = _choose(path, kinds, topic)
+        connections = [c for c in reader.connections if c.topic == chosen]
+        times, rows = [], []
+        for connection, _, message in readable_messages(path, reader, connections):
+            times.append(stamp_of(message))
+            rows.append(_ROWS[connection.msgtype](message))
+    return _series(f"{path} {chosen}", np.array(times), rows)
+
+
+def _choose(path: Path, kinds: dict[str, str], wanted: str | None) -> str:
+    """Return the topic asked for, else the only one, else the one that knows most."""
+    listed = ", ".join(sorted(kinds)) or "none"
+    if wanted is not None:
+        if wanted not in kinds:
+            raise RecordingError(f"{path}: no velocity topic '{wanted}'; there are: {listed}")
+        return wanted
+    complete = [topic for topic, kind in kinds.items() if kind.endswith("/BlurMotion")]
+    for candidates in (list(kinds), complete):
+        if len(candidates) == 1:
+            return candidates[0]
+    raise RecordingError(
+        f"{path}: has {len(kinds)} topics with velocities ({listed}); choose with --topic, "
+        "or --truth-topic for the truth"
+    )
+
+
+def _series(name: str, t: Array, rows: list[Row]) -> VelocitySeries:
+    if not rows:
+        raise RecordingError(f"{name}: holds no messages")
+    rising = np.diff(t, prepend=-np.inf) > 0
+    if not rising.all():
+        raise RecordingError(f"{name}: stamps do not increase at message {np.argmin(rising)}")
+    velocity, sigma = (np.stack([row[k] for row in rows]) for k in (0, 1))
+    valid = np.array([row[2] for row in rows])
+    return VelocitySeries(t, velocity, None if np.isnan(sigma).all() else sigma, valid)
+
+
+def _imu_row(message: Any) -> Row:
+    unknown = np.full(3, np.nan)
+    velocity = np.concatenate([_three(message.angular_velocity), unknown])
+    sigma = _sigma(message.angular_velocity_covariance, 3)
+    return velocity, np.concatenate([sigma, unknown]), True
+
+
+def _twist_row(message: Any) -> Row:
+    twist = message.twist.twist
+    velocity = np.concatenate([_three(twist.angular), _three(twist.linear)])
+    return velocity, np.roll(_sigma(message.twist.covariance, 6), 3), True
+
+
+def _motion_row(message: Any) -> Row:
+    velocity = np.concatenate([_three(message.angular_velocity), _three(message.linear_velocity)])
+    return velocity, _sigma(message.covariance, 6), bool(message.valid)
+
+
+_ROWS: dict[str, Callable[[Any], Row]] = {
+    "sensor_msgs/msg/Imu": _imu_row,
+    "geometry_msgs/msg/TwistWithCovarianceStamped": _twist_row,
+    "blur_imu_ros/msg/BlurMotion": _motion_row,
+}
+
+
+def _three(vector: Any) -> Array:
+    return np.array([vector.x, vector.y, vector.z])
+
+
+def _sigma(covariance: Any, size: int) -> Array:
+    """Return (size,) standard deviations; NaN where the message says that it knows none."""
+    variance = np.diag(np.asarray(covariance, float).reshape(size, size))
+    return np.sqrt(np.where(variance > 0, variance, np.nan))

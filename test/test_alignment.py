@@ -1,0 +1,141 @@
+"""Camera and gyroscope are brought together as a synthetic series put them apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from blur_imu_ros.alignment import Alignment, align, in_camera
+from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.results import VelocitySeries
+
+EVERY = np.ones(3)
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A camera and a gyroscope on one body, and how they differ."""
+
+    camera: VelocitySeries
+    gyro: VelocitySeries
+    rotation: np.ndarray
+    offset: float
+    bias: np.ndarray
+    scale: float
+
+
+def shake(t: np.ndarray, seed: int, axes: np.ndarray) -> np.ndarray:
+    """A smooth turn (n, 3), rad/s, about the axes that are not zero."""
+    rng = np.random.default_rng(seed)
+    waves = [np.sin(t[:, None] * rng.uniform(1, 8, 3) + rng.uniform(0, 6, 3)) for _ in range(4)]
+    return np.asarray(axes * sum(waves))
+
+
+def series(t: np.ndarray, omega: np.ndarray) -> VelocitySeries:
+    velocity = np.hstack([omega, np.full_like(omega, np.nan)])
+    return VelocitySeries(t, velocity, None, np.ones(len(t), bool))
+
+
+def apart(seed: int, noise: float = 0.0, flips: float = 0.0, axes: np.ndarray = EVERY) -> Apart:
+    rng = np.random.default_rng(seed)
+    rotation = Rotation.random(random_state=seed).as_matrix()
+    bias, offset, scale = rng.normal(0, 0.05, 3), rng.uniform(-0.1, 0.1), rng.uniform(0.8, 1.25)
+    t = np.arange(0, 20, 0.005)
+    seen = np.arange(1, 19, 1 / 30)
+    omega = scale * shake(seen + offset, seed, axes) @ rotation.T
+    omega[rng.uniform(size=len(seen)) < flips] *= -1
+    omega += noise * rng.standard_normal(omega.shape)
+    return Apart(
+        series(seen, omega), series(t, shake(t, seed, axes) + bias), rotation, offset, bias, scale
+    )
+
+
+def errors(found: Alignment, true: Apart) -> np.ndarray:
+    """(8,) rotation, offset, bias and scale, each over its standard deviation."""
+    turn = Rotation.from_matrix(found.rotation @ true.rotation.T).as_rotvec()
+    return np.array(
+        [
+            *(turn / found.rotation_std),
+            (found.time_offset - true.offset) / found.time_offset_std,
+            *((found.bias - true.bias) / found.bias_std),
+            (found.exposure_scale - true.scale) / found.exposure_scale_std,
+        ]
+    )
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(st.integers(0, 10_000))
+def test_without_noise_everything_is_found_as_it_was_put_in(seed):
+    true = apart(seed)
+    found = align(true.camera, true.gyro)
+    np.testing.assert_allclose(found.rotation, true.rotation, atol=1e-3)
+    assert found.time_offset == pytest.approx(true.offset, abs=1e-4)
+    np.testing.assert_allclose(found.bias, true.bias, atol=1e-3)
+    assert found.exposure_scale == pytest.approx(true.scale, rel=1e-3)
+    np.testing.assert_allclose(found.rotation @ found.rotation.T, np.eye(3), atol=1e-9)
+    assert np.linalg.det(found.rotation) > 0
+
+
+def test_standard_deviations_tell_the_size_of_the_errors():
+    cases = [apart(seed, noise=0.3, flips=0.05) for seed in range(12)]
+    squared = np.array([errors(align(c.camera, c.gyro), c) ** 2 for c in cases])
+    assert 0.5 < squared.mean() < 2.0
+
+
+def test_invalid_rows_take_no_part():
+    true = apart(1)
+    velocity = true.camera.velocity.copy()
+    velocity[::3] = 50.0
+    valid = np.ones(len(velocity), bool)
+    valid[::3] = False
+    found = align(replace(true.camera, velocity=velocity, valid=valid), true.gyro)
+    np.testing.assert_allclose(found.rotation, true.rotation, atol=1e-3)
+
+
+def test_the_mean_over_the_exposure_is_what_a_camera_sees():
+    true = apart(2)
+    t, omega = true.gyro.t, true.gyro.velocity[:, :3]
+    box = np.ones(17) / 17  # 80 ms of 5 ms samples
+    mean = np.stack([np.convolve(c, box, "same") for c in omega.T], axis=1)
+    at = true.camera.t
+    blurred = np.stack([np.interp(at, t, c) for c in mean.T], axis=1) @ true.rotation.T
+    camera = series(at, blurred)
+    averaged, sampled = align(camera, true.gyro, exposure_time=0.08), align(camera, true.gyro)
+    assert averaged.exposure_scale == pytest.approx(1, abs=2e-3)
+    assert sampled.exposure_scale < 0.997
+
+
+def test_what_was_found_brings_the_gyroscope_to_the_camera():
+    true = apart(3)
+    there = in_camera(true.gyro, align(true.camera, true.gyro))
+    expected = true.camera.velocity[:, :3] / true.scale + true.bias @ true.rotation.T
+    found = np.stack([np.interp(true.camera.t, there.t, c) for c in there.velocity.T[:3]], axis=1)
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [(np.array([1.0, 0, 0]), "one axis only"), (1e-2 * EVERY, "hardly turns")],
+)
+def test_a_motion_that_tells_nothing_is_refused(axes, said):
+    true = apart(4, axes=axes)
+    with pytest.raises(RecordingError, match=said):
+        align(true.camera, true.gyro)
+
+
+def test_series_of_different_motions_are_refused():
+    with pytest.raises(RecordingError, match="hardly agree"):
+        align(apart(5).camera, apart(6).gyro)
+
+
+def test_clocks_too_far_apart_are_refused():
+    true = apart(7)
+    with pytest.raises(RecordingError, match="hardly agree|clocks"):
+        align(replace(true.camera, t=true.camera.t + 2.0), true.gyro)
+    with pytest.raises(RecordingError, match="inside the truth's time"):
+        align(replace(true.camera, t=true.camera.t + 1e6), true.gyro)

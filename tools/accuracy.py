@@ -1,0 +1,263 @@
+"""Measure the shipped model and draw its figures: `python tools/accuracy.py ../shared/data`.
+
+Prints the tables of docs/ACCURACY.md as Markdown and writes the pictures beside it. Everything goes
+through the same code as `blur-imu run`, `evaluate` and `validate`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import cv2
+import matplotlib.pyplot as plt
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.axes import Axes
+from blur_imu_ros.blur_network import load_network
+from blur_imu_ros.commands.run import RunOptions, run
+from blur_imu_ros.demo import CAMERA
+from blur_imu_ros.direction import DirectionMode
+from blur_imu_ros.evaluation import Evaluation, MatchedSeries, evaluate, in_axes, match
+from blur_imu_ros.frame import Frame
+from blur_imu_ros.overlay import draw_overlay
+from blur_imu_ros.pivot import MotionPrior
+from blur_imu_ros.plots import UNITS
+from blur_imu_ros.recordings.velocities import read_velocities
+from blur_imu_ros.results import VELOCITIES, VelocitySeries
+from blur_imu_ros.room_renderer import blurred_image, furnished_room, hand_held
+from blur_imu_ros.visual_imu import VisualImu
+from blur_imu_training.held_out import held_out_frames
+from blur_imu_training.validation import ValidationReport, measure, report
+
+Image = NDArray[np.uint8]
+
+JPEG = [cv2.IMWRITE_JPEG_QUALITY, 88]
+
+MODES: list[tuple[DirectionMode, MotionPrior]] = [
+    ("adjacent", MotionPrior.PIVOT),
+    ("previous", MotionPrior.PIVOT),
+    ("adjacent", MotionPrior.NONE),
+    ("previous", MotionPrior.NONE),
+]
+
+
+def main() -> None:
+    """Measure, print, draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder with dining/ and train/")
+    parser.add_argument("--model", default="compact")
+    parser.add_argument("--frames", type=int, default=200, help="held-out frames")
+    parser.add_argument("--pictures", type=Path, default=Path("docs/pictures"))
+    options = parser.parse_args()
+    options.pictures.mkdir(parents=True, exist_ok=True)
+    real_sequence(options.data / "dining", options.model, options.pictures)
+    held_out(options.data / "train", options.model, options.frames, options.pictures)
+    rendered_cases(options.model, options.pictures)
+
+
+# --- the real sequence ----------------------------------------------------------------------------
+
+
+def real_sequence(folder: Path, model: str, pictures: Path) -> None:
+    """Print errors on the real sequence beside those published, and draw the best mode."""
+    truth = read_velocities(folder / "truth.csv")
+    published = evaluate(match(read_velocities(folder / "published.csv"), truth))
+    results = {mode: compared(folder, model, truth, *mode) for mode in MODES}
+    print(f"## Real frames: {folder.name}\n")
+    heading("RMSE", [f"{name} [{unit}]" for name, unit in zip(VELOCITIES, UNITS, strict=True)])
+    row("zero velocity", published.zero_rmse)
+    row("published", published.rmse)
+    for mode, matched in results.items():
+        row(f"ours, {mode[0]}, prior {mode[1].value}", evaluate(matched).rmse_all_rows)
+    print()
+    heading("", ["right signs", "exposure that fits [ms]", "NEES w", "NEES v", "valid"])
+    for mode, matched in results.items():
+        row(f"{mode[0]}, prior {mode[1].value}", figures(evaluate(matched), matched), digits=3)
+    print()
+    heading("share of errors", list(VELOCITIES))
+    best = results[MODES[0]]
+    for k, shares in zip((1, 2), evaluate(best).coverage, strict=True):
+        row(f"within {k} sigma", shares)
+    print()
+    curves(pictures / "dining.png", best, read_velocities(folder / "published.csv"))
+
+
+def compared(
+    folder: Path, model: str, truth: VelocitySeries, direction: DirectionMode, prior: MotionPrior
+) -> MatchedSeries:
+    """Run on the sequence as a user does, and match with the truth in its axes."""
+    with tempfile.TemporaryDirectory() as scratch:
+        output = Path(scratch) / "estimate.csv"
+        options = RunOptions(
+            folder / "frames", output, folder / "camera.yaml", stamps=folder / "truth.csv",
+            model=model, direction=direction, axes=Axes.GYRO, motion_prior=prior,
+        )  # fmt: skip
+        run(options)
+        estimate = in_axes(read_velocities(output), Axes.GYRO, Axes.GYRO)
+    return match(estimate, truth)
+
+
+def figures(result: Evaluation, matched: MatchedSeries) -> list[float]:
+    """Return what is said of a mode beside its errors."""
+    fitted = 10.0 * result.exposure_scale
+    return [result.right_signs, fitted, *result.nees, float(np.mean(matched.valid))]
+
+
+def curves(path: Path, ours: MatchedSeries, published: VelocitySeries) -> None:
+    """Draw ours, the published estimate and the truth over time."""
+    figure, axes = plt.subplots(3, 2, figsize=(13, 7.5), sharex=True, constrained_layout=True)
+    assert ours.sigma is not None
+    for index, name in enumerate(VELOCITIES):
+        axis = axes[index % 3, index // 3]
+        low, high = (ours.estimate[:, index] + k * ours.sigma[:, index] for k in (-2, 2))
+        axis.fill_between(ours.t, low, high, color="#d1495b", alpha=0.15, linewidth=0)
+        axis.plot(
+            ours.t, ours.truth[:, index], color="#1f2d3d", linewidth=1.8, label="gyro / truth"
+        )
+        axis.plot(
+            published.t,
+            published.velocity[:, index],
+            color="#5b8ea6",
+            linewidth=1,
+            label="published",
+        )
+        axis.plot(
+            ours.t, ours.estimate[:, index], color="#d1495b", linewidth=1.2, label="ours, 2 sigma"
+        )
+        reach = 1.2 * np.abs(ours.truth[:, index]).max()
+        axis.set_ylim(-reach, reach)
+        axis.set_ylabel(f"{name} [{UNITS[index]}]")
+        axis.grid(alpha=0.25)
+    for axis in axes[-1]:
+        axis.set_xlabel("time [s]")
+    axes[0, 0].legend(loc="upper right", fontsize=8, ncols=3)
+    figure.suptitle("Velocity from the blur of single images: real phone frames, 10 ms exposure")
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
+
+
+# --- held-out synthetic blur ----------------------------------------------------------------------
+
+
+def held_out(data: Path, model: str, frames: int, pictures: Path) -> None:
+    """Print and draw errors against the length of the blur, from another camera pipeline."""
+    result = report(measure(VisualImu(load_network(model)), held_out_frames(data, frames)))
+    print(f"## Held-out blur: {result.frames} frames, another camera pipeline\n")
+    heading(
+        "blur [px]",
+        ["length ratio", "frames", "rotation error", "translation angle [deg]", "v scale"],
+    )
+    for one in result.bins:
+        values = [one.length_ratio, one.frames, one.rotation_error, one.translation_angle]
+        row(f"{one.low:g}-{one.high:g}", [*values, one.translation_scale])
+    print(
+        f"\nNEES {result.nees[0]:.2f} (w), {result.nees[1]:.2f} (v); within 1 sigma "
+        f"{shares(result.coverage[0])}, within 2 sigma {shares(result.coverage[1])}"
+    )
+    draw_bins(pictures / "error_by_blur.png", result)
+
+
+def shares(values: Any) -> str:
+    """Return shares for a person."""
+    return " ".join(f"{x:.2f}" for x in values)
+
+
+def draw_bins(path: Path, result: ValidationReport) -> None:
+    """Draw length ratio, rotation error and translation angle by the length of the blur."""
+    figure, axes = plt.subplots(1, 3, figsize=(13, 3.6), constrained_layout=True)
+    middle = [(one.low + one.high) / 2 for one in result.bins]
+    panels: list[tuple[str, list[float]]] = [
+        ("predicted / true length", [one.length_ratio for one in result.bins]),
+        ("rotation error [%]", [100 * one.rotation_error for one in result.bins]),
+        ("translation direction error [deg]", [one.translation_angle for one in result.bins]),
+    ]
+    for axis, (title, values) in zip(axes, panels, strict=True):
+        axis.plot(middle, values, "o-", color="#d1495b")
+        axis.set_xlabel("blur [px of the network's view]")
+        axis.set_title(title, fontsize=10)
+        axis.set_ylim(0, 1.15 * max(1e-3, float(np.nanmax(values))))
+        axis.grid(alpha=0.25)
+    axes[0].axhline(1, color="0.5", linewidth=0.8)
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
+
+
+# --- frames of our own renderer -------------------------------------------------------------------
+
+
+def rendered_cases(model: str, pictures: Path) -> None:
+    """Draw what is read from frames of our own renderer: good cases, and bad ones."""
+    imu = VisualImu(load_network(model))
+    room, trajectory = furnished_room(), hand_held()
+    print("\n## Frames of our own renderer\n")
+    heading("case", ["true |w|", "found |w|", "sigma |w|", "blur [px]", "valid"])
+    drawn = []
+    for name, t, exposure_time, change in CASES:
+        image = change(blurred_image(room, CAMERA, trajectory, t, exposure_time, seed=1))
+        measurement = imu.measure(Frame(image, t, exposure_time, CAMERA, name))
+        estimate = measurement.estimate
+        true = float(np.linalg.norm(trajectory.velocity(t)[:3]))
+        found = float(np.linalg.norm(estimate.angular_velocity))
+        sigma = float(np.linalg.norm(estimate.sigma[:3]))
+        row(name, [true, found, sigma, estimate.blur_px, int(estimate.valid)])
+        # The sign of one image is open: it is shown as in the truth.
+        if estimate.angular_velocity @ trajectory.velocity(t)[:3] < 0:
+            estimate = estimate.reversed()
+        drawn.append((image, draw_overlay(image, measurement.field, estimate)))
+    cv2.imwrite(str(pictures / "overlay.jpg"), np.hstack(drawn[0]), JPEG)
+    grid = [np.vstack([overlay for _, overlay in drawn[k : k + 2]]) for k in range(1, 5, 2)]
+    cv2.imwrite(str(pictures / "cases.jpg"), np.hstack(grid), JPEG)
+
+
+def _dark(image: Image) -> Image:
+    return np.asarray(image * 0.04, np.uint8)
+
+
+def _defocused(image: Image) -> Image:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 12), np.uint8)
+
+
+def _as_it_is(image: Image) -> Image:
+    return image
+
+
+CASES: list[tuple[str, float, float, Callable[[Image], Image]]] = [
+    ("turning fast", 2.4, 0.015, _as_it_is),
+    ("turning, long exposure", 1.7, 0.030, _as_it_is),
+    ("hardly any blur", 1.7, 0.001, _as_it_is),
+    ("nearly dark", 2.4, 0.015, _dark),
+    ("out of focus", 2.4, 0.015, _defocused),
+]
+
+
+# --- Markdown -------------------------------------------------------------------------------------
+
+
+def heading(first: str, names: list[str]) -> None:
+    """Print the head of a table."""
+    print(f"| {first} | " + " | ".join(names) + " |")
+    print("|---" * (len(names) + 1) + "|")
+
+
+def row(name: str, values: Iterable[float], digits: int = 2) -> None:
+    """Print a row of a table."""
+    print(f"| {name} | " + " | ".join(cells(values, digits)) + " |")
+
+
+def cells(values: Iterable[float], digits: int) -> Iterator[str]:
+    """Yield numbers for a person."""
+    for value in values:
+        yield f"{value}" if isinstance(value, int) else f"{value:.{digits}f}"
+
+
+if __name__ == "__main__":
+    main()
