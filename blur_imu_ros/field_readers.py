@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.camera import Camera
+from blur_imu_ros.errors import ModelError
 from blur_imu_ros.model_card import INTERFACE, SIGNED_FLOW, ModelCard
 from blur_imu_ros.motion_field import double_angle
 
@@ -44,8 +45,16 @@ def read_signed_flow(outputs: tuple[Array, ...], card: ModelCard, camera: Camera
         outputs: flow (1, 2, height, width), depth (1, 1, height, width).
         card: of the model.
         camera: pinhole of the view.
+
+    Raises:
+        ModelError: the outputs are of another size than the card says.
     """
     flow, depth = (output[0].astype(np.float64) for output in outputs)
+    if not flow.shape[1:] == depth.shape[1:] == (card.height, card.width):
+        raise ModelError(
+            f"model '{card.name}' gives flow {flow.shape} and depth {depth.shape}, "
+            f"but its card says {card.width}x{card.height}"
+        )
     motion = np.moveaxis(_cell_means(flow, card.stride), 0, -1)
     with np.errstate(divide="ignore"):  # no depth is refused by the solver, in words
         inverse_depth = _cell_means(1 / depth[0], card.stride)

@@ -79,13 +79,13 @@ class ModelCard:
             content = json.loads(path.read_text())
             content["mean"], content["std"] = tuple(content["mean"]), tuple(content["std"])
             card = cls(**content)
+            card.check(path)
         except OSError as error:
             raise ModelError(
                 f"{path}: the model's card cannot be read: {error.strerror}"
             ) from error
         except (ValueError, TypeError, KeyError) as error:
             raise ModelError(f"{path}: is no model card: {error}") from error
-        card.check(path)
         return card
 
     def check(self, path: Path) -> None:
@@ -97,7 +97,7 @@ class ModelCard:
             )
         if self.interface != SIGNED_FLOW:
             return
-        if min(self.flow_sigma, self.log_depth_sigma) <= 0:
+        if not (self.flow_sigma > 0 and self.log_depth_sigma > 0):
             raise ModelError(
                 f"{path}: {SIGNED_FLOW} needs a positive flow_sigma and log_depth_sigma"
             )

@@ -210,12 +210,24 @@ def test_a_depth_of_zero_is_refused_by_the_solver_in_words(signed_model: Path) -
 
     field = load_network(signed_model).predict(np.zeros((HEIGHT, WIDTH, 3), np.uint8), CAMERA)
     estimate = VelocitySolver().solve(field, 0.01, 0.0)
-    assert not estimate.valid and "not numbers" in estimate.reasons[0]
+    assert not estimate.valid and "values that cannot be" in estimate.reasons[0]
+
+
+def test_flow_of_another_size_than_the_card_says_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "coarse.onnx"
+    write_model(path, ("flow", "depth"), cell=2)
+    card = replace(write_card(path), interface=SIGNED_FLOW, flow_sigma=2.5, log_depth_sigma=0.3)
+    card.save(path.with_suffix(".json"))
+    with pytest.raises(ModelError, match="but its card says 64x32"):
+        load_network(path).predict(np.zeros((HEIGHT, WIDTH, 3), np.uint8), CAMERA)
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        ({"interface": ["signed_flow/1"]}, "no model card"),
+        ({"flow_sigma": float("nan")}, "flow_sigma"),
+        ({"log_depth_sigma": "wide"}, "no model card"),
         ({"flow_sigma": 0}, "flow_sigma"),
         ({"log_depth_sigma": 0}, "log_depth"),
         ({"stride": 7}, "7"),
