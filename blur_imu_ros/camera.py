@@ -232,7 +232,7 @@ def _parse_camera(content: dict[str, Any], name: str) -> Camera:
         )
     except KeyError as error:
         raise CameraError(f"{name}: lacks {error.args[0]}") from error
-    except (TypeError, ValueError, IndexError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise CameraError(f"{name}: {error}") from error
     except CameraError as error:
         raise CameraError(f"{name}: {error}") from error

@@ -139,13 +139,11 @@ def run(
 @app.command()
 def evaluate(
     estimate: Annotated[
-        Path, typer.Argument(help="Written by run: CSV or bag; or TUM trajectory (.tum, .txt).")
+        Path, typer.Argument(help="Written by run, a bag, or a TUM trajectory (.tum, .txt).")
     ],
     truth: Annotated[
         Path,
-        typer.Argument(
-            help="CSV with t, wx, wy, wz, maybe vx, vy, vz; bag with Imu; or TUM trajectory."
-        ),
+        typer.Argument(help="CSV with t, wx, wy, wz, maybe vx, vy, vz; bag with Imu; or TUM."),
     ],
     axes: Annotated[AxesChoice, typer.Option(help="Axes of the estimate.")] = AxesChoice.optical,
     truth_axes: Annotated[
@@ -223,7 +221,9 @@ def benchmark(
 @app.command()
 def calibrate(
     estimate: Annotated[Path, typer.Argument(help="Written by run.")],
-    truth: Annotated[Path, typer.Argument(help="The gyroscope: t, wx, wy, wz; maybe vx, vy, vz.")],
+    truth: Annotated[
+        Path, typer.Argument(help="CSV with t, wx, wy, wz, maybe vx, vy, vz; or a bag with Imu.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="YAML of what was found.")],
     camera: Annotated[
         Path | None, typer.Option(help="Camera YAML that the output completes, for run --camera.")
@@ -235,6 +235,8 @@ def calibrate(
     truth_axes: Annotated[
         TruthAxesChoice, typer.Option(help="Axes of the truth as far as they are known.")
     ] = TruthAxesChoice.found,
+    topic: Annotated[str | None, typer.Option(help="Of the estimate, for bags.")] = None,
+    truth_topic: Annotated[str | None, typer.Option(help="Of the truth, for bags.")] = None,
 ) -> None:
     """Find exposure time, time offset, mounting, gyro bias and scale from a recording with gyro."""
     from blur_imu_ros.axes import Axes
@@ -249,6 +251,8 @@ def calibrate(
             exposure,
             Axes(axes.value),
             None if truth_axes is TruthAxesChoice.found else Axes(truth_axes.value),
+            topic,
+            truth_topic,
         )
     )
 

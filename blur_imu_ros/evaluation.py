@@ -19,6 +19,8 @@ CLEAR_TURN = 2.0
 """rad/s. Slower than this the sign of a motion hardly shows."""
 
 FEWEST_ROWS = 3
+LONGEST_GAP = 3.5
+"""Intervals of the truth; across a longer gap it is not known."""
 _OFFSET_ROWS = 5000
 
 
@@ -163,22 +165,26 @@ def match(
     """Return the estimates with the truth at their times.
 
     Truth with several samples in an exposure is averaged over it; otherwise it is interpolated.
+    Estimates at times of which the truth knows no angular velocity are left out.
 
     Raises:
         RecordingError: hardly any valid row is left, for the reason that it tells.
     """
+    true = truth_at(truth, estimate.t, exposure_time)
     inside = (estimate.t >= truth.t[0] - 1e-6) & (estimate.t <= truth.t[-1] + 1e-6)
+    inside &= np.isfinite(true[:, :3]).all(axis=1)
     used = inside & estimate.valid
     if used.sum() < FEWEST_ROWS:
         raise RecordingError(
             f"only {used.sum()} of {len(used)} estimates can be compared: "
             f"{np.sum(~estimate.valid)} are not valid and {np.sum(~inside)} lie outside the "
-            f"truth's time {truth.t[0]:.3f} to {truth.t[-1]:.3f} s; do the clocks agree?"
+            f"truth's time {truth.t[0]:.3f} to {truth.t[-1]:.3f} s, or in a gap of it; do the "
+            "clocks agree?"
         )
     every = MatchedSeries(
         estimate.t,
         estimate.velocity,
-        truth_at(truth, estimate.t, exposure_time),
+        true,
         estimate.sigma,
         estimate.valid,
         int(np.sum(~inside)),
@@ -189,17 +195,37 @@ def match(
 
 
 def truth_at(truth: VelocitySeries, t: Array, exposure_time: float | None) -> Array:
-    """Return the truth (n, columns) at times t, averaged over the exposure where it is dense enough."""
+    """Return the truth (n, columns) at times t, averaged over the exposure where it is dense enough.
+
+    NaN where it is not known, or not valid, nearby; it is not bridged across gaps.
+    """
     interval = float(np.median(np.diff(truth.t))) if len(truth.t) > 1 else np.inf
-    if exposure_time is None or exposure_time < 2 * interval:
-        return np.stack([np.interp(t, truth.t, column) for column in truth.velocity.T], axis=1)
-    # Exact mean of the piecewise linear truth: differences of its integral.
-    steps = np.diff(truth.t)[:, None] * (truth.velocity[1:] + truth.velocity[:-1]) / 2
-    integral = np.vstack([np.zeros_like(steps[:1]), np.cumsum(steps, axis=0)])
-    opens = np.clip(t - exposure_time / 2, truth.t[0], truth.t[-1])
-    closes = np.clip(t + exposure_time / 2, truth.t[0], truth.t[-1])
-    columns = [np.interp(closes, truth.t, c) - np.interp(opens, truth.t, c) for c in integral.T]
-    return np.stack(columns, axis=1) / (closes - opens)[:, None]
+    averaged = exposure_time is not None and exposure_time >= 2 * interval
+    half = exposure_time / 2 if averaged and exposure_time is not None else 0.0
+    columns = []
+    for column in truth.velocity.T:
+        known = np.isfinite(column) & truth.valid
+        columns.append(_known_at(truth.t[known], column[known], t, half, LONGEST_GAP * interval))
+    return np.stack(columns, axis=1)
+
+
+def _known_at(known_t: Array, values: Array, t: Array, half: float, gap: float) -> Array:
+    """Return the mean (n,) over t - half to t + half of a piecewise linear series without gaps."""
+    if len(known_t) < 2:
+        return np.full(len(t), np.nan)
+    if half:
+        # Exact mean: differences of the integral.
+        steps = np.diff(known_t) * (values[1:] + values[:-1]) / 2
+        integral = np.concatenate([[0.0], np.cumsum(steps)])
+        opens, closes = (np.clip(t + k * half, known_t[0], known_t[-1]) for k in (-1, 1))
+        turned = np.interp(closes, known_t, integral) - np.interp(opens, known_t, integral)
+        at = turned / np.maximum(closes - opens, 1e-12)
+    else:
+        at = np.interp(t, known_t, values)
+    lost = np.diff(known_t) > gap
+    begun = np.searchsorted(known_t[:-1][lost], t + half - 1e-9)
+    bridged = begun > np.searchsorted(known_t[1:][lost], t - half + 1e-9, side="right")
+    return np.where(bridged, np.nan, at)
 
 
 def evaluate(matched: MatchedSeries) -> Evaluation:
@@ -215,7 +241,7 @@ def evaluate(matched: MatchedSeries) -> Evaluation:
         invalid=len(matched.t) - len(used.t),
         outside=matched.outside,
         rmse=_root_mean_square(error),
-        mae=np.mean(np.abs(error), axis=0),
+        mae=_mean(np.abs(error)),
         zero_rmse=_root_mean_square(used.truth),
         rmse_all_rows=_root_mean_square(matched.error),
         correlation=_correlation(used.estimate, used.truth),
@@ -257,14 +283,25 @@ def with_exposure_scaled(matched: MatchedSeries, scale: float) -> MatchedSeries:
 
 
 def _correlation(a: Array, b: Array) -> Array:
-    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-    spread = np.sqrt(np.sum(a * a, axis=0) * np.sum(b * b, axis=0))
+    known = np.isfinite(a) & np.isfinite(b)
+    a, b = np.where(known, a, np.nan), np.where(known, b, np.nan)
+    a, b = a - _mean(a), b - _mean(b)
+    spread = np.sqrt(_mean(a * a) * _mean(b * b))
     out = np.full(6, np.nan)
-    return np.asarray(np.divide(np.sum(a * b, axis=0), spread, out=out, where=spread > 0))
+    return np.asarray(np.divide(_mean(a * b), spread, out=out, where=spread > 0))
+
+
+def _mean(values: Array) -> Array:
+    """Return the mean over the rows that are known, NaN where none is."""
+    known = np.isfinite(values)
+    count = known.sum(axis=0)
+    total = np.where(known, values, 0.0).sum(axis=0)
+    empty = np.full(np.shape(count), np.nan)
+    return np.asarray(np.divide(total, count, out=empty, where=count > 0))
 
 
 def _root_mean_square(values: Array) -> Array:
-    return np.asarray(np.sqrt(np.mean(values**2, axis=0)))
+    return np.asarray(np.sqrt(_mean(values**2)))
 
 
 def _time_offset(matched: MatchedSeries, reach: float = 0.2) -> float:
@@ -297,7 +334,7 @@ def _shifted_error(matched: MatchedSeries, t: Array, chosen: Array, shift: float
 def _nees(error: Array, sigma: Array | None) -> Array:
     if sigma is None:
         return np.full(2, np.nan)
-    squared = np.mean((error / sigma) ** 2, axis=0)
+    squared = _mean((error / sigma) ** 2)
     return np.array([squared[:3].mean(), squared[3:].mean()])
 
 
@@ -305,4 +342,4 @@ def _coverage(error: Array, sigma: Array | None) -> Array:
     if sigma is None:
         return np.full((2, 6), np.nan)
     inside = [np.where(np.isnan(error), np.nan, np.abs(error) <= k * sigma) for k in (1, 2)]
-    return np.stack([np.mean(share, axis=0) for share in inside])
+    return np.stack([_mean(share) for share in inside])

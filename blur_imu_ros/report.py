@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation import Evaluation, MatchedSeries, worst_rows
 from blur_imu_ros.plots import ESTIMATE, TRUTH, UNITS, velocity_figure
-from blur_imu_ros.results import VELOCITIES
+from blur_imu_ros.results import VELOCITIES, make_folder_of
 
 Array = NDArray[Any]
 
 MOST_POINTS = 2000
 """Rows of a curve above which only every so many are drawn; figures always count all."""
+
+MOST_VECTORS = 500
+"""Rows of a curve above which it is a picture inside the drawing, which stays small so."""
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1f2d3d; max-width: 70rem; margin: 2rem auto;
@@ -99,8 +102,8 @@ def write_report(
             _drawn(_against_blur, used),
         ]
     parts += ["<h2>Frames with the largest errors</h2>", _worst_table(used)]
+    make_folder_of(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(_page(title, parts), encoding="utf-8")
     except OSError as error:
         raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
@@ -146,7 +149,7 @@ def _drawn(draw: Callable[[MatchedSeries], Figure], matched: MatchedSeries) -> s
     with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": draw.__name__}):
         figure = draw(matched)
         nothing_else = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        figure.savefig(text, format="svg", metadata=nothing_else)
+        figure.savefig(text, format="svg", dpi=150, metadata=nothing_else)
         plt.close(figure)
     svg = text.getvalue()
     return svg[svg.index("<svg") :]
@@ -160,12 +163,12 @@ def _thinned(matched: MatchedSeries) -> MatchedSeries:
 
 def _time_series(matched: MatchedSeries) -> Figure:
     drawn = _thinned(matched)
-    gaps = np.where(drawn.valid[:, None], drawn.estimate, np.nan)
-    figure = velocity_figure(drawn.t, gaps, drawn.sigma, (drawn.t, drawn.truth))
-    refused = drawn.t[~drawn.valid]
-    for axis in figure.axes:
-        bottom = np.full(len(refused), axis.get_ylim()[0])
-        axis.plot(refused, bottom, "|", color="0.5", markersize=7, label="not valid")
+    truth = (drawn.t, drawn.truth)
+    figure = velocity_figure(drawn.t, drawn.estimate, drawn.sigma, truth, valid=drawn.valid)
+    if len(drawn.t) > MOST_VECTORS:
+        for axis in figure.axes:
+            for artist in (*axis.lines, *axis.collections):
+                artist.set_rasterized(True)
     return figure
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +35,15 @@ def make_folder_of(path: Path) -> None:
     """Make the folder in which `path` will lie; RecordingError if that is not possible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write plain numbers, lists and dicts as JSON; RecordingError if that is not possible."""
+    make_folder_of(path)
+    try:
+        path.write_text(json.dumps(content, indent=2) + "\n")
     except OSError as error:
         raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
 
@@ -120,7 +130,7 @@ class CsvTable:
         self.path = path
         try:
             with Path(path).open(newline="") as file:
-                reader = csv.DictReader(file)
+                reader = csv.DictReader(file, skipinitialspace=True)
                 self._rows = list(reader)
                 self.names = list(reader.fieldnames or [])
         except OSError as error:
@@ -131,10 +141,12 @@ class CsvTable:
             raise RecordingError(f"{path}: holds no rows")
 
     def column(self, name: str) -> Array:
-        """Return a column (n,); RecordingError if it holds what is no number."""
+        """Return a column (n,), NaN where it is empty; RecordingError if it is not there or no number."""
+        if name not in self.names:
+            raise RecordingError(f"{self.path}: lacks a column {name}")
         try:
-            return np.array([float(row[name]) for row in self._rows])
-        except (TypeError, ValueError) as error:
+            return np.array([float(row[name].strip() or "nan") for row in self._rows])
+        except (TypeError, ValueError, AttributeError) as error:
             raise RecordingError(f"{self.path}: column {name} holds what is no number") from error
 
     def text(self, name: str) -> tuple[str, ...]:

@@ -224,7 +224,7 @@ def _resampled(picture: Float, pixel: float, rng: Rng) -> Float:
 def _tinted(picture: Float, pixel: float, rng: Rng) -> Float:
     """Change saturation, brightness and add blotchy chroma."""
     grey = _grey(picture)
-    picture = grey + (picture - grey) * np.float32(np.exp(rng.normal(0.2, 0.5)))
+    picture = grey + (picture - grey) * np.float32(np.exp(rng.normal(0.1, 0.35)))
     picture = picture * np.float32(rng.uniform(0.7, 1.2)) + np.float32(rng.uniform(-0.05, 0.08))
     if rng.uniform() < 0.3:
         height, width = picture.shape[:2]

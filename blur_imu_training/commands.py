@@ -17,7 +17,7 @@ def train(
     recipe: Annotated[Path, typer.Argument(help="YAML recipe.")] = DEFAULT_RECIPE,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder with nyuv2/ and houses_indoor/; without: procedural."),
+        typer.Option(help="Folder of the picture sets; without: made from nothing."),
     ] = None,
     output: Annotated[Path, typer.Option(help="Folder of the run; resumed if it exists.")] = Path(
         "runs/compact"
@@ -91,7 +91,7 @@ def synthesize(
     seed: Annotated[int, typer.Option(help="Of every choice.")] = 0,
     recipe: Annotated[Path, typer.Option(help="YAML recipe.")] = DEFAULT_RECIPE,
     data: Annotated[
-        Path | None, typer.Option(help="Folder with nyuv2/ and so on; without: made from nothing.")
+        Path | None, typer.Option(help="Folder of the picture sets; without: made from nothing.")
     ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes; as many as cores, unless given.")
@@ -120,7 +120,7 @@ def contact_sheet(
     seed: Annotated[int, typer.Option(help="Of every choice.")] = 0,
     recipe: Annotated[Path, typer.Option(help="YAML recipe.")] = DEFAULT_RECIPE,
     data: Annotated[
-        Path | None, typer.Option(help="Folder with nyuv2/ and so on; without: made from nothing.")
+        Path | None, typer.Option(help="Folder of the picture sets; without: made from nothing.")
     ] = None,
     real: Annotated[
         Path | None, typer.Option(help="Folder of real frames to show in a last row.")

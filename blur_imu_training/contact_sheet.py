@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.blur_field import BlurField
+from blur_imu_ros.camera import Camera, NetworkView
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.motion_field import double_angle
 from blur_imu_ros.overlay import draw_overlay
@@ -59,16 +60,11 @@ def _row(pictures: Sequence[Image], columns: int, width: int, height: int) -> Im
 
 
 def filled(picture: Image, width: int, height: int) -> Image:
-    """Return the middle of a picture scaled to just cover `width` x `height`, as the network sees it."""
-    scale = max(width / picture.shape[1], height / picture.shape[0])
-    size = (
-        max(width, round(picture.shape[1] * scale)),
-        max(height, round(picture.shape[0] * scale)),
-    )
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    scaled = cv2.resize(picture, size, interpolation=method)
-    left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    return np.asarray(scaled[top : top + height, left : left + width], np.uint8)
+    """Return the picture as the network sees it in a view of `width` x `height`."""
+    rows, columns = picture.shape[:2]
+    # The focal length does not matter: nothing is undistorted.
+    camera = Camera(columns, rows, columns, columns, columns / 2, rows / 2)
+    return NetworkView(camera, width, height).apply(picture)
 
 
 def read_real_frames(folder: Path, count: int) -> list[Image]:

@@ -32,7 +32,7 @@ class PanoramaFolder(SharpImages):
     def __init__(self, folder: Path) -> None:
         """Load every panorama; what is none is skipped and listed."""
         self._panoramas: list[NDArray[np.uint8]] = []
-        self.skipped: list[str] = []
+        super().__init__()
         for path in sorted([*folder.glob("*.jpg"), *folder.glob("*.png")]):
             image = cv2.imread(str(path))
             if image is None or image.shape[1] != 2 * image.shape[0]:

@@ -33,6 +33,7 @@ class RoomPictures(SharpImages):
 
     def __init__(self, seed: int = 0) -> None:
         """Take the seed of all rooms."""
+        super().__init__()
         self._seed = seed
         self._rooms: dict[int, list[SharpImage]] = {}
 

@@ -44,7 +44,17 @@ class SharpImage:
 
 
 class SharpImages(ABC):
-    """A set of sharp pictures that can be drawn from at random."""
+    """A set of sharp pictures that can be drawn from at random.
+
+    Attributes:
+        skipped: pictures that were left out, with the reason where it is not damage.
+    """
+
+    skipped: list[str]
+
+    def __init__(self) -> None:
+        """Begin with nothing left out."""
+        self.skipped = []
 
     @abstractmethod
     def __len__(self) -> int:
@@ -63,7 +73,7 @@ class NyuFolder(SharpImages):
 
     def __init__(self, folder: Path, indices: range) -> None:
         """Load the pairs numbered `indices`; unreadable ones are skipped and listed."""
-        self.skipped: list[str] = []
+        super().__init__()
         self._pairs: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
         for index in indices:
             image = cv2.imread(str(folder / "rgb" / f"{index:04d}.jpg"))
@@ -103,7 +113,7 @@ class SevenScenesFolder(SharpImages):
     def __init__(self, folder: Path) -> None:
         """Load every `frame-*.color.jpg|png` with its `.depth.png` (uint16 millimetres)."""
         self._pairs: list[tuple[NDArray[np.uint8], NDArray[np.float32]]] = []
-        self.skipped: list[str] = []
+        super().__init__()
         for path in sorted(folder.glob("frame-*.color.*")):
             image = cv2.imread(str(path))
             depth = cv2.imread(
@@ -113,7 +123,7 @@ class SevenScenesFolder(SharpImages):
                 self.skipped.append(path.name)
                 continue
             self._pairs.append(
-                (np.asarray(image, np.uint8), _filled_inverse_depth(np.asarray(depth, np.uint16)))
+                (np.asarray(image, np.uint8), filled_inverse_depth(np.asarray(depth, np.uint16)))
             )
         refuse_empty(self._pairs, folder)
 
@@ -134,13 +144,13 @@ class PhotoFolder(SharpImages):
     def __init__(self, folder: Path) -> None:
         """Load every JPEG and PNG of `folder`."""
         self._images: list[NDArray[np.uint8]] = []
-        self.skipped: list[str] = []
+        super().__init__()
         for path in sorted([*folder.glob("*.jpg"), *folder.glob("*.jpeg"), *folder.glob("*.png")]):
             image = cv2.imread(str(path))
             if image is None or min(image.shape[:2]) < 200:
                 self.skipped.append(path.name)
                 continue
-            self._images.append(_bounded(np.asarray(image, np.uint8)))
+            self._images.append(bounded(np.asarray(image, np.uint8)))
         refuse_empty(self._images, folder)
 
     def __len__(self) -> int:
@@ -172,7 +182,7 @@ def _with_invented_geometry(image: NDArray[np.uint8], rng: np.random.Generator) 
     return SharpImage(image, invented_inverse_depth(height, width, rng), float(focal), False)
 
 
-def _bounded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def bounded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Scale down so that the long side is at most `LONG_SIDE` and the short one at least 300."""
     height, width = image.shape[:2]
     scale = max(LONG_SIDE / max(height, width), 300 / min(height, width))
@@ -182,7 +192,7 @@ def _bounded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _filled_inverse_depth(depth_mm: NDArray[np.uint16]) -> NDArray[np.float32]:
+def filled_inverse_depth(depth_mm: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Return 1/m at half size, with holes (0 or 65535) taken from the nearest measured pixel."""
     half = depth_mm[::2, ::2]
     hole = (half == 0) | (half == 65535)

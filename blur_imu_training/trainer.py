@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from blur_imu_training.panoramas import PanoramaFolder
 from blur_imu_training.recorded_turns import RecordedTurns
 from blur_imu_training.reuse import reused
 from blur_imu_training.room_pictures import RoomPictures
+from blur_imu_training.scannetpp import scannetpp
 from blur_imu_training.sharp_images import (
     NyuFolder,
     PhotoFolder,
@@ -36,6 +38,9 @@ from blur_imu_training.sharp_images import (
     SharpImages,
     WeightedMixture,
 )
+from blur_imu_training.stray_scanner import stray_scanner
+
+logger = logging.getLogger(__name__)
 
 SAVE_EVERY = 60.0
 """Seconds between checkpoints: what a kill may lose."""
@@ -84,6 +89,18 @@ class TrainingConfig:
             raise TrainingError(f"{path}: is no training recipe: {error}") from error
 
 
+PICTURE_SETS: dict[str, Callable[[Path], SharpImages]] = {
+    "nyuv2": lambda data: NyuFolder(data / "nyuv2", NYU_TRAINING),
+    "photos": lambda data: PhotoFolder(data / "houses_indoor"),
+    "procedural": lambda data: ProceduralPictures(),
+    "rooms": lambda data: RoomPictures(),
+    "panoramas": lambda data: PanoramaFolder(data / "hdri_cc0_ldr"),
+    "scannetpp": lambda data: scannetpp(data / "scannetpp"),
+    "strayscanner": lambda data: stray_scanner(data / "strayscanner"),
+}
+"""What `pictures` of a recipe may name, and how each is loaded from the data folder."""
+
+
 def load_pictures(shares: dict[str, float], data: Path | None) -> WeightedMixture:
     """Return the mixture of `shares`; without a data folder, what is made from nothing.
 
@@ -93,20 +110,13 @@ def load_pictures(shares: dict[str, float], data: Path | None) -> WeightedMixtur
         return WeightedMixture([(ProceduralPictures(), 1.0), (RoomPictures(), 1.0)])
     sets: list[tuple[SharpImages, float]] = []
     for name, share in shares.items():
-        if name == "nyuv2":
-            sets.append((NyuFolder(data / "nyuv2", NYU_TRAINING), share))
-        elif name == "photos":
-            sets.append((PhotoFolder(data / "houses_indoor"), share))
-        elif name == "procedural":
-            sets.append((ProceduralPictures(), share))
-        elif name == "rooms":
-            sets.append((RoomPictures(), share))
-        elif name == "panoramas":
-            sets.append((PanoramaFolder(data / "hdri_cc0_ldr"), share))
-        else:
-            raise TrainingError(
-                f"pictures: '{name}' is not known; use nyuv2, photos, procedural, rooms, panoramas"
-            )
+        if name not in PICTURE_SETS:
+            raise TrainingError(f"pictures: '{name}' is not known; use {', '.join(PICTURE_SETS)}")
+        pictures = PICTURE_SETS[name](data)
+        sets.append((pictures, share))
+        if skipped := pictures.skipped:
+            listed = ", ".join([*skipped[:5], *(["..."] if len(skipped) > 5 else [])])
+            logger.warning("%s: %d pictures left out: %s", name, len(skipped), listed)
     logs = data / "gyro_traces"
     return WeightedMixture(sets, RecordedTurns.from_folder(logs) if logs.is_dir() else None)
 

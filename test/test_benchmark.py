@@ -117,6 +117,7 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path: Path, capsys):
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):
-    options = BenchmarkOptions(sizes=(TINY,), seconds=0.0, json=tmp_path / "no" / "speed.json")
+    (tmp_path / "file").write_text("")
+    options = BenchmarkOptions(sizes=(TINY,), seconds=0.0, json=tmp_path / "file" / "speed.json")
     with pytest.raises(RecordingError, match="cannot be written"):
         run_benchmark(options, [Contender("one", Still())])

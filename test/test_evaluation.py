@@ -223,3 +223,30 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RecordingError, match="cannot be written"):
         CsvWriter(tmp_path / "file" / "est.csv")
+
+
+def test_gaps_in_the_truth_are_neither_bridged_nor_counted() -> None:
+    """One second without angular velocity, another without linear velocity."""
+    t = np.arange(0, 4, 0.01)
+    velocity = np.stack([np.sin(t + k) for k in range(6)], axis=1)
+    holed = velocity.copy()
+    holed[(t > 1) & (t < 2), :3] = np.nan
+    holed[(t > 2.5) & (t < 3), 3:] = np.nan
+    everywhere = np.ones(len(t), bool)
+    estimate = VelocitySeries(t, velocity + 0.1, None, everywhere)
+    for exposure in (None, 0.05):
+        matched = match(estimate, VelocitySeries(t, holed, None, everywhere), exposure)
+        assert not np.any((matched.t > 1.06) & (matched.t < 1.94))
+        result = evaluate(matched)
+        assert result.rmse == pytest.approx(np.full(6, 0.1), abs=2e-3)
+        assert np.isfinite(result.correlation).all()
+
+
+def test_a_truth_that_is_not_valid_is_not_known() -> None:
+    t = np.arange(0, 2, 0.01)
+    velocity = np.ones((len(t), 6))
+    lost = t > 1
+    wild = np.where(lost[:, None], 99.0, velocity)
+    estimate = VelocitySeries(t, velocity, None, np.ones(len(t), bool))
+    matched = match(estimate, VelocitySeries(t, wild, None, ~lost))
+    assert evaluate(matched).rmse == pytest.approx(np.zeros(6))

@@ -10,12 +10,13 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from blur_imu_ros.camera import Camera
-from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.errors import RecordingError, TrainingError
 from blur_imu_ros.room_renderer import Pose, furnished_room
 from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.panoramas import FIELD_OF_VIEW, PanoramaFolder, perspective_view
 from blur_imu_training.room_pictures import NEAREST, RoomPictures
 from blur_imu_training.sharp_images import WeightedMixture
+from blur_imu_training.trainer import load_pictures
 
 SIZE = (65, 49)
 FOCAL = 30.0
@@ -101,3 +102,18 @@ def test_a_stretched_room_is_as_much_deeper() -> None:
 def test_samples_of_rooms_carry_depth_to_learn_from() -> None:
     sample = SampleStream(WeightedMixture([(RoomPictures(), 1.0)]), 96, 64, 20.0, seed=0)[0]
     assert sample.depth_is_real and np.isfinite(sample.tensors(250.0)["log_inverse_depth"]).all()
+
+
+def test_what_is_left_out_is_listed_for_the_user(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "hdri_cc0_ldr").mkdir()
+    cv2.imwrite(str(tmp_path / "hdri_cc0_ldr" / "sky.png"), panorama_with_mark(0, 0))
+    (tmp_path / "hdri_cc0_ldr" / "broken.jpg").write_bytes(b"no image")
+    load_pictures({"panoramas": 1.0}, tmp_path)
+    assert "panoramas: 1 pictures left out: broken.jpg" in caplog.text
+
+
+def test_an_unknown_set_is_refused_and_the_known_ones_named(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="'nyu' is not known; use nyuv2, .* scannetpp"):
+        load_pictures({"nyu": 1.0}, tmp_path)

@@ -42,7 +42,7 @@ def test_everything_is_in_one_file_and_nothing_is_fetched(tmp_path: Path):
     html = path.read_text()
     assert html.count("<svg") == 3 and "right signs 99 %" in html
     assert "a &lt;b&gt; &amp; c" in html and "frame <" not in html
-    assert not re.search(r"""(src|href)=["'](?!#)""", html)
+    assert not re.search(r"""(src|href)=["'](?!#|data:)""", html)
     assert "<script" not in html and "<link" not in html and "url(http" not in html
 
 
@@ -63,9 +63,10 @@ def test_without_blur_lengths_and_linear_velocity_the_rest_is_told(tmp_path: Pat
 
 
 def test_a_long_recording_stays_a_small_file(tmp_path: Path):
-    matched = compared(40_000)
+    matched = compared(20_000)
     write_report(tmp_path / "r.html", matched, evaluate(matched), "t", [])
     assert (tmp_path / "r.html").stat().st_size < 3e6
+    assert "data:image/png" in (tmp_path / "r.html").read_text()
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):

@@ -61,3 +61,17 @@ def test_a_full_disk_is_named() -> None:
         CsvWriter(full) as writer,
     ):
         writer.write(frame("a.png"), ESTIMATE)
+
+
+def test_an_empty_cell_is_a_velocity_that_is_not_known(tmp_path: Path) -> None:
+    path = tmp_path / "gyro.csv"
+    path.write_text("t,wx,wy,wz,vx,vy,vz\n0,1,2,3,,,\n1,1,2,3,4,5,6\n")
+    series = read_series(path)
+    assert np.isnan(series.velocity[0, 3:]).all() and np.isfinite(series.velocity[1]).all()
+
+
+def test_an_empty_time_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "gyro.csv"
+    path.write_text("t,wx,wy,wz\n0,1,2,3\n,1,2,3\n")
+    with pytest.raises(RecordingError, match="row 1"):
+        read_series(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from rich.table import Table
 
 from blur_imu_ros.benchmark import SIZES, Contender, Result, benchmark, machine, ratios
 from blur_imu_ros.blur_network import load_network
-from blur_imu_ros.errors import FrameError, RecordingError
+from blur_imu_ros.errors import FrameError
+from blur_imu_ros.results import write_json
 from blur_imu_ros.visual_imu import Network
 
 
@@ -114,7 +114,4 @@ def _write(path: Path, results: list[Result]) -> None:
             for result, stage, ratio in ratios(results)
         ],
     }
-    try:
-        path.write_text(json.dumps(content, indent=2) + "\n")
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
+    write_json(path, content)

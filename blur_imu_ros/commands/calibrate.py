@@ -18,6 +18,7 @@ from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation import in_axes
 from blur_imu_ros.frame import check_exposure_time
 from blur_imu_ros.recordings.velocities import read_velocities
+from blur_imu_ros.results import make_folder_of
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class CalibrateOptions:
     exposure: float | None = None
     axes: Axes = Axes.OPTICAL
     truth_axes: Axes | None = None
+    topic: str | None = None
+    truth_topic: str | None = None
 
 
 def run_calibrate(options: CalibrateOptions) -> Calibration:
@@ -46,8 +49,9 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
         exposure_time = exposure_time or load_exposure_time(options.camera)
     if exposure_time is not None:
         check_exposure_time(exposure_time)
-    estimate = in_axes(read_velocities(options.estimate), options.axes, Axes.OPTICAL)
-    truth = read_velocities(options.truth)
+    seen = read_velocities(options.estimate, options.topic)
+    estimate = in_axes(seen, options.axes, Axes.OPTICAL)
+    truth = read_velocities(options.truth, options.truth_topic)
     found = calibrate(estimate, truth, exposure_time, options.truth_axes)
     _write(options.output, camera | found.values(), found)
     _print(found, options)
@@ -57,8 +61,8 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
 def _write(path: Path, content: dict[str, Any], found: Calibration) -> None:
     content = content | {"standard_deviations": found.standard_deviations()}
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None)
+    make_folder_of(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"# Written by blur-imu calibrate; seconds, radians, metres.\n{text}")
     except OSError as error:
         raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from blur_imu_ros.axes import Axes
@@ -25,12 +23,11 @@ from blur_imu_ros.baselines import (
 )
 from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.commands.run import RunOptions, frame_settings
-from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation import FEWEST_ROWS, Evaluation, evaluate, in_axes, match
-from blur_imu_ros.frame import Frame
-from blur_imu_ros.recordings import Recording, open_recording
+from blur_imu_ros.progress import progress
+from blur_imu_ros.recordings import open_recording
 from blur_imu_ros.recordings.velocities import read_velocities
-from blur_imu_ros.results import VELOCITIES, VelocitySeries
+from blur_imu_ros.results import VELOCITIES, VelocitySeries, write_json
 from blur_imu_ros.trajectories import TUM_SUFFIXES, read_poses
 from blur_imu_ros.visual_imu import Network
 
@@ -85,7 +82,7 @@ def run_compare(options: CompareOptions, network: Network | None = None) -> list
     methods = list(_methods(options, truth, network))
     frames, lines = 0, []
     for method in methods:
-        series = method.series(_with_progress(recording, method.name))
+        series = method.series(progress(recording, method.name, len(recording) or None))
         frames = frames or len(series.t)  # the first has a row for every frame
         lines.append(_compared(method.name, series, truth, options, frames, settings.exposure_time))
     _print(lines, frames, options)
@@ -117,11 +114,6 @@ def _other(text: str, axes: Axes, truth: VelocitySeries) -> Method:
     if source.suffix in TUM_SUFFIXES:
         return from_trajectory(name, read_poses(source), truth)
     return Recorded(name, in_axes(read_velocities(source), axes, Axes.OPTICAL))
-
-
-def _with_progress(recording: Recording, name: str) -> Iterator[Frame]:
-    console, total = Console(stderr=True), len(recording) or None
-    yield from track(recording, description=name, total=total, console=console, transient=True)
 
 
 def _compared(
@@ -173,7 +165,4 @@ def _write(path: Path, lines: list[Compared], frames: int) -> None:
             for line in lines
         ],
     }
-    try:
-        path.write_text(json.dumps(content, indent=2) + "\n")
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
+    write_json(path, content)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -14,7 +12,6 @@ from rich.table import Table
 
 from blur_imu_ros.alignment import Alignment, align, in_camera
 from blur_imu_ros.axes import MEANING, Axes
-from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation import (
     Evaluation,
     MatchedSeries,
@@ -27,7 +24,7 @@ from blur_imu_ros.evaluation import (
 from blur_imu_ros.frame import check_exposure_time
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.report import blur_rows, table_rows, write_report
-from blur_imu_ros.results import VELOCITIES, make_folder_of
+from blur_imu_ros.results import VELOCITIES, write_json
 
 
 @dataclass(frozen=True)
@@ -81,9 +78,9 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     _print(result, remarks, options)
     if options.json is not None:
         extra = {"fitted_exposure_scale": scale, "alignment": asdict(found) if found else None}
-        _write_json(options.json, result.as_json() | plain(extra))
+        write_json(options.json, result.as_json() | plain(extra))
     if options.plot is not None:
-        _plot(options.plot, matched.used(), options)
+        _plot(options.plot, matched, options)
     if options.html is not None:
         write_report(options.html, matched, result, _title(options), remarks)
     return result
@@ -135,16 +132,9 @@ def _alignment_remarks(found: Alignment) -> Iterator[str]:
     yield f"found from {found.rows} rows, correlation {found.correlation:.3f}"
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    make_folder_of(path)
-    try:
-        path.write_text(json.dumps(content, indent=2) + "\n")
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
-
-
 def _plot(path: Path, matched: MatchedSeries, options: EvaluateOptions) -> None:
     from blur_imu_ros.plots import plot_velocities
 
     truth = (matched.t, matched.truth)
-    plot_velocities(path, matched.t, matched.estimate, matched.sigma, truth, _title(options))
+    title, valid = _title(options), matched.valid
+    plot_velocities(path, matched.t, matched.estimate, matched.sigma, truth, title, valid)

@@ -1,4 +1,4 @@
-"""Velocities over time from a CSV, a topic of a bag, or a trajectory."""
+"""Velocities over time from a CSV, a trajectory, or a topic of a bag."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Row = tuple[Array, Array, bool]
 
 
 def read_velocities(path: Path, topic: str | None = None) -> VelocitySeries:
-    """Return the velocities of a CSV, a bag, or a TUM trajectory (.tum, .txt) by differentiating it.
+    """Return the velocities of a CSV, TUM trajectory or bag.
 
     Args:
-        path: a CSV as `read_series` takes it, a bag with Imu, TwistWithCovarianceStamped or
-            BlurMotion, or a trajectory as `read_poses` takes it.
+        path: a CSV as `read_series` takes it, a TUM trajectory (.tum, .txt), which is
+            differentiated, or a bag with Imu, TwistWithCovarianceStamped or BlurMotion.
         topic: which one, for bags with several.
 
     Raises:
