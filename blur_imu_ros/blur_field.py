@@ -25,7 +25,10 @@ class BlurField:
         sigma_log_depth: (rows, columns) standard deviation of the logarithm of depth.
         camera: pinhole of the network's view.
         stride: side of a cell, pixels.
-        signed_motion: (rows, columns, 2) for networks that predict F with its sign, pixels.
+        signed_motion: (rows, columns, 2) for networks that predict F, pixels. Its signs agree from
+            cell to cell; the one of the whole is a guess like any other and stays open.
+        shared_errors: whether all cells are wrong together, so that many of them are no better
+            than one and their agreement proves nothing.
     """
 
     q: Array
@@ -35,6 +38,7 @@ class BlurField:
     camera: Camera
     stride: int
     signed_motion: Array | None = None
+    shared_errors: bool = False
 
     @property
     def motion(self) -> Array:

@@ -13,24 +13,25 @@ from numpy.typing import NDArray
 from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import ModelError
+from blur_imu_ros.field_readers import READERS
 from blur_imu_ros.model_card import ModelCard, file_hash
 
 Array = NDArray[Any]
 
-OUTPUTS = ("q", "log_inverse_depth", "log_sigma")
-
 
 class Backend(Protocol):
-    """Runs a model: normalised image in, its outputs by the order of `OUTPUTS`."""
+    """Runs a model."""
 
-    def run(self, image: NDArray[np.float32]) -> tuple[Array, Array, Array]:
-        """Return q (1, 2, r, c), log_inverse_depth (1, 1, r, c), log_sigma (1, 2, r, c)."""
+    def run(self, image: NDArray[np.float32]) -> tuple[Array, ...]:
+        """Return the outputs for a normalised image (1, 3, height, width), in the card's order."""
 
 
 class OnnxBackend:
     """ONNX Runtime; on the CPU unless another device is asked for."""
 
-    def __init__(self, path: Path, device: str, threads: int | None) -> None:
+    def __init__(
+        self, path: Path, outputs: tuple[str, ...], device: str = "cpu", threads: int | None = None
+    ) -> None:
         """Load the model; ModelError names what is wrong."""
         import onnxruntime
 
@@ -45,18 +46,18 @@ class OnnxBackend:
             raise ModelError(
                 f"{path}: ONNX Runtime cannot load it: {_first_line(error)}"
             ) from error
+        self._outputs = list(outputs)
         names = [output.name for output in self._session.get_outputs()]
-        missing = [name for name in OUTPUTS if name not in names]
+        missing = [name for name in outputs if name not in names]
         if missing or [i.name for i in self._session.get_inputs()] != ["image"]:
             raise ModelError(
                 f"{path}: is no blur network: expected input 'image' and outputs "
-                f"{', '.join(OUTPUTS)}, found outputs {', '.join(names)}"
+                f"{', '.join(outputs)}, found outputs {', '.join(names)}"
             )
 
-    def run(self, image: NDArray[np.float32]) -> tuple[Array, Array, Array]:
+    def run(self, image: NDArray[np.float32]) -> tuple[Array, ...]:
         """See `Backend`."""
-        q, log_inverse_depth, log_sigma = self._session.run(list(OUTPUTS), {"image": image})
-        return q, log_inverse_depth, log_sigma
+        return tuple(self._session.run(self._outputs, {"image": image}))
 
 
 def _providers(device: str) -> list[str]:
@@ -103,17 +104,8 @@ class BlurNetwork:
             image: (height, width, 3) BGR or (height, width) grey, uint8, of `input_size`.
             camera: pinhole of the view.
         """
-        q, log_inverse_depth, log_sigma = self._backend.run(self.prepared(image))
-        sigma = np.exp(log_sigma[0].astype(np.float64))
-        scale = self.card.focal_reference / camera.focal
-        return BlurField(
-            q=np.moveaxis(q[0], 0, -1).astype(np.float64),
-            sigma=sigma[0] * self.card.sigma_scale,
-            inverse_depth=np.exp(log_inverse_depth[0, 0].astype(np.float64)) * scale,
-            sigma_log_depth=sigma[1],
-            camera=camera,
-            stride=self.card.stride,
-        )
+        outputs = self._backend.run(self.prepared(image))
+        return READERS[self.card.interface](outputs, self.card, camera)
 
     def prepared(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the model's input (1, 3, height, width)."""
@@ -166,9 +158,9 @@ def load_network(
     if file_hash(path) != card.sha256:
         raise ModelError(f"{path}: differs from the hash in its card; fetch both again")
     if backend in ("auto", "onnx"):
-        return BlurNetwork(OnnxBackend(path, device, threads), card)
+        return BlurNetwork(OnnxBackend(path, card.outputs, device, threads), card)
     if backend == "torch":
         from blur_imu_ros.networks.torch_backend import TorchBackend
 
-        return BlurNetwork(TorchBackend(path, device, threads), card)
+        return BlurNetwork(TorchBackend(path, card.interface, device, threads), card)
     raise ModelError(f"backend '{backend}' is not known; use auto, onnx or torch")

@@ -11,7 +11,15 @@ from typing import Any
 from blur_imu_ros.errors import ModelError
 
 INTERFACE = "blur_field/1"
-"""Inputs and outputs that this version understands: see `ModelCard`."""
+"""What our own networks speak."""
+SIGNED_FLOW = "signed_flow/1"
+"""What the published network speaks."""
+
+OUTPUTS = {
+    INTERFACE: ("q", "log_inverse_depth", "log_sigma"),
+    SIGNED_FLOW: ("flow", "depth"),
+}
+"""Outputs of each interface that this version understands: see `ModelCard`."""
 
 
 @dataclass(frozen=True)
@@ -20,18 +28,24 @@ class ModelCard:
 
     Attributes:
         name: of the model.
-        interface: inputs and outputs; `blur_field/1` takes `image` (1, 3, height, width), RGB scaled
-            to 0..1, minus `mean`, over `std`, and gives `q` (double-angle field, pixels),
-            `log_inverse_depth` (of 1/m at `focal_reference`) and `log_sigma` (of q in pixels and of
-            log depth).
+        interface: inputs and outputs. Both take `image` (1, 3, height, width), RGB scaled to 0..1,
+            minus `mean`, over `std`. `blur_field/1` gives, on cells, `q` (double-angle field,
+            pixels), `log_inverse_depth` (of 1/m at `focal_reference`) and `log_sigma` (of q in
+            pixels and of log depth). `signed_flow/1` gives, for every pixel, `flow` (1, 2, height,
+            width; pixels over the exposure) and `depth` (1, 1, height, width; metres at
+            `focal_reference`).
         width, height: of the input, pixels.
-        stride: side of an output cell, pixels.
+        stride: side of a cell of the blur field, pixels; dense outputs are averaged over it.
         mean, std: of the input's channels.
-        focal_reference: pixels; inverse depth is predicted for this focal length.
+        focal_reference: pixels; depth is predicted for this focal length, and what a lens twice as
+            long sees is twice as far away.
         sha256: of the ONNX file.
         training: data with terms, recipe, seed, samples.
         metrics: measured figures.
         sigma_scale: factor on the predicted standard deviation of the field, from held-out frames.
+        flow_sigma: of `signed_flow/1`, which tells no uncertainty of its own: the standard deviation
+            of its flow, pixels; taken for shared by the whole image.
+        log_depth_sigma: of `signed_flow/1`: the standard deviation of the logarithm of its depth.
     """
 
     name: str
@@ -46,6 +60,13 @@ class ModelCard:
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     sigma_scale: float = 1.0
+    flow_sigma: float = 0.0
+    log_depth_sigma: float = 0.0
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the model's outputs, in the order in which they are read."""
+        return OUTPUTS[self.interface]
 
     def save(self, path: Path) -> None:
         """Write the card as JSON."""
@@ -58,17 +79,32 @@ class ModelCard:
             content = json.loads(path.read_text())
             content["mean"], content["std"] = tuple(content["mean"]), tuple(content["std"])
             card = cls(**content)
+            card.check(path)
         except OSError as error:
             raise ModelError(
                 f"{path}: the model's card cannot be read: {error.strerror}"
             ) from error
         except (ValueError, TypeError, KeyError) as error:
             raise ModelError(f"{path}: is no model card: {error}") from error
-        if card.interface != INTERFACE:
-            raise ModelError(
-                f"{path}: interface '{card.interface}' is not known; this version reads {INTERFACE}"
-            )
         return card
+
+    def check(self, path: Path) -> None:
+        """Refuse, naming `path`, what this version cannot read."""
+        if self.interface not in OUTPUTS:
+            raise ModelError(
+                f"{path}: interface '{self.interface}' is not known; "
+                f"this version reads {', '.join(OUTPUTS)}"
+            )
+        if self.interface != SIGNED_FLOW:
+            return
+        if not (self.flow_sigma > 0 and self.log_depth_sigma > 0):
+            raise ModelError(
+                f"{path}: {SIGNED_FLOW} needs a positive flow_sigma and log_depth_sigma"
+            )
+        if self.stride < 1 or self.width % self.stride or self.height % self.stride:
+            raise ModelError(
+                f"{path}: cells of {self.stride} pixels do not fill {self.width}x{self.height}"
+            )
 
 
 def file_hash(path: Path) -> str:

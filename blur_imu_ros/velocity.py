@@ -7,7 +7,7 @@ squares, from several starts at once on a sample of the cells, and refines the b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -176,8 +176,8 @@ class VelocitySolver:
             field: motion and inverse depth of the network's view.
             exposure_time: seconds.
             t: middle of the exposure, seconds.
-            prior: what is known beforehand, on top of the weak prior of the configuration. Unless
-                the field is signed it is taken for known up to sign.
+            prior: what is known beforehand, on top of the weak prior of the configuration; taken
+                for known up to sign.
 
         Raises:
             FrameError: an exposure time that cannot be one.
@@ -186,7 +186,7 @@ class VelocitySolver:
         if not _is_possible(field):
             return self.unsolved(tau, t, "the blur field holds values that cannot be")
         equations = self._equations(field, tau, prior)
-        x = equations.pull * 0 if equations.signed else self._start(equations)
+        x = self._signed_start(equations) if equations.signed else self._start(equations)
         x, fit = self._refine(equations, x)
         return self._judge(self._estimate(field, equations, fit, x, tau, t), field)
 
@@ -256,6 +256,12 @@ class VelocitySolver:
             x = self._step(sample, x, fit)[best]
         return np.asarray(x[0])
 
+    def _signed_start(self, equations: _Equations) -> Array:
+        """Return what the signs of the cells say alone; the prior's mean then follows them."""
+        still = np.zeros((1, 6))
+        blind = replace(equations, pull=np.zeros(6))
+        return np.asarray(self._step(blind, still, self._fit(blind, still))[0])
+
     def _refine(self, equations: _Equations, x: Array) -> tuple[Array, _Fit]:
         """Return (6,) motion and its fit, solved to convergence on all cells."""
         fit = self._fit(equations, x[None])
@@ -296,10 +302,13 @@ class VelocitySolver:
     def _estimate(
         self, field: BlurField, equations: _Equations, fit: _Fit, x: Array, tau: float, t: float
     ) -> VelocityEstimate:
-        if not equations.signed and x @ equations.pull < 0:
+        if x @ equations.pull < 0:
             x = -x
         data = _normal_matrices(equations, fit.weights)[0]
-        information = data / (fit.scale2[0] * equations.redundancy)
+        scale2, redundancy = fit.scale2[0], equations.redundancy
+        if field.shared_errors:
+            scale2, redundancy = max(1.0, scale2), len(equations.length2)
+        information = data / (scale2 * redundancy)
         covariance = np.linalg.inv(information + equations.information) / tau**2
         covariance = covariance + self._shared_errors(x / tau, fit.weights[0], equations)
         weak = self._weak_std() * tau
@@ -412,8 +421,6 @@ def _median(values: Array) -> Array:
 
 def _pull_signs(equations: _Equations, x: Array) -> Array:
     """(k,) under which sign the prior fits k motions (k, 6) better."""
-    if equations.signed:
-        return np.ones(len(x))
     return np.where(x @ equations.pull < 0, -1.0, 1.0)
 
 

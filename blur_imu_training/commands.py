@@ -37,11 +37,29 @@ def export(
         "models/compact.onnx"
     ),
     name: Annotated[str, typer.Option(help="Name of the model.")] = "compact",
+    any_batch: Annotated[
+        bool, typer.Option("--any-batch", help="Let other programs give several images at once.")
+    ] = False,
 ) -> None:
     """Write the averaged network of a run as an ONNX model with its card, parity checked."""
     from blur_imu_training.export import export_run
 
-    typer.echo(export_run(run, output, name))
+    typer.echo(export_run(run, output, name, any_batch=any_batch))
+
+
+@app.command()
+def import_checkpoint(
+    checkpoint: Annotated[
+        Path, typer.Argument(help=".pth or .safetensors of the published network.")
+    ],
+    output: Annotated[Path, typer.Option(help="The ONNX file; its card is put beside it.")] = Path(
+        "models/published.onnx"
+    ),
+) -> None:
+    """Make a model of the weights that the authors of "Image as an IMU" published."""
+    from blur_imu_training.import_checkpoint import import_checkpoint
+
+    typer.echo(import_checkpoint(checkpoint, output))
 
 
 @app.command()

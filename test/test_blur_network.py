@@ -11,7 +11,7 @@ import pytest
 from blur_imu_ros.blur_network import BlurNetwork, load_network
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import ModelError
-from blur_imu_ros.model_card import INTERFACE, ModelCard, file_hash
+from blur_imu_ros.model_card import INTERFACE, SIGNED_FLOW, ModelCard, file_hash
 
 onnx = pytest.importorskip("onnx", reason="test models are made with onnx: pip install .[train]")
 
@@ -19,15 +19,16 @@ WIDTH, HEIGHT, STRIDE = 64, 32, 8
 CAMERA = Camera(WIDTH, HEIGHT, 100, 100, 31.5, 15.5)
 
 
-def write_model(path: Path, outputs: tuple[str, ...]) -> None:
+def write_model(path: Path, outputs: tuple[str, ...], cell: int = 8) -> None:
     """A network of one average pooling: each output is the mean of the first channels."""
     from onnx import TensorProto, helper
 
+    side = [cell, cell]
     nodes = [
-        helper.make_node("AveragePool", ["image"], ["pooled"], kernel_shape=[8, 8], strides=[8, 8])
+        helper.make_node("AveragePool", ["image"], ["pooled"], kernel_shape=side, strides=side)
     ]
     infos = []
-    channels = {"q": 2, "log_inverse_depth": 1, "log_sigma": 2}
+    channels = {"q": 2, "log_inverse_depth": 1, "log_sigma": 2, "flow": 2}
     constants = [
         helper.make_tensor("zero", TensorProto.INT64, [1], [0]),
         helper.make_tensor("axis", TensorProto.INT64, [1], [1]),
@@ -36,7 +37,11 @@ def write_model(path: Path, outputs: tuple[str, ...]) -> None:
         count = channels.get(name, 1)
         constants.append(helper.make_tensor(f"end_{name}", TensorProto.INT64, [1], [count]))
         nodes.append(helper.make_node("Slice", ["pooled", "zero", f"end_{name}", "axis"], [name]))
-        infos.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, count, 4, 8]))
+        infos.append(
+            helper.make_tensor_value_info(
+                name, TensorProto.FLOAT, [1, count, HEIGHT // cell, WIDTH // cell]
+            )
+        )
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, HEIGHT, WIDTH])
     graph = helper.make_graph(nodes, "test", [image], infos, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -173,3 +178,65 @@ def test_a_network_can_be_given_any_backend() -> None:
     card = ModelCard("c", INTERFACE, WIDTH, HEIGHT, 8, (0, 0, 0), (1, 1, 1), 100.0, "")
     field = BlurNetwork(Constant(), card).predict(np.zeros((HEIGHT, WIDTH, 3), np.uint8), CAMERA)
     np.testing.assert_allclose(field.inverse_depth, 1.0)
+
+
+@pytest.fixture
+def signed_model(tmp_path: Path) -> Path:
+    """Says flow = (red, green) and depth = red of each pixel."""
+    path = tmp_path / "signed.onnx"
+    write_model(path, ("flow", "depth"), cell=1)
+    card = replace(write_card(path), interface=SIGNED_FLOW, flow_sigma=2.5, log_depth_sigma=0.3)
+    replace(card, mean=(0, 0, 0), std=(1 / 255, -1 / 255, 1)).save(path.with_suffix(".json"))
+    return path
+
+
+def test_signed_flow_is_averaged_over_cells_and_keeps_its_sign(signed_model: Path) -> None:
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    image[..., 1] = 10 + np.arange(WIDTH)
+    image[..., 2] = 4
+    field = load_network(signed_model).predict(image, CAMERA)
+    assert field.signed_motion is not None
+    np.testing.assert_allclose(field.signed_motion[..., 0], 4, rtol=1e-5)
+    # Green is counted downwards here, so that there is a sign to lose.
+    np.testing.assert_allclose(field.signed_motion[2, :, 1], -(13.5 + 8 * np.arange(8)), rtol=1e-5)
+    np.testing.assert_allclose(field.blur_length, np.hypot(*np.moveaxis(field.motion, -1, 0)))
+    np.testing.assert_allclose(field.inverse_depth, 1 / 4 * 200 / 100, rtol=1e-5)
+    assert np.all(field.sigma == 2.5) and np.all(field.sigma_log_depth == 0.3)
+    assert field.shared_errors and field.stride == STRIDE
+
+
+def test_a_depth_of_zero_is_refused_by_the_solver_in_words(signed_model: Path) -> None:
+    from blur_imu_ros.velocity import VelocitySolver
+
+    field = load_network(signed_model).predict(np.zeros((HEIGHT, WIDTH, 3), np.uint8), CAMERA)
+    estimate = VelocitySolver().solve(field, 0.01, 0.0)
+    assert not estimate.valid and "values that cannot be" in estimate.reasons[0]
+
+
+def test_flow_of_another_size_than_the_card_says_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "coarse.onnx"
+    write_model(path, ("flow", "depth"), cell=2)
+    card = replace(write_card(path), interface=SIGNED_FLOW, flow_sigma=2.5, log_depth_sigma=0.3)
+    card.save(path.with_suffix(".json"))
+    with pytest.raises(ModelError, match="but its card says 64x32"):
+        load_network(path).predict(np.zeros((HEIGHT, WIDTH, 3), np.uint8), CAMERA)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"interface": ["signed_flow/1"]}, "no model card"),
+        ({"flow_sigma": float("nan")}, "flow_sigma"),
+        ({"log_depth_sigma": "wide"}, "no model card"),
+        ({"flow_sigma": 0}, "flow_sigma"),
+        ({"log_depth_sigma": 0}, "log_depth"),
+        ({"stride": 7}, "7"),
+    ],
+)
+def test_a_signed_card_that_lacks_its_figures_is_refused(
+    signed_model: Path, change: dict[str, float], said: str
+) -> None:
+    path = signed_model.with_suffix(".json")
+    replace(ModelCard.load(path), **change).save(path)
+    with pytest.raises(ModelError, match=said):
+        load_network(signed_model)

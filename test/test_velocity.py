@@ -141,6 +141,15 @@ def test_lengths_read_too_long_are_part_of_the_covariance():
     assert estimate.sigma[1] >= 1.0
 
 
+def test_errors_that_all_cells_share_are_not_averaged_away():
+    """One cell's error, 2.5 px of 250 px/rad in 10 ms, is the error of the whole turn: 1 rad/s."""
+    field = field_of((0.0, 5.0, 0.0), (0, 0, 0), np.full((ROWS, COLUMNS), 1e-4), sigma=2.5)
+    alone, shared = (solve(replace(field, shared_errors=s)) for s in (False, True))
+    assert np.array_equal(velocity(shared), velocity(alone))
+    assert shared.valid
+    assert 0.9 < shared.sigma[1] < 1.2 < 5 * alone.sigma[1]
+
+
 def test_neighbouring_cells_do_not_count_as_independent():
     field = random_truth(7, noise=0.5).field
     alone, correlated = (
@@ -211,6 +220,15 @@ def test_a_prior_of_either_sign_gives_the_same_motion(seed):
         for sign in (1, -1)
     )
     assert minus == pytest.approx(-plus, rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("guess", [1, -1])
+def test_a_prior_decides_the_sign_that_a_signed_field_only_guesses(guess):
+    angular, linear = np.array([1.0, -2.0, 3.0]), np.array([0.3, 0.1, -0.5])
+    expected = np.concatenate([angular, linear])
+    field = field_of(guess * angular, guess * linear, signed=True)
+    prior = VelocityPrior(expected, np.diag([1e2] * 3 + [1e3] * 3))
+    assert velocity(solve(field, prior=prior)) == pytest.approx(expected, rel=0.02, abs=0.02)
 
 
 def test_cells_of_uncertain_depth_count_less_for_the_translation():

@@ -28,9 +28,11 @@ class Oracle:
 
     input_size = (CAMERA.width, CAMERA.height)
 
-    def __init__(self, velocities: list[np.ndarray | None], sigma: float = 0.3) -> None:
+    def __init__(
+        self, velocities: list[np.ndarray | None], sigma: float = 0.3, signed: bool = False
+    ) -> None:
         self._velocities = iter(velocities)
-        self._sigma = sigma
+        self._sigma, self._signed = sigma, signed
         self.seen: list[tuple[np.ndarray, Camera]] = []
 
     def predict(self, image: np.ndarray, camera: Camera) -> BlurField:
@@ -38,7 +40,9 @@ class Oracle:
         velocity = next(self._velocities)
         if velocity is None:
             raise FrameError("this image is unusable")
-        return field_of(velocity[:3], velocity[3:], camera=camera, sigma=self._sigma)
+        return field_of(
+            velocity[:3], velocity[3:], camera=camera, sigma=self._sigma, signed=self._signed
+        )
 
 
 def turning(count: int) -> list[Frame]:
@@ -70,6 +74,14 @@ def test_track_gives_one_measurement_a_frame_in_order_with_the_right_sign(mode):
     assert [m.estimate.t for m in found] == [f.t for f in frames]
     certain = found if mode == "adjacent" else found[1:]
     for measurement in certain:
+        assert measurement.estimate.angular_velocity == pytest.approx(RATE, rel=0.02, abs=0.02)
+        assert measurement.estimate.direction_probability > 0.99
+
+
+def test_the_sign_that_a_network_guesses_is_not_believed():
+    guesses = [sign * TRUE for sign in (1, -1, -1, 1, -1, 1)]
+    found = list(VisualImu(Oracle(guesses, signed=True)).track(turning(6)))
+    for measurement in found:
         assert measurement.estimate.angular_velocity == pytest.approx(RATE, rel=0.02, abs=0.02)
         assert measurement.estimate.direction_probability > 0.99
 

@@ -51,9 +51,7 @@ class StructureTensor(nn.Module):
         grey = image.mean(dim=1, keepdim=True)
         maps = []
         for level in range(4):
-            gradient = functional.conv2d(
-                functional.pad(grey, (1, 1, 1, 1), mode="replicate"), self.sobel
-            )
+            gradient = functional.conv2d(_with_border(grey), self.sobel)
             gx, gy = gradient[:, :1], gradient[:, 1:]
             tensor = torch.cat([gx * gx, gy * gy, gx * gy], dim=1)
             pool = STRIDE >> level
@@ -65,6 +63,13 @@ class StructureTensor(nn.Module):
             if level < 3:
                 grey = functional.avg_pool2d(grey, 2)
         return torch.cat(maps, dim=1)
+
+
+def _with_border(x: Tensor) -> Tensor:
+    """Return (batch, 1, rows + 2, columns + 2) with the outermost pixels repeated."""
+    # Slices, because the padding operator leaves a graph that ONNX export cannot fold.
+    x = torch.cat([x[..., :1], x, x[..., -1:]], dim=-1)
+    return torch.cat([x[..., :1, :], x, x[..., -1:, :]], dim=-2)
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

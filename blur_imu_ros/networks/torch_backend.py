@@ -1,4 +1,4 @@
-"""The compact network in torch, with weights from `<name>.safetensors` beside the ONNX file."""
+"""The networks in torch, with weights from `<name>.safetensors` beside the ONNX file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.errors import ModelError
+from blur_imu_ros.model_card import INTERFACE, SIGNED_FLOW
 
 
 class TorchBackend:
     """Runs the torch definition; meant for GPUs and for checking the exported model."""
 
-    def __init__(self, path: Path, device: str, threads: int | None) -> None:
+    def __init__(
+        self, path: Path, interface: str, device: str = "cpu", threads: int | None = None
+    ) -> None:
         """Load the weights; ModelError names what is missing."""
         try:
             import torch
@@ -24,7 +27,9 @@ class TorchBackend:
                 "backend torch needs torch and safetensors; install them, or use backend onnx"
             ) from error
         from blur_imu_ros.networks.compact import CompactNetwork
+        from blur_imu_ros.networks.published import PublishedNetwork
 
+        networks = {INTERFACE: CompactNetwork, SIGNED_FLOW: PublishedNetwork}
         weights = path.with_suffix(".safetensors")
         if not weights.is_file():
             raise ModelError(f"{weights}: the torch backend needs these weights; use backend onnx")
@@ -32,15 +37,15 @@ class TorchBackend:
             torch.set_num_threads(threads)
         self._torch = torch
         self._device = torch.device("cpu" if device == "cpu" else "cuda")
-        self._network = CompactNetwork()
+        self._network = networks[interface]()
         try:
             self._network.load_state_dict(load_file(weights))
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"{weights}: {str(error).splitlines()[-1].strip()}") from error
         self._network.eval().to(self._device)
 
-    def run(self, image: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    def run(self, image: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
         """See `blur_network.Backend`."""
         with self._torch.inference_mode():
-            out = self._network(self._torch.from_numpy(image).to(self._device))
-        return out.q.cpu().numpy(), out.log_inverse_depth.cpu().numpy(), out.log_sigma.cpu().numpy()
+            outputs = self._network(self._torch.from_numpy(image).to(self._device))
+        return tuple(output.cpu().numpy() for output in outputs)

@@ -1,0 +1,86 @@
+"""From the outputs of a model to a blur field: one reader for each interface of a model card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.blur_field import BlurField
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.errors import ModelError
+from blur_imu_ros.model_card import INTERFACE, SIGNED_FLOW, ModelCard
+from blur_imu_ros.motion_field import double_angle
+
+Array = NDArray[Any]
+Reader = Callable[[tuple[Array, ...], ModelCard, Camera], BlurField]
+
+
+def read_blur_field(outputs: tuple[Array, ...], card: ModelCard, camera: Camera) -> BlurField:
+    """Return the field of `blur_field/1`.
+
+    Args:
+        outputs: q (1, 2, r, c), log_inverse_depth (1, 1, r, c), log_sigma (1, 2, r, c).
+        card: of the model.
+        camera: pinhole of the view.
+    """
+    q, log_inverse_depth, log_sigma = (output[0].astype(np.float64) for output in outputs)
+    sigma = np.exp(log_sigma)
+    return BlurField(
+        q=np.moveaxis(q, 0, -1),
+        sigma=sigma[0] * card.sigma_scale,
+        inverse_depth=np.exp(log_inverse_depth[0]) * _focal_scale(card, camera),
+        sigma_log_depth=sigma[1],
+        camera=camera,
+        stride=card.stride,
+    )
+
+
+def read_signed_flow(outputs: tuple[Array, ...], card: ModelCard, camera: Camera) -> BlurField:
+    """Return the field of `signed_flow/1`, averaged over cells.
+
+    Args:
+        outputs: flow (1, 2, height, width), depth (1, 1, height, width).
+        card: of the model.
+        camera: pinhole of the view.
+
+    Raises:
+        ModelError: the outputs are of another size than the card says.
+    """
+    flow, depth = (output[0].astype(np.float64) for output in outputs)
+    if not flow.shape[1:] == depth.shape[1:] == (card.height, card.width):
+        raise ModelError(
+            f"model '{card.name}' gives flow {flow.shape} and depth {depth.shape}, "
+            f"but its card says {card.width}x{card.height}"
+        )
+    motion = np.moveaxis(_cell_means(flow, card.stride), 0, -1)
+    with np.errstate(divide="ignore"):  # no depth is refused by the solver, in words
+        inverse_depth = _cell_means(1 / depth[0], card.stride)
+    cells = inverse_depth.shape
+    return BlurField(
+        q=double_angle(motion),
+        sigma=np.full(cells, card.flow_sigma),
+        inverse_depth=inverse_depth * _focal_scale(card, camera),
+        sigma_log_depth=np.full(cells, card.log_depth_sigma),
+        camera=camera,
+        stride=card.stride,
+        signed_motion=motion,
+        shared_errors=True,
+    )
+
+
+READERS: dict[str, Reader] = {INTERFACE: read_blur_field, SIGNED_FLOW: read_signed_flow}
+
+
+def _focal_scale(card: ModelCard, camera: Camera) -> float:
+    """Return what inverse depth at the card's focal length is to be multiplied by."""
+    return card.focal_reference / camera.focal
+
+
+def _cell_means(values: Array, stride: int) -> Array:
+    """Return (..., rows, columns) means over cells of (..., height, width)."""
+    *front, height, width = values.shape
+    cells = values.reshape(*front, height // stride, stride, width // stride, stride)
+    return np.asarray(cells.mean((-3, -1)))
