@@ -85,7 +85,7 @@ def develop(radiance: Float, rng: Rng, pixel: float = 1.0) -> NDArray[np.uint8]:
     picture = _tone_mapped(light, rng)
     stages: list[Callable[[Float, float, Rng], Float]] = []
     for stage, share in (
-        (_sharpened, 0.8),
+        (_sharpened, 0.4),
         (_resampled, 0.3 * pixel),
         (_denoised, 0.15),
         (_tinted, 0.3 + 0.3 * severity),
@@ -204,7 +204,9 @@ def _tone_mapped(light: Float, rng: Rng) -> Float:
 
 
 def _sharpened(picture: Float, pixel: float, rng: Rng) -> Float:
-    amount = np.float32(rng.uniform(0.1, 2.5))
+    # Edges that are steeper than motion left them look like shorter blur: what is sharpened at the
+    # camera's size hardly shows in the view, and a network used to more reads lengths too long.
+    amount = np.float32(rng.uniform(0.1, 1.5) * pixel)
     reach = max(float(rng.uniform(0.5, 2.5)) * pixel, 0.6)
     return picture + amount * (picture - _gaussian(picture, reach))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from safetensors import safe_open
 
@@ -14,28 +15,31 @@ from blur_imu_training.onnx_writer import write_model
 
 WIDTH, HEIGHT = 320, 224
 
-DATA = [
-    "NYU Depth v2 (Silberman et al. 2012), research use",
-    "Houses dataset (Ahmed & Moustafa 2016), cite the paper",
-    "procedural dead leaves, ours",
-]
+TERMS = {
+    "nyuv2": "NYU Depth v2, pairs 0-1249 (Silberman et al. 2012): research use",
+    "photos": "Houses dataset (Ahmed & Moustafa 2016): cite the paper",
+    "panoramas": "panoramas of Poly Haven: CC0",
+    "procedural": "dead leaves made from nothing: ours",
+    "rooms": "rooms made from nothing: ours",
+}
+"""What each set of pictures of a recipe is, and what its owners ask for."""
 
 
-def load_run(run: Path) -> tuple[CompactNetwork, dict[str, float]]:
-    """Return the averaged network of a run in evaluation mode, and how far the run got."""
+def load_run(run: Path) -> tuple[CompactNetwork, dict[str, Any]]:
+    """Return the averaged network of a run in evaluation mode; its recipe, and how far it got."""
     state = run / "state.safetensors"
     if not state.is_file():
         raise ModelError(f"{state}: there is no training run here")
     network = CompactNetwork()
     with safe_open(state, "pt") as file:
-        progress = json.loads(file.metadata()["progress"])
+        facts = {name: json.loads(text) for name, text in file.metadata().items()}
         weights = {
             name.removeprefix("average."): file.get_tensor(name)
             for name in file.keys()
             if name.startswith("average.")
         }
     network.load_state_dict(weights)
-    return network.eval(), progress
+    return network.eval(), {**facts["progress"], "recipe": facts["recipe"]}
 
 
 def export_run(
@@ -45,7 +49,7 @@ def export_run(
 
     Returns one line with the largest difference, for a person.
     """
-    network, progress = load_run(run)
+    network, facts = load_run(run)
     card = ModelCard(
         name=name,
         interface=INTERFACE,
@@ -56,7 +60,7 @@ def export_run(
         std=STD,
         focal_reference=focal_reference,
         sha256="",
-        training={"data": DATA, **progress},
+        training={"data": [TERMS.get(n, n) for n in facts["recipe"]["pictures"]], **facts},
     )
     card = write_model(network, card, output, any_batch)
     return describe(output, card)
