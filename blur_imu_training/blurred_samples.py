@@ -35,7 +35,7 @@ MARGIN = 48
 SHARP_SCALE = 0.7
 """How far pictures are enlarged at most, unless the window needs more."""
 
-RECORDED_SHARE = 0.3
+RECORDED_SHARE = 0.1
 """Share of samples that move unevenly as a recorded hand did, where there are recordings."""
 
 
