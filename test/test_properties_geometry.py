@@ -59,7 +59,10 @@ def test_resizing_there_and_back_changes_nothing(camera, width, height):
 def test_resizing_in_two_steps_is_resizing_in_one(camera, width, height):
     direct = camera.resized(640, 480)
     np.testing.assert_allclose(
-        numbers(camera.resized(width, height).resized(640, 480)), numbers(direct), rtol=1e-9
+        numbers(camera.resized(width, height).resized(640, 480)),
+        numbers(direct),
+        rtol=1e-9,
+        atol=1e-9,
     )
 
 
@@ -99,6 +102,7 @@ def test_the_networks_view_looks_nowhere_but_into_the_image(camera, width, heigh
 @law
 @given(cameras(), st.lists(st.floats(-0.2, 0.2), min_size=5, max_size=5))
 def test_a_lens_changes_nothing_of_the_pinhole_of_the_view(camera, coefficients):
+    assume(max(camera.width, camera.height) < 20 * min(camera.width, camera.height))
     lens = replace(camera, distortion=tuple(coefficients))
     assert NetworkView(lens, 320, 224).camera == NetworkView(camera, 320, 224).camera
     assert lens.undistorted() == camera
