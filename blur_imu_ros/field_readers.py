@@ -29,8 +29,8 @@ def read_blur_field(outputs: tuple[Array, ...], card: ModelCard, camera: Camera)
     q, log_inverse_depth, log_sigma = (output[0].astype(np.float64) for output in outputs)
     sigma = np.exp(log_sigma)
     return BlurField(
-        q=np.moveaxis(q, 0, -1),
-        sigma=sigma[0] * card.sigma_scale,
+        q=np.moveaxis(q, 0, -1) * card.length_scale,
+        sigma=sigma[0] * (card.length_scale * card.sigma_scale),
         inverse_depth=np.exp(log_inverse_depth[0]) * _focal_scale(card, camera),
         sigma_log_depth=sigma[1],
         camera=camera,
@@ -55,7 +55,7 @@ def read_signed_flow(outputs: tuple[Array, ...], card: ModelCard, camera: Camera
             f"model '{card.name}' gives flow {flow.shape} and depth {depth.shape}, "
             f"but its card says {card.width}x{card.height}"
         )
-    motion = np.moveaxis(_cell_means(flow, card.stride), 0, -1)
+    motion = np.moveaxis(_cell_means(flow, card.stride), 0, -1) * card.length_scale
     with np.errstate(divide="ignore"):  # no depth is refused by the solver, in words
         inverse_depth = _cell_means(1 / depth[0], card.stride)
     cells = inverse_depth.shape

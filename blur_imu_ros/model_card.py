@@ -42,6 +42,8 @@ class ModelCard:
         sha256: of the ONNX file.
         training: data with terms, recipe, seed, samples.
         metrics: measured figures.
+        length_scale: factor on the predicted lengths of blur, from held-out frames of another camera
+            pipeline (`blur-imu validate --calibrate`).
         sigma_scale: factor on the predicted standard deviation of the field, from held-out frames.
         flow_sigma: of `signed_flow/1`, which tells no uncertainty of its own: the standard deviation
             of its flow, pixels; taken for shared by the whole image.
@@ -59,6 +61,7 @@ class ModelCard:
     sha256: str
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    length_scale: float = 1.0
     sigma_scale: float = 1.0
     flow_sigma: float = 0.0
     log_depth_sigma: float = 0.0
@@ -95,6 +98,8 @@ class ModelCard:
                 f"{path}: interface '{self.interface}' is not known; "
                 f"this version reads {', '.join(OUTPUTS)}"
             )
+        if not (self.length_scale > 0 and self.sigma_scale > 0):
+            raise ModelError(f"{path}: length_scale and sigma_scale must be positive")
         if self.interface != SIGNED_FLOW:
             return
         if not (self.flow_sigma > 0 and self.log_depth_sigma > 0):

@@ -38,7 +38,8 @@ class PivotConfig:
     Attributes:
         lever_arm: (3,) metres, from the pivot to the camera in OpenCV axes; None estimates it.
         given_std: standard deviation of each axis of a given lever arm, metres.
-        start_std: the same of an unknown one before the first frame, about zero.
+        start, start_std: what an unknown one is before the first frame: a hand holds a camera about
+            this far before the wrist; metres.
         drift: how the lever arm wanders as the grip changes, metres per square root of a second.
         slip: velocity of the pivot itself while the camera rests, m/s on each axis.
         slip_per_turn: how that grows with the angular velocity, m/s for each rad/s.
@@ -50,7 +51,8 @@ class PivotConfig:
 
     lever_arm: tuple[float, float, float] | None = None
     given_std: float = 0.03
-    start_std: float = 0.25
+    start: tuple[float, float, float] = (0.0, 0.0, 0.25)
+    start_std: float = 0.12
     drift: float = 0.02
     slip: float = 0.15
     slip_per_turn: float = 0.12
@@ -98,7 +100,8 @@ class PivotFilter:
     def _restart(self) -> None:
         given = self.config.lever_arm
         std = self.config.start_std if given is None else self.config.given_std
-        self.lever_arm: Array = np.zeros(3) if given is None else np.array(given, dtype=float)
+        arm = self.config.start if given is None else given
+        self.lever_arm: Array = np.array(arm, dtype=float)
         self.covariance: Array = np.eye(3) * std**2
         self.surprise = 1.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -67,19 +68,35 @@ def validate(
     model: Annotated[str, typer.Argument(help="Name or path of a model.")],
     data: Annotated[Path, typer.Option(help="Folder with 7scenes_redkitchen/ and nyuv2/.")],
     frames: Annotated[int, typer.Option(help="How many held-out frames.")] = 60,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Write length scale and figures into the card.")
+    ] = False,
 ) -> None:
     """Measure a model on held-out blur from a second camera pipeline."""
     from rich.console import Console
     from rich.progress import track
 
-    from blur_imu_ros.blur_network import load_network
+    from blur_imu_ros.blur_network import load_network, model_path
+    from blur_imu_ros.model_card import ModelCard
     from blur_imu_ros.visual_imu import VisualImu
     from blur_imu_training import held_out, validation
 
-    imu = VisualImu(load_network(model))
-    rendered = track(held_out.held_out_frames(data, frames), "Measuring", total=frames)
-    result = validation.report(validation.measure(imu, rendered))
+    rendered = list(track(held_out.held_out_frames(data, frames), "Rendering", total=frames))
+
+    def measured() -> validation.ValidationReport:
+        return validation.report(validation.measure(VisualImu(load_network(model)), rendered))
+
+    result = measured()
     console = Console()
+    if calibrate:
+        path = model_path(model).with_suffix(".json")
+        card = ModelCard.load(path)
+        scale = card.length_scale * validation.length_correction(result)
+        replace(card, length_scale=round(scale, 4)).save(path)
+        result = measured()
+        figures = card.metrics | {"held_out": validation.as_metrics(result)}
+        replace(card, length_scale=round(scale, 4), metrics=figures).save(path)
+        console.print(f"{path}: length scale {card.length_scale:g} is now {scale:.3f}")
     console.print(validation.table(result))
     console.print(validation.summary(result))
 

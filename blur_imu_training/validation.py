@@ -140,6 +140,36 @@ def report(errors: HeldOutErrors) -> ValidationReport:
     )
 
 
+CALIBRATED = (5.0, 45.0)
+"""Pixels of blur by which lengths are calibrated: shorter and longer ones are told less well."""
+
+
+def length_correction(result: ValidationReport) -> float:
+    """Return what lengths are to be multiplied by for a ratio of 1 on average over the bins."""
+    ratios = [
+        one.length_ratio
+        for one in result.bins
+        if one.low >= CALIBRATED[0] and one.high <= CALIBRATED[1] and one.cells >= FEWEST_CELLS
+    ]
+    if not ratios:
+        raise RecordingError(
+            "no held-out blur of 5 to 45 px to calibrate lengths by; use more frames"
+        )
+    return float(np.exp(-np.mean(np.log(ratios))))
+
+
+def as_metrics(result: ValidationReport) -> dict[str, Any]:
+    """Return the figures as a model card holds them."""
+    return {
+        "frames": result.frames,
+        "length_ratio": {f"{b.low:g}-{b.high:g} px": round(b.length_ratio, 3) for b in result.bins},
+        "rotation_error_median": round(result.rotation_error, 4),
+        "translation_angle_median_deg": round(result.translation_angle, 1),
+        "nees_w": round(float(result.nees[0]), 3),
+        "nees_v": round(float(result.nees[1]), 3),
+    }
+
+
 def _bin(errors: HeldOutErrors, low: float, high: float) -> BinOfBlur:
     cells = (errors.true_length >= low) & (errors.true_length < high)
     frames = (errors.blur >= low) & (errors.blur < high)

@@ -59,6 +59,7 @@ def write_card(path: Path) -> ModelCard:
         std=(0.25, 0.5, 1.0),
         focal_reference=200.0,
         sha256=file_hash(path),
+        length_scale=1.5,
         sigma_scale=2.0,
     )
     card.save(path.with_suffix(".json"))
@@ -80,10 +81,10 @@ def test_the_card_tells_how_to_prepare_an_image_and_read_the_outputs(model: Path
     image[:] = (blue, green, red)
     field = network.predict(image, CAMERA)
     first, second = (0.2 - 0.5) / 0.25, (0.4 - 0.5) / 0.5
-    np.testing.assert_allclose(field.q[..., 0], first, atol=1e-5)
-    np.testing.assert_allclose(field.q[..., 1], second, atol=1e-5)
+    np.testing.assert_allclose(field.q[..., 0], 1.5 * first, atol=1e-5)
+    np.testing.assert_allclose(field.q[..., 1], 1.5 * second, atol=1e-5)
     np.testing.assert_allclose(field.inverse_depth, np.exp(first) * 200 / 100, rtol=1e-5)
-    np.testing.assert_allclose(field.sigma, 2 * np.exp(first), rtol=1e-5)
+    np.testing.assert_allclose(field.sigma, 1.5 * 2 * np.exp(first), rtol=1e-5)
     np.testing.assert_allclose(field.sigma_log_depth, np.exp(second), rtol=1e-5)
     assert network.input_size == (WIDTH, HEIGHT) and field.stride == STRIDE
 
@@ -196,9 +197,10 @@ def test_signed_flow_is_averaged_over_cells_and_keeps_its_sign(signed_model: Pat
     image[..., 2] = 4
     field = load_network(signed_model).predict(image, CAMERA)
     assert field.signed_motion is not None
-    np.testing.assert_allclose(field.signed_motion[..., 0], 4, rtol=1e-5)
+    np.testing.assert_allclose(field.signed_motion[..., 0], 1.5 * 4, rtol=1e-5)
     # Green is counted downwards here, so that there is a sign to lose.
-    np.testing.assert_allclose(field.signed_motion[2, :, 1], -(13.5 + 8 * np.arange(8)), rtol=1e-5)
+    downwards = -1.5 * (13.5 + 8 * np.arange(8))
+    np.testing.assert_allclose(field.signed_motion[2, :, 1], downwards, rtol=1e-5)
     np.testing.assert_allclose(field.blur_length, np.hypot(*np.moveaxis(field.motion, -1, 0)))
     np.testing.assert_allclose(field.inverse_depth, 1 / 4 * 200 / 100, rtol=1e-5)
     assert np.all(field.sigma == 2.5) and np.all(field.sigma_log_depth == 0.3)
@@ -240,3 +242,11 @@ def test_a_signed_card_that_lacks_its_figures_is_refused(
     replace(ModelCard.load(path), **change).save(path)
     with pytest.raises(ModelError, match=said):
         load_network(signed_model)
+
+
+@pytest.mark.parametrize("name", ["length_scale", "sigma_scale"])
+def test_a_card_that_would_turn_lengths_into_nothing_is_refused(model: Path, name: str) -> None:
+    card = ModelCard.load(model.with_suffix(".json"))
+    replace(card, **{name: 0.0}).save(model.with_suffix(".json"))
+    with pytest.raises(ModelError, match=name):
+        load_network(model)

@@ -120,7 +120,7 @@ def test_trust_comes_back_when_the_motion_fits_again():
 def test_an_impossible_lever_arm_is_forgotten():
     """A camera that moves 2 m/s for each rad/s is on no wrist."""
     rng = np.random.default_rng(4)
-    pivot = PivotFilter(PivotConfig(slip_per_turn=0.5))
+    pivot = PivotFilter(PivotConfig(slip_per_turn=0.5, start_std=0.5))
     for k in range(60):
         omega = rng.standard_normal(3) * 4
         pivot.update(estimate(omega, np.cross(omega, [0, 0, 2.0]), k / 30), ASSUMED)

@@ -60,6 +60,7 @@ def test_the_length_ratio_is_the_stretch_of_the_lengths(stretch: float) -> None:
     assert ratios == pytest.approx([stretch] * len(ratios), rel=1e-3)
     assert result.rotation_error == pytest.approx(abs(stretch - 1), abs=0.05)
     assert result.frames == 6
+    assert validation.length_correction(result) == pytest.approx(1 / stretch, rel=1e-3)
 
 
 def test_an_exact_network_has_small_errors_that_it_knows() -> None:
