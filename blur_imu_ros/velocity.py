@@ -38,7 +38,7 @@ class SolverConfig:
         angular_std: standard deviation of the weak zero-mean prior on each axis, rad/s.
         linear_std: the same for the linear velocity, m/s.
         correlation_length_px: side of the square of the network's view inside which errors of the
-            field are one error; 36 px is 20 cells of 8x8 pixels.
+            field are one error; with 100 px the shipped model's errors are as large as it says.
         noise_floor_px: residual below which the field is not believed however well it fits.
         smallest_scale: the field's standard deviations are scaled by the residuals, but not below
             this: errors that vary smoothly over the image fit well and are wrong all the same.
@@ -55,10 +55,10 @@ class SolverConfig:
 
     angular_std: float = 10.0
     linear_std: float = 2.0
-    correlation_length_px: float = 36.0
+    correlation_length_px: float = 100.0
     noise_floor_px: float = 0.1
     smallest_scale: float = 0.5
-    length_std: float = 0.05
+    length_std: float = 0.12
     robust_scale: float = 1.5
     start_cells: int = 120
     survivors: tuple[int, ...] = (12, 6, 3, 1)

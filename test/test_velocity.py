@@ -144,7 +144,10 @@ def test_lengths_read_too_long_are_part_of_the_covariance():
 def test_errors_that_all_cells_share_are_not_averaged_away():
     """One cell's error, 2.5 px of 250 px/rad in 10 ms, is the error of the whole turn: 1 rad/s."""
     field = field_of((0.0, 5.0, 0.0), (0, 0, 0), np.full((ROWS, COLUMNS), 1e-4), sigma=2.5)
-    alone, shared = (solve(replace(field, shared_errors=s)) for s in (False, True))
+    solver = VelocitySolver(SolverConfig(length_std=0.05))
+    alone, shared = (
+        solver.solve(replace(field, shared_errors=s), EXPOSURE, 0.0) for s in (False, True)
+    )
     assert np.array_equal(velocity(shared), velocity(alone))
     assert shared.valid
     assert 0.9 < shared.sigma[1] < 1.2 < 5 * alone.sigma[1]
