@@ -56,7 +56,7 @@ def test_the_lever_arm_is_found_whatever_the_signs(seed: int):
 def test_the_error_of_the_lever_arm_is_as_large_as_the_filter_says():
     errors = []
     for seed in range(30):
-        pivot = after(hand(seed, count=40, noise=0.6))
+        pivot = after(hand(seed, count=40, noise=0.6), PivotConfig(slip_per_turn=0.12))
         error = pivot.lever_arm - LEVER_ARM
         errors.append(error @ np.linalg.solve(pivot.covariance, error) / 3)
     assert 0.3 < np.mean(errors) < 1.7
