@@ -20,6 +20,7 @@ from blur_imu_ros.commands.compare import CompareOptions, run_compare
 from blur_imu_ros.commands.run import RunOptions
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.frame import Frame
+from blur_imu_ros.pivot import MotionPrior
 from blur_imu_ros.results import VelocitySeries
 from blur_imu_ros.room_renderer import hand_held
 from blur_imu_ros.trajectories import read_poses
@@ -116,7 +117,13 @@ def recorded(folder: Path) -> RunOptions:
         f"image_width: {CAMERA.width}\nimage_height: {CAMERA.height}\nfx: {CAMERA.fx}\n"
         f"fy: {CAMERA.fy}\ncx: {CAMERA.cx}\ncy: {CAMERA.cy}\nexposure_time: {EXPOSURE}\n"
     )
-    return RunOptions(images, Path(), camera=folder / "camera.yaml", stamps=folder / "truth.csv")
+    return RunOptions(
+        images,
+        Path(),
+        camera=folder / "camera.yaml",
+        stamps=folder / "truth.csv",
+        motion_prior=MotionPrior.NONE,  # it turns about itself, which no hand does
+    )
 
 
 def test_compare_puts_all_methods_in_one_table(tmp_path: Path, capsys):
