@@ -38,7 +38,8 @@ class SolverConfig:
         angular_std: standard deviation of the weak zero-mean prior on each axis, rad/s.
         linear_std: the same for the linear velocity, m/s.
         correlation_length_px: side of the square of the network's view inside which errors of the
-            field are one error; with 100 px the shipped model's errors are as large as it says.
+            field are one error; with 100 px about two thirds of the shipped model's held-out errors
+            fall within one standard deviation.
         noise_floor_px: residual below which the field is not believed however well it fits.
         smallest_scale: the field's standard deviations are scaled by the residuals, but not below
             this: errors that vary smoothly over the image fit well and are wrong all the same.
