@@ -76,8 +76,9 @@ def velocity_figure(
         if sigma is not None:
             low, high = (shown[:, index] + k * sigma[:, index] for k in (-2, 2))
             axis.fill_between(t, low, high, color=ESTIMATE, alpha=0.2, linewidth=0, label="±2σ")
-            axis.vlines(t, low, high, color=ESTIMATE, alpha=0.2, linewidth=1)
-        # Dots and bars, as a valid estimate between two that are not is no line and no band.
+            alone = _alone(used)
+            axis.vlines(t[alone], low[alone], high[alone], color=ESTIMATE, alpha=0.2, linewidth=1)
+        # Dots and bars: a valid estimate between two that are not is no line and no band.
         axis.plot(
             t, shown[:, index], ".-", color=ESTIMATE, linewidth=1.1, markersize=3, label="from blur"
         )
@@ -98,6 +99,12 @@ def velocity_figure(
     axes[0, 0].legend(loc="upper right", fontsize=8, ncols=4)
     figure.suptitle(title)
     return figure
+
+
+def _alone(used: Array) -> Array:
+    """Return which of the used estimates (n,) have no used neighbour."""
+    padded = np.concatenate([[False], used, [False]])
+    return np.asarray(used & ~padded[:-2] & ~padded[2:])
 
 
 def _limits(estimate: Array, truth: Array | None) -> tuple[float, float]:
