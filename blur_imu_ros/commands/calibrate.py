@@ -19,6 +19,7 @@ from blur_imu_ros.evaluation import in_axes
 from blur_imu_ros.frame import check_exposure_time
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results import make_folder_of
+from blur_imu_ros.velocity import SolverConfig
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,11 @@ def _print(found: Calibration, options: CalibrateOptions) -> None:
     console.print(f"from {rows} frames, correlation {correlation:.3f}; wrote {options.output}")
     if found.assumed_exposure is None:
         console.print("exposure_scale is true over assumed exposure time; give --exposure for it")
+    bias = SolverConfig().length_std
+    console.print(
+        f"the exposure also takes up what the model reads lengths wrong by, {bias:.0%} or so: no "
+        "gyroscope tells the two apart"
+    )
     if found.linear_scale is None:
         console.print("linear_scale: the truth has no linear velocity, or too little to tell")
 
