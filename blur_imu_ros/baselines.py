@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Protocol
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.camera import Camera, NetworkView
-from blur_imu_ros.errors import CameraError, FrameError, RecordingError
+from blur_imu_ros.errors import CameraError, FrameError
 from blur_imu_ros.estimate import VelocityEstimate
 from blur_imu_ros.evaluation import truth_at
 from blur_imu_ros.frame import LONGEST_EXPOSURE, Frame
 from blur_imu_ros.motion_field import double_angle
-from blur_imu_ros.results import VelocitySeries
+from blur_imu_ros.results import VelocitySeries, series_of
 from blur_imu_ros.trajectories import PoseSeries
 from blur_imu_ros.velocity import VelocitySolver
 from blur_imu_ros.visual_imu import Network, VisualImu
@@ -171,20 +171,6 @@ def _looked_up(field: Array, motion: Array) -> Array:
     v, u = np.mgrid[: motion.shape[0], : motion.shape[1]].astype(np.float32)
     maps = u + motion[..., 0], v + motion[..., 1]
     return cv2.remap(field, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-
-
-def series_of(estimates: Iterable[VelocityEstimate] | Iterator[VelocityEstimate]) -> VelocitySeries:
-    """Return estimates in order of time as a series; RecordingError if there are none."""
-    listed = list(estimates)
-    if not listed:
-        raise RecordingError("the recording is too short: no velocity came out of it")
-    return VelocitySeries(
-        np.array([e.t for e in listed]),
-        np.stack([np.concatenate([e.angular_velocity, e.linear_velocity]) for e in listed]),
-        np.stack([e.sigma for e in listed]),
-        np.array([e.valid for e in listed]),
-        np.array([e.blur_px for e in listed]),
-    )
 
 
 def from_trajectory(name: str, poses: PoseSeries, truth: VelocitySeries) -> Recorded:

@@ -18,9 +18,9 @@ from blur_imu_ros.evaluation import Evaluation, evaluate, match
 from blur_imu_ros.frame import Frame
 from blur_imu_ros.pivot import PivotConfig
 from blur_imu_ros.progress import progress
-from blur_imu_ros.results import VELOCITIES, VelocitySeries, make_folder_of
+from blur_imu_ros.results import VELOCITIES, VelocitySeries, make_folder_of, series_of
 from blur_imu_ros.room_renderer import Trajectory, blurred_image, furnished_room, hand_held
-from blur_imu_ros.visual_imu import Network, VisualImu
+from blur_imu_ros.visual_imu import Measurement, Network, VisualImu
 
 Array = NDArray[Any]
 
@@ -74,11 +74,15 @@ def run_demo(
     network = network or load_network(model)
     trajectory = hand_held(sway=0.03, lever_arm=LEVER_ARM)
     frames = rendered(trajectory, seconds)
-    received = _through_ros(frames, model) if over_ros else _offline(frames, network)
+    received = _through_ros(frames, model) if over_ros else None
+    # The video shows what the network reads, which ROS does not carry.
+    imu = VisualImu(network, pivot=PivotConfig())
+    measurements = list(imu.track(progress(frames, "Measuring")))
+    received = received or _offline(measurements)
     truth = true_series(trajectory, frames)
     result = evaluate(match(received.series, truth))
     _plot(plot, received, truth)
-    _video(video, frames, network)
+    _video(video, measurements)
     _print(console, received, result, len(frames))
     console.print(f"wrote {plot} and {video}")
     return result
@@ -112,19 +116,8 @@ def true_series(trajectory: Trajectory, frames: list[Frame]) -> VelocitySeries:
     return VelocitySeries(t, velocity, None, np.ones(len(t), bool))
 
 
-def _imu(network: Network) -> VisualImu:
-    return VisualImu(network, pivot=PivotConfig())
-
-
-def _offline(frames: list[Frame], network: Network) -> Received:
-    measurements = _imu(network).track(progress(frames, "Measuring"))
-    estimates = [express(m.estimate, Axes.BODY) for m in measurements]
-    series = VelocitySeries(
-        np.array([e.t for e in estimates]),
-        np.stack([np.concatenate([e.angular_velocity, e.linear_velocity]) for e in estimates]),
-        np.stack([e.sigma for e in estimates]),
-        np.array([e.valid for e in estimates]),
-    )
+def _offline(measurements: list[Measurement]) -> Received:
+    series = series_of(express(m.estimate, Axes.BODY) for m in measurements)
     return Received(series, np.zeros(0), "offline, without ROS")
 
 
@@ -154,12 +147,12 @@ def _plot(path: Path, received: Received, truth: VelocitySeries) -> None:
     )
 
 
-def _video(path: Path, frames: list[Frame], network: Network) -> None:
+def _video(path: Path, measurements: list[Measurement]) -> None:
     from blur_imu_ros.commands.run import OverlayWriter
 
     writer = OverlayWriter(path)
     try:
-        for measurement in _imu(network).track(progress(frames, "Drawing overlay")):
+        for measurement in progress(measurements, "Drawing overlay"):
             writer.write(measurement)
     finally:
         writer.close()

@@ -144,7 +144,7 @@ class DirectionFilter:
     def _photometric(self, first: Sighting, second: Sighting) -> Array:
         """(2, 2) log-likelihood of the signs from how well the two images agree."""
         dt = second.estimate.t - first.estimate.t
-        before, after = _velocity(first.estimate), _velocity(second.estimate)
+        before, after = first.estimate.velocity, second.estimate.velocity
         errors = np.empty((2, 2))
         for i, j in np.ndindex(2, 2):
             mean_velocity = (_SIGNS[i] * before + _SIGNS[j] * after) / 2
@@ -168,10 +168,6 @@ class DirectionFilter:
 
 def _normalised(weights: Array) -> Array:
     return np.asarray(weights / weights.sum())
-
-
-def _velocity(estimate: VelocityEstimate) -> Array:
-    return np.concatenate([estimate.angular_velocity, estimate.linear_velocity])
 
 
 @lru_cache(maxsize=8)

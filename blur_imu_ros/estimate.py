@@ -47,6 +47,11 @@ class VelocityEstimate:
     reasons: tuple[str, ...] = field(default=())
 
     @property
+    def velocity(self) -> Array:
+        """(6,) angular, then linear velocity."""
+        return np.concatenate([self.angular_velocity, self.linear_velocity])
+
+    @property
     def sigma(self) -> Array:
         """(6,) standard deviations of (angular, linear)."""
         return np.asarray(np.sqrt(np.diag(self.covariance)))
@@ -70,12 +75,11 @@ class VelocityEstimate:
 
         It is the mean squared deviation from x where the truth is -x with probability 1 - p.
         """
-        p = self.direction_probability
-        x = np.concatenate([self.angular_velocity, self.linear_velocity])
+        p, x = self.direction_probability, self.velocity
         return np.asarray(self.covariance + 4 * (1 - p) * np.outer(x, x))
 
     @property
     def is_moving(self) -> bool:
         """Whether the velocity differs from zero by more than chance (95 %): its sign matters."""
-        x = np.concatenate([self.angular_velocity, self.linear_velocity])
+        x = self.velocity
         return bool(x @ np.linalg.solve(self.covariance, x) > CHI2_95_SIX)

@@ -79,8 +79,7 @@ class _Evidence:
     def of(cls, estimate: VelocityEstimate, assumed: VelocityPrior) -> _Evidence:
         """Take the prior that was assumed out of an estimate."""
         total = np.linalg.inv(estimate.covariance)
-        x = np.concatenate([estimate.angular_velocity, estimate.linear_velocity])
-        pull = total @ x - assumed.information @ assumed.mean
+        pull = total @ estimate.velocity - assumed.information @ assumed.mean
         values, vectors = np.linalg.eigh(total - assumed.information)
         known = values > 1e-3 * np.trace(assumed.information) / 6
         values, vectors = values[known], vectors[:, known]

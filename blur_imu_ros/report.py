@@ -13,10 +13,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation import Evaluation, MatchedSeries, worst_rows
 from blur_imu_ros.plots import ESTIMATE, TRUTH, UNITS, velocity_figure
-from blur_imu_ros.results import VELOCITIES, make_folder_of
+from blur_imu_ros.results import VELOCITIES, write_text
 
 Array = NDArray[Any]
 
@@ -102,11 +101,7 @@ def write_report(
             _drawn(_against_blur, used),
         ]
     parts += ["<h2>Frames with the largest errors</h2>", _worst_table(used)]
-    make_folder_of(path)
-    try:
-        path.write_text(_page(title, parts), encoding="utf-8")
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
+    write_text(path, _page(title, parts))
 
 
 def _page(title: str, parts: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -41,9 +42,14 @@ def make_folder_of(path: Path) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write plain numbers, lists and dicts as JSON; RecordingError if that is not possible."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8; RecordingError if that is not possible."""
     make_folder_of(path)
     try:
-        path.write_text(json.dumps(content, indent=2) + "\n")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
 
@@ -120,6 +126,20 @@ class VelocitySeries:
     valid: Array
     blur_px: Array | None = None
     frames: tuple[str, ...] = ()
+
+
+def series_of(estimates: Iterable[VelocityEstimate]) -> VelocitySeries:
+    """Return estimates in order of time as a series; RecordingError if there are none."""
+    listed = list(estimates)
+    if not listed:
+        raise RecordingError("the recording is too short: no velocity came out of it")
+    return VelocitySeries(
+        np.array([e.t for e in listed]),
+        np.stack([e.velocity for e in listed]),
+        np.stack([e.sigma for e in listed]),
+        np.array([e.valid for e in listed]),
+        np.array([e.blur_px for e in listed]),
+    )
 
 
 class CsvTable:

@@ -105,14 +105,13 @@ def _row(measurement: Measurement, held_out: HeldOutFrame) -> tuple[Array, ...]:
     assert measurement.field is not None
     field, estimate = measurement.field, measurement.estimate
     truth = np.concatenate([held_out.angular_velocity, held_out.linear_velocity])
-    found = np.concatenate([estimate.angular_velocity, estimate.linear_velocity])
     sign = np.copysign(1.0, estimate.angular_velocity @ held_out.angular_velocity)
     true_length = _true_lengths(held_out, field.q.shape[:2], field.stride)
     return (
         field.blur_length.ravel(),
         true_length.ravel(),
         truth,
-        sign * found - truth,
+        sign * estimate.velocity - truth,
         estimate.covariance,
         np.asarray(estimate.valid),
     )

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from command_line import CommandLine, Oracle, write_camera
+
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
@@ -44,3 +46,16 @@ def bench(ros: None) -> Iterator[Callable[..., Any]]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def blur_imu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """The command line, `run` with an oracle for its network."""
+    monkeypatch.setattr("blur_imu_ros.commands.run.load_network", lambda *_: Oracle())
+    return CommandLine(capsys)
+
+
+@pytest.fixture
+def camera(tmp_path: Path) -> Path:
+    """The YAML of the oracle's camera."""
+    return write_camera(tmp_path / "camera.yaml")

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from blur_imu_ros.axes import Axes
-from blur_imu_ros.baselines import OpticalFlow, ZeroVelocity, from_trajectory, series_of
+from blur_imu_ros.baselines import OpticalFlow, ZeroVelocity, from_trajectory
 from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.cli import app
@@ -21,7 +21,7 @@ from blur_imu_ros.commands.run import RunOptions
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.frame import Frame
 from blur_imu_ros.pivot import MotionPrior
-from blur_imu_ros.results import VelocitySeries
+from blur_imu_ros.results import VelocitySeries, series_of
 from blur_imu_ros.room_renderer import hand_held
 from blur_imu_ros.trajectories import read_poses
 from synthetic_fields import CAMERA, EXPOSURE, field_of, seen_after, texture

@@ -16,7 +16,6 @@ from blur_imu_ros.camera import load_camera
 from command_line import (
     RATE,
     CommandLine,
-    Oracle,
     needs_model,
     rows_of,
     turning_images,
@@ -31,12 +30,6 @@ HEADER = (
 COUNT = 12
 
 
-@pytest.fixture
-def blur_imu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    monkeypatch.setattr("blur_imu_ros.commands.run.load_network", lambda *_: Oracle())
-    return CommandLine(capsys)
-
-
 @pytest.fixture(scope="session")
 def images() -> list[np.ndarray]:
     return turning_images(COUNT)
@@ -45,11 +38,6 @@ def images() -> list[np.ndarray]:
 @pytest.fixture
 def folder(tmp_path: Path, images: list[np.ndarray]) -> Path:
     return write_folder(tmp_path / "images", images)
-
-
-@pytest.fixture
-def camera(tmp_path: Path) -> Path:
-    return write_camera(tmp_path / "camera.yaml")
 
 
 @pytest.fixture

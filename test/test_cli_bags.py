@@ -25,7 +25,6 @@ from command_line import (
     FRAME_RATE,
     RATE,
     CommandLine,
-    Oracle,
     rows_of,
     turning_images,
     write_camera,
@@ -35,12 +34,6 @@ from command_line import (
 STORE = get_typestore(Stores.ROS2_JAZZY)
 COUNT = 8
 IMU, TWIST, MOTION = "/imu_visual/data_raw", "/twist", "/motion"
-
-
-@pytest.fixture
-def blur_imu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    monkeypatch.setattr("blur_imu_ros.commands.run.load_network", lambda *_: Oracle())
-    return CommandLine(capsys)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 from blur_imu_ros.commands.run import RunOptions
 from blur_imu_ros.errors import FrameError
 from blur_imu_ros.pivot import MotionPrior, PivotConfig
-from command_line import CommandLine, Oracle, rows_of, turning_images, write_camera, write_folder
+from command_line import CommandLine, rows_of, turning_images, write_folder
 
 OUT = Path("out.csv")
 
@@ -37,12 +37,10 @@ def test_a_lever_arm_without_a_pivot_is_a_contradiction() -> None:
 
 
 def test_a_known_lever_arm_makes_the_linear_velocity_surer(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    blur_imu: CommandLine, camera: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("blur_imu_ros.commands.run.load_network", lambda *_: Oracle())
-    blur_imu = CommandLine(capsys)
     folder = write_folder(tmp_path / "images", turning_images(5))
-    given = ["--camera", write_camera(tmp_path / "camera.yaml"), "--exposure", 0.01]
+    given = ["--camera", camera, "--exposure", 0.01]
     sigmas = {}
     for name, extra in {
         "none": ["--motion-prior", "none"],

@@ -23,7 +23,6 @@ from blur_imu_ros.blur_network import load_network
 from command_line import (
     MODEL,
     CommandLine,
-    Oracle,
     needs_model,
     rows_of,
     turning_images,
@@ -36,19 +35,8 @@ COUNT = 6
 
 
 @pytest.fixture
-def blur_imu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    monkeypatch.setattr("blur_imu_ros.commands.run.load_network", lambda *_: Oracle())
-    return CommandLine(capsys)
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return write_folder(tmp_path / "images", turning_images(COUNT))
-
-
-@pytest.fixture
-def camera(tmp_path: Path) -> Path:
-    return write_camera(tmp_path / "camera.yaml")
 
 
 @pytest.fixture

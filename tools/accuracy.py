@@ -30,7 +30,7 @@ from blur_imu_ros.evaluation import Evaluation, MatchedSeries, evaluate, in_axes
 from blur_imu_ros.frame import Frame
 from blur_imu_ros.overlay import draw_overlay
 from blur_imu_ros.pivot import MotionPrior
-from blur_imu_ros.plots import UNITS
+from blur_imu_ros.plots import ESTIMATE, TRUTH, UNITS
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results import VELOCITIES, VelocitySeries
 from blur_imu_ros.room_renderer import blurred_image, furnished_room, hand_held
@@ -70,7 +70,8 @@ def main() -> None:
 def real_sequence(folder: Path, model: str, pictures: Path) -> None:
     """Print errors on the real sequence beside those published, and draw the best mode."""
     truth = read_velocities(folder / "truth.csv")
-    published = evaluate(match(read_velocities(folder / "published.csv"), truth))
+    curve = read_velocities(folder / "published.csv")
+    published = evaluate(match(curve, truth))
     results = {mode: compared(folder, model, truth, *mode) for mode in MODES}
     print(f"## Real frames: {folder.name}\n")
     heading("RMSE", [f"{name} [{unit}]" for name, unit in zip(VELOCITIES, UNITS, strict=True)])
@@ -88,7 +89,7 @@ def real_sequence(folder: Path, model: str, pictures: Path) -> None:
     for k, shares in zip((1, 2), evaluate(best).coverage, strict=True):
         row(f"within {k} sigma", shares)
     print()
-    curves(pictures / "dining.png", best, read_velocities(folder / "published.csv"))
+    curves(pictures / "dining.png", best, curve)
 
 
 def compared(
@@ -119,10 +120,8 @@ def curves(path: Path, ours: MatchedSeries, published: VelocitySeries) -> None:
     for index, name in enumerate(VELOCITIES):
         axis = axes[index % 3, index // 3]
         low, high = (ours.estimate[:, index] + k * ours.sigma[:, index] for k in (-2, 2))
-        axis.fill_between(ours.t, low, high, color="#d1495b", alpha=0.15, linewidth=0)
-        axis.plot(
-            ours.t, ours.truth[:, index], color="#1f2d3d", linewidth=1.8, label="gyro / truth"
-        )
+        axis.fill_between(ours.t, low, high, color=ESTIMATE, alpha=0.15, linewidth=0)
+        axis.plot(ours.t, ours.truth[:, index], color=TRUTH, linewidth=1.8, label="gyro / truth")
         axis.plot(
             published.t,
             published.velocity[:, index],
@@ -131,7 +130,7 @@ def curves(path: Path, ours: MatchedSeries, published: VelocitySeries) -> None:
             label="published",
         )
         axis.plot(
-            ours.t, ours.estimate[:, index], color="#d1495b", linewidth=1.2, label="ours, 2 sigma"
+            ours.t, ours.estimate[:, index], color=ESTIMATE, linewidth=1.2, label="ours, 2 sigma"
         )
         reach = 1.2 * np.abs(ours.truth[:, index]).max()
         axis.set_ylim(-reach, reach)
@@ -181,7 +180,7 @@ def draw_bins(path: Path, result: ValidationReport) -> None:
         ("translation direction error [deg]", [one.translation_angle for one in result.bins]),
     ]
     for axis, (title, values) in zip(axes, panels, strict=True):
-        axis.plot(middle, values, "o-", color="#d1495b")
+        axis.plot(middle, values, "o-", color=ESTIMATE)
         axis.set_xlabel("blur [px of the network's view]")
         axis.set_title(title, fontsize=10)
         axis.set_ylim(0, 1.15 * max(1e-3, float(np.nanmax(values))))

@@ -14,11 +14,10 @@ from rich.table import Table
 from blur_imu_ros.axes import Axes
 from blur_imu_ros.calibration import Calibration, calibrate
 from blur_imu_ros.camera import load_camera, load_exposure_time
-from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation import in_axes
 from blur_imu_ros.frame import check_exposure_time
 from blur_imu_ros.recordings.velocities import read_velocities
-from blur_imu_ros.results import make_folder_of
+from blur_imu_ros.results import write_text
 from blur_imu_ros.velocity import SolverConfig
 
 
@@ -62,11 +61,7 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
 def _write(path: Path, content: dict[str, Any], found: Calibration) -> None:
     content = content | {"standard_deviations": found.standard_deviations()}
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None)
-    make_folder_of(path)
-    try:
-        path.write_text(f"# Written by blur-imu calibrate; seconds, radians, metres.\n{text}")
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
+    write_text(path, f"# Written by blur-imu calibrate; seconds, radians, metres.\n{text}")
 
 
 def _print(found: Calibration, options: CalibrateOptions) -> None:

@@ -337,9 +337,9 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         arrival = self._waiting.popleft()
         image_frame = arrival.message.header.frame_id
         frame_id = self._output_frame(image_frame)
-        estimate = express(measurement.estimate, self._settings.axes)
-        self._outputs.publish_motion(estimate, frame_id, self._model)
         settings = self._settings
+        estimate = express(measurement.estimate, settings.axes)
+        self._outputs.publish_motion(estimate, frame_id, self._model)
         reason = silence(estimate, settings.direction, settings.minimum_direction_probability)
         if reason is not None:
             self._health.silent(reason)
