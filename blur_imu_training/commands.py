@@ -24,11 +24,15 @@ def train(
         "runs/compact"
     ),
     minutes: Annotated[float, typer.Option(help="Time budget, earlier sittings included.")] = 30,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Start from these weights (.safetensors) instead of random ones."),
+    ] = None,
 ) -> None:
     """Train a network, or go on with a run that was stopped."""
     from blur_imu_training.trainer import Trainer, TrainingConfig
 
-    Trainer(TrainingConfig.load(recipe), data, output, minutes).run()
+    Trainer(TrainingConfig.load(recipe), data, output, minutes, weights).run()
 
 
 @app.command()

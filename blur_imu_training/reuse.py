@@ -43,10 +43,14 @@ def transformed(batch: dict[str, Tensor], rng: np.random.Generator) -> dict[str,
 def mirrored(batch: dict[str, Tensor], axis: int) -> dict[str, Tensor]:
     """Return the batch mirrored left to right (axis -1) or top to bottom (axis -2).
 
-    One component of the motion changes its sign, so q's second component (2 Fx Fy / |F|) does.
+    One component of the motion changes its sign, so q's second component (2 Fx Fy / |F|) does. The
+    equations of a cell follow it, and x stays what it was.
     """
     q = batch["q"].flip(axis)
+    sign = [-1.0, 1.0] if axis == -1 else [1.0, -1.0]
+    rows = batch["rows"].flip(axis)
     return batch | {
+        "rows": rows * rows.new_tensor(sign).reshape(2, 1, 1, 1),
         "image": batch["image"].flip(axis),
         "q": q * q.new_tensor([1.0, -1.0]).reshape(2, 1, 1),
         "log_inverse_depth": batch["log_inverse_depth"].flip(axis),
@@ -57,6 +61,7 @@ def transposed(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the batch with x and y exchanged: q's first component changes its sign."""
     q = batch["q"].transpose(-1, -2)
     return batch | {
+        "rows": batch["rows"].transpose(-1, -2).flip(1),
         "image": batch["image"].transpose(-1, -2).contiguous(),
         "q": q * q.new_tensor([-1.0, 1.0]).reshape(2, 1, 1),
         "log_inverse_depth": batch["log_inverse_depth"].transpose(-1, -2),

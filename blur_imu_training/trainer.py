@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import torch
 import yaml
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, default_collate
@@ -27,6 +27,7 @@ from blur_imu_ros.networks.compact import CompactNetwork, normalise
 from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.losses import field_loss
 from blur_imu_training.panoramas import PanoramaFolder
+from blur_imu_training.pose_loss import pose_loss
 from blur_imu_training.recorded_turns import RecordedTurns
 from blur_imu_training.reuse import reused
 from blur_imu_training.room_pictures import RoomPictures
@@ -52,13 +53,17 @@ NYU_TRAINING = range(0, 1250)
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the training: its share of the time, samples, batch and longest mean blur."""
+    """A part of the training: its share of the time, samples, batch and longest mean blur.
+
+    `pose` is the weight of the error of the solved velocity; views should be whole for it.
+    """
 
     share: float
     width: int
     height: int
     batch: int
     longest: float
+    pose: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -136,9 +141,14 @@ class Trainer:
     """Network, its moving average, optimizer and clock of one run, all of it in one folder."""
 
     def __init__(
-        self, config: TrainingConfig, data: Path | None, folder: Path, minutes: float
+        self,
+        config: TrainingConfig,
+        data: Path | None,
+        folder: Path,
+        minutes: float,
+        weights: Path | None = None,
     ) -> None:
-        """Start a run in `folder`, or go on with the one that is there."""
+        """Start a run in `folder`, from `weights` if given, or go on with the one that is there."""
         self.config, self.folder, self.seconds = config, folder, minutes * 60
         torch.manual_seed(config.seed)
         # Half of the cores render; a thread that waits for a busy core would hold up the other.
@@ -146,6 +156,8 @@ class Trainer:
         # Workers are forked, and OpenCV's thread pool does not survive that.
         cv2.setNumThreads(1)
         self.network = CompactNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if weights is not None:
+            self.network.load_state_dict(_weights(weights, self.network))
         self.average = copy.deepcopy(self.network)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=1e-4, weight_decay=config.weight_decay, betas=(0.9, 0.99)
@@ -188,7 +200,7 @@ class Trainer:
             loader = self._loader(self.config.stages[number])
             clock = time.monotonic()
             for batch in reused(loader, self.config.uses, self._rng):
-                losses = self._train_step(batch)
+                losses = self._train_step(batch, self.config.stages[number])
                 now = time.monotonic()
                 self.elapsed += now - clock
                 clock = now
@@ -197,7 +209,7 @@ class Trainer:
                     break
             del loader
 
-    def _train_step(self, batch: dict[str, Tensor]) -> dict[str, float]:
+    def _train_step(self, batch: dict[str, Tensor], stage: Stage) -> dict[str, float]:
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
         self.network.train()
@@ -205,6 +217,9 @@ class Trainer:
         with torch.autocast("cpu", torch.bfloat16):
             out = self.network(image)
         losses = field_loss(out, batch)
+        if stage.pose:
+            losses["pose"] = pose_loss(out, batch)
+            losses["total"] = losses["total"] + stage.pose * losses["pose"]
         self.optimizer.zero_grad(set_to_none=True)
         losses["total"].backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
@@ -318,6 +333,22 @@ class Trainer:
         row = {"minutes": self.elapsed / 60, "samples": self.samples, "stage": stage, **losses}
         with (self.folder / "log.jsonl").open("a") as file:
             file.write(json.dumps({k: round(v, 4) for k, v in row.items()}) + "\n")
+
+
+def _weights(path: Path, network: nn.Module) -> dict[str, Tensor]:
+    """Return the weights of a file; TrainingError names the first that is not of this network."""
+    try:
+        found = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"{path}: cannot be read as weights (.safetensors): {error}") from error
+    expected = network.state_dict()
+    for name in [*expected, *found]:
+        ours, theirs = (list(t[name].shape) if name in t else "none" for t in (expected, found))
+        if ours != theirs:
+            raise TrainingError(
+                f"{path}: is of another architecture: '{name}' is {theirs} there and {ours} here"
+            )
+    return found
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

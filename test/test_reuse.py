@@ -19,6 +19,8 @@ def batch_of(field: np.ndarray) -> dict[str, torch.Tensor]:
         "q": torch.from_numpy(double_angle(field)).permute(2, 0, 1)[None],
         "log_inverse_depth": torch.from_numpy(rng.random((1, rows, columns))),
         "depth_weight": torch.ones(1),
+        "rows": torch.from_numpy(rng.random((1, 2, 6, rows, columns))),
+        "motion": torch.from_numpy(rng.random((1, 6))),
     }
 
 

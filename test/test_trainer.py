@@ -10,6 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install .[train]")
 
+from safetensors.torch import save_file  # noqa: E402
+
 from blur_imu_ros.blur_network import load_network  # noqa: E402
 from blur_imu_ros.camera import Camera  # noqa: E402
 from blur_imu_ros.errors import ModelError, TrainingError  # noqa: E402
@@ -121,3 +123,23 @@ def test_depth_is_not_learned_from_invented_geometry() -> None:
     batch = {"q": q, "log_inverse_depth": torch.zeros(1, 4, 4), "depth_weight": torch.zeros(1)}
     field_loss(CompactOutput(q, depth, torch.zeros(1, 2, 4, 4)), batch)["total"].backward()
     assert float(depth.grad.abs().sum()) == 0
+
+
+def test_weights_of_another_architecture_are_refused_by_the_first_tensor(tmp_path: Path) -> None:
+    weights = CompactNetwork(widths=(16, 40, 80, 144, 192)).state_dict()
+    save_file({k: v.contiguous() for k, v in weights.items()}, tmp_path / "other.safetensors")
+    with pytest.raises(TrainingError, match=r"'stem\.0\.0\.weight' is \[16, 3, 3, 3\] there"):
+        Trainer(CONFIG, None, tmp_path / "run", 1, tmp_path / "other.safetensors")
+
+
+def test_training_starts_from_given_weights_and_learns_from_the_solved_velocity(
+    tmp_path: Path,
+) -> None:
+    weights = CompactNetwork().state_dict()
+    save_file({k: v.contiguous() for k, v in weights.items()}, tmp_path / "w.safetensors")
+    config = replace(CONFIG, stages=(Stage(1.0, 64, 64, 2, 10.0, pose=0.2),))
+    trainer = Trainer(config, None, tmp_path / "run", 0.01, tmp_path / "w.safetensors")
+    for name, value in trainer.average.state_dict().items():
+        torch.testing.assert_close(value, weights[name])
+    losses = [one for one, _ in trainer._steps()]
+    assert all(np.isfinite(one["pose"]) and one["pose"] > 0 for one in losses)
