@@ -37,7 +37,9 @@ def train(
     from blur_imu_training.trainer import Trainer
 
     config = TrainingConfig.load(recipe_path(recipe))
-    Trainer(config, data, output or Path("runs") / recipe.stem, minutes, weights).run()
+    trainer = Trainer(config, data, output or Path("runs") / recipe.stem, minutes, weights)
+    trainer.run()
+    typer.echo(trainer.summary())
 
 
 @app.command()
@@ -50,11 +52,14 @@ def export(
     any_batch: Annotated[
         bool, typer.Option("--any-batch", help="Let other programs give several images at once.")
     ] = False,
+    best: Annotated[
+        bool, typer.Option("--best", help="Take what did best on held-out frames, not the last.")
+    ] = False,
 ) -> None:
     """Write the averaged network of a run as an ONNX model with its card, parity checked."""
     from blur_imu_training.export import export_run
 
-    typer.echo(export_run(run, output, name, any_batch=any_batch))
+    typer.echo(export_run(run, output, name, any_batch=any_batch, best=best))
 
 
 @app.command()

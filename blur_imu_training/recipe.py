@@ -14,8 +14,8 @@ from blur_imu_ros.errors import TrainingError
 
 SHIPPED = Path(__file__).parent / "configs"
 
-SIZE_STEP = 32
-"""Pixels; sides of samples are multiples of it, because networks halve them five times."""
+CELL, COARSEST = 8, 32
+"""Pixels. Sides of samples are multiples of the first; of those a network sees, of the second."""
 
 KINDS = ("compact", "published")
 """Networks; what belongs to each is in `learners.py`."""
@@ -124,19 +124,28 @@ class TrainingConfig:
         theirs = TrainingConfig.of(other).entries()
         return [name for name, value in self.entries().items() if theirs[name] != value]
 
+    def check_trainable(self) -> None:
+        """Refuse sizes that no network takes; they may do for sets of samples."""
+        for stage in self.stages:
+            if stage.width % COARSEST or stage.height % COARSEST:
+                size = f"{stage.width}x{stage.height}"
+                raise TrainingError(
+                    f"stages: {size} is no multiple of {COARSEST}, as networks need"
+                )
+
     def _check(self) -> None:
         if not self.stages or not self.pictures:
             raise ValueError("stages and pictures must not be empty")
         for part in (self, self.validation, *self.stages):
             _check_numbers(part)
         for stage in self.stages:
-            if stage.width % SIZE_STEP or stage.height % SIZE_STEP:
-                raise ValueError(f"{stage.width}x{stage.height} is no multiple of {SIZE_STEP}")
+            if stage.width % CELL or stage.height % CELL:
+                raise ValueError(f"{stage.width}x{stage.height} is no multiple of {CELL}")
         for name, share in self.pictures.items():
             _check_number(f"share of {name}", share, 0)
 
 
-_LEAST = {"share": 0, "width": SIZE_STEP, "height": SIZE_STEP, "batch": 1, "uses": 1}
+_LEAST = {"share": 0, "width": CELL, "height": CELL, "batch": 1, "uses": 1}
 
 
 def _check_numbers(part: Any) -> None:

@@ -22,6 +22,7 @@ from blur_imu_ros.errors import TrainingError
 from blur_imu_ros.networks.compact import normalise
 from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.checkpoint import (
+    BEST,
     STATE,
     Progress,
     facts_of,
@@ -42,6 +43,7 @@ from blur_imu_training.picture_sets import load_pictures
 from blur_imu_training.recipe import LASTING, Stage, TrainingConfig
 from blur_imu_training.reuse import ReusedBatches
 from blur_imu_training.schedule import Schedule
+from blur_imu_training.selection import Figures, Selection
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +79,7 @@ class Trainer:
             weights: .safetensors, or folder of another run.
             clock: seconds, read once a step.
         """
+        config.check_trainable()
         self.config, self.folder = config, folder
         self.schedule = Schedule(config, minutes * 60)
         self.progress = Progress()
@@ -101,6 +104,13 @@ class Trainer:
         if (folder / STATE).exists():
             self._resume()
         self.accelerator.wait_for_everyone()
+        self.selection = Selection(
+            config.validation,
+            data,
+            self._learner.card("", config.focal_reference, {}),
+            self.schedule.seconds,
+            Figures.of_file(folder / BEST),
+        )
 
     # --- the loop ---------------------------------------------------------------------------
 
@@ -108,16 +118,20 @@ class Trainer:
         """Train until the time is over or a signal comes; the state is saved either way."""
         if not self.progress.step and not self._proven:
             self._check_that_it_learns()
-        saved = time.monotonic()
+        saved, begun = time.monotonic(), self.progress.step
         with self._stopped_by_signals(), self._journal() as journal:
             for losses in self.steps():
                 journal.add(losses, *self._where())
                 if time.monotonic() - saved > SAVE_EVERY:
                     journal.flush(*self._where())
-                    self._save_if_possible()
+                    self._save_if_possible(self.save)
                     saved = time.monotonic()
+                if self.selection.is_due(self.progress.elapsed):
+                    self._validate(journal)
             journal.flush(*self._where())
-        self.save()
+            self.save()
+            if not self._stop and self.progress.step > begun:
+                self._validate(journal)
 
     def stop(self) -> None:
         """Ask for the end after the step that is being made."""
@@ -244,11 +258,34 @@ class Trainer:
         tensors["random.torch"] = torch.get_rng_state()
         write_tensors(self.folder / STATE, tensors, facts_of(self.progress, self.config.entries()))
 
-    def _save_if_possible(self) -> None:
+    def _save_if_possible(self, save: Callable[[], None]) -> None:
         try:
-            self.save()
+            save()
         except TrainingError as error:
             logger.warning("%s; training goes on", error)
+
+    def _validate(self, journal: Journal) -> None:
+        """Measure the averaged network on held-out frames; write it where it is the best so far."""
+        if not (self.config.validation.frames and self.accelerator.is_main_process):
+            return
+        before = self.selection.best
+        found = self.selection.measure(self.average)
+        minutes, samples, _ = self._where()
+        journal.write("held_out", found.entries(), {"minutes": minutes, "samples": samples})
+        if self.selection.best is not before:
+            self._save_if_possible(self._save_best)
+
+    def _save_best(self) -> None:
+        assert self.selection.best is not None
+        facts = facts_of(self.progress, self.config.entries())
+        facts["held_out"] = self.selection.best.entries()
+        write_tensors(self.folder / BEST, self.average.state_dict(), facts)
+
+    def summary(self) -> str:
+        """Return one line about the run, for a person."""
+        minutes, samples, _ = self._where()
+        told = f"{self.folder}: {samples} samples in {minutes:.1f} minutes"
+        return told if self.selection.best is None else f"{told}; best of it: {self.selection.best}"
 
     def _resume(self) -> None:
         path = self.folder / STATE
