@@ -21,6 +21,7 @@ from blur_imu_training.recipe import NetworkChoice
 
 STATE = "state.safetensors"
 BEST = "best.safetensors"
+TEACHER = "teacher.safetensors"
 
 Tensors = dict[str, Tensor]
 Facts = dict[str, Any]
@@ -132,9 +133,8 @@ def load_run(run: Path, best: bool = False) -> tuple[nn.Module, Facts]:
     tensors, facts = read_tensors(path)
     network = build(NetworkChoice.of(facts["recipe"].get("network", {})))
     load_weights(network, tensors if best else part(tensors, "average."), path)
-    told = {name: facts[name] for name in ("recipe", "held_out") if name in facts}
-    far = {name: facts["progress"][name] for name in ("step", "samples", "elapsed")}
-    return network.eval(), {**far, **told}
+    far: Facts = {name: facts["progress"][name] for name in ("step", "samples", "elapsed")}
+    return network.eval(), far | {n: facts[n] for n in ("recipe", "held_out") if n in facts}
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:

@@ -31,7 +31,7 @@ def export_run(
     network, facts = load_run(run, best)
     recipe = facts["recipe"]
     learner = LEARNERS[NetworkChoice.of(recipe.get("network", {})).kind]
-    data = [TERMS.get(name, name) for name in recipe["pictures"]]
+    data = [TERMS.get(n, n) for n in (*recipe["pictures"], *recipe.get("samples", ()))]
     card = learner.card(name, recipe["focal_reference"], {"data": data, **facts})
     card = write_model(network, card, output, any_batch)
     return describe(output, card)

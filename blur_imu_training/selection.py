@@ -101,7 +101,8 @@ class Selection:
         best: Figures | None = None,
     ) -> None:
         """Take how much to measure, the data folder, what models are like, and the time budget."""
-        self.best, self.last = best, None
+        self.best = best
+        self.last: Figures | None = None
         self._choice, self._data, self._card = choice, data, card
         self._first = FIRST * seconds
         self._frames: list[HeldOutFrame] = []
@@ -123,13 +124,13 @@ class Selection:
             ratio = 1 / length_correction(result)
         except RecordingError:  # too few cells of the lengths that are calibrated
             ratio = float("nan")
-        self.last = Figures(result.rotation_error, result.translation_angle, ratio)
-        if self.best is None or self.last.score < self.best.score:
-            self.best = self.last
+        found = self.last = Figures(result.rotation_error, result.translation_angle, ratio)
+        if self.best is None or found.score < self.best.score:
+            self.best = found
         end = time.monotonic()
         self._latest = end - rendered
         self._spent += end - begin
-        return self.last
+        return found
 
     def _rendered(self) -> list[HeldOutFrame]:
         """Return the frames; they are rendered once and kept in memory."""

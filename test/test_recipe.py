@@ -52,6 +52,7 @@ def test_what_is_not_said_has_its_usual_value(tmp_path: Path) -> None:
         ("{procedural: 1}", "{procedural: -1}", "share of procedural"),
         ("seed: 11", "seed: 11\nnetwork: {kind: big}", "'big' is not known; use compact"),
         ("seed: 11", "seed: 11\nnetwork: {widths: [1, 2]}", "five widths"),
+        ("seed: 11", "seed: 11\nsamples: {set: 1}", "pictures and samples"),
         ("seed: 11", "{", "recipe.yaml"),
     ],
 )

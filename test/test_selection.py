@@ -3,45 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install .[train]")
 
-from blur_imu_ros.camera import Camera  # noqa: E402
 from blur_imu_ros.errors import ModelError  # noqa: E402
-from blur_imu_ros.frame import Frame  # noqa: E402
 from blur_imu_training import selection  # noqa: E402
 from blur_imu_training.checkpoint import BEST, load_run  # noqa: E402
-from blur_imu_training.held_out import EXPOSURE_TIME, HeldOutFrame, held_out_frames  # noqa: E402
+from blur_imu_training.held_out import held_out_frames  # noqa: E402
 from blur_imu_training.learners import LEARNERS  # noqa: E402
 from blur_imu_training.recipe import HeldOut  # noqa: E402
 from blur_imu_training.selection import Figures, Selection  # noqa: E402
 from blur_imu_training.trainer import Trainer  # noqa: E402
-from small_training import CONFIG, Ticks, few_pictures  # noqa: E402
+from small_training import CONFIG, Ticks, few_pictures, wall_frames  # noqa: E402
 
 CARD = LEARNERS["compact"].card("", 250.0, {})
-
-
-def frames(data: Path | None, count: int) -> Iterator[HeldOutFrame]:
-    """Frames before a wall 2 m away."""
-    rng = np.random.default_rng(0)
-    camera = Camera(320, 224, 250.0, 250.0, 159.5, 111.5)
-    for index in range(count):
-        image = rng.integers(0, 255, (224, 320, 3), dtype=np.uint8)
-        frame = Frame(image, float(index), EXPOSURE_TIME, camera)
-        omega, v = rng.standard_normal(3) * 3, rng.standard_normal(3)
-        yield HeldOutFrame(frame, omega, v, np.full((224, 320), 0.5, np.float32))
 
 
 @pytest.fixture(autouse=True)
 def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("blur_imu_training.trainer.load_pictures", few_pictures)
-    monkeypatch.setattr(selection, "held_out_frames", frames)
+    monkeypatch.setattr(selection, "held_out_frames", wall_frames)
 
 
 class Fake(torch.nn.Module):
@@ -70,7 +55,7 @@ def test_the_lower_score_is_kept() -> None:
 
 def test_frames_are_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    monkeypatch.setattr(selection, "held_out_frames", lambda *a: calls.append(a) or frames(*a))
+    monkeypatch.setattr(selection, "held_out_frames", lambda *a: calls.append(a) or wall_frames(*a))
     chosen = Selection(HeldOut(2), None, CARD, 100)
     chosen.measure(Fake(1.0))
     chosen.measure(Fake(2.0))
