@@ -71,7 +71,8 @@ def true_of_pixels(batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
 
 def _rows(batch: dict[str, Tensor]) -> Tensor:
     """Return (n, 2, 6, height, width): A of each pixel at the inverse depth 1."""
-    return of_pixels(batch["rows"].flatten(1, 2)).unflatten(1, (2, 6))
+    rows: Tensor = of_pixels(batch["rows"].flatten(1, 2)).unflatten(1, (2, 6))
+    return rows
 
 
 def _enlarged(cells: Tensor) -> Tensor:
