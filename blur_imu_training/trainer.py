@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import reduce
+from accelerate.utils import is_bf16_available, reduce
 from torch import nn
 
 from blur_imu_ros.errors import TrainingError
@@ -88,7 +88,7 @@ class Trainer:
         make_folder_of(folder / STATE)
         self.schedule = Schedule(config, minutes * 60)
         self.progress = Progress()
-        self.accelerator = Accelerator(mixed_precision="bf16")
+        self.accelerator = Accelerator(mixed_precision="bf16" if is_bf16_available() else "no")
         _share_cores(self.accelerator.device)
         torch.manual_seed(config.seed)
         self._learner = LEARNERS[config.network.kind]

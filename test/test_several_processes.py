@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs torch: pip install .[train]")
 
-from blur_imu_training.checkpoint import STATE, load_run  # noqa: E402
+from blur_imu_training.checkpoint import STATE, load_run
 
 HERE = Path(__file__).resolve().parent
 
