@@ -18,10 +18,12 @@ def main(folder: Path) -> None:
     config = replace(CONFIG, stages=(Stage(1.0, 64, 32, 2, 8.0),))
     trainer = module.Trainer(config, None, folder, 4 / 60, clock=Ticks())
     seen = []
-    step = trainer._train_step
-    trainer._train_step = lambda batch, stage: seen.append(batch["image"]) or step(batch, stage)
+    learn = trainer._learn
+    trainer._learn = lambda batch, stage: seen.append(batch["image"]) or learn(batch, stage)
     trainer.run()
-    weights = sum(float(value.detach().double().sum()) for value in trainer.network.parameters())
+    weights = sum(
+        float(value.detach().double().sum()) for value in trainer.student.network.parameters()
+    )
     told = {
         "processes": trainer.accelerator.num_processes,
         "steps": trainer.progress.step,
