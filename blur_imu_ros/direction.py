@@ -205,8 +205,9 @@ def _warp(
     u = points[:, 0] * nearness * np.float32(camera.fx) + np.float32(camera.cx)
     v = points[:, 1] * nearness * np.float32(camera.fy) + np.float32(camera.cy)
     seen = in_front & (u >= 0) & (u <= camera.width - 1) & (v >= 0) & (v <= camera.height - 1)
-    one_below_the_other = (axis.reshape(-1, rays.shape[2]) for axis in (u, v))
-    warped = cv2.remap(source.image, *one_below_the_other, cv2.INTER_LINEAR)
+    below_each_other = (-1, rays.shape[2])
+    maps = u.reshape(below_each_other), v.reshape(below_each_other)
+    warped = cv2.remap(source.image, *maps, cv2.INTER_LINEAR)
     return warped.reshape(u.shape), seen
 
 

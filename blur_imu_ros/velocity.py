@@ -427,7 +427,7 @@ def _median(values: Array) -> Array:
 
 def _pull_signs(equations: _Equations, x: Array) -> Array:
     """(k,) under which sign the prior fits k motions (k, 6) better."""
-    return np.copysign(1.0, x @ equations.pull)
+    return np.asarray(np.copysign(1.0, x @ equations.pull))
 
 
 def _prior_cost(equations: _Equations, x: Array) -> Array:
