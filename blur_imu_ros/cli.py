@@ -183,7 +183,9 @@ def evaluate(
 
 @app.command()
 def benchmark(
-    model: Annotated[str, typer.Option(help="Name or path of a model.")] = "compact",
+    model: Annotated[
+        list[str] | None, typer.Option(help="Name or path of a model; several are compared.")
+    ] = None,
     backend: Annotated[
         list[str] | None, typer.Option(help="onnx or torch; several are compared.")
     ] = None,
@@ -206,7 +208,7 @@ def benchmark(
 
     run_benchmark(
         BenchmarkOptions(
-            model,
+            tuple(model or ["compact"]),
             tuple(backend or ["onnx"]),
             device,
             threads or None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ from safetensors import safe_open
 from blur_imu_ros.errors import ModelError
 from blur_imu_ros.model_card import INTERFACE, ModelCard
 from blur_imu_ros.networks.compact import MEAN, STD, STRIDE, CompactNetwork
+from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.onnx_writer import write_model
+from blur_imu_training.reduced_precision import Precision, View, parity_of, write_reduced
+from blur_imu_training.trainer import TrainingConfig, load_pictures
 
 WIDTH, HEIGHT = 320, 224
 
@@ -64,6 +68,39 @@ def export_run(
     )
     card = write_model(network, card, output, any_batch)
     return describe(output, card)
+
+
+def export_reduced(
+    source: Path, output: Path, name: str, precision: Precision, views: list[View]
+) -> str:
+    """Write a run, or a model in fp32, as `output` with other numbers; return its parity in words.
+
+    Args:
+        source: folder of a run, or .onnx file with its card beside it.
+        output: path ending in .onnx.
+        name: of the new model.
+        precision: fp16 or int8.
+        views: what the network sees; see `write_reduced`.
+
+    Raises:
+        ModelError: what cannot be read or written, or differs too much.
+    """
+    if source.suffix == ".onnx":
+        card = write_reduced(source, output, precision, views, name)
+        return f"{output}: {output.stat().st_size / 1e6:.1f} MB, {parity_of(card)}"
+    with tempfile.TemporaryDirectory() as folder:
+        original = Path(folder) / "original.onnx"
+        export_run(source, original, name)
+        return export_reduced(original, output, name, precision, views)
+
+
+def sample_views(recipe: Path, data: Path | None, count: int) -> list[View]:
+    """Return views of samples as a recipe makes them for training; `data` None makes pictures."""
+    config = TrainingConfig.load(recipe)
+    stage = config.stages[-1]
+    pictures = load_pictures(config.pictures, data)
+    stream = SampleStream(pictures, WIDTH, HEIGHT, stage.longest, config.seed)
+    return [(sample.image, sample.camera) for sample in map(stream.__getitem__, range(count))]
 
 
 def describe(output: Path, card: ModelCard) -> str:
