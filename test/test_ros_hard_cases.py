@@ -156,16 +156,44 @@ def test_the_middles_of_exposures_never_go_back_either(bench: Any) -> None:
     assert len(one.heard["imu"]) == 1
 
 
+@pytest.mark.skipif(messages.BlurMotion is None, reason="the message BlurMotion is not built")
 def test_a_bag_that_loops_makes_the_direction_filter_forget(bench: Any) -> None:
     one = started(bench, direction="previous", minimum_direction_probability=0.5)
-    for _ in range(3):
-        one.send()
-        one.wait(0.05)
-    tracker = one.node._tracker
+    wall = cv2.GaussianBlur(np.random.default_rng(1).uniform(size=(HEIGHT, WIDTH)), (0, 0), 4)
+    wall = cv2.normalize(wall, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+    for count in range(1, 4):
+        # 2 rad/s to the left for 1/30 s: what is seen moves right by 20 pixels.
+        one.send(np.roll(wall, round(2 / 30 * FOCAL) * count, axis=1))
+        assert one.until(lambda count=count: len(one.heard["motion"]) >= count)
     one.stamp = 50.0
-    one.send()
-    assert one.until(lambda: one.node._tracker is not tracker)
-    assert one.until(lambda: one.heard["imu"][-1].header.stamp.sec == 50)
+    one.send(wall)
+    assert one.until(lambda: one.heard["motion"][-1].header.stamp.sec == 50)
+    before, after = one.heard["motion"][-2:]
+    # Three frames that agree tell the sign; the first of a new beginning has no neighbour.
+    assert before.direction_probability > 0.6 and after.direction_probability == 0.5
+
+
+class InHand(Oracle):
+    """A camera that turns to and fro about a wrist, 0.4 m behind it."""
+
+    arm = np.array([0.0, 0.0, 0.4])
+
+    def predict(self, image: np.ndarray, camera: Camera) -> BlurField:
+        self.omega = np.roll(self.omega, 1)
+        self.v = np.cross(self.omega, self.arm)
+        return super().predict(image, camera)
+
+
+def test_a_bag_that_loops_leaves_the_lever_arm_as_it_was_found(bench: Any) -> None:
+    one = started(bench, InHand((3, 0.5, 0)), motion_prior="pivot")
+    for count in range(1, 21):
+        one.send(GREY)
+        assert one.answered(count)
+    one.stamp = 50.0
+    one.send(GREY)
+    assert one.until(lambda: one.heard["twist"][-1].header.stamp.sec == 50)
+    # The device is held in the new loop as it was in the old one.
+    np.testing.assert_allclose(one.node._tracker._pivot.lever_arm, InHand.arm, atol=0.05)
 
 
 def test_a_node_that_rested_does_not_publish_what_waited(bench: Any) -> None:

@@ -124,7 +124,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to work on images."""
         assert self._worker is not None
-        self._forget_past()
+        self._forget_direction()
         self._times.begin_anew()
         self._worker.start()
         self._active = True
@@ -184,7 +184,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         self._model = str(network.name)
         direction = DirectionConfig(mode=settings.direction)
         self._imu = VisualImu(network, direction=direction, pivot=settings.pivot)
-        self._forget_past()
+        self._start_tracking()
         self._epoch, self._last_time = self._times.epoch, 0.0
         self._health.fact("model", self._model)
         self._health.fact("backend", settings.backend)
@@ -293,7 +293,6 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         if arrival.epoch != self._epoch:
             for measurement in self._tracker.flush():
                 self._publish(measurement)
-            self._forget_past()
             self._epoch, self._last_time = arrival.epoch, 0.0
         try:
             frame = self._frame(arrival)
@@ -305,10 +304,15 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         for measurement in self._tracker.push(frame):
             self._publish(measurement)
 
-    def _forget_past(self) -> None:
-        """Drop what earlier images said of the direction."""
+    def _start_tracking(self) -> None:
+        """Begin without a past."""
         self._tracker = Tracker(self._imu)
         self._waiting: deque[_Arrival] = deque()
+
+    def _forget_direction(self) -> None:
+        """Drop what earlier images said of the sign; the lever arm stays, as the device does."""
+        self._tracker.flush()
+        self._waiting.clear()
 
     def _frame(self, arrival: _Arrival) -> Frame:
         """Return the frame of a message; BlurImuError says why there is none."""
@@ -326,7 +330,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
 
     def _report_failure(self, error: Exception) -> None:
         # The tracker may have taken the frame, or not.
-        self._forget_past()
+        self._start_tracking()
         reason = f"internal error: {type(error).__name__}: {error}"
         self._health.silent(reason)
         self.get_logger().error(reason, throttle_duration_sec=5.0)
