@@ -16,7 +16,7 @@ ARGUMENTS = {
     "image": ("/camera/image_raw", "Image topic; image/compressed follows it."),
     "camera_info": ("/camera/camera_info", "Calibration topic of the camera."),
     "exposure": ("/camera/metadata", "Exposure topic, where exposure_source is one."),
-    "exposure_source": ("", "fixed, metadata_json, diagnostics, float64 or flir; see docs/ROS.md."),
+    "exposure_source": ("", "fixed, or the kind of the exposure topic; docs/ROS.md lists them."),
     "exposure_unit": ("", "Unit of the exposure topic: auto, s, ms, us or 100us."),
     "exposure_time": ("", "Exposure time in seconds, where it is fixed."),
     "params_file": ("", "YAML of parameters; empty uses the package's config/blur_imu.yaml."),

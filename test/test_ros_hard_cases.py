@@ -28,6 +28,7 @@ from std_msgs.msg import Float64
 from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import ModelError
+from blur_imu_ros.motion_field import double_angle
 from blur_imu_ros.ros import messages, node
 from ros_bench import FOCAL, HEIGHT, TAU, WIDTH, Bench, Oracle, measured, vector
 
@@ -115,6 +116,20 @@ def test_the_time_offset_moves_the_output(bench: Any) -> None:
     assert one.until(lambda: len(one.heard["imu"]) > 1)
     t = messages.seconds(one.heard["imu"][1].header.stamp)
     assert t == pytest.approx(100 + 1 / 30 - 0.25, abs=1e-6)
+
+
+def test_a_rolling_shutter_is_stamped_at_its_middle_row(bench: Any) -> None:
+    one = started(bench, stamp_reference="start", readout_time=0.03)
+    one.send()
+    assert one.until(lambda: one.heard["imu"])
+    # The first row is exposed from 100 s on, the middle one 15 ms later, both for TAU.
+    t = messages.seconds(one.heard["imu"][0].header.stamp)
+    assert t == pytest.approx(100 + 0.015 + TAU / 2, abs=1e-6)
+    assert one.set("readout_time", 0.0) == ""
+    one.send()
+    assert one.until(lambda: len(one.heard["imu"]) > 1)
+    t = messages.seconds(one.heard["imu"][1].header.stamp)
+    assert t == pytest.approx(100 + 1 / 30 + TAU / 2, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -269,6 +284,40 @@ def test_diagnostics_tell_all_that_a_person_asks(bench: Any) -> None:
     ):  # fmt: skip
         assert one.fact(name), name
     assert one.statuses()[-1].name == "blur_imu: velocity from blur"
+
+
+def test_a_limited_rate_leaves_images_out_and_counts_them(bench: Any) -> None:
+    one = started(bench, maximum_rate=10.0)
+    for taken in range(1, 4):
+        for _ in range(3):
+            one.send(GREY)
+            one.wait(0.03)
+        assert one.answered(taken)
+    stamps = [messages.seconds(m.header.stamp) for m in one.heard["imu"]]
+    np.testing.assert_allclose(np.diff(stamps), 0.1, atol=1e-6)
+    assert one.until(lambda: one.fact("images skipped by maximum_rate") == "6")
+    assert not any("no output" in s.message for s in one.statuses()), "what is asked is no fault"
+
+
+def test_blur_that_no_single_motion_explains_is_silent_with_its_reason(bench: Any) -> None:
+    one = started(bench, TwoMotions((0, -2, 0)), maximum_residual=2.0)
+    assert one.complaint("no single motion explains the blur")
+    assert not one.heard["imu"] and not one.heard["twist"]
+    assert one.set("maximum_residual", 0.0) == ""
+    assert one.send_until(lambda: one.heard["imu"])
+
+
+class TwoMotions(Oracle):
+    """Sees the left half of the image move as the camera does, and the right half across it."""
+
+    def predict(self, image: np.ndarray, camera: Camera) -> BlurField:
+        field = super().predict(image, camera)
+        self.omega, before = self.omega[[1, 0, 2]], self.omega
+        across = super().predict(image, camera).signed_motion
+        self.omega = before
+        motion = field.signed_motion.copy()
+        motion[:, 20:] = across[:, 20:]
+        return replace(field, q=double_angle(motion), signed_motion=motion)
 
 
 # --- parameters while running -----------------------------------------------------------------

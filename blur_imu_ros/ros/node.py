@@ -264,7 +264,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         before, self._settings = self._settings, parameters.read(self)
         if isinstance(self._exposure, FixedExposure):
             self._exposure = FixedExposure(self._settings.exposure_time)
-        if before.time_offset != self._settings.time_offset:
+        if before.shift != self._settings.shift:
             self._times.begin_anew()
 
     # --- in -----------------------------------------------------------------------------------
@@ -283,6 +283,8 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
             stamp = self._times.admit(message.header.stamp)
         except BlurImuError as error:
             self._health.silent(str(error))
+            return
+        if not self._times.is_due(stamp, self._settings.maximum_rate):
             return
         self._worker.put(_Arrival(message, stamp, time.monotonic(), self._times.epoch))
 
@@ -320,8 +322,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         exposure_time = self._exposure.exposure_time(arrival.stamp)
         if camera is None:
             raise CameraError(self._camera_error)
-        stamp = arrival.stamp + settings.time_offset
-        t = settings.stamp_reference.middle(stamp, exposure_time)
+        t = settings.stamp_reference.middle(arrival.stamp + settings.shift, exposure_time)
         if t <= self._last_time:
             # The stamps are in order, so the exposure of one of the two is another image's.
             raise FrameError("the middle of the exposure is not after that of the image before")
@@ -344,7 +345,12 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         settings = self._settings
         estimate = express(measurement.estimate, settings.axes)
         self._outputs.publish_motion(estimate, frame_id, self._model)
-        reason = silence(estimate, settings.direction, settings.minimum_direction_probability)
+        reason = silence(
+            estimate,
+            settings.direction,
+            settings.minimum_direction_probability,
+            settings.maximum_residual,
+        )
         if reason is not None:
             self._health.silent(reason)
         else:
@@ -363,6 +369,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         facts = {
             "images late": str(self._times.late),
             "images missing": str(self._times.missing),
+            "images skipped by maximum_rate": str(self._times.skipped),
         }
         if self._worker is not None:
             facts |= {"images dropped for newer ones": str(self._worker.dropped)}
