@@ -167,6 +167,16 @@ PARAMETERS: dict[str, _Parameter] = {
     "frame_id": _Parameter(
         "", "Frame of the output; empty derives it from the image's.", live=True
     ),
+    "base_frame": _Parameter(
+        "base_link",
+        "Frame of the robot that must reach the output's by TF, which is looked up at the start "
+        "where tf2 is installed; empty looks up nothing.",
+    ),
+    "publish_body_frame": _Parameter(
+        False,
+        "Publish the camera's body frame on /tf_static, below the images' frame; for drivers that "
+        "know the optical frame only. Needs axes body.",
+    ),
     "diagnostics_period": _Parameter(1.0, "Seconds between diagnostics.", least=0.1, most=60.0),
 }
 
@@ -199,6 +209,8 @@ class Settings:
     maximum_residual: float
     axes: Axes
     frame_id: str
+    base_frame: str
+    publish_body_frame: bool
     diagnostics_period: float
 
     @property
@@ -244,6 +256,8 @@ def checked(values: dict[str, Any]) -> Settings:
         values["exposure_unit"] = unit_of(values["exposure_source"], values["exposure_unit"])
     values["stamp_reference"] = StampReference(values["stamp_reference"])
     values["axes"] = Axes(values["axes"])
+    if values["publish_body_frame"] and values["axes"] is not Axes.BODY:
+        raise RosSetupError("parameter publish_body_frame is for axes: body; unset one of them")
     return Settings(**values)
 
 
