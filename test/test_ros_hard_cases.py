@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -26,10 +28,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Float64
 
 from blur_imu_ros.blur_field import BlurField
+from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import ModelError
 from blur_imu_ros.motion_field import double_angle
 from blur_imu_ros.ros import messages, node
+from command_line import MODEL, needs_model
 from ros_bench import (
     FOCAL,
     HEIGHT,
@@ -403,6 +407,25 @@ def test_a_broken_model_is_mended_by_its_parameter(bench: Any) -> None:
     measured(one)
 
 
+@needs_model
+def test_a_model_that_is_deleted_while_it_runs_is_missed_at_the_next_start(
+    bench: Any, tmp_path: Path
+) -> None:
+    for part in (MODEL, MODEL.with_suffix(".json")):
+        shutil.copy(part, tmp_path)
+    model = tmp_path / MODEL.name
+    one = started(bench, load_network, model=str(model), threads=1)
+    model.rename(tmp_path / "away")
+    one.send(GREY)
+    assert one.answered(1), "it is in memory: the node goes on"
+    one.node.trigger_deactivate()
+    one.node.trigger_cleanup()
+    assert str(one.node.trigger_configure()).endswith("FAILURE")
+    assert one.until(lambda: any(str(model) in s.message for s in one.statuses()))
+    (tmp_path / "away").rename(model)
+    assert str(one.node.trigger_configure()).endswith("SUCCESS")
+
+
 # --- quality of service -----------------------------------------------------------------------
 
 
@@ -473,6 +496,36 @@ def test_camera_info_that_comes_late_changes_or_breaks_is_followed(bench: Any) -
     assert one.send_until(lambda: one.heard["imu"], image=half)
     one.calibrate(k=[0.0] * 9)
     assert one.complaint("not calibrated")
+
+
+def test_an_image_topic_that_appears_late_is_found(bench: Any) -> None:
+    one = bench(Oracle((0, -2, 0)), namespace="/late")
+    one.peer.destroy_publisher(one.image)
+    one.node.trigger_configure()
+    one.node.trigger_activate()
+    said = "no image has come yet: nobody publishes on /late/image"
+    assert one.until(lambda: any(said in s.message for s in one.statuses()))
+    one.image = one.peer.create_publisher(Image, "image", 1)
+    assert one.until(lambda: one.image.get_subscription_count() > 0)
+    one.calibrate()
+    assert one.send_until(lambda: one.heard["imu"])
+
+
+def test_a_pause_is_told_and_is_no_loss_of_images(bench: Any) -> None:
+    one = started(bench)
+    for count in range(1, 7):
+        one.send(GREY)
+        assert one.answered(count)
+    one.heard["diag"].clear()
+    assert one.until(lambda: any("no images are coming" in s.message for s in one.statuses()))
+    assert one.statuses()[-1].level == DiagnosticStatus.WARN
+    one.stamp += 10.0
+    one.send(GREY)
+    assert one.until(lambda: len(one.heard["imu"]) == 7)
+    assert one.until(lambda: any(s.message == "publishing" for s in one.statuses()[-3:]))
+    assert one.fact("images missing") == one.fact("images late") == "0"
+    stamps = [messages.seconds(m.header.stamp) for m in one.heard["imu"]]
+    assert stamps[-1] - stamps[-2] > 10
 
 
 class Slow(Oracle):
@@ -565,18 +618,33 @@ def test_two_cameras_in_one_process_measure_each_its_own(bench: Any) -> None:
     assert left.send_until(lambda: len(left.heard["imu"]) > count)
 
 
-def node_process() -> subprocess.Popen[str]:
+def node_process(*arguments: str) -> subprocess.Popen[str]:
     environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
     return subprocess.Popen(
-        [sys.executable, "-m", "blur_imu_ros.ros.node", "--ros-args", "-p", "model:=no-such-model"],
+        [sys.executable, "-m", "blur_imu_ros.ros.node", "--ros-args", *arguments],
         env=environment, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
-def test_a_node_that_is_killed_can_be_started_again(ros: None) -> None:
+@needs_model
+@pytest.mark.skipif(messages.BlurMotion is None, reason="the message BlurMotion is not built")
+def test_a_node_that_is_killed_and_started_again_goes_on(bench: Any) -> None:
+    one = bench(Oracle(), namespace="/respawned")
+    parameters = (f"exposure_time:={TAU}", "image_reliability:=reliable", "threads:=1")
+    given = [part for parameter in parameters for part in ("-p", parameter)]
     for last in (False, True):
-        process = node_process()
-        assert process.stderr is not None
-        assert "no-such-model" in process.stderr.readline()
-        process.send_signal(signal.SIGTERM if last else signal.SIGKILL)
-        assert process.wait(timeout=15) == (0 if last else -signal.SIGKILL)
+        process = node_process("-r", "__ns:=/respawned", *given)
+        try:
+            count = len(one.heard["motion"])
+            for _ in range(300):
+                one.calibrate()
+                one.send(GREY)
+                if len(one.heard["motion"]) > count:
+                    break
+                assert process.poll() is None
+            assert len(one.heard["motion"]) > count
+        finally:
+            process.send_signal(signal.SIGTERM if last else signal.SIGKILL)
+            assert process.wait(timeout=15) == (0 if last else -signal.SIGKILL)
+    stamps = [messages.seconds(m.header.stamp) for m in one.heard["motion"]]
+    assert np.all(np.diff(stamps) > 0)
