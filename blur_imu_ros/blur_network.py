@@ -35,6 +35,7 @@ class OnnxBackend:
         """Load the model; ModelError names what is wrong."""
         import onnxruntime
 
+        self._made_of = (path, outputs, device, threads)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
         options.log_severity_level = 3
@@ -56,6 +57,10 @@ class OnnxBackend:
                 f"{path}: is no blur network: expected input 'image' and outputs "
                 f"{', '.join(outputs)}, found outputs {', '.join(names)}"
             )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let another process load the model for itself."""
+        return OnnxBackend, self._made_of
 
     def run(self, image: NDArray[np.float32]) -> tuple[Array, ...]:
         """See `Backend`."""

@@ -150,8 +150,8 @@ def synthesize(
     """Write a set of blurred samples with their truth: images, .npz, and an index.csv."""
     from rich.progress import Progress
 
+    from blur_imu_ros.parallel import usual_jobs
     from blur_imu_training.synthesis import synthesize as synthesized
-    from blur_imu_training.synthesis import usual_jobs
     from blur_imu_training.trainer import TrainingConfig
 
     config = TrainingConfig.load(recipe)
