@@ -59,7 +59,7 @@ def main() -> None:
     )
     for name, draw in figures:
         figure = draw()
-        figure.savefig(folder / name, dpi=80)
+        figure.savefig(folder / name, dpi=110)
         plt.close(figure)
         print(folder / name)
 
@@ -75,7 +75,7 @@ def points() -> Figure:
         ("going right: vx = 2 m/s", (0, 0, 0, 2, 0, 0)),
         ("going forward: vz = 3 m/s", (0, 0, 0, 0, 0, 3)),
     )
-    figure, panels = plt.subplots(2, 2, figsize=(10, 7), constrained_layout=True)
+    figure, panels = plt.subplots(2, 2, figsize=(9, 6.3), constrained_layout=True)
     lamps = [(x, y, z) for z in (1.5, 4.0) for x, y in _grid(0.55 * z, 0.36 * z)]
     scene = Scene([_lamp(np.array(place)) for place in lamps])
     for panel, (title, velocity) in zip(panels.flat, motions, strict=True):
@@ -103,17 +103,19 @@ def both_signs() -> Figure:
     room = furnished_room()
     turns = (
         ("at rest", 0.0),
-        ("turning left, wy = -4 rad/s", -4.0),
-        ("turning right, wy = +4", 4.0),
+        ("left, wy = -4 rad/s", -4.0),
+        ("right, wy = +4 rad/s", 4.0),
     )
     images = []
-    figure, panels = plt.subplots(1, 3, figsize=(12, 3.2), constrained_layout=True)
+    figure, panels = plt.subplots(1, 3, figsize=(9, 2.7), constrained_layout=True)
     for panel, (title, rate) in zip(panels, turns, strict=True):
         moving = constant_velocity(np.array([0, rate, 0]), np.zeros(3))
         images.append(blurred_image(room, CAMERA, moving, 0.0, EXPOSURE_TIME))
         _show(panel, images[-1], title)
     largest = int(np.abs(images[1].astype(int) - images[2]).max())
-    figure.suptitle(f"Left and right differ by {largest} of 255 grey levels at most")
+    figure.suptitle(
+        f"Turned left and right: the two differ by {largest} of 255 grey levels at most"
+    )
     return figure
 
 
@@ -127,11 +129,11 @@ def double_angle_field() -> Figure:
     field = motion_field(CAMERA, u, v, np.full(u.shape, 0.5), turn, np.zeros(3))
     q = double_angle(field)
     drawn = (
-        ("F: from where a point was to where it is", field),
-        ("what is left without the sign: Fx >= 0, and a seam", half_angle(q)),
-        ("q: twice the angle, the same for F and -F, no seam", q),
+        ("F: from where to where", field),
+        ("without its sign (Fx >= 0): a seam", half_angle(q)),
+        ("q, at twice the angle: no seam", q),
     )
-    figure, panels = plt.subplots(1, 3, figsize=(13, 3.4), constrained_layout=True)
+    figure, panels = plt.subplots(1, 3, figsize=(9, 2.7), constrained_layout=True)
     for panel, (title, arrows) in zip(panels, drawn, strict=True):
         panel.quiver(
             u, v, arrows[..., 0], arrows[..., 1], color=ESTIMATE,
@@ -152,10 +154,10 @@ def parallax() -> Figure:
     moved = motion_field(CAMERA, u, v, inverse, np.zeros(3), path)
     drawn = (
         ("depth [m]", 1 / np.maximum(inverse, 1e-3), "viridis_r"),
-        ("turning left by 1 rad/s: smear [px]", np.linalg.norm(turned, axis=-1), "magma"),
-        ("going left by 2 m/s: smear [px]", np.linalg.norm(moved, axis=-1), "magma"),
+        ("turning left, 1 rad/s: smear [px]", np.linalg.norm(turned, axis=-1), "magma"),
+        ("going left, 2 m/s: smear [px]", np.linalg.norm(moved, axis=-1), "magma"),
     )
-    figure, panels = plt.subplots(1, 3, figsize=(13, 3.2), constrained_layout=True)
+    figure, panels = plt.subplots(1, 3, figsize=(9, 2.3), constrained_layout=True)
     for panel, (title, values, colours) in zip(panels, drawn, strict=True):
         # One scale for both smears.
         limits = {} if colours == "viridis_r" else {"vmin": 0, "vmax": 14}
@@ -179,7 +181,7 @@ class _Shot:
 
 def direction() -> Figure:
     """Draw how the next frame tells the sign of a frame's motion, and what the filter makes of it."""
-    figure = plt.figure(figsize=(12, 6), constrained_layout=True)
+    figure = plt.figure(figsize=(9, 4.8), constrained_layout=True)
     parts: Any = figure.subfigures(2, 1, height_ratios=(1, 1.1))
     above, below = parts
     trajectory = hand_held()
@@ -239,7 +241,7 @@ def _draw_agreement(figure: Any, first: _Shot, second: _Shot, trajectory: Trajec
         name = "true" if sign > 0 else "opposite"
         mean = float(left[seen].mean())
         _show(panel, (left * seen * 3).clip(0, 255).astype(np.uint8), "")
-        panel.set_title(f"difference, {name} sign: {mean:.0f}", fontsize=10)
+        panel.set_title(f"{name} sign: {mean:.0f}", fontsize=9.5)
 
 
 def _left_over(first: Image, second: Image, turn: Array) -> tuple[Array, Array]:
@@ -280,7 +282,7 @@ def _show(panel: Panel, image: Image, title: str) -> None:
 def _frame(panel: Panel, title: str) -> None:
     right, bottom = CAMERA.width - 0.5, CAMERA.height - 0.5
     panel.set(xlim=(-0.5, right), ylim=(bottom, -0.5), xticks=[], yticks=[], aspect="equal")
-    panel.set_title(title, fontsize=10)
+    panel.set_title(title, fontsize=9.5)
 
 
 if __name__ == "__main__":
