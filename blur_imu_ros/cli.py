@@ -173,6 +173,10 @@ def evaluate(
     topic: Annotated[str | None, typer.Option(help="Of the estimate, for bags.")] = None,
     truth_topic: Annotated[str | None, typer.Option(help="Of the truth, for bags.")] = None,
     html: Annotated[Path | None, typer.Option(help="Report in one file (.html).")] = None,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(help="Overlay video of the same run: pictures of the worst frames in --html."),
+    ] = None,
 ) -> None:
     """Compare velocities with the truth, axis by axis."""
     from blur_imu_ros.axes import Axes
@@ -191,6 +195,7 @@ def evaluate(
             topic,
             truth_topic,
             html,
+            overlay,
         )
     )
 

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from blur_imu_ros.alignment import Alignment, align, in_camera
 from blur_imu_ros.axes import MEANING, Axes
+from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation import (
     Evaluation,
     MatchedSeries,
@@ -20,11 +21,12 @@ from blur_imu_ros.evaluation import (
     match,
     plain,
     with_exposure_scaled,
+    worst_rows,
 )
 from blur_imu_ros.frame import check_exposure_time
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.report import blur_rows, table_rows, write_report
-from blur_imu_ros.results import VELOCITIES, write_json
+from blur_imu_ros.results import VELOCITIES, VelocitySeries, write_json
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class EvaluateOptions:
     topic: str | None = None
     truth_topic: str | None = None
     html: Path | None = None
+    overlay: Path | None = None
 
     @property
     def shown_axes(self) -> Axes:
@@ -61,6 +64,8 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     """
     if options.exposure is not None:
         check_exposure_time(options.exposure)
+    if options.overlay is not None and options.html is None:
+        raise RecordingError(f"{options.overlay}: its pictures go into a report: give --html too")
     truth = read_velocities(options.truth, options.truth_topic)
     estimate = read_velocities(options.estimate, options.topic)
     estimate = in_axes(estimate, options.axes, options.shown_axes)
@@ -82,8 +87,22 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     if options.plot is not None:
         _plot(options.plot, matched, options)
     if options.html is not None:
-        write_report(options.html, matched, result, _title(options), remarks)
+        pictures = _worst_pictures(options.overlay, matched, estimate)
+        write_report(options.html, matched, result, _title(options), remarks, pictures)
     return result
+
+
+def _worst_pictures(
+    overlay: Path | None, matched: MatchedSeries, estimate: VelocitySeries
+) -> list[bytes]:
+    """Return overlays of the frames with the largest errors, none where there is no video."""
+    if overlay is None:
+        return []
+    from blur_imu_ros.overlay_pictures import overlay_pictures
+
+    used = matched.used()
+    rows = np.searchsorted(estimate.t, used.t[worst_rows(used)])
+    return overlay_pictures(overlay, map(int, rows), len(estimate.t))
 
 
 def _title(options: EvaluateOptions) -> str:
