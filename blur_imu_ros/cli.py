@@ -398,7 +398,7 @@ def main() -> None:
     except BlurImuError as error:
         _refuse(str(error))
     except ModuleNotFoundError as error:
-        if error.name not in {"torch", "safetensors", "onnx", "onnxscript"}:
+        if error.name not in {"torch", "safetensors", "onnx", "onnxscript", "accelerate"}:
             raise
         _refuse(f"{error.name} is not installed: pip install '.[train]'")
     except _Stopped:

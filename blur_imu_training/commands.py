@@ -24,24 +24,29 @@ class PrecisionChoice(str, Enum):
 
 @app.command()
 def train(
-    recipe: Annotated[Path, typer.Argument(help="YAML recipe.")] = DEFAULT_RECIPE,
+    recipe: Annotated[
+        Path, typer.Argument(help="YAML recipe, or the name of a shipped one.")
+    ] = DEFAULT_RECIPE,
     data: Annotated[
         Path | None,
         typer.Option(help="Folder of the picture sets; without: made from nothing."),
     ] = None,
-    output: Annotated[Path, typer.Option(help="Folder of the run; resumed if it exists.")] = Path(
-        "runs/compact"
-    ),
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the run, resumed if it exists; runs/RECIPE if not given."),
+    ] = None,
     minutes: Annotated[float, typer.Option(help="Time budget, earlier sittings included.")] = 30,
     weights: Annotated[
         Path | None,
-        typer.Option(help="Start from these weights (.safetensors) instead of random ones."),
+        typer.Option(help="Start from these weights (.safetensors), or from those of a run."),
     ] = None,
 ) -> None:
     """Train a network, or go on with a run that was stopped."""
-    from blur_imu_training.trainer import Trainer, TrainingConfig
+    from blur_imu_training.recipe import TrainingConfig, recipe_path
+    from blur_imu_training.trainer import Trainer
 
-    Trainer(TrainingConfig.load(recipe), data, output, minutes, weights).run()
+    config = TrainingConfig.load(recipe_path(recipe))
+    Trainer(config, data, output or Path("runs") / recipe.stem, minutes, weights).run()
 
 
 @app.command()
@@ -151,8 +156,8 @@ def synthesize(
     from rich.progress import Progress
 
     from blur_imu_ros.parallel import usual_jobs
+    from blur_imu_training.recipe import TrainingConfig
     from blur_imu_training.synthesis import synthesize as synthesized
-    from blur_imu_training.trainer import TrainingConfig
 
     config = TrainingConfig.load(recipe)
     with Progress() as progress:
@@ -180,7 +185,8 @@ def contact_sheet(
     from blur_imu_training.blurred_samples import SampleStream
     from blur_imu_training.contact_sheet import contact_sheet as sheet_of
     from blur_imu_training.contact_sheet import read_real_frames, write_sheet
-    from blur_imu_training.trainer import TrainingConfig, load_pictures
+    from blur_imu_training.picture_sets import load_pictures
+    from blur_imu_training.recipe import TrainingConfig
 
     config = TrainingConfig.load(recipe)
     stage = config.stages[-1]
