@@ -106,11 +106,23 @@ def run(
         tuple[float, float, float] | None,
         typer.Option(help="From the pivot to the camera: right, down, forward, metres."),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on behind the last row of a .csv of the same recording and options; "
+            "finished ones are left alone, a .mcap or an overlay begins anew.",
+        ),
+    ] = False,
+    jobs: Annotated[
+        int, typer.Option(min=0, help="Processes that measure; 0: one for each core.")
+    ] = 1,
 ) -> None:
     """Measure the velocity of the camera in every frame of a recording."""
     from blur_imu_ros.axes import Axes
     from blur_imu_ros.commands.run import RunOptions
     from blur_imu_ros.commands.run import run as run_recording
+    from blur_imu_ros.parallel import usual_jobs
     from blur_imu_ros.pivot import MotionPrior
     from blur_imu_ros.recordings.settings import StampReference
 
@@ -132,6 +144,8 @@ def run(
         tuple(keep_topic or ()),
         None if motion_prior is MotionPriorChoice.auto else MotionPrior(motion_prior.value),
         lever_arm,
+        resume,
+        jobs or usual_jobs(),
     )
     typer.echo(run_recording(options))
 
@@ -188,7 +202,9 @@ def evaluate(
 
 @app.command()
 def benchmark(
-    model: Annotated[str, typer.Option(help="Name or path of a model.")] = "compact",
+    model: Annotated[
+        list[str] | None, typer.Option(help="Name or path of a model; several are compared.")
+    ] = None,
     backend: Annotated[
         list[str] | None, typer.Option(help="onnx or torch; several are compared.")
     ] = None,
@@ -211,7 +227,7 @@ def benchmark(
 
     run_benchmark(
         BenchmarkOptions(
-            model,
+            tuple(model or ["compact"]),
             tuple(backend or ["onnx"]),
             device,
             threads or None,
@@ -382,7 +398,7 @@ def main() -> None:
     except BlurImuError as error:
         _refuse(str(error))
     except ModuleNotFoundError as error:
-        if error.name not in {"torch", "safetensors", "onnx", "onnxscript"}:
+        if error.name not in {"torch", "safetensors", "onnx", "onnxscript", "accelerate"}:
             raise
         _refuse(f"{error.name} is not installed: pip install '.[train]'")
     except _Stopped:

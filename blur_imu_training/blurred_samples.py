@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from blur_imu_ros.blur_field import cell_centres
 from blur_imu_ros.camera import Camera
-from blur_imu_ros.motion_field import double_angle, motion_field
+from blur_imu_ros.motion_field import double_angle, motion_field, motion_rows
 from blur_imu_training.blur_renderer import (
     SharpView,
     inverse_depth_seen,
@@ -63,15 +64,26 @@ class BlurredSample:
     depth_is_real: bool
 
     def tensors(self, focal_reference: float) -> dict[str, NDArray[Any]]:
-        """Return what the loss needs; inverse depth is normalised to `focal_reference`."""
+        """Return what the losses need; inverse depth is normalised to `focal_reference`.
+
+        `rows` are the equations F = A x of each cell at the normalised inverse depth 1, (2, 6, rows,
+        columns), and `motion` is x = (theta, t).
+        """
         q = double_angle(self.field).transpose(2, 0, 1)
+        nearness = np.float32(self.camera.focal / focal_reference)
+        rows, columns = self.inverse_depth.shape
+        u, v = cell_centres(rows, columns, STRIDE)
+        equations = motion_rows(self.camera, u, v, np.ones_like(u)).transpose(2, 3, 0, 1)
+        equations[:, 3:] /= nearness
         return {
             "image": self.image.transpose(2, 0, 1),
             "q": q.astype(np.float32),
-            "log_inverse_depth": np.log(
-                self.inverse_depth * np.float32(self.camera.focal / focal_reference)
-            ),
+            "log_inverse_depth": np.log(self.inverse_depth * nearness),
             "depth_weight": np.float32(self.depth_is_real),
+            "rows": equations.astype(np.float32),
+            "motion": np.concatenate([self.motion.rotation, self.motion.translation]).astype(
+                np.float32
+            ),
         }
 
 

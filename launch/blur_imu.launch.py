@@ -8,7 +8,7 @@ from typing import Any
 from ament_index_python.packages import get_package_share_directory
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import LifecycleNode
+from launch_ros.actions import LifecycleNode, Node
 
 from launch import LaunchDescription
 
@@ -16,13 +16,14 @@ ARGUMENTS = {
     "image": ("/camera/image_raw", "Image topic; image/compressed follows it."),
     "camera_info": ("/camera/camera_info", "Calibration topic of the camera."),
     "exposure": ("/camera/metadata", "Exposure topic, where exposure_source is one."),
-    "exposure_source": ("", "fixed, metadata_json, diagnostics, float64 or flir; see docs/ROS.md."),
+    "exposure_source": ("", "fixed, or the kind of the exposure topic; docs/ROS.md lists them."),
     "exposure_unit": ("", "Unit of the exposure topic: auto, s, ms, us or 100us."),
     "exposure_time": ("", "Exposure time in seconds, where it is fixed."),
     "params_file": ("", "YAML of parameters; empty uses the package's config/blur_imu.yaml."),
     "namespace": ("", "Namespace of the node."),
     "use_sim_time": ("false", "Follow /clock: true or false."),
     "respawn": ("false", "Start the node again if it dies: true or false."),
+    "rviz": ("false", "Show the smear and the depth that the node sees in RViz: true or false."),
 }
 
 
@@ -36,38 +37,46 @@ def generate_launch_description() -> LaunchDescription:
             ),
             # Fast DDS' default transport loses most images between processes.
             SetEnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA"),
-            OpaqueFunction(function=_node),
+            OpaqueFunction(function=_nodes),
         ]
     )
 
 
-def _node(context: Any) -> list[LifecycleNode]:
+def _nodes(context: Any) -> list[Node]:
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     share = Path(get_package_share_directory("blur_imu_ros"))
-    params_file = given["params_file"] or str(share / "config" / "blur_imu.yaml")
-    return [
-        LifecycleNode(
-            package="blur_imu_ros",
-            executable="blur_imu_node",
-            name="blur_imu",
-            namespace=given["namespace"],
-            output="screen",
-            respawn=given["respawn"].lower() == "true",
-            respawn_delay=2.0,
-            parameters=[params_file, _parameters(given)],
-            remappings=[
-                ("image", given["image"]),
-                ("image/compressed", given["image"] + "/compressed"),
-                ("camera_info", given["camera_info"]),
-                ("exposure", given["exposure"]),
-            ],
-        )
-    ]
+    use_sim_time = given["use_sim_time"].lower() == "true"
+    camera = LifecycleNode(
+        package="blur_imu_ros",
+        executable="blur_imu_node",
+        name="blur_imu",
+        namespace=given["namespace"],
+        output="screen",
+        respawn=given["respawn"].lower() == "true",
+        respawn_delay=2.0,
+        parameters=[
+            given["params_file"] or str(share / "config" / "blur_imu.yaml"),
+            {"use_sim_time": use_sim_time} | _parameters(given),
+        ],
+        remappings=[
+            ("image", given["image"]),
+            ("image/compressed", given["image"] + "/compressed"),
+            ("camera_info", given["camera_info"]),
+            ("exposure", given["exposure"]),
+        ],
+    )
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        arguments=["-d", str(share / "rviz" / "blur_imu.rviz")],
+        parameters=[{"use_sim_time": use_sim_time}],
+    )
+    return [camera, rviz] if given["rviz"].lower() == "true" else [camera]
 
 
 def _parameters(given: dict[str, str]) -> dict[str, Any]:
     """Return what overrides the file: only arguments that were given, or the file would be mute."""
-    parameters: dict[str, Any] = {"use_sim_time": given["use_sim_time"].lower() == "true"}
+    parameters: dict[str, Any] = {}
     for name in ("exposure_source", "exposure_unit"):
         if given[name]:
             parameters[name] = given[name]

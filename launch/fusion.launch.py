@@ -27,9 +27,9 @@ ARGUMENTS = {
     ),
     "camera_xyz": ("0 0 0", "Place of camera_frame in base_frame, metres."),
     "camera_rpy": ("0 0 0", "Roll, pitch, yaw of camera_frame in base_frame, radians."),
-    "namespace": ("", "Namespace of node and filter."),
-    "use_sim_time": ("false", "Follow /clock: true or false."),
 }
+SHARED = ("namespace", "use_sim_time")
+"""Arguments of blur_imu.launch.py that hold for the filter, too."""
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -43,13 +43,14 @@ def generate_launch_description() -> LaunchDescription:
                 for name, (value, text) in ARGUMENTS.items()
             ),
             IncludeLaunchDescription(node),
+            # After it: the node's launch file declares the arguments that are shared.
             OpaqueFunction(function=_filter),
         ]
     )
 
 
 def _filter(context: Any) -> list[Node]:
-    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    given = {name: LaunchConfiguration(name).perform(context) for name in (*ARGUMENTS, *SHARED)}
     share = Path(get_package_share_directory("blur_imu_ros"))
     ekf = Node(
         package="robot_localization",

@@ -33,7 +33,7 @@ class Health:
         self._since = time.monotonic()
         self._facts: dict[str, str] = {}
         self._resting: tuple[bytes, str] | None = (DiagnosticStatus.WARN, "not configured")
-        self._mismatch = self._no_images = ""
+        self._mismatch = self._no_images = self._caution = ""
 
     def working(self) -> None:
         """The node is active."""
@@ -51,6 +51,10 @@ class Health:
     def missing_images(self, text: str) -> None:
         """What explains it if no images come; empty if nothing does."""
         self._no_images = text
+
+    def caution(self, text: str) -> None:
+        """What may be wrong although estimates are published; empty if nothing is."""
+        self._caution = text
 
     def received(self) -> None:
         """Count an image."""
@@ -110,6 +114,8 @@ class Health:
             reason = self._recent.most_common(1)[0][0]
             level = DiagnosticStatus.WARN if self._published_recently else DiagnosticStatus.ERROR
             return level, f"no output: {reason}"
+        if self._published_recently and self._caution:
+            return DiagnosticStatus.WARN, f"publishing, but {self._caution}"
         if self._published_recently:
             return DiagnosticStatus.OK, "publishing"
         if self._mismatch and not self._received_recently:
