@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import cv2
 import pytest
 import typer
 
 from blur_imu_ros.cli import app
-from command_line import needs_model
+from command_line import Oracle, needs_model, turning_images, write_camera
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -109,3 +110,22 @@ def test_the_notices_name_every_package_that_is_used_and_the_data_of_every_model
     cards = [json.loads(path.read_text()) for path in (ROOT / "models").glob("*.json")]
     data = {line for card in cards for line in card["training"].get("data", ())}
     assert [line for line in data if f"- {line}\n" not in notices] == []
+
+
+def test_the_python_of_the_quick_start_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    section = (DOCS / "QUICK_START.md").read_text().split("## Python")[1]
+    code = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
+    images = turning_images(4)
+    size = (images[0].shape[1], images[0].shape[0])
+    video = cv2.VideoWriter(str(tmp_path / "walk.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, size)
+    for image in images:
+        video.write(image)
+    video.release()
+    write_camera(tmp_path / "camera.yaml")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("blur_imu_ros.blur_network.load_network", Oracle)
+    exec(compile(code, "QUICK_START.md", "exec"), {})
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.endswith("True")]
+    assert len(lines) == 4
