@@ -107,7 +107,7 @@ def validate(
     data: Annotated[Path, typer.Option(help="Folder with 7scenes_redkitchen/ and nyuv2/.")],
     frames: Annotated[int, typer.Option(help="How many held-out frames.")] = 60,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Write length scale and figures into the card.")
+        bool, typer.Option("--calibrate", help="Write the correction of lengths and figures into the card.")
     ] = False,
 ) -> None:
     """Measure a model on held-out blur from a second camera pipeline."""
@@ -115,26 +115,27 @@ def validate(
     from rich.progress import track
 
     from blur_imu_ros.blur_network import load_network, model_path
-    from blur_imu_ros.model_card import ModelCard
     from blur_imu_ros.visual_imu import VisualImu
     from blur_imu_training import held_out, validation
 
     rendered = list(track(held_out.held_out_frames(data, frames), "Rendering", total=frames))
+    network = load_network(model)
+    console = Console()
 
     def measured() -> validation.ValidationReport:
-        return validation.report(validation.measure(VisualImu(load_network(model)), rendered))
+        return validation.report(validation.measure(VisualImu(network), rendered))
 
-    result = measured()
-    console = Console()
-    if calibrate:
-        path = model_path(model).with_suffix(".json")
-        card = ModelCard.load(path)
-        scale = card.length_scale * validation.length_correction(result)
-        replace(card, length_scale=round(scale, 4)).save(path)
+    if not calibrate:
         result = measured()
-        figures = card.metrics | {"held_out": validation.as_metrics(result)}
-        replace(card, length_scale=round(scale, 4), metrics=figures).save(path)
-        console.print(f"{path}: length scale {card.length_scale:g} is now {scale:.3f}")
+    else:
+        path = model_path(model).with_suffix(".json")
+        network.card = replace(network.card, length_scale=1.0, length_exponent=0.0)
+        scale, exponent = (round(x, 4) for x in validation.length_correction(measured()))
+        network.card = replace(network.card, length_scale=scale, length_exponent=exponent)
+        result = measured()
+        figures = network.card.metrics | {"held_out": validation.as_metrics(result)}
+        replace(network.card, metrics=figures).save(path)
+        console.print(f"{path}: length scale {scale:g}, exponent {exponent:g}")
     console.print(validation.table(result))
     console.print(validation.summary(result))
 
