@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +17,8 @@ import pytest
 import typer
 
 from blur_imu_ros.cli import app
+from blur_imu_ros.model_card import ModelCard
+from blur_imu_ros.results import COLUMNS, VELOCITIES
 from command_line import Oracle, needs_model, turning_images, write_camera
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -129,3 +132,11 @@ def test_the_python_of_the_quick_start_runs(
     exec(compile(code, "QUICK_START.md", "exec"), {})
     lines = [line for line in capsys.readouterr().out.splitlines() if line.endswith("True")]
     assert len(lines) == 4
+
+
+def test_every_key_of_a_model_card_and_every_column_of_the_csv_is_explained():
+    page = (DOCS / "FILE_FORMATS.md").read_text()
+    keys = {field.name for field in fields(ModelCard)} - {"name"}
+    assert [key for key in sorted(keys) if f"`{key}`" not in page] == []
+    explained = page.replace("`s_wx` ... `s_vz`", "".join(f"`s_{name}`" for name in VELOCITIES))
+    assert [name for name in COLUMNS if not re.search(rf"[`,]{name}\b", explained)] == []
