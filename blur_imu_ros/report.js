@@ -50,7 +50,8 @@ class Group {
 class Chart {
   constructor(canvas, group, { x, layers, xLabel, yLabel, tell, fromZero = false, near = null }) {
     Object.assign(this, { canvas, group, x, layers, xLabel, yLabel, tell, fromZero, near });
-    this.dragged = this.waiting = null;
+    this.picture = document.createElement("canvas");
+    this.dragged = this.waiting = this.shown = null;
     group.charts.push(this);
     canvas.addEventListener("pointerdown", event => this.press(event));
     canvas.addEventListener("pointermove", event => this.move(event));
@@ -63,6 +64,34 @@ class Chart {
 
   redraw() {
     this.waiting ??= requestAnimationFrame(() => { this.waiting = null; this.draw(); });
+  }
+
+  /** Draw anew what changed: the picture of the axes and layers is kept while only the pointer moves. */
+  draw() {
+    const { canvas, group } = this, ratio = window.devicePixelRatio || 1;
+    const shown = JSON.stringify([group.range, canvas.clientWidth, canvas.clientHeight, ratio]);
+    if (shown !== this.shown) this.drawPicture(ratio);
+    this.shown = shown;
+    const pen = canvas.getContext("2d");
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.clearRect(0, 0, canvas.width, canvas.height);
+    pen.drawImage(this.picture, 0, 0);
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.drawPointed(pen);
+  }
+
+  drawPicture(ratio) {
+    this.measure();
+    const { canvas, picture, box } = this;
+    picture.width = canvas.width = Math.round(canvas.clientWidth * ratio);
+    picture.height = canvas.height = Math.round(canvas.clientHeight * ratio);
+    const pen = picture.getContext("2d");
+    pen.scale(ratio, ratio);
+    this.drawAxes(pen);
+    pen.beginPath();
+    pen.rect(box.left, box.top, box.right - box.left, box.bottom - box.top);
+    pen.clip();
+    for (const layer of this.layers) DRAW[layer.kind](pen, this, layer);
   }
 
   whole() {
@@ -108,23 +137,6 @@ class Chart {
     Object.assign(this.canvas.dataset, { from, to });
   }
 
-  draw() {
-    this.measure();
-    const { canvas, box } = this, ratio = window.devicePixelRatio || 1;
-    canvas.width = Math.round(canvas.clientWidth * ratio);
-    canvas.height = Math.round(canvas.clientHeight * ratio);
-    const pen = canvas.getContext("2d");
-    pen.scale(ratio, ratio);
-    this.drawAxes(pen);
-    pen.save();
-    pen.beginPath();
-    pen.rect(box.left, box.top, box.right - box.left, box.bottom - box.top);
-    pen.clip();
-    for (const layer of this.layers) DRAW[layer.kind](pen, this, layer);
-    this.drawPointed(pen);
-    pen.restore();
-  }
-
   drawAxes(pen) {
     const { box } = this;
     pen.font = "11px system-ui, sans-serif";
@@ -154,12 +166,14 @@ class Chart {
     if (dragged) {
       pen.fillStyle = "#1f2d3d22";
       pen.fillRect(dragged.from, box.top, dragged.to - dragged.from, box.bottom - box.top);
-    } else if (place !== null) {
-      const x = this.toX(this.x[place]);
-      if (!this.near) line(pen, x, box.top, x, box.bottom, GREY);
-      for (const { y, colour, kind } of this.layers) {
-        if (y && kind !== "bars") disc(pen, x, this.toY(y[place]), 3.5, colour);
-      }
+      return;
+    }
+    if (place === null || place < this.first || place >= this.last) return;
+    const x = this.toX(this.x[place]);
+    if (!this.near) line(pen, x, box.top, x, box.bottom, GREY);
+    for (const { y, colour, kind } of this.layers) {
+      const at = y && kind !== "bars" ? this.toY(y[place]) : NaN;
+      if (at >= box.top && at <= box.bottom) disc(pen, x, at, 3.5, colour);
     }
   }
 
@@ -229,26 +243,22 @@ function disc(pen, x, y, radius, colour) {
   pen.fill();
 }
 
-/** Visible rows as runs without holes; in crowded columns of pixels only the least and the most. */
-function* runs(chart, y) {
+/** Visible rows without a hole as [x, top, bottom] in pixels; in crowded columns one for each. */
+function* runs(chart, low, high = low) {
   const crowded = chart.last - chart.first > 2 * (chart.box.right - chart.box.left);
-  let run = [], column = null;
+  let run = [], point = null;
   for (let k = chart.first; k < chart.last; k++) {
-    if (Number.isNaN(y[k])) {
+    if (Number.isNaN(low[k])) {
       if (run.length) yield run;
-      run = [];
-      column = null;
+      [run, point] = [[], null];
       continue;
     }
-    const x = chart.toX(chart.x[k]), here = Math.floor(x), value = chart.toY(y[k]);
-    if (crowded && here === column) {
-      const [least, most] = run.slice(-2);
-      if (value < least[1]) least[1] = value;
-      if (value > most[1]) most[1] = value;
+    const x = chart.toX(chart.x[k]), top = chart.toY(high[k]), bottom = chart.toY(low[k]);
+    if (crowded && point && Math.floor(x) === Math.floor(point[0])) {
+      point[1] = Math.min(point[1], top);
+      point[2] = Math.max(point[2], bottom);
     } else {
-      run.push([x, value]);
-      if (crowded) run.push([x, value]);
-      column = here;
+      run.push(point = [x, top, bottom]);
     }
   }
   if (run.length) yield run;
@@ -258,54 +268,58 @@ const DRAW = {
   line(pen, chart, { y, colour, width = 1.4 }) {
     pen.strokeStyle = colour;
     pen.lineWidth = width;
+    pen.beginPath();
     for (const run of runs(chart, y)) {
-      pen.beginPath();
-      for (const [x, value] of run) pen.lineTo(x, value);
-      pen.stroke();
-      if (run.length === 1) disc(pen, ...run[0], 1.6, colour);
+      pen.moveTo(run[0][0] - 0.7, run[0][1]);  // a row that stands alone is a dot
+      for (const [x, top, bottom] of run) {
+        pen.lineTo(x, top);
+        if (bottom !== top) pen.lineTo(x, bottom);
+      }
     }
+    pen.stroke();
     pen.lineWidth = 1;
   },
-  dots(pen, chart, layer) {
+  dots(pen, chart, { y, colour, always }) {
     const pixels = chart.box.right - chart.box.left;
-    if (!layer.always && (chart.last - chart.first) * PIXELS_PER_DOT > pixels) return;
-    pen.globalAlpha = layer.always ? 0.6 : 1;
+    if (!always && (chart.last - chart.first) * PIXELS_PER_DOT > pixels) return;
+    pen.fillStyle = always ? colour + "99" : colour;
     for (let k = chart.first; k < chart.last; k++) {
-      if (Number.isNaN(layer.y[k])) continue;
-      disc(pen, chart.toX(chart.x[k]), chart.toY(layer.y[k]), 2, layer.colour);
+      // Squares: a recording may have thousands.
+      pen.fillRect(chart.toX(chart.x[k]) - 1.8, chart.toY(y[k]) - 1.8, 3.6, 3.6);
     }
-    pen.globalAlpha = 1;
   },
   band(pen, chart, { low, high, colour }) {
-    pen.fillStyle = colour + "33";
-    pen.strokeStyle = colour + "33";
-    let points = [];
-    const close = () => {
-      const [x] = points;
-      if (points.length === 1) line(pen, x[0], chart.toY(x[1]), x[0], chart.toY(x[2]), pen.strokeStyle);
-      pen.beginPath();
-      for (const [at, , top] of points) pen.lineTo(at, chart.toY(top));
-      for (const [at, bottom] of points.reverse()) pen.lineTo(at, chart.toY(bottom));
-      pen.fill();
-      points = [];
-    };
-    for (let k = chart.first; k < chart.last; k++) {
-      if (Number.isNaN(low[k])) close(); else points.push([chart.toX(chart.x[k]), low[k], high[k]]);
+    pen.fillStyle = pen.strokeStyle = colour + "33";
+    pen.beginPath();
+    for (const run of runs(chart, low, high)) {
+      if (run.length === 1) {
+        pen.rect(run[0][0] - 0.5, run[0][1], 1, run[0][2] - run[0][1]);
+        continue;
+      }
+      pen.moveTo(run[0][0], run[0][1]);
+      for (const [x, top] of run) pen.lineTo(x, top);
+      for (const [x, , bottom] of run.reverse()) pen.lineTo(x, bottom);
+      pen.closePath();
     }
-    close();
+    pen.fill();
   },
   crosses(pen, chart, { marks, colour }) {
+    pen.strokeStyle = colour;
+    pen.beginPath();
     for (let k = chart.first; k < chart.last; k++) {
       if (Number.isNaN(marks[k])) continue;
       const x = chart.toX(chart.x[k]), y = chart.toY(marks[k]);
-      line(pen, x - 2.5, y - 2.5, x + 2.5, y + 2.5, colour);
-      line(pen, x - 2.5, y + 2.5, x + 2.5, y - 2.5, colour);
+      pen.moveTo(x - 2.5, y - 2.5);
+      pen.lineTo(x + 2.5, y + 2.5);
+      pen.moveTo(x - 2.5, y + 2.5);
+      pen.lineTo(x + 2.5, y - 2.5);
     }
+    pen.stroke();
   },
   bars(pen, chart, { y, colour }) {
     const half = chart.halfBar();
+    pen.fillStyle = colour;
     for (let k = chart.first; k < chart.last; k++) {
-      pen.fillStyle = k === chart.group.pointed ? "#8f2f3d" : colour;
       const left = chart.toX(chart.x[k] - half), right = chart.toX(chart.x[k] + half);
       pen.fillRect(left + 0.5, chart.toY(y[k]), right - left - 1, chart.box.bottom - chart.toY(y[k]));
     }

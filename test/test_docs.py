@@ -8,14 +8,18 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
+import cv2
 import pytest
 import typer
 
 from blur_imu_ros.cli import app
-from command_line import needs_model
+from blur_imu_ros.model_card import ModelCard
+from blur_imu_ros.results import COLUMNS, VELOCITIES
+from command_line import Oracle, needs_model, turning_images, write_camera
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -99,15 +103,40 @@ def test_the_notebook_runs_from_top_to_bottom(
     assert out.strip().splitlines()[-1].startswith("False (")
 
 
-def test_the_notices_name_every_runtime_dependency_and_the_data_of_every_model():
+def test_the_notices_name_every_package_that_is_used_and_the_data_of_every_model():
     notices = (ROOT / "THIRD_PARTY_NOTICES.md").read_text()
-    listed = re.search(
-        r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.M | re.S
-    )
-    assert listed is not None
-    packages = re.findall(r'"([A-Za-z][\w.-]*)', listed[1])
-    assert len(packages) > 5
-    assert [name for name in packages if f"| {name} |" not in notices] == []
+    project = (ROOT / "pyproject.toml").read_text()
+    lists = re.findall(r"^(?:dependencies|train|docs) = \[(.*?)\]\n", project, re.M | re.S)
+    packages = [name for text in lists for name in re.findall(r'"([A-Za-z][\w-]*)', text)]
+    assert len(lists) == 3 and {"numpy", "torch", "mkdocs-material"} <= set(packages)
+    assert [name for name in packages if not re.search(rf"\| .*\b{name}\b", notices)] == []
     cards = [json.loads(path.read_text()) for path in (ROOT / "models").glob("*.json")]
     data = {line for card in cards for line in card["training"].get("data", ())}
     assert [line for line in data if f"- {line}\n" not in notices] == []
+
+
+def test_the_python_of_the_quick_start_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    section = (DOCS / "QUICK_START.md").read_text().split("## Python")[1]
+    code = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
+    images = turning_images(4)
+    size = (images[0].shape[1], images[0].shape[0])
+    video = cv2.VideoWriter(str(tmp_path / "walk.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, size)
+    for image in images:
+        video.write(image)
+    video.release()
+    write_camera(tmp_path / "camera.yaml")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("blur_imu_ros.blur_network.load_network", Oracle)
+    exec(compile(code, "QUICK_START.md", "exec"), {})
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.endswith("True")]
+    assert len(lines) == 4
+
+
+def test_every_key_of_a_model_card_and_every_column_of_the_csv_is_explained():
+    page = (DOCS / "FILE_FORMATS.md").read_text()
+    keys = {field.name for field in fields(ModelCard)} - {"name"}
+    assert [key for key in sorted(keys) if f"`{key}`" not in page] == []
+    explained = page.replace("`s_wx` ... `s_vz`", "".join(f"`s_{name}`" for name in VELOCITIES))
+    assert [name for name in COLUMNS if not re.search(rf"[`,]{name}\b", explained)] == []

@@ -235,3 +235,15 @@ def test_evaluate_finds_axes_and_offset_and_writes_all_that_is_asked_for(tmp_pat
     np.testing.assert_allclose(content["alignment"]["rotation"], true.rotation, atol=0.02)
     assert max(content["rmse"][:3]) < 0.25
     assert names["html"].is_file() and names["png"].is_file()
+
+
+def test_what_cannot_be_known_is_no_nan(tmp_path: Path, blur_imu: CommandLine):
+    t = np.arange(50) / 30
+    table = np.column_stack([t, np.sin(t[:, None] * np.arange(3, 9)), np.full((50, 6), 0.2)])
+    names = "t,wx,wy,wz,vx,vy,vz,s_wx,s_wy,s_wz,s_vx,s_vy,s_vz"
+    np.savetxt(tmp_path / "est.csv", table, delimiter=",", header=names, comments="")
+    np.savetxt(tmp_path / "gyro.csv", table[:, :4], delimiter=",", header=names[:10], comments="")
+    done = blur_imu("evaluate", tmp_path / "est.csv", tmp_path / "gyro.csv")
+    assert done.status == 0, done
+    assert "normalised squared error 0.00 (w)\n" in done.out and "nan" not in done.out
+    assert "right signs: nothing turns faster than 2 rad/s" in done.out

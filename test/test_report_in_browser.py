@@ -128,6 +128,15 @@ def test_bare_velocities_and_late_stamps_are_drawn_too(page: Page, tmp_path: Pat
     assert "±" not in tip(page)
 
 
+def test_a_long_recording_is_drawn_and_answers_too(page: Page, tmp_path: Path):
+    page.open(write(tmp_path / "long.html", compared(report.MOST_POINTS)))
+    assert page.complaints == [] and drawn(page, WX) > 100
+    page.mouse("mouseMoved", *page.centre_of(WX))
+    assert "frame <" in tip(page)
+    drag(page, WX, 100)
+    assert seen(page)[1] - seen(page)[0] < report.MOST_POINTS / 30 / 3
+
+
 def test_the_script_is_javascript():
     node = shutil.which("node")
     if node is None:

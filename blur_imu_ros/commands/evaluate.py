@@ -14,6 +14,7 @@ from blur_imu_ros.alignment import Alignment, align, in_camera
 from blur_imu_ros.axes import MEANING, Axes
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation import (
+    CLEAR_TURN,
     Evaluation,
     MatchedSeries,
     evaluate,
@@ -135,11 +136,15 @@ def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iter
         fitted += f" = {options.exposure * scale * 1e3:.2f} ms"
     applied = ", applied" if options.fit_exposure else ""
     yield f"{result.rows} rows; {result.invalid} not valid, {result.outside} outside"
-    yield f"right signs {result.right_signs:.1%} of {result.clear_rows} clear turns"
+    if result.clear_rows:
+        yield f"right signs {result.right_signs:.1%} of {result.clear_rows} clear turns"
+    else:
+        yield f"right signs: nothing turns faster than {CLEAR_TURN:g} rad/s"
     yield f"exposure that fits best: {fitted}{applied}"
     yield f"time offset {result.time_offset * 1e3:+.1f} ms"
-    if np.isfinite(result.nees[0]):
-        yield f"normalised squared error {result.nees[0]:.2f} (w), {result.nees[1]:.2f} (v)"
+    squared = [f"{x:.2f} ({of})" for x, of in zip(result.nees, "wv", strict=True) if np.isfinite(x)]
+    if squared:
+        yield f"normalised squared error {', '.join(squared)}"
 
 
 def _alignment_remarks(found: Alignment) -> Iterator[str]:
