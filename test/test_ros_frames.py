@@ -147,7 +147,8 @@ def test_the_body_frame_is_published_once_for_each_camera(monkeypatch: pytest.Mo
     for frame in ("left_optical", "left_optical", "", "right_optical"):
         body.tell(frame, Time(sec=5))
     assert topics == ["/tf_static"]
-    assert [m.transforms[0].child_frame_id for m in sent] == ["left", "right"]
+    told = [[transform.child_frame_id for transform in message.transforms] for message in sent]
+    assert told == [["left"], ["left", "right"]]
 
 
 @pytest.mark.parametrize(
