@@ -62,7 +62,7 @@ class BaseFrame:
         """Return what a person must mend so that `frame_id` is reached, or nothing."""
         if self._listener is None:
             return ""
-        if self._buffer.can_transform(self.name, frame_id, Time()):
+        if frame_id == self.name or self._buffer.can_transform(self.name, frame_id, Time()):
             self.stop()
             self.state = f"reaches {frame_id}"
             return ""
