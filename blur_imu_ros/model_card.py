@@ -15,6 +15,9 @@ INTERFACE = "blur_field/1"
 SIGNED_FLOW = "signed_flow/1"
 """What the published network speaks."""
 
+REFERENCE_LENGTH = 10.0
+"""Pixels of blur at which the correction of lengths is `length_scale`."""
+
 OUTPUTS = {
     INTERFACE: ("q", "log_inverse_depth", "log_sigma"),
     SIGNED_FLOW: ("flow", "depth"),
@@ -42,8 +45,10 @@ class ModelCard:
         sha256: of the ONNX file.
         training: data with terms, recipe, seed, samples.
         metrics: measured figures.
-        length_scale: factor on the predicted lengths of blur, from held-out frames of another camera
-            pipeline (`blur-imu validate --calibrate`).
+        length_scale: factor on predicted blur of `REFERENCE_LENGTH`, from held-out frames of another
+            camera pipeline (`blur-imu validate --calibrate`).
+        length_exponent: power of the length over `REFERENCE_LENGTH` with which that factor grows: a
+            network in doubt takes short blur for longer than it is, and long blur for shorter.
         sigma_scale: factor on the predicted standard deviation of the field, from held-out frames.
         flow_sigma: of `signed_flow/1`, which tells no uncertainty of its own: the standard deviation
             of its flow, pixels; taken for shared by the whole image.
@@ -62,6 +67,7 @@ class ModelCard:
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     length_scale: float = 1.0
+    length_exponent: float = 0.0
     sigma_scale: float = 1.0
     flow_sigma: float = 0.0
     log_depth_sigma: float = 0.0
@@ -100,6 +106,8 @@ class ModelCard:
             )
         if not (self.length_scale > 0 and self.sigma_scale > 0):
             raise ModelError(f"{path}: length_scale and sigma_scale must be positive")
+        if not abs(self.length_exponent) < 1:
+            raise ModelError(f"{path}: length_exponent must lie between -1 and 1")
         if self.interface != SIGNED_FLOW:
             return
         if not (self.flow_sigma > 0 and self.log_depth_sigma > 0):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,14 @@ import typer
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 DEFAULT_RECIPE = Path(__file__).parent / "configs" / "compact.yaml"
+
+
+class PrecisionChoice(str, Enum):
+    """Numbers that a model calculates with; listed here so that help needs no onnx."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    int8 = "int8"
 
 
 @app.command()
@@ -46,22 +55,42 @@ def train(
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
+    run: Annotated[
+        Path, typer.Argument(help="Folder of a training run; or a model in fp32 (.onnx) to reduce.")
+    ],
     output: Annotated[Path, typer.Option(help="The ONNX file; its card is put beside it.")] = Path(
         "models/compact.onnx"
     ),
-    name: Annotated[str, typer.Option(help="Name of the model.")] = "compact",
+    name: Annotated[
+        str | None, typer.Option(help="Name of the model; by default that of its file.")
+    ] = None,
     any_batch: Annotated[
         bool, typer.Option("--any-batch", help="Let other programs give several images at once.")
     ] = False,
     best: Annotated[
         bool, typer.Option("--best", help="Take what did best on held-out frames, not the last.")
     ] = False,
+    precision: Annotated[
+        PrecisionChoice, typer.Option(help="int8 is for CPUs, fp16 for GPUs.")
+    ] = PrecisionChoice.fp32,
+    recipe: Annotated[
+        Path, typer.Option(help="YAML recipe of the views that int8 and fp16 are measured on.")
+    ] = DEFAULT_RECIPE,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of their picture sets; without: made from nothing.")
+    ] = None,
+    views: Annotated[int, typer.Option(min=2, help="Number of these views.")] = 64,
 ) -> None:
     """Write the averaged network of a run as an ONNX model with its card, parity checked."""
-    from blur_imu_training.export import export_run
+    from blur_imu_training.export import export_reduced, export_run, sample_views
+    from blur_imu_training.reduced_precision import Precision
 
-    typer.echo(export_run(run, output, name, any_batch=any_batch, best=best))
+    name = name or output.stem
+    if precision is PrecisionChoice.fp32:
+        typer.echo(export_run(run, output, name, any_batch=any_batch, best=best))
+    else:
+        seen = sample_views(recipe, data, views)
+        typer.echo(export_reduced(run, output, name, Precision(precision.value), seen, best))
 
 
 @app.command()
@@ -85,7 +114,10 @@ def validate(
     data: Annotated[Path, typer.Option(help="Folder with 7scenes_redkitchen/ and nyuv2/.")],
     frames: Annotated[int, typer.Option(help="How many held-out frames.")] = 60,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Write length scale and figures into the card.")
+        bool,
+        typer.Option(
+            "--calibrate", help="Write the correction of lengths and figures into the card."
+        ),
     ] = False,
 ) -> None:
     """Measure a model on held-out blur from a second camera pipeline."""
@@ -93,26 +125,27 @@ def validate(
     from rich.progress import track
 
     from blur_imu_ros.blur_network import load_network, model_path
-    from blur_imu_ros.model_card import ModelCard
     from blur_imu_ros.visual_imu import VisualImu
     from blur_imu_training import held_out, validation
 
     rendered = list(track(held_out.held_out_frames(data, frames), "Rendering", total=frames))
+    network = load_network(model)
+    console = Console()
 
     def measured() -> validation.ValidationReport:
-        return validation.report(validation.measure(VisualImu(load_network(model)), rendered))
+        return validation.report(validation.measure(VisualImu(network), rendered))
 
-    result = measured()
-    console = Console()
-    if calibrate:
-        path = model_path(model).with_suffix(".json")
-        card = ModelCard.load(path)
-        scale = card.length_scale * validation.length_correction(result)
-        replace(card, length_scale=round(scale, 4)).save(path)
+    if not calibrate:
         result = measured()
-        figures = card.metrics | {"held_out": validation.as_metrics(result)}
-        replace(card, length_scale=round(scale, 4), metrics=figures).save(path)
-        console.print(f"{path}: length scale {card.length_scale:g} is now {scale:.3f}")
+    else:
+        path = model_path(model).with_suffix(".json")
+        network.card = replace(network.card, length_scale=1.0, length_exponent=0.0)
+        scale, exponent = (round(x, 4) for x in validation.length_correction(measured()))
+        network.card = replace(network.card, length_scale=scale, length_exponent=exponent)
+        result = measured()
+        figures = network.card.metrics | {"held_out": validation.as_metrics(result)}
+        replace(network.card, metrics=figures).save(path)
+        console.print(f"{path}: length scale {scale:g}, exponent {exponent:g}")
     console.print(validation.table(result))
     console.print(validation.summary(result))
 
@@ -133,9 +166,9 @@ def synthesize(
     """Write a set of blurred samples with their truth: images, .npz, and an index.csv."""
     from rich.progress import Progress
 
+    from blur_imu_ros.parallel import usual_jobs
     from blur_imu_training.recipe import TrainingConfig
     from blur_imu_training.synthesis import synthesize as synthesized
-    from blur_imu_training.synthesis import usual_jobs
 
     config = TrainingConfig.load(recipe)
     with Progress() as progress:

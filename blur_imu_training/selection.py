@@ -121,7 +121,7 @@ class Selection:
         imu = VisualImu(BlurNetwork(_InMemory(network), self._card))
         result = report(measure(imu, frames))
         try:
-            ratio = 1 / length_correction(result)
+            ratio = 1 / length_correction(result)[0]
         except RecordingError:  # too few cells of the lengths that are calibrated
             ratio = float("nan")
         found = self.last = Figures(result.rotation_error, result.translation_angle, ratio)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -104,8 +103,3 @@ def _render(work: tuple[Path, int]) -> None:
     folder, index = work
     assert _stream is not None
     write_sample(folder, index, _stream[index])
-
-
-def usual_jobs() -> int:
-    """Return how many workers suit this machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
