@@ -174,11 +174,14 @@ class CsvTable:
         return tuple(row[name] or "" for row in self._rows) if name in self.names else ()
 
     def time(self) -> Array:
-        """Return column t (n,), seconds; RecordingError unless it is there and increases."""
+        """Return column t (n,), seconds; RecordingError unless it is there, finite, and increases."""
         if "t" not in self.names:
             listed = ", ".join(self.names) or "nothing"
             raise RecordingError(f"{self.path}: lacks a column t (seconds); found {listed}")
         t = self.column("t")
+        if not np.isfinite(t).all():
+            row = int(np.argmin(np.isfinite(t)))
+            raise RecordingError(f"{self.path}: time t is not a number of seconds at row {row}")
         rising = np.diff(t, prepend=-np.inf) > 0
         if not rising.all():
             row = int(np.argmin(rising))

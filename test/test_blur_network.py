@@ -229,7 +229,7 @@ def test_flow_of_another_size_than_the_card_says_is_refused(tmp_path: Path) -> N
     [
         ({"interface": ["signed_flow/1"]}, "no model card"),
         ({"flow_sigma": float("nan")}, "flow_sigma"),
-        ({"log_depth_sigma": "wide"}, "no model card"),
+        ({"log_depth_sigma": "wide"}, "log_depth_sigma"),
         ({"flow_sigma": 0}, "flow_sigma"),
         ({"log_depth_sigma": 0}, "log_depth"),
         ({"stride": 7}, "7"),
