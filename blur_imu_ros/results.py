@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -79,11 +81,20 @@ class CsvWriter:
             estimate.direction_probability,
         ]
         row = [frame.name, f"{estimate.t:.9f}", *(f"{x:.6f}" for x in numbers), int(estimate.valid)]
+        whole = os.fstat(self._file.fileno()).st_size
         try:
             self._writer.writerow(row)
             self._file.flush()
         except OSError as error:
+            self._give_up(whole)
             raise self._unwritable(error) from error
+
+    def _give_up(self, whole: int) -> None:
+        """Close the file and leave its first `whole` bytes: no half a row behind the last one."""
+        with suppress(OSError):  # Closing tries to write the rest once more.
+            self._file.close()
+        with suppress(OSError):  # Devices have no length.
+            os.truncate(self._path, whole)
 
     def _unwritable(self, error: OSError) -> RecordingError:
         return RecordingError(
