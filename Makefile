@@ -6,6 +6,11 @@ RUN := OMP_NUM_THREADS=2 $(BIN)/python
 
 .PHONY: demo test lint messages accuracy performance nightly mutation release-check clean
 
+# What a wrong number could come from is tested more closely.
+empty :=
+comma := ,
+CORE := $(subst $(empty) ,$(comma),$(addprefix blur_imu_ros/,frame.py camera.py motion_field.py blur_field.py blur_network.py field_readers.py velocity.py estimate.py direction.py pivot.py visual_imu.py recordings/*.py))
+
 # Where the test recordings lie, for those who have them.
 DATA := ../shared/data
 
@@ -36,7 +41,8 @@ lint: $(VENV)/.development
 	$(BIN)/mypy
 
 test: lint $(VENV)/.messages
-	$(RUN) -m pytest --cov=blur_imu_ros --cov=blur_imu_training --cov-report=term
+	$(RUN) -m pytest --cov=blur_imu_ros --cov=blur_imu_training --cov-report=term --cov-fail-under=90
+	$(BIN)/coverage report --include=$(CORE) --fail-under=95
 	$(MAKE) demo
 
 accuracy: $(VENV)/.development

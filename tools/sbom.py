@@ -70,7 +70,7 @@ def component(one: Distribution, kind: str) -> dict[str, Any]:
     """Return what CycloneDX says of a distribution."""
     name, version = one.metadata["Name"], one.version
     described = one.metadata.get("License-Expression") or one.metadata.get("License") or ""
-    licence = described.splitlines()[0][:80] if described else "see the package"
+    licence = (described.strip() or "see the package").splitlines()[0][:80]
     return {
         "type": kind,
         "name": name,
