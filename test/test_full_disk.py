@@ -8,11 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rosbags.highlevel import AnyReader
 
+from blur_imu_ros.axes import Axes
+from blur_imu_ros.bag_writer import BagWriter
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.estimate import VelocityEstimate
 from blur_imu_ros.frame import Frame
+from blur_imu_ros.recordings.bags import MOTION
 from blur_imu_ros.results import COLUMNS, CsvWriter, read_series
 from command_line import CommandLine, rows_of, turning_images, write_folder
 
@@ -52,6 +56,37 @@ def test_a_csv_keeps_whole_rows_and_no_half_one(tmp_path: Path, size: int) -> No
     series = read_series(path)
     assert series.frames == tuple(f"{k}" for k in range(written))
     assert np.isfinite(series.velocity).all()
+
+
+@pytest.mark.parametrize("size", [1_500_000, 2_600_000])
+def test_a_bag_keeps_what_was_on_the_disk(tmp_path: Path, size: int) -> None:
+    path, camera = tmp_path / "est.mcap", Camera(8, 8, 8, 8, 4, 4)
+    with (
+        files_up_to(size),
+        pytest.raises(RecordingError, match="cannot be written"),
+        BagWriter(path, Axes.OPTICAL, "none", "some") as bag,
+    ):
+        for k in range(1, 5000):
+            frame = Frame(np.zeros((8, 8), np.uint8), k, 0.01, camera, f"{k}")
+            bag.write(frame, estimate(k))
+    with AnyReader([path]) as reader:
+        (motion,) = (c for c in reader.connections if c.topic == "/motion")
+        times = [t for _, t, raw in reader.messages([motion]) if reader.deserialize(raw, MOTION)]
+    assert 500 < len(times) < 4000
+    assert times == [k * 10**9 for k in range(1, len(times) + 1)]
+    assert [one.name for one in tmp_path.iterdir()] == ["est.mcap"]
+
+
+def test_a_bag_without_a_whole_chunk_leaves_nothing(tmp_path: Path) -> None:
+    path, camera = tmp_path / "est.mcap", Camera(8, 8, 8, 8, 4, 4)
+    with (
+        files_up_to(2000),
+        pytest.raises(RecordingError, match="cannot be written"),
+        BagWriter(path, Axes.OPTICAL, "none", "some") as bag,
+    ):
+        for k in range(1, 20):
+            bag.write(Frame(np.zeros((8, 8), np.uint8), k, 0.01, camera, f"{k}"), estimate(k))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_run_says_so_in_one_line_and_keeps_its_rows(
