@@ -4,7 +4,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Two threads of BLAS and OpenMP are what the tests and the demo expect of any machine.
 RUN := OMP_NUM_THREADS=2 $(BIN)/python
 
-.PHONY: demo test lint messages accuracy performance nightly mutation release-check clean
+.PHONY: demo test lint messages accuracy docs performance nightly mutation release-check clean
 
 # What a wrong number could come from is tested more closely.
 empty :=
@@ -23,7 +23,7 @@ $(VENV)/.runtime: pyproject.toml | $(BIN)/python
 	touch $@
 
 $(VENV)/.development: $(VENV)/.runtime constraints.txt
-	$(PIP) --constraint constraints.txt --editable ".[ros,train,dev]"
+	$(PIP) --constraint constraints.txt --editable ".[ros,train,dev,docs]"
 	touch $@
 
 $(VENV)/.messages: $(VENV)/.runtime msg/BlurMotion.msg CMakeLists.txt tools/build_messages.py
@@ -47,6 +47,15 @@ test: lint $(VENV)/.messages
 
 accuracy: $(VENV)/.development
 	$(RUN) tools/accuracy.py $(DATA)
+
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(PIP) --editable ".[docs]"
+	touch $@
+
+# The pages that are written by programs, and the site in build/site.
+docs: $(VENV)/.docs
+	$(BIN)/python tools/command_reference.py
+	$(BIN)/python -m mkdocs build --strict
 
 # Every model that is shipped, the one in 32-bit numbers first. Needs a machine that does nothing else.
 MODELS := compact $(filter-out models/compact.onnx,$(wildcard models/compact*.onnx))

@@ -41,6 +41,7 @@ class OnnxBackend:
         """Load the model, which has the hash `sha256` if one is given; ModelError names what is wrong."""
         import onnxruntime
 
+        self._made_of = (path, outputs, device, threads, sha256)
         content = read_model(path, sha256)
         providers = _providers(device)
         options = onnxruntime.SessionOptions()
@@ -67,6 +68,10 @@ class OnnxBackend:
                 f"{path}: is no blur network: expected input 'image' and outputs "
                 f"{', '.join(outputs)}, found outputs {', '.join(names)}"
             )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let another process load the model for itself."""
+        return OnnxBackend, self._made_of
 
     def run(self, image: NDArray[np.float32]) -> tuple[Array, ...]:
         """See `Backend`."""

@@ -67,8 +67,23 @@ class StampChoice(str, Enum):
 
 @app.command()
 def run(
-    source: Annotated[Path, typer.Argument(help="Folder of images, image, video or bag.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Velocities, as .csv or .mcap.")],
+    source: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folder of images, image, video or bag; several of them, a folder of recordings, "
+            "or a list (.txt), a path a line."
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Velocities, as .csv or .mcap; for several recordings with {name} in it: "
+            "results/{name}.csv. {name} and {folder}, in which a recording lies, may stand in "
+            "all paths.",
+        ),
+    ],
     camera: Annotated[
         Path | None, typer.Option(help="Calibration YAML, as ROS writes it or with fx, fy, cx, cy.")
     ] = None,
@@ -106,16 +121,38 @@ def run(
         tuple[float, float, float] | None,
         typer.Option(help="From the pivot to the camera: right, down, forward, metres."),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on behind the last row of a .csv of the same recording and options; "
+            "finished ones are left alone, a .mcap or an overlay begins anew.",
+        ),
+    ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Processes that measure, frames or recordings; 0: one for each core."
+        ),
+    ] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a Ray cluster that shares the work, recording by recording, or local; "
+            "its machines find files under the same paths."
+        ),
+    ] = None,
 ) -> None:
-    """Measure the velocity of the camera in every frame of a recording."""
+    """Measure the velocity of the camera in every frame of a recording, or of many."""
     from blur_imu_ros.axes import Axes
+    from blur_imu_ros.commands.fleet import run_each
     from blur_imu_ros.commands.run import RunOptions
-    from blur_imu_ros.commands.run import run as run_recording
+    from blur_imu_ros.parallel import usual_jobs
     from blur_imu_ros.pivot import MotionPrior
     from blur_imu_ros.recordings.settings import StampReference
 
     options = RunOptions(
-        source,
+        source[0],
         output,
         camera,
         exposure,
@@ -132,8 +169,10 @@ def run(
         tuple(keep_topic or ()),
         None if motion_prior is MotionPriorChoice.auto else MotionPrior(motion_prior.value),
         lever_arm,
+        resume,
+        jobs or usual_jobs(),
     )
-    typer.echo(run_recording(options))
+    typer.echo(run_each(source, options, ray))
 
 
 @app.command()
@@ -159,6 +198,10 @@ def evaluate(
     topic: Annotated[str | None, typer.Option(help="Of the estimate, for bags.")] = None,
     truth_topic: Annotated[str | None, typer.Option(help="Of the truth, for bags.")] = None,
     html: Annotated[Path | None, typer.Option(help="Report in one file (.html).")] = None,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(help="Overlay video of the same run: pictures of the worst frames in --html."),
+    ] = None,
 ) -> None:
     """Compare velocities with the truth, axis by axis."""
     from blur_imu_ros.axes import Axes
@@ -177,6 +220,7 @@ def evaluate(
             topic,
             truth_topic,
             html,
+            overlay,
         )
     )
 
@@ -379,7 +423,7 @@ def main() -> None:
     except BlurImuError as error:
         _refuse(str(error))
     except ModuleNotFoundError as error:
-        if error.name not in {"torch", "safetensors", "onnx", "onnxscript"}:
+        if error.name not in {"torch", "safetensors", "onnx", "onnxscript", "accelerate"}:
             raise
         _refuse(f"{error.name} is not installed: pip install '.[train]'")
     except _Stopped:

@@ -84,6 +84,15 @@ class DirectionFilter:
         self._last: Sighting | None = None
         self._posterior = _OPEN
 
+    @property
+    def posterior(self) -> tuple[float, float]:
+        """Probabilities that the sign of the last frame is right, and wrong, by the past alone."""
+        return float(self._posterior[0]), float(self._posterior[1])
+
+    def resume(self, last: Sighting | None, posterior: tuple[float, float]) -> None:
+        """Go on behind the frame `last`, with the posterior that the filter had after it."""
+        self._last, self._posterior = last, np.array(posterior)
+
     def sight(
         self, view: NDArray[np.uint8], field: BlurField, estimate: VelocityEstimate
     ) -> Sighting:

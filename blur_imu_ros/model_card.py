@@ -19,6 +19,9 @@ SIGNED_FLOW = "signed_flow/1"
 LARGEST_SIDE = 4096
 """Pixels of a network's input."""
 
+REFERENCE_LENGTH = 10.0
+"""Pixels of blur at which the correction of lengths is `length_scale`."""
+
 OUTPUTS = {
     INTERFACE: ("q", "log_inverse_depth", "log_sigma"),
     SIGNED_FLOW: ("flow", "depth"),
@@ -46,8 +49,10 @@ class ModelCard:
         sha256: of the ONNX file.
         training: data with terms, recipe, seed, samples.
         metrics: measured figures.
-        length_scale: factor on the predicted lengths of blur, from held-out frames of another camera
-            pipeline (`blur-imu validate --calibrate`).
+        length_scale: factor on predicted blur of `REFERENCE_LENGTH`, from held-out frames of another
+            camera pipeline (`blur-imu validate --calibrate`).
+        length_exponent: power of the length over `REFERENCE_LENGTH` with which that factor grows: a
+            network in doubt takes short blur for longer than it is, and long blur for shorter.
         sigma_scale: factor on the predicted standard deviation of the field, from held-out frames.
         flow_sigma: of `signed_flow/1`, which tells no uncertainty of its own: the standard deviation
             of its flow, pixels; taken for shared by the whole image.
@@ -66,6 +71,7 @@ class ModelCard:
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     length_scale: float = 1.0
+    length_exponent: float = 0.0
     sigma_scale: float = 1.0
     flow_sigma: float = 0.0
     log_depth_sigma: float = 0.0
@@ -103,6 +109,8 @@ class ModelCard:
                 f"this version reads {', '.join(OUTPUTS)}"
             )
         self._check_values(path)
+        if not abs(self.length_exponent) < 1:
+            raise ModelError(f"{path}: length_exponent must lie between -1 and 1")
         if self.interface != SIGNED_FLOW:
             return
         if not (self.flow_sigma > 0 and self.log_depth_sigma > 0):
@@ -137,7 +145,8 @@ class ModelCard:
 
 
 _NUMBERS = (
-    "mean", "std", "focal_reference", "length_scale", "sigma_scale", "flow_sigma", "log_depth_sigma",
+    "mean", "std", "focal_reference", "length_scale", "length_exponent", "sigma_scale", "flow_sigma",
+    "log_depth_sigma",
 )  # fmt: skip
 
 

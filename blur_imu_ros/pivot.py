@@ -62,6 +62,16 @@ class PivotConfig:
 
 
 @dataclass(frozen=True)
+class PivotState:
+    """What a `PivotFilter` has learnt; its attributes, as plain numbers."""
+
+    t: float | None
+    lever_arm: list[float]
+    covariance: list[list[float]]
+    surprise: float
+
+
+@dataclass(frozen=True)
 class _Evidence:
     """What an image alone tells of a velocity x: exp(-x' information x / 2 + pull' x).
 
@@ -103,6 +113,16 @@ class PivotFilter:
         self.lever_arm: Array = np.array(arm, dtype=float)
         self.covariance: Array = np.eye(3) * std**2
         self.surprise = 1.0
+
+    @property
+    def state(self) -> PivotState:
+        """What `resume` takes."""
+        return PivotState(self._t, self.lever_arm.tolist(), self.covariance.tolist(), self.surprise)
+
+    def resume(self, state: PivotState) -> None:
+        """Go on from what another filter of this configuration had learnt."""
+        self._t, self.surprise = state.t, state.surprise
+        self.lever_arm, self.covariance = np.array(state.lever_arm), np.array(state.covariance)
 
     @property
     def trusted(self) -> bool:

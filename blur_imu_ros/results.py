@@ -59,16 +59,19 @@ def write_text(path: Path, text: str) -> None:
 class CsvWriter:
     """Writes one row a frame and flushes it."""
 
-    def __init__(self, path: Path) -> None:
-        """Create the file; RecordingError if it cannot be."""
+    def __init__(self, path: Path, kept: int = 0) -> None:
+        """Create the file, or go on behind its first `kept` rows; RecordingError if it cannot be."""
         make_folder_of(path)
         try:
-            self._file = path.open("w", newline="")
+            if kept:
+                _cut_rows(path, kept)
+            self._file = path.open("a" if kept else "w", newline="")
         except OSError as error:
             raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
         self._path = path
         self._writer = csv.writer(self._file)
-        self._writer.writerow(COLUMNS)
+        if not kept:
+            self._writer.writerow(COLUMNS)
 
     def write(self, frame: Frame, estimate: VelocityEstimate) -> None:
         """Append the row of one frame; RecordingError where the disk is full."""
@@ -116,6 +119,21 @@ class CsvWriter:
             self._file.close()
         except OSError as failure:
             raise self._unwritable(failure) from failure
+
+
+def _cut_rows(path: Path, kept: int) -> None:
+    """Cut a CSV of ours behind its first `kept` rows, half a row at the end included."""
+    with path.open(newline="") as file:
+        reader = csv.reader(file)
+        rows = [row for _, row in zip(range(kept + 1), reader, strict=False)]
+    if len(rows) <= kept or rows[0] != list(COLUMNS) or len(rows[-1]) != len(COLUMNS):
+        raise RecordingError(
+            f"{path}: lacks rows that were written to it; leave out --resume to measure anew"
+        )
+    shortened = path.with_name(path.name + ".new")
+    with shortened.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    shortened.replace(path)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.camera import Camera, NetworkView
 from blur_imu_ros.direction import DirectionConfig, DirectionFilter, Sighting
-from blur_imu_ros.errors import BlurImuError, CameraError, FrameError
+from blur_imu_ros.errors import BlurImuError, CameraError, FrameError, RecordingError
 from blur_imu_ros.estimate import VelocityEstimate
 from blur_imu_ros.frame import Frame
-from blur_imu_ros.pivot import PivotConfig, PivotFilter
+from blur_imu_ros.parallel import in_order
+from blur_imu_ros.pivot import PivotConfig, PivotFilter, PivotState
 from blur_imu_ros.velocity import VelocityPrior, VelocitySolver
 
 Image = NDArray[np.uint8]
@@ -92,6 +93,11 @@ class VisualImu:
         estimate = self.solver.solve(field, frame.exposure_time, frame.t, prior)
         return Measurement(frame, estimate, image, field)
 
+    def _reading(self, frame: Frame) -> tuple[VelocityEstimate, Image | None, BlurField | None]:
+        """Return a measurement without the frame, which is where it came from."""
+        measurement = self.measure(frame)
+        return measurement.estimate, measurement.view, measurement.field
+
     def solved_again(self, measurement: Measurement, prior: VelocityPrior) -> Measurement:
         """Return the measurement of the same blur field with a prior, its sign open again."""
         frame, field = measurement.frame, measurement.field
@@ -100,19 +106,44 @@ class VisualImu:
             measurement, estimate=self.solver.solve(field, frame.exposure_time, frame.t, prior)
         )
 
-    def track(self, frames: Iterable[Frame]) -> Iterator[Measurement]:
+    def track(
+        self, frames: Iterable[Frame], tracker: Tracker | None = None, jobs: int = 1
+    ) -> Generator[Measurement, None, None]:
         """Yield one measurement a frame, in input order, with its direction decided.
 
         Where `frames` end in an error, what was measured before it comes first.
+
+        Args:
+            frames: in order of time.
+            tracker: with a past, where `frames` go on; without, they begin.
+            jobs: processes that read and solve frames; the results are the same for any number.
         """
-        tracker = Tracker(self)
+        tracker = tracker or Tracker(self)
         try:
-            for frame in frames:
-                yield from tracker.push(frame)
+            for frame, (estimate, view, field) in in_order(self._reading, frames, jobs):
+                yield from tracker.take(Measurement(frame, estimate, view, field))
         except BlurImuError:
             yield from tracker.flush()
             raise
         yield from tracker.flush()
+
+
+@dataclass(frozen=True)
+class TrackerState:
+    """Where a tracker is; with the frame that it took last, enough to go on exactly.
+
+    Attributes:
+        taken, decided: how many frames it took, and how many measurements it gave back.
+        last: name and time (s) of the frame that it took last.
+        posterior: of the direction filter, after that frame.
+        pivot: of the pivot filter, before that frame; None without one.
+    """
+
+    taken: int
+    decided: int
+    last: tuple[str, float]
+    posterior: tuple[float, float]
+    pivot: PivotState | None
 
 
 class Tracker:
@@ -123,22 +154,62 @@ class Tracker:
         self._imu = imu
         self._filter = DirectionFilter(imu.direction)
         self._pivot = None if imu.pivot is None else PivotFilter(imu.pivot)
+        self._pivot_before = None if self._pivot is None else self._pivot.state
         self._waiting: deque[Measurement] = deque()
+        self._taken = 0
+        self._last: tuple[str, float] | None = None
 
     def push(self, frame: Frame, prior: VelocityPrior | None = None) -> list[Measurement]:
         """Measure `frame` and return the measurements decided by it, oldest first."""
         measurement = self._imu.measure(frame, prior)
-        if self._pivot is not None and prior is None:
-            measurement = self._about_pivot(measurement, self._pivot)
-        self._waiting.append(measurement)
-        return self._decide(self._filter.push(self._sight(measurement)))
+        return self.take(measurement) if prior is None else self._follow(measurement)
+
+    def take(self, free: Measurement) -> list[Measurement]:
+        """Take a frame that was measured on its own; return the measurements decided by it."""
+        return self._follow(self._about_pivot(free))
 
     def flush(self) -> list[Measurement]:
         """Return the measurements that still wait, and forget the past."""
+        self._last = None
         return self._decide(self._filter.flush())
 
-    def _about_pivot(self, free: Measurement, pivot: PivotFilter) -> Measurement:
+    @property
+    def state(self) -> TrackerState | None:
+        """What `resume` takes; None where there is no past."""
+        if self._last is None:
+            return None
+        decided = self._taken - len(self._waiting)
+        posterior = self._filter.posterior
+        return TrackerState(self._taken, decided, self._last, posterior, self._pivot_before)
+
+    def resume(self, last: Frame, state: TrackerState) -> None:
+        """Go on where another tracker was; RecordingError if `last` is not the frame that it took."""
+        name, t = state.last
+        if (last.name, last.t) != (name, t):
+            raise RecordingError(
+                f"{last.name} at {last.t:.6f} s: when the run was stopped, frame {state.taken} was "
+                f"{name} at {t:.6f} s; the recording has changed, so measure it anew"
+            )
+        if self._pivot is not None and state.pivot is not None:
+            self._pivot.resume(state.pivot)
+        measurement = self._about_pivot(self._imu.measure(last))
+        self._filter.resume(self._sight(measurement), state.posterior)
+        self._taken, self._last = state.taken, state.last
+        if state.decided < state.taken:
+            self._waiting.append(measurement)
+
+    def _follow(self, measurement: Measurement) -> list[Measurement]:
+        self._taken += 1
+        self._last = (measurement.frame.name, measurement.frame.t)
+        self._waiting.append(measurement)
+        return self._decide(self._filter.push(self._sight(measurement)))
+
+    def _about_pivot(self, free: Measurement) -> Measurement:
         """Return the measurement with what the frames before told of the lever arm."""
+        pivot = self._pivot
+        if pivot is None:
+            return free
+        self._pivot_before = pivot.state
         prior = pivot.prior(free.estimate)
         pivot.update(free.estimate, self._imu.solver.weak_prior)
         if prior is None or not free.estimate.valid:

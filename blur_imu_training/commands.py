@@ -24,20 +24,31 @@ class PrecisionChoice(str, Enum):
 
 @app.command()
 def train(
-    recipe: Annotated[Path, typer.Argument(help="YAML recipe.")] = DEFAULT_RECIPE,
+    recipe: Annotated[
+        Path, typer.Argument(help="YAML recipe, or the name of a shipped one.")
+    ] = DEFAULT_RECIPE,
     data: Annotated[
         Path | None,
         typer.Option(help="Folder of the picture sets; without: made from nothing."),
     ] = None,
-    output: Annotated[Path, typer.Option(help="Folder of the run; resumed if it exists.")] = Path(
-        "runs/compact"
-    ),
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the run, resumed if it exists; runs/RECIPE if not given."),
+    ] = None,
     minutes: Annotated[float, typer.Option(help="Time budget, earlier sittings included.")] = 30,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Start from these weights (.safetensors), or from those of a run."),
+    ] = None,
 ) -> None:
     """Train a network, or go on with a run that was stopped."""
-    from blur_imu_training.trainer import Trainer, TrainingConfig
+    from blur_imu_training.recipe import TrainingConfig, recipe_path
+    from blur_imu_training.trainer import Trainer
 
-    Trainer(TrainingConfig.load(recipe), data, output, minutes).run()
+    config = TrainingConfig.load(recipe_path(recipe))
+    trainer = Trainer(config, data, output or Path("runs") / recipe.stem, minutes, weights)
+    trainer.run()
+    typer.echo(trainer.summary())
 
 
 @app.command()
@@ -53,6 +64,9 @@ def export(
     ] = None,
     any_batch: Annotated[
         bool, typer.Option("--any-batch", help="Let other programs give several images at once.")
+    ] = False,
+    best: Annotated[
+        bool, typer.Option("--best", help="Take what did best on held-out frames, not the last.")
     ] = False,
     precision: Annotated[
         PrecisionChoice, typer.Option(help="int8 is for CPUs, fp16 for GPUs.")
@@ -71,10 +85,10 @@ def export(
 
     name = name or output.stem
     if precision is PrecisionChoice.fp32:
-        typer.echo(export_run(run, output, name, any_batch=any_batch))
+        typer.echo(export_run(run, output, name, any_batch=any_batch, best=best))
     else:
         seen = sample_views(recipe, data, views)
-        typer.echo(export_reduced(run, output, name, Precision(precision.value), seen))
+        typer.echo(export_reduced(run, output, name, Precision(precision.value), seen, best))
 
 
 @app.command()
@@ -98,7 +112,10 @@ def validate(
     data: Annotated[Path, typer.Option(help="Folder with 7scenes_redkitchen/ and nyuv2/.")],
     frames: Annotated[int, typer.Option(help="How many held-out frames.")] = 60,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Write length scale and figures into the card.")
+        bool,
+        typer.Option(
+            "--calibrate", help="Write the correction of lengths and figures into the card."
+        ),
     ] = False,
 ) -> None:
     """Measure a model on held-out blur from a second camera pipeline."""
@@ -106,26 +123,27 @@ def validate(
     from rich.progress import track
 
     from blur_imu_ros.blur_network import load_network, model_path
-    from blur_imu_ros.model_card import ModelCard
     from blur_imu_ros.visual_imu import VisualImu
     from blur_imu_training import held_out, validation
 
     rendered = list(track(held_out.held_out_frames(data, frames), "Rendering", total=frames))
+    network = load_network(model)
+    console = Console()
 
     def measured() -> validation.ValidationReport:
-        return validation.report(validation.measure(VisualImu(load_network(model)), rendered))
+        return validation.report(validation.measure(VisualImu(network), rendered))
 
-    result = measured()
-    console = Console()
-    if calibrate:
-        path = model_path(model).with_suffix(".json")
-        card = ModelCard.load(path)
-        scale = card.length_scale * validation.length_correction(result)
-        replace(card, length_scale=round(scale, 4)).save(path)
+    if not calibrate:
         result = measured()
-        figures = card.metrics | {"held_out": validation.as_metrics(result)}
-        replace(card, length_scale=round(scale, 4), metrics=figures).save(path)
-        console.print(f"{path}: length scale {card.length_scale:g} is now {scale:.3f}")
+    else:
+        path = model_path(model).with_suffix(".json")
+        network.card = replace(network.card, length_scale=1.0, length_exponent=0.0)
+        scale, exponent = (round(x, 4) for x in validation.length_correction(measured()))
+        network.card = replace(network.card, length_scale=scale, length_exponent=exponent)
+        result = measured()
+        figures = network.card.metrics | {"held_out": validation.as_metrics(result)}
+        replace(network.card, metrics=figures).save(path)
+        console.print(f"{path}: length scale {scale:g}, exponent {exponent:g}")
     console.print(validation.table(result))
     console.print(validation.summary(result))
 
@@ -146,9 +164,9 @@ def synthesize(
     """Write a set of blurred samples with their truth: images, .npz, and an index.csv."""
     from rich.progress import Progress
 
+    from blur_imu_ros.parallel import usual_jobs
+    from blur_imu_training.recipe import TrainingConfig
     from blur_imu_training.synthesis import synthesize as synthesized
-    from blur_imu_training.synthesis import usual_jobs
-    from blur_imu_training.trainer import TrainingConfig
 
     config = TrainingConfig.load(recipe)
     with Progress() as progress:
@@ -176,7 +194,8 @@ def contact_sheet(
     from blur_imu_training.blurred_samples import SampleStream
     from blur_imu_training.contact_sheet import contact_sheet as sheet_of
     from blur_imu_training.contact_sheet import read_real_frames, write_sheet
-    from blur_imu_training.trainer import TrainingConfig, load_pictures
+    from blur_imu_training.picture_sets import load_pictures
+    from blur_imu_training.recipe import TrainingConfig
 
     config = TrainingConfig.load(recipe)
     stage = config.stages[-1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -16,8 +15,9 @@ import cv2
 
 from blur_imu_ros.errors import RecordingError, TrainingError
 from blur_imu_training.blurred_samples import SampleStream
+from blur_imu_training.picture_sets import load_pictures
+from blur_imu_training.recipe import TrainingConfig
 from blur_imu_training.sample_folder import truth_path, write_index, write_sample
-from blur_imu_training.trainer import TrainingConfig, load_pictures
 
 SETTINGS = "set.json"
 
@@ -103,8 +103,3 @@ def _render(work: tuple[Path, int]) -> None:
     folder, index = work
     assert _stream is not None
     write_sample(folder, index, _stream[index])
-
-
-def usual_jobs() -> int:
-    """Return how many workers suit this machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

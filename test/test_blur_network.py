@@ -301,3 +301,23 @@ def test_a_card_that_would_turn_lengths_into_nothing_is_refused(model: Path, nam
     replace(card, **{name: 0.0}).save(model.with_suffix(".json"))
     with pytest.raises(ModelError, match=name):
         load_network(model)
+
+
+def test_a_card_shortens_short_blur_and_lengthens_long_blur(model: Path) -> None:
+    image = np.full((HEIGHT, WIDTH, 3), 100, np.uint8)
+    plain = load_network(model).predict(image, CAMERA)
+    path = model.with_suffix(".json")
+    replace(ModelCard.load(path), length_exponent=0.2).save(path)
+    bent = load_network(model).predict(image, CAMERA)
+    # The corrections of the two cards differ by the power of the length that the model gave.
+    raw = np.clip(plain.blur_length / 1.5, 1, 100)
+    np.testing.assert_allclose(bent.blur_length / plain.blur_length, (raw / 10) ** 0.2)
+    np.testing.assert_allclose(bent.sigma / plain.sigma, (raw / 10) ** 0.2)
+
+
+@pytest.mark.parametrize("exponent", [1.0, -3.0, float("nan")])
+def test_a_card_that_bends_lengths_beyond_reason_is_refused(model: Path, exponent: float) -> None:
+    path = model.with_suffix(".json")
+    replace(ModelCard.load(path), length_exponent=exponent).save(path)
+    with pytest.raises(ModelError, match="length_exponent"):
+        load_network(model)

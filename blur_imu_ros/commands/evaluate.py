@@ -12,7 +12,9 @@ from rich.table import Table
 
 from blur_imu_ros.alignment import Alignment, align, in_camera
 from blur_imu_ros.axes import MEANING, Axes
+from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation import (
+    CLEAR_TURN,
     Evaluation,
     MatchedSeries,
     evaluate,
@@ -20,11 +22,12 @@ from blur_imu_ros.evaluation import (
     match,
     plain,
     with_exposure_scaled,
+    worst_rows,
 )
 from blur_imu_ros.frame import check_exposure_time
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.report import blur_rows, table_rows, write_report
-from blur_imu_ros.results import VELOCITIES, write_json
+from blur_imu_ros.results import VELOCITIES, VelocitySeries, write_json
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class EvaluateOptions:
     topic: str | None = None
     truth_topic: str | None = None
     html: Path | None = None
+    overlay: Path | None = None
 
     @property
     def shown_axes(self) -> Axes:
@@ -61,6 +65,8 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     """
     if options.exposure is not None:
         check_exposure_time(options.exposure)
+    if options.overlay is not None and options.html is None:
+        raise RecordingError(f"{options.overlay}: its pictures go into a report: give --html too")
     truth = read_velocities(options.truth, options.truth_topic)
     estimate = read_velocities(options.estimate, options.topic)
     estimate = in_axes(estimate, options.axes, options.shown_axes)
@@ -82,8 +88,22 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     if options.plot is not None:
         _plot(options.plot, matched, options)
     if options.html is not None:
-        write_report(options.html, matched, result, _title(options), remarks)
+        pictures = _worst_pictures(options.overlay, matched, estimate)
+        write_report(options.html, matched, result, _title(options), remarks, pictures)
     return result
+
+
+def _worst_pictures(
+    overlay: Path | None, matched: MatchedSeries, estimate: VelocitySeries
+) -> list[bytes]:
+    """Return overlays of the frames with the largest errors, none where there is no video."""
+    if overlay is None:
+        return []
+    from blur_imu_ros.overlay_pictures import overlay_pictures
+
+    used = matched.used()
+    rows = np.searchsorted(estimate.t, used.t[worst_rows(used)])
+    return overlay_pictures(overlay, map(int, rows), len(estimate.t))
 
 
 def _title(options: EvaluateOptions) -> str:
@@ -116,11 +136,15 @@ def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iter
         fitted += f" = {options.exposure * scale * 1e3:.2f} ms"
     applied = ", applied" if options.fit_exposure else ""
     yield f"{result.rows} rows; {result.invalid} not valid, {result.outside} outside"
-    yield f"right signs {result.right_signs:.1%} of {result.clear_rows} clear turns"
+    if result.clear_rows:
+        yield f"right signs {result.right_signs:.1%} of {result.clear_rows} clear turns"
+    else:
+        yield f"right signs: nothing turns faster than {CLEAR_TURN:g} rad/s"
     yield f"exposure that fits best: {fitted}{applied}"
     yield f"time offset {result.time_offset * 1e3:+.1f} ms"
-    if np.isfinite(result.nees[0]):
-        yield f"normalised squared error {result.nees[0]:.2f} (w), {result.nees[1]:.2f} (v)"
+    squared = [f"{x:.2f} ({of})" for x, of in zip(result.nees, "wv", strict=True) if np.isfinite(x)]
+    if squared:
+        yield f"normalised squared error {', '.join(squared)}"
 
 
 def _alignment_remarks(found: Alignment) -> Iterator[str]:

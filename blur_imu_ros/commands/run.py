@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from blur_imu_ros import __version__
 from blur_imu_ros.axes import MEANING, Axes, express
 from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.camera import load_camera, load_exposure_time
@@ -20,11 +23,12 @@ from blur_imu_ros.estimate import VelocityEstimate
 from blur_imu_ros.frame import Frame
 from blur_imu_ros.pivot import MotionPrior, PivotConfig
 from blur_imu_ros.progress import progress
-from blur_imu_ros.recordings import FrameSettings, open_recording
+from blur_imu_ros.recordings import FrameSettings, Recording, open_recording
 from blur_imu_ros.recordings.settings import StampReference, read_stamps
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results import CsvWriter, make_folder_of
-from blur_imu_ros.visual_imu import Measurement, Network, VisualImu
+from blur_imu_ros.run_record import Recipe, RunRecord
+from blur_imu_ros.visual_imu import Measurement, Network, Tracker, VisualImu
 
 RESULT_ENDINGS = (".csv", ".mcap")
 VIDEO_ENDINGS = (".mp4",)
@@ -54,6 +58,14 @@ class RunOptions:
     keep_topics: tuple[str, ...] = ()
     motion_prior: MotionPrior | None = None
     lever_arm: tuple[float, float, float] | None = None
+    resume: bool = False
+    jobs: int = 1
+    threads: int | None = None
+
+    @property
+    def can_be_completed(self) -> bool:
+        """Whether half a result can be gone on with: not a bag, not a video."""
+        return self.output.suffix == ".csv" and self.overlay is None
 
     @property
     def pivot(self) -> PivotConfig | None:
@@ -94,28 +106,107 @@ def run(options: RunOptions, network: Network | None = None) -> str:
         BlurImuError: what is wrong with the input.
     """
     _check_places(options)
-    recording = open_recording(options.source, frame_settings(options))
+    settings = frame_settings(options)
+    recording = open_recording(options.source, settings)
     for note in recording.notes:
         _tell(note)
-    network = network or load_network(options.model, options.backend, options.device)
-    imu = options.visual_imu(network)
-    count = 0
-    with ExitStack() as stack:
-        writer = stack.enter_context(_writer(options, network))
-        video = OverlayWriter(options.overlay)
-        stack.callback(video.close)
-        measurements = progress(imu.track(recording), recording.name, len(recording) or None)
-        for measurement in measurements:
-            writer.write(measurement.frame, express(measurement.estimate, options.axes))
-            video.write(measurement)
-            count += 1
+    # Several processes share the cores, so each model keeps to one of them.
+    threads = 1 if options.jobs > 1 else options.threads
+    network = network or load_network(options.model, options.backend, options.device, threads)
+    record = RunRecord(_recipe(options, settings, network), len(recording))
+    earlier = _earlier(options, record) if options.resume else None
+    if earlier is not None and earlier.finished:
+        return f"{options.output}: {earlier.rows} rows, measured before"
+    count = _measure(options, recording, network, earlier or record)
     if count == 0:
         raise RecordingError(f"{options.source}: holds no images")
     if count == 1:
         _tell("one image alone does not tell the sign of the motion: it may be the opposite")
     if options.plot is not None:
         _plot(options)
+    replace(record, rows=count, finished=True).save(options.output)
     return f"{options.output}: {count} rows"
+
+
+def _measure(options: RunOptions, recording: Recording, network: Network, record: RunRecord) -> int:
+    """Measure the frames behind those of the record; return the number of rows that there are."""
+    imu, frames, state, count = options.visual_imu(network), iter(recording), record.state, 0
+    tracker = Tracker(imu)
+    if state is not None:
+        count = state.decided
+        tracker.resume(_frame(frames, state.taken, options.source), state)
+    total = max(0, len(recording) - count) or None
+    with ExitStack() as stack:
+        writer = stack.enter_context(_writer(options, network, count))
+        video = OverlayWriter(options.overlay)
+        stack.callback(video.close)
+        record.save(options.output)
+        measured = stack.enter_context(closing(imu.track(frames, tracker, options.jobs)))
+        for measurement in progress(measured, recording.name, total):
+            writer.write(measurement.frame, express(measurement.estimate, options.axes))
+            video.write(measurement)
+            count += 1
+            state = tracker.state
+            if options.can_be_completed and state is not None and state.decided == count:
+                replace(record, rows=count, state=state).save(options.output)
+    return count
+
+
+def _frame(frames: Iterator[Frame], number: int, source: Path) -> Frame:
+    """Return the frame of a number, counted from 1, and pass over those before it."""
+    for frame in islice(frames, number - 1, None):
+        return frame
+    raise RecordingError(
+        f"{source}: has fewer than the {number} frames that were measured of it; leave out --resume "
+        "to measure anew"
+    )
+
+
+def _earlier(options: RunOptions, now: RunRecord) -> RunRecord | None:
+    """Return the run to go on with or to leave as it is, if there is one.
+
+    Raises:
+        RecordingError: the result that is there comes from another recording or other settings.
+    """
+    earlier = RunRecord.load(options.output)
+    if earlier is None:
+        if options.output.is_file():
+            raise RecordingError(
+                f"{options.output}: does not tell which run it comes from (its .run.json is not "
+                "there); leave out --resume to measure anew"
+            )
+        return None
+    earlier.check(options.output, now.recipe)
+    if earlier.finished:
+        whole = options.overlay is None or options.overlay.is_file()
+        return earlier if whole and earlier.frames == now.frames else None
+    if not options.can_be_completed:
+        _tell("a bag or an overlay video cannot be gone on with; measuring the recording anew")
+        return None
+    return replace(earlier, frames=now.frames)
+
+
+def _recipe(options: RunOptions, settings: FrameSettings, network: Network) -> Recipe:
+    """Return everything that the numbers depend on."""
+    card, stamps = getattr(network, "card", None), settings.stamps
+    return {
+        "version": __version__,
+        "recording": str(options.source.resolve()),
+        "topic": options.topic,
+        "camera": None if settings.camera is None else asdict(settings.camera),
+        "exposure_time": settings.exposure_time,
+        "stamps": None if stamps is None else sha256(stamps.tobytes()).hexdigest(),
+        "stamp_reference": options.stamp_reference.value,
+        "model": str(getattr(network, "name", options.model)),
+        "model_sha256": getattr(card, "sha256", None),
+        "length_scale": getattr(card, "length_scale", None),
+        "backend": "torch" if options.backend == "torch" else "onnx",
+        "device": options.device,
+        "direction": options.direction,
+        "motion_prior": (MotionPrior.PIVOT if options.pivot else MotionPrior.NONE).value,
+        "lever_arm": options.lever_arm,
+        "axes": options.axes.value,
+    }
 
 
 def _tell(note: str) -> None:
@@ -143,8 +234,8 @@ def _check_places(options: RunOptions) -> None:
 
 
 @contextmanager
-def _writer(options: RunOptions, network: Network) -> Iterator[ResultWriter]:
-    """Give what writes the kind of file that is asked for; it is complete at the end."""
+def _writer(options: RunOptions, network: Network, kept: int) -> Iterator[ResultWriter]:
+    """Give what writes the kind of file that is asked for, behind `kept` rows that are there."""
     if options.output.suffix == ".mcap":
         from blur_imu_ros.bag_writer import BagWriter
 
@@ -153,7 +244,7 @@ def _writer(options: RunOptions, network: Network) -> Iterator[ResultWriter]:
             bag.keep(options.source, options.keep_topics)
             yield bag
     else:
-        with CsvWriter(options.output) as table:
+        with CsvWriter(options.output, kept) as table:
             yield table
 
 

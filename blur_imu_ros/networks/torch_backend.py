@@ -40,6 +40,7 @@ class TorchBackend:
         if threads:
             torch.set_num_threads(threads)
         self._torch = torch
+        self._made_of = (path, interface, device, threads)
         self._device = torch.device(device)
         self._network = networks[interface]()
         try:
@@ -47,6 +48,10 @@ class TorchBackend:
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"{weights}: {str(error).splitlines()[-1].strip()}") from error
         self._network.eval().to(self._device)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let another process load the weights for itself."""
+        return TorchBackend, self._made_of
 
     def run(self, image: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
         """See `blur_network.Backend`."""
