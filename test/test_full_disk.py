@@ -107,8 +107,15 @@ def test_a_run_of_training_keeps_the_state_before(tmp_path: Path) -> None:
     from blur_imu_training.export import load_run
     from blur_imu_training.trainer import Stage, Trainer, TrainingConfig
 
-    stages = (Stage(1.0, 64, 64, 2, 10.0),)
-    config = TrainingConfig(1, 250.0, 5e-4, 0.01, 0.99, {"procedural": 1.0}, stages)
+    config = TrainingConfig(
+        seed=1,
+        focal_reference=250.0,
+        peak_learning_rate=5e-4,
+        weight_decay=0.01,
+        ema_decay=0.99,
+        pictures={"procedural": 1.0},
+        stages=(Stage(1.0, 64, 64, 2, 10.0),),
+    )
     trainer = Trainer(config, None, tmp_path, minutes=0.01)
     trainer.save()
     before = (tmp_path / "state.safetensors").read_bytes()
