@@ -268,26 +268,31 @@ class OverlayWriter:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._video: Any = None
+        self._panel: Any = None
 
     def write(self, measurement: Measurement) -> None:
-        """Append one frame."""
+        """Append one frame: the smear and the numbers on the image, depth and curves beneath."""
         if self._path is None:
             return
-        import cv2
-
         from blur_imu_ros.overlay import draw_overlay
 
         image = measurement.frame.image
         if self._video is None:
-            make_folder_of(self._path)
-            size = (image.shape[1], image.shape[0])
-            code = cv2.VideoWriter.fourcc(*"mp4v")
-            self._video = cv2.VideoWriter(str(self._path), code, 30.0, size)
-            if not self._video.isOpened():
-                raise RecordingError(f"{self._path}: the overlay video cannot be written")
-        self._video.write(
-            np.ascontiguousarray(draw_overlay(image, measurement.field, measurement.estimate))
-        )
+            self._open(self._path, image.shape[1], image.shape[0])
+        picture = draw_overlay(image, measurement.field, measurement.estimate)
+        self._video.write(np.vstack([picture, self._panel.draw(measurement)]))
+
+    def _open(self, path: Path, width: int, height: int) -> None:
+        import cv2
+
+        from blur_imu_ros.overlay_panel import OverlayPanel
+
+        make_folder_of(path)
+        self._panel = OverlayPanel(width, height)
+        size = (width, height + self._panel.height)
+        self._video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, size)
+        if not self._video.isOpened():
+            raise RecordingError(f"{path}: the overlay video cannot be written")
 
     def close(self) -> None:
         """Finish the file."""
