@@ -61,11 +61,12 @@ class RunOptions:
     resume: bool = False
     jobs: int = 1
     threads: int | None = None
+    rerun: str | None = None
 
     @property
     def can_be_completed(self) -> bool:
-        """Whether half a result can be gone on with: not a bag, not a video."""
-        return self.output.suffix == ".csv" and self.overlay is None
+        """Whether half a result can be gone on with: not a bag, not a video, not a stream."""
+        return self.output.suffix == ".csv" and self.overlay is None and self.rerun is None
 
     @property
     def pivot(self) -> PivotConfig | None:
@@ -140,11 +141,13 @@ def _measure(options: RunOptions, recording: Recording, network: Network, record
         writer = stack.enter_context(_writer(options, network, count))
         video = OverlayWriter(options.overlay)
         stack.callback(video.close)
+        viewer = stack.enter_context(_viewer(options))
         record.save(options.output)
         measured = stack.enter_context(closing(imu.track(frames, tracker, options.jobs)))
         for measurement in progress(measured, recording.name, total):
             writer.write(measurement.frame, express(measurement.estimate, options.axes))
             video.write(measurement)
+            viewer.write(measurement)
             count += 1
             state = tracker.state
             if options.can_be_completed and state is not None and state.decided == count:
@@ -181,7 +184,9 @@ def _earlier(options: RunOptions, now: RunRecord) -> RunRecord | None:
         whole = options.overlay is None or options.overlay.is_file()
         return earlier if whole and earlier.frames == now.frames else None
     if not options.can_be_completed:
-        _tell("a bag or an overlay video cannot be gone on with; measuring the recording anew")
+        _tell(
+            "a bag, an overlay video or a .rrd cannot be gone on with; measuring the recording anew"
+        )
         return None
     return replace(earlier, frames=now.frames)
 
@@ -229,6 +234,10 @@ def _check_places(options: RunOptions) -> None:
         if path.resolve() in inputs or beside:
             raise RecordingError(f"{path}: would become part of the input; choose another place")
         make_folder_of(path)
+    if options.rerun is not None:
+        from blur_imu_ros.rerun_stream import check_target
+
+        check_target(options.rerun)
     if options.keep_topics and options.output.suffix != ".mcap":
         raise RecordingError(f"{options.output}: only a bag can keep topics; choose .mcap")
 
@@ -246,6 +255,15 @@ def _writer(options: RunOptions, network: Network, kept: int) -> Iterator[Result
     else:
         with CsvWriter(options.output, kept) as table:
             yield table
+
+
+@contextmanager
+def _viewer(options: RunOptions) -> Iterator[Any]:
+    """Give what takes measurements for the viewer, or nothing where none is wanted."""
+    from blur_imu_ros.rerun_stream import RerunStream
+
+    with closing(RerunStream(options.rerun, options.source.name)) as stream:
+        yield stream
 
 
 def frame_settings(options: RunOptions) -> FrameSettings:
