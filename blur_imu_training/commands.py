@@ -76,26 +76,31 @@ def validate(
     from rich.console import Console
     from rich.progress import track
 
-    from blur_imu_ros.blur_network import load_network, model_path
+    from blur_imu_ros.blur_network import BlurNetwork, load_network, model_path
     from blur_imu_ros.model_card import ModelCard
     from blur_imu_ros.visual_imu import VisualImu
     from blur_imu_training import held_out, validation
 
+    network = load_network(model)
+    backend = validation.Remembered(network.backend)
     rendered = list(track(held_out.held_out_frames(data, frames), "Rendering", total=frames))
 
-    def measured() -> validation.ValidationReport:
-        return validation.report(validation.measure(VisualImu(load_network(model)), rendered))
+    def measured(card: ModelCard) -> validation.ValidationReport:
+        imu = VisualImu(BlurNetwork(backend, card))
+        return validation.report(
+            validation.measure(imu, track(rendered, "Measuring", total=frames))
+        )
 
-    result = measured()
+    card = network.card
+    result = measured(card)
     console = Console()
     if calibrate:
         path = model_path(model).with_suffix(".json")
-        card = ModelCard.load(path)
         scale = card.length_scale * validation.length_correction(result)
-        replace(card, length_scale=round(scale, 4)).save(path)
-        result = measured()
+        scaled = replace(card, length_scale=round(scale, 4))
+        result = measured(scaled)
         figures = card.metrics | {"held_out": validation.as_metrics(result)}
-        replace(card, length_scale=round(scale, 4), metrics=figures).save(path)
+        replace(scaled, metrics=figures).save(path)
         console.print(f"{path}: length scale {card.length_scale:g} is now {scale:.3f}")
     console.print(validation.table(result))
     console.print(validation.summary(result))

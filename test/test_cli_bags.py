@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
+from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
@@ -58,6 +59,13 @@ def messages_of(path: Path) -> dict[str, list[tuple[int, Any]]]:
             message = reader.deserialize(raw, connection.msgtype)
             found.setdefault(connection.topic, []).append((time, message))
     return found
+
+
+def raw_of(path: Path, topic: str) -> list[bytes]:
+    """The messages of a topic as they lie in the bag."""
+    with AnyReader([path]) as reader:
+        chosen = [c for c in reader.connections if c.topic == topic]
+        return [bytes(raw) for _, _, raw in reader.messages(connections=chosen)]
 
 
 def three(vector: Any) -> list[float]:
@@ -164,6 +172,37 @@ def test_topics_of_a_bag_are_kept_on_its_clock(
     first = found[MOTION][0][1].header
     assert (first.stamp.sec, first.stamp.nanosec) == (10, 0)
     assert first.frame_id == "cam_frame"
+
+
+def test_topics_of_a_ros_1_bag_are_kept_as_ros_2_reads_them(
+    blur_imu: CommandLine, images: list[np.ndarray], tmp_path: Path
+) -> None:
+    store = get_typestore(Stores.ROS1_NOETIC)
+    types, source, out = store.types, tmp_path / "rec.bag", tmp_path / "est.mcap"
+    with Writer1(source) as writer:
+        camera = writer.add_connection("/cam/image", "sensor_msgs/msg/Image", typestore=store)
+        pose = writer.add_connection("/pose", "geometry_msgs/msg/PointStamped", typestore=store)
+        for index, image in enumerate(images):
+            stamp = types["builtin_interfaces/msg/Time"](10, index * 33_000_000)
+            header = types["std_msgs/msg/Header"](7, stamp, "cam")
+            shown = types["sensor_msgs/msg/Image"](
+                header, *image.shape[:2], "bgr8", 0, 3 * image.shape[1], image.ravel()
+            )
+            point = types["geometry_msgs/msg/Point"](1.0, 2.0, float(index))
+            log = 10**10 + index * 33_000_000
+            writer.write(camera, log, store.serialize_ros1(shown, "sensor_msgs/msg/Image"))
+            held = types["geometry_msgs/msg/PointStamped"](header, point)
+            writer.write(pose, log, store.serialize_ros1(held, "geometry_msgs/msg/PointStamped"))
+    ended = blur_imu(
+        "run", source, "-o", out, "--camera", write_camera(tmp_path / "camera.yaml"),
+        "--exposure", 0.01, "--axes", "body", "--keep-topic", "/pose",
+    )  # fmt: skip
+    assert ended.status == 0, ended.err
+    kept = [
+        STORE.deserialize_cdr(raw, "geometry_msgs/msg/PointStamped") for raw in raw_of(out, "/pose")
+    ]
+    assert [message.point.z for message in kept] == list(range(COUNT))
+    assert kept[1].header.stamp.nanosec == 33_000_000 and kept[1].header.frame_id == "cam"
 
 
 def test_evaluate_reads_bags_as_estimate_and_as_truth(

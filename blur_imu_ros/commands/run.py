@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -109,8 +109,7 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     _check_places(options)
     settings = frame_settings(options)
     recording = open_recording(options.source, settings)
-    for note in recording.notes:
-        _tell(note)
+    _tell_all(recording.notes)
     # Several processes share the cores, so each model keeps to one of them.
     threads = 1 if options.jobs > 1 else options.threads
     network = network or load_network(options.model, options.backend, options.device, threads)
@@ -118,7 +117,9 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     earlier = _earlier(options, record) if options.resume else None
     if earlier is not None and earlier.finished:
         return f"{options.output}: {earlier.rows} rows, measured before"
+    known = len(recording.notes)
     count = _measure(options, recording, network, earlier or record)
+    _tell_all(recording.notes[known:])
     if count == 0:
         raise RecordingError(f"{options.source}: holds no images")
     if count == 1:
@@ -212,6 +213,11 @@ def _recipe(options: RunOptions, settings: FrameSettings, network: Network) -> R
         "lever_arm": options.lever_arm,
         "axes": options.axes.value,
     }
+
+
+def _tell_all(notes: Sequence[str]) -> None:
+    for note in notes:
+        _tell(note)
 
 
 def _tell(note: str) -> None:
