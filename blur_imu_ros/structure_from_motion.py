@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from blur_imu_ros.results import VelocitySeries
 from blur_imu_ros.trajectories import PoseSeries
 
 Array = NDArray[Any]
+
+POSES = "poses.npy"
 
 
 @dataclass(frozen=True)
@@ -50,50 +53,85 @@ class Colmap:
     def series(self, frames: Iterable[Frame]) -> VelocitySeries:
         """See `baselines.Method`."""
         with tempfile.TemporaryDirectory() as scratch:
-            times, camera = self._write_images(Path(scratch), frames)
-            models = [] if camera is None else self._models(Path(scratch), camera)
-        if not models:
-            return _nothing()
-        poses = _poses(max(models, key=lambda model: int(model.num_reg_images())), times)
+            folder = Path(scratch)
+            times, camera = self._write_images(folder, frames)
+            if camera is not None:
+                _in_a_process(_reconstruct, (folder, camera, self.overlap, self.threads))
+            poses = _read_poses(folder / POSES, np.array(times))
         return (
             _nothing() if poses is None else from_trajectory(self.name, poses, self.truth).recorded
         )
 
     def _write_images(
         self, folder: Path, frames: Iterable[Frame]
-    ) -> tuple[dict[str, float], Camera | None]:
-        """Write undistorted images; return the time (s) of each by name, and their camera."""
-        times, camera = {}, None
+    ) -> tuple[list[float], Camera | None]:
+        """Write undistorted images, named by their index; return their times (s) and camera."""
+        times, camera = [], None
         for index, frame in enumerate(frames):
             height = round(self.width * frame.camera.height / frame.camera.width)
             view = NetworkView(frame.camera, self.width, height)
-            name, camera = f"{index:06d}.png", view.camera
-            cv2.imwrite(str(folder / name), view.apply(frame.image))
-            times[name] = frame.t
+            cv2.imwrite(str(folder / f"{index:06d}.png"), view.apply(frame.image))
+            times.append(frame.t)
+            camera = view.camera
         return times, camera
 
-    def _models(self, folder: Path, camera: Camera) -> list[Any]:
-        """Return the reconstructions of the images of a folder."""
-        colmap = _pycolmap()
-        colmap.logging.minloglevel = colmap.logging.Level.FATAL.value
-        database = folder / "database.db"
-        pinhole = f"{camera.fx},{camera.fy},{camera.cx + 0.5},{camera.cy + 0.5}"
-        reader = colmap.ImageReaderOptions(camera_model="PINHOLE", camera_params=pinhole)
-        pairs = colmap.SequentialPairingOptions(overlap=self.overlap, quadratic_overlap=False)
-        mapping = colmap.IncrementalPipelineOptions(
-            num_threads=self.threads, ba_refine_focal_length=False, extract_colors=False,
-            random_seed=0,
-        )  # fmt: skip
-        colmap.extract_features(
-            database, folder, camera_mode=colmap.CameraMode.SINGLE, reader_options=reader,
-            extraction_options=colmap.FeatureExtractionOptions(num_threads=self.threads),
-            device=colmap.Device.cpu,
-        )  # fmt: skip
-        colmap.match_sequential(
-            database, pairing_options=pairs, device=colmap.Device.cpu,
-            matching_options=colmap.FeatureMatchingOptions(num_threads=self.threads),
-        )  # fmt: skip
-        return list(colmap.incremental_mapping(database, folder, folder, mapping).values())
+
+def _in_a_process(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """Call a function elsewhere: COLMAP would let nobody stop us, nor survive its own crash."""
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    try:
+        process.join()
+    finally:
+        process.kill()
+        process.join()
+
+
+def _reconstruct(folder: Path, camera: Camera, overlap: int, threads: int) -> None:
+    """Write the poses that COLMAP finds of the images of a folder: index, quaternion, position."""
+    colmap = _pycolmap()
+    colmap.logging.minloglevel = colmap.logging.Level.FATAL.value
+    database = folder / "database.db"
+    # COLMAP's pixel (0, 0) is the corner of the first pixel, ours its centre.
+    pinhole = f"{camera.fx},{camera.fy},{camera.cx + 0.5},{camera.cy + 0.5}"
+    colmap.extract_features(
+        database,
+        folder,
+        camera_mode=colmap.CameraMode.SINGLE,
+        reader_options=colmap.ImageReaderOptions(camera_model="PINHOLE", camera_params=pinhole),
+        extraction_options=colmap.FeatureExtractionOptions(num_threads=threads),
+        device=colmap.Device.cpu,
+    )
+    colmap.match_sequential(
+        database,
+        matching_options=colmap.FeatureMatchingOptions(num_threads=threads),
+        pairing_options=colmap.SequentialPairingOptions(overlap=overlap, quadratic_overlap=False),
+        device=colmap.Device.cpu,
+    )
+    options = colmap.IncrementalPipelineOptions(
+        num_threads=threads, ba_refine_focal_length=False, extract_colors=False, random_seed=0
+    )
+    models = colmap.incremental_mapping(database, folder, folder, options).values()
+    largest = max(models, key=lambda model: int(model.num_reg_images()), default=None)
+    images = [] if largest is None else [one for one in largest.images.values() if one.has_pose]
+    poses = [(int(Path(one.name).stem), one.cam_from_world().inverse()) for one in images]
+    rows = [
+        [index, *pose.rotation.quat, *pose.translation] for index, pose in sorted(poses, key=_first)
+    ]
+    np.save(folder / POSES, np.array(rows).reshape(-1, 8))
+
+
+def _first(pair: tuple[int, Any]) -> int:
+    return pair[0]
+
+
+def _read_poses(path: Path, times: Array) -> PoseSeries | None:
+    """Return the poses of the images placed, None where there are fewer than two."""
+    rows = np.load(path) if path.is_file() else np.zeros((0, 8))
+    if len(rows) < 2:
+        return None
+    t = times[rows[:, 0].astype(int)]
+    return PoseSeries(t, Rotation.from_quat(rows[:, 1:5]), rows[:, 5:])
 
 
 def _pycolmap() -> Any:
@@ -108,17 +146,3 @@ def _pycolmap() -> Any:
 
 def _nothing() -> VelocitySeries:
     return VelocitySeries(np.zeros(0), np.zeros((0, 6)), None, np.zeros(0, bool))
-
-
-def _poses(model: Any, times: dict[str, float]) -> PoseSeries | None:
-    """Return the poses of the images that a model holds, None where it is fewer than two."""
-    rows = sorted(
-        (times[image.name], image.cam_from_world().inverse())
-        for image in model.images.values()
-        if image.has_pose and image.name in times
-    )
-    if len(rows) < 2:
-        return None
-    rotation = Rotation.from_quat(np.stack([pose.rotation.quat for _, pose in rows]))
-    position = np.stack([pose.translation for _, pose in rows])
-    return PoseSeries(np.array([t for t, _ in rows]), rotation, position)
