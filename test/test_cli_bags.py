@@ -223,6 +223,31 @@ def test_evaluate_reads_bags_as_estimate_and_as_truth(
         assert result["coverage"][1][0] is not None
 
 
+def test_evaluate_tells_the_latency_of_what_was_recorded_live(
+    blur_imu: CommandLine, images: list[np.ndarray], tmp_path: Path
+) -> None:
+    live, truth, figures = tmp_path / "live", tmp_path / "truth.csv", tmp_path / "figures.json"
+    with Writer(live, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        gyro = writer.add_connection("/imu", "sensor_msgs/msg/Imu", typestore=STORE)
+        types, zero = STORE.types, np.zeros(9)
+        vector = types["geometry_msgs/msg/Vector3"]
+        for index in range(20):
+            t = 10 + index / FRAME_RATE
+            imu = types["sensor_msgs/msg/Imu"](
+                header(t, "cam"), types["geometry_msgs/msg/Quaternion"](0, 0, 0, 1), zero,
+                vector(*RATE), zero, vector(0, 0, 0), zero,
+            )  # fmt: skip
+            late = 0.025 if index < 18 else 0.1
+            raw = STORE.serialize_cdr(imu, "sensor_msgs/msg/Imu")
+            writer.write(gyro, round((t + late) * 1e9), raw)
+    rows = "".join(f"{9 + k},0.4,3,-1\n" for k in range(4))
+    truth.write_text("t,wx,wy,wz\n" + rows)
+    ended = blur_imu("evaluate", live, truth, "--json", figures)
+    assert "median 25 ms, 95 % within 100 ms" in ended.out, ended.out
+    assert json.loads(figures.read_text())["latency"]["median"] == pytest.approx(0.025, abs=1e-4)
+    assert "latency" not in blur_imu("evaluate", truth, truth).out
+
+
 def test_a_topic_that_is_not_there_lists_those_that_are(
     blur_imu: CommandLine, images: list[np.ndarray], tmp_path: Path
 ) -> None:

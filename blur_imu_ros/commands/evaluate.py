@@ -13,6 +13,7 @@ from rich.table import Table
 from blur_imu_ros.alignment import Alignment, align, in_camera
 from blur_imu_ros.axes import MEANING, Axes
 from blur_imu_ros.evaluation import (
+    CLEAR_TURN,
     Evaluation,
     MatchedSeries,
     evaluate,
@@ -24,7 +25,10 @@ from blur_imu_ros.evaluation import (
 from blur_imu_ros.frame import check_exposure_time
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.report import blur_rows, table_rows, write_report
-from blur_imu_ros.results import VELOCITIES, write_json
+from blur_imu_ros.results import VELOCITIES, VelocitySeries, write_json
+
+LONGEST_LATENCY = 10.0
+"""Seconds; above it the recorder's clock is another than the camera's."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,19 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     if options.fit_exposure:
         matched = with_exposure_scaled(matched, scale)
         result = evaluate(matched)
-    remarks = [*_remarks(result, scale, options), *(_alignment_remarks(found) if found else ())]
+    latency = _latency(estimate)
+    remarks = [
+        *_remarks(result, scale, options),
+        *_latency_remarks(latency),
+        *(_alignment_remarks(found) if found else ()),
+    ]
     _print(result, remarks, options)
     if options.json is not None:
-        extra = {"fitted_exposure_scale": scale, "alignment": asdict(found) if found else None}
+        extra = {
+            "fitted_exposure_scale": scale,
+            "alignment": asdict(found) if found else None,
+            "latency": latency,
+        }
         write_json(options.json, result.as_json() | plain(extra))
     if options.plot is not None:
         _plot(options.plot, matched, options)
@@ -116,11 +129,30 @@ def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iter
         fitted += f" = {options.exposure * scale * 1e3:.2f} ms"
     applied = ", applied" if options.fit_exposure else ""
     yield f"{result.rows} rows; {result.invalid} not valid, {result.outside} outside"
-    yield f"right signs {result.right_signs:.1%} of {result.clear_rows} clear turns"
+    if result.clear_rows:
+        yield f"right signs {result.right_signs:.1%} of {result.clear_rows} clear turns"
+    else:
+        yield f"right signs: no turn is faster than {CLEAR_TURN:g} rad/s"
     yield f"exposure that fits best: {fitted}{applied}"
     yield f"time offset {result.time_offset * 1e3:+.1f} ms"
-    if np.isfinite(result.nees[0]):
-        yield f"normalised squared error {result.nees[0]:.2f} (w), {result.nees[1]:.2f} (v)"
+    told = [f"{x:.2f} ({name})" for x, name in zip(result.nees, "wv", strict=True) if x == x]
+    if told:
+        yield f"normalised squared error {', '.join(told)}; 1 is honest"
+
+
+def _latency(estimate: VelocitySeries) -> dict[str, float] | None:
+    """Return median and 95th percentile of the latency (s) of what was recorded live."""
+    latency = estimate.latency
+    # Written afterwards, or by a clock that is not the camera's: nothing that a latency can be.
+    if latency is None or not 0 < np.median(latency) < LONGEST_LATENCY:
+        return None
+    return {"median": float(np.median(latency)), "p95": float(np.percentile(latency, 95))}
+
+
+def _latency_remarks(latency: dict[str, float] | None) -> Iterator[str]:
+    if latency is not None:
+        median, p95 = (1e3 * latency[name] for name in ("median", "p95"))
+        yield f"latency from stamp to recording: median {median:.0f} ms, 95 % within {p95:.0f} ms"
 
 
 def _alignment_remarks(found: Alignment) -> Iterator[str]:
