@@ -4,7 +4,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Two threads of BLAS and OpenMP are what the tests and the demo expect of any machine.
 RUN := OMP_NUM_THREADS=2 $(BIN)/python
 
-.PHONY: demo test lint messages accuracy docs clean
+.PHONY: demo test lint messages accuracy performance docs clean
 
 # Where the test recordings lie, for those who have them.
 DATA := ../shared/data
@@ -50,6 +50,12 @@ $(VENV)/.docs: pyproject.toml | $(BIN)/python
 docs: $(VENV)/.docs
 	$(BIN)/python tools/command_reference.py
 	$(BIN)/python -m mkdocs build --strict
+
+# Every model that is shipped, the one in 32-bit numbers first. Needs a machine that does nothing else.
+MODELS := compact $(filter-out models/compact.onnx,$(wildcard models/compact*.onnx))
+
+performance: $(VENV)/.development
+	$(RUN) tools/performance.py --write docs/PERFORMANCE.md $(addprefix --model ,$(MODELS))
 
 clean:
 	rm -rf build demo blur_imu_ros/msg blur_imu_ros/*.so *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -14,7 +14,8 @@ from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import ModelError
 from blur_imu_ros.field_readers import READERS
-from blur_imu_ros.model_card import ModelCard, file_hash
+from blur_imu_ros.model_card import ModelCard
+from blur_imu_ros.model_file import read_model
 
 Array = NDArray[Any]
 
@@ -30,21 +31,26 @@ class OnnxBackend:
     """ONNX Runtime; on the CPU unless another device is asked for."""
 
     def __init__(
-        self, path: Path, outputs: tuple[str, ...], device: str = "cpu", threads: int | None = None
+        self,
+        path: Path,
+        outputs: tuple[str, ...],
+        device: str = "cpu",
+        threads: int | None = None,
+        sha256: str | None = None,
     ) -> None:
-        """Load the model; ModelError names what is wrong."""
+        """Load the model, which has the hash `sha256` if one is given; ModelError names what is wrong."""
         import onnxruntime
 
-        self._made_of = (path, outputs, device, threads)
+        self._made_of = (path, outputs, device, threads, sha256)
+        content = read_model(path, sha256)
+        providers = _providers(device)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
         options.log_severity_level = 3
         # Threads that wait in a loop take twice the processor time, also from whoever else needs it.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=_providers(device)
-            )
+            self._session = onnxruntime.InferenceSession(content, options, providers=providers)
         except Exception as error:  # ONNX Runtime raises types of its own without a common base.
             raise ModelError(
                 f"{path}: ONNX Runtime cannot load it: {_first_line(error)}"
@@ -165,11 +171,10 @@ def load_network(
     """
     path = model_path(name_or_path)
     card = ModelCard.load(path.with_suffix(".json"))
-    if file_hash(path) != card.sha256:
-        raise ModelError(f"{path}: differs from the hash in its card; fetch both again")
     if backend in ("auto", "onnx"):
-        return BlurNetwork(OnnxBackend(path, card.outputs, device, threads), card)
+        return BlurNetwork(OnnxBackend(path, card.outputs, device, threads, card.sha256), card)
     if backend == "torch":
+        read_model(path, card.sha256)
         from blur_imu_ros.networks.torch_backend import TorchBackend
 
         return BlurNetwork(TorchBackend(path, card.interface, device, threads), card)

@@ -67,8 +67,23 @@ class StampChoice(str, Enum):
 
 @app.command()
 def run(
-    source: Annotated[Path, typer.Argument(help="Folder of images, image, video or bag.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Velocities, as .csv or .mcap.")],
+    source: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folder of images, image, video or bag; several of them, a folder of recordings, "
+            "or a list (.txt), a path a line."
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Velocities, as .csv or .mcap; for several recordings with {name} in it: "
+            "results/{name}.csv. {name} and {folder}, in which a recording lies, may stand in "
+            "all paths.",
+        ),
+    ],
     camera: Annotated[
         Path | None, typer.Option(help="Calibration YAML, as ROS writes it or with fx, fy, cx, cy.")
     ] = None,
@@ -115,19 +130,29 @@ def run(
         ),
     ] = False,
     jobs: Annotated[
-        int, typer.Option(min=0, help="Processes that measure; 0: one for each core.")
+        int,
+        typer.Option(
+            min=0, help="Processes that measure, frames or recordings; 0: one for each core."
+        ),
     ] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a Ray cluster that shares the work, recording by recording, or local; "
+            "its machines find files under the same paths."
+        ),
+    ] = None,
 ) -> None:
-    """Measure the velocity of the camera in every frame of a recording."""
+    """Measure the velocity of the camera in every frame of a recording, or of many."""
     from blur_imu_ros.axes import Axes
+    from blur_imu_ros.commands.fleet import run_each
     from blur_imu_ros.commands.run import RunOptions
-    from blur_imu_ros.commands.run import run as run_recording
     from blur_imu_ros.parallel import usual_jobs
     from blur_imu_ros.pivot import MotionPrior
     from blur_imu_ros.recordings.settings import StampReference
 
     options = RunOptions(
-        source,
+        source[0],
         output,
         camera,
         exposure,
@@ -147,7 +172,7 @@ def run(
         resume,
         jobs or usual_jobs(),
     )
-    typer.echo(run_recording(options))
+    typer.echo(run_each(source, options, ray))
 
 
 @app.command()

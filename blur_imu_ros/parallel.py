@@ -79,19 +79,25 @@ def _fetched_ahead(
 def _start(work: Callable[[Any], Any]) -> None:
     """Make a worker of this process: it works on one core and ends with the main process."""
     global _work
-    import cv2
-
     for number in (
         signal.SIGINT,
         signal.SIGTERM,
     ):  # The main process ends in order, and us with it.
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    cv2.setNumThreads(1)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    keep_to_one_core()
     _work = work
 
 
-def _end_with_parent() -> None:
+def keep_to_one_core() -> None:
+    """Let OpenCV use one thread, in a process that has siblings."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def end_with_parent() -> None:
+    """End this process, once the one that started it has ended, however it did."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

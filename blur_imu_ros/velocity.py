@@ -56,11 +56,11 @@ class SolverConfig:
     """
 
     angular_std: float = 10.0
-    linear_std: float = 2.0
+    linear_std: float = 4.0
     correlation_length_px: float = 100.0
     noise_floor_px: float = 0.1
     smallest_scale: float = 0.5
-    length_std: float = 0.12
+    length_std: float = 0.2
     robust_scale: float = 1.5
     start_cells: int = 120
     survivors: tuple[int, ...] = (8, 3, 1)

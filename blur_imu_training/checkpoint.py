@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from blur_imu_training.recipe import NetworkChoice
 
 STATE = "state.safetensors"
 BEST = "best.safetensors"
+TEACHER = "teacher.safetensors"
 
 Tensors = dict[str, Tensor]
 Facts = dict[str, Any]
@@ -63,14 +65,28 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Facts) -> No
 
 def read_tensors(path: Path) -> tuple[Tensors, Facts]:
     """Return the tensors and facts of a file; TrainingError if it cannot be read."""
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, _facts(file)
+
+
+def read_facts(path: Path) -> Facts:
+    """Return what was written beside the tensors of a file."""
+    with _opened(path) as file:
+        return _facts(file)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, "pt") as file:
-            facts = {
-                k: json.loads(text) for k, text in (file.metadata() or {}).items() if k != "format"
-            }
-            return {name: file.get_tensor(name) for name in file.keys()}, facts
+            yield file
     except (OSError, SafetensorError, ValueError) as error:
         raise TrainingError(f"{path}: cannot be read as weights (.safetensors): {error}") from error
+
+
+def _facts(file: Any) -> Facts:
+    told = file.metadata() or {}
+    return {name: json.loads(text) for name, text in told.items() if name != "format"}
 
 
 def part(tensors: Tensors, prefix: str) -> Tensors:
@@ -117,9 +133,8 @@ def load_run(run: Path, best: bool = False) -> tuple[nn.Module, Facts]:
     tensors, facts = read_tensors(path)
     network = build(NetworkChoice.of(facts["recipe"].get("network", {})))
     load_weights(network, tensors if best else part(tensors, "average."), path)
-    told = {name: fact for name, fact in facts.items() if name != "progress"}
-    far = {name: facts["progress"][name] for name in ("step", "samples", "elapsed")}
-    return network.eval(), {**far, **told}
+    far: Facts = {name: facts["progress"][name] for name in ("step", "samples", "elapsed")}
+    return network.eval(), far | {n: facts[n] for n in ("recipe", "held_out") if n in facts}
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:

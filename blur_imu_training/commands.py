@@ -46,7 +46,9 @@ def train(
     from blur_imu_training.trainer import Trainer
 
     config = TrainingConfig.load(recipe_path(recipe))
-    Trainer(config, data, output or Path("runs") / recipe.stem, minutes, weights).run()
+    trainer = Trainer(config, data, output or Path("runs") / recipe.stem, minutes, weights)
+    trainer.run()
+    typer.echo(trainer.summary())
 
 
 @app.command()
@@ -62,6 +64,9 @@ def export(
     ] = None,
     any_batch: Annotated[
         bool, typer.Option("--any-batch", help="Let other programs give several images at once.")
+    ] = False,
+    best: Annotated[
+        bool, typer.Option("--best", help="Take what did best on held-out frames, not the last.")
     ] = False,
     precision: Annotated[
         PrecisionChoice, typer.Option(help="int8 is for CPUs, fp16 for GPUs.")
@@ -80,10 +85,10 @@ def export(
 
     name = name or output.stem
     if precision is PrecisionChoice.fp32:
-        typer.echo(export_run(run, output, name, any_batch=any_batch))
+        typer.echo(export_run(run, output, name, any_batch=any_batch, best=best))
     else:
         seen = sample_views(recipe, data, views)
-        typer.echo(export_reduced(run, output, name, Precision(precision.value), seen))
+        typer.echo(export_reduced(run, output, name, Precision(precision.value), seen, best))
 
 
 @app.command()
@@ -107,7 +112,10 @@ def validate(
     data: Annotated[Path, typer.Option(help="Folder with 7scenes_redkitchen/ and nyuv2/.")],
     frames: Annotated[int, typer.Option(help="How many held-out frames.")] = 60,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Write the correction of lengths and figures into the card.")
+        bool,
+        typer.Option(
+            "--calibrate", help="Write the correction of lengths and figures into the card."
+        ),
     ] = False,
 ) -> None:
     """Measure a model on held-out blur from a second camera pipeline."""

@@ -35,14 +35,19 @@ def export_run(
     network, facts = load_run(run, best)
     recipe = facts["recipe"]
     learner = LEARNERS[NetworkChoice.of(recipe.get("network", {})).kind]
-    data = [TERMS.get(name, name) for name in recipe["pictures"]]
+    data = [TERMS.get(n, n) for n in (*recipe["pictures"], *recipe.get("samples", ()))]
     card = learner.card(name, recipe["focal_reference"], {"data": data, **facts})
     card = write_model(network, card, output, any_batch)
     return describe(output, card)
 
 
 def export_reduced(
-    source: Path, output: Path, name: str, precision: Precision, views: list[View]
+    source: Path,
+    output: Path,
+    name: str,
+    precision: Precision,
+    views: list[View],
+    best: bool = False,
 ) -> str:
     """Write a run, or a model in fp32, as `output` with other numbers; return its parity in words.
 
@@ -52,6 +57,7 @@ def export_reduced(
         name: of the new model.
         precision: fp16 or int8.
         views: what the network sees; see `write_reduced`.
+        best: of a run, the weights that did best on held-out frames.
 
     Raises:
         ModelError: what cannot be read or written, or differs too much.
@@ -61,7 +67,7 @@ def export_reduced(
         return f"{output}: {output.stat().st_size / 1e6:.1f} MB, {parity_of(card)}"
     with tempfile.TemporaryDirectory() as folder:
         original = Path(folder) / "original.onnx"
-        export_run(source, original, name)
+        export_run(source, original, name, best=best)
         return export_reduced(original, output, name, precision, views)
 
 

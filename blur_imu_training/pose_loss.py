@@ -20,6 +20,9 @@ PARALLAX_SHARE = 3.0
 NOISE_FLOOR = 0.1
 """Pixels; no cell is believed more than this."""
 
+SHIFT_ROUNDS = 3
+"""Of telling which way cells moved, and the shift by that."""
+
 _RIDGE = 1e-6
 
 
@@ -29,18 +32,20 @@ def pose_loss(out: CompactOutput, batch: dict[str, Tensor]) -> Tensor:
     Args:
         out: of the network.
         batch: with `rows` (n, 2, 6, rows, columns), the equations F = A x of each cell at the
-            normalised inverse depth 1, and `motion` (n, 6), the true x.
+            normalised inverse depth 1, `motion` (n, 6), the true x, and `known` (n, 6), which is 0
+            where that is not known: where only a gyroscope tells the truth, only turns are judged.
     """
     seen = torch.exp(batch["log_inverse_depth"])
     real = batch["depth_weight"].reshape(-1, 1, 1) > 0
     # What was invented cannot be seen: the parallax is judged by the depth that made it.
     found = torch.where(real, torch.exp(out.log_inverse_depth[:, 0]), seen)
-    true_equations = _equations(batch["rows"], seen)
-    true_field = torch.einsum("nkxi,ni->nkx", true_equations, batch["motion"])
+    true_equations = equations_of(batch["rows"], seen)
+    motion = with_unknown_shift(batch["motion"], batch["known"], true_equations, out.q.flatten(2))
+    true_field = torch.einsum("nkxi,ni->nkx", true_equations, motion)
     field = oriented(out.q.flatten(2), true_field)
     weight = _weights(out.log_sigma[:, 0].flatten(1), field, true_field)
-    equations = _equations(batch["rows"], found)
-    error = _solved(equations, field, weight) - batch["motion"]
+    equations = equations_of(batch["rows"], found)
+    error = (solved(equations, field, weight) - motion) * batch["known"]
     apart = true_equations[..., 3:] - _explained_by_rotation(true_equations, weight)
     rigid = _rms(torch.einsum("nkxi,ni->nkx", true_equations, error))
     parallax = _rms(torch.einsum("nkxi,ni->nkx", apart, error[:, 3:]))
@@ -64,7 +69,28 @@ def oriented(q: Tensor, field: Tensor) -> Tensor:
     return found * (cosine * along + sine * across)
 
 
-def _equations(rows: Tensor, inverse_depth: Tensor) -> Tensor:
+@torch.no_grad()
+def with_unknown_shift(motion: Tensor, known: Tensor, equations: Tensor, q: Tensor) -> Tensor:
+    """Return the motion (n, 6) with, where it is not known, the shift that q shows beside the turn.
+
+    Args:
+        motion, known: as of `pose_loss`.
+        equations: (n, 2, cells, 6).
+        q: (n, 2, cells) double-angle field.
+    """
+    if bool((known > 0).all()):
+        return motion
+    turned = torch.einsum("nkxi,ni->nkx", equations[..., :3], motion[:, :3])
+    even = torch.ones_like(q[:, 0])
+    moved = turned
+    for _ in range(SHIFT_ROUNDS):
+        shift = solved(equations[..., 3:], oriented(q, moved) - turned, even)
+        moved = turned + torch.einsum("nkxi,ni->nkx", equations[..., 3:], shift)
+    filled = torch.where(known[:, 3:] > 0, motion[:, 3:], shift)
+    return torch.cat([motion[:, :3], filled], dim=1)
+
+
+def equations_of(rows: Tensor, inverse_depth: Tensor) -> Tensor:
     """Return (n, 2, cells, 6): A of each cell at its inverse depth (n, rows, columns)."""
     turn, shift = rows[:, :, :3], rows[:, :, 3:] * inverse_depth[:, None, None]
     return torch.cat([turn, shift], dim=2).flatten(3).transpose(2, 3)
@@ -80,15 +106,15 @@ def _weights(log_sigma: Tensor, field: Tensor, true_field: Tensor) -> Tensor:
     return weight / weight.mean(1, keepdim=True)
 
 
-def _solved(equations: Tensor, field: Tensor, weight: Tensor) -> Tensor:
-    """Return (n, 6) x of the weighted least squares."""
+def solved(equations: Tensor, field: Tensor, weight: Tensor) -> Tensor:
+    """Return x (n, unknowns) of the least squares that `weight` (n, cells) weighs."""
     normal = torch.einsum("nkxi,nx,nkxj->nij", equations, weight, equations)
     right = torch.einsum("nkxi,nx,nkx->ni", equations, weight, field)
     scale = torch.diagonal(normal, dim1=1, dim2=2).detach().add(1e-12).rsqrt()
-    ridge = _RIDGE * torch.eye(6, dtype=normal.dtype, device=normal.device)
+    ridge = _RIDGE * torch.eye(len(scale[0]), dtype=normal.dtype, device=normal.device)
     scaled = normal * scale[:, :, None] * scale[:, None] + ridge
-    solved: Tensor = torch.linalg.solve(scaled, right * scale)
-    return solved * scale
+    x: Tensor = torch.linalg.solve(scaled, right * scale)
+    return x * scale
 
 
 def _explained_by_rotation(equations: Tensor, weight: Tensor) -> Tensor:

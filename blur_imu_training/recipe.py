@@ -14,8 +14,8 @@ from blur_imu_ros.errors import TrainingError
 
 SHIPPED = Path(__file__).parent / "configs"
 
-SIZE_STEP = 32
-"""Pixels; sides of samples are multiples of it, because networks halve them five times."""
+CELL, COARSEST = 8, 32
+"""Pixels. Sides of samples are multiples of the first; of those a network sees, of the second."""
 
 KINDS = ("compact", "published")
 """Networks; what belongs to each is in `learners.py`."""
@@ -81,8 +81,15 @@ class HeldOut:
 class TrainingConfig:
     """The recipe.
 
-    `uses` is how often a rendered batch is trained on, each time mirrored or turned at random:
-    rendering costs more than a step.
+    Attributes:
+        pictures: sets of sharp pictures to blur, and their shares; see `picture_sets.py`.
+        samples: instead of them, sets of samples and recordings by their paths in the data folder;
+            see `sample_sets.py`.
+        uses: how often a rendered batch is trained on, each time mirrored or turned at random:
+            rendering costs more than a step.
+        pseudo_labels: whether recorded frames keep, as their field and depth, what the weights
+            that the run began with made of them; then only their pose teaches anything new.
+        exposure_time: seconds, of recordings that do not tell it.
     """
 
     seed: int
@@ -90,9 +97,12 @@ class TrainingConfig:
     peak_learning_rate: float
     weight_decay: float
     ema_decay: float
-    pictures: dict[str, float]
     stages: tuple[Stage, ...]
+    pictures: dict[str, float] = field(default_factory=dict)
+    samples: dict[str, float] = field(default_factory=dict)
     uses: int = 1
+    pseudo_labels: bool = False
+    exposure_time: float = 0.01
     network: NetworkChoice = field(default_factory=NetworkChoice)
     validation: HeldOut = field(default_factory=HeldOut)
 
@@ -124,19 +134,30 @@ class TrainingConfig:
         theirs = TrainingConfig.of(other).entries()
         return [name for name, value in self.entries().items() if theirs[name] != value]
 
+    def check_trainable(self) -> None:
+        """Refuse sizes that no network takes; they may do for sets of samples."""
+        for stage in self.stages:
+            if stage.width % COARSEST or stage.height % COARSEST:
+                size = f"{stage.width}x{stage.height}"
+                raise TrainingError(
+                    f"stages: {size} is no multiple of {COARSEST}, as networks need"
+                )
+
     def _check(self) -> None:
-        if not self.stages or not self.pictures:
-            raise ValueError("stages and pictures must not be empty")
+        if not self.stages or not (self.pictures or self.samples):
+            raise ValueError("stages, and pictures or samples, must not be empty")
+        if self.pictures and self.samples:
+            raise ValueError("there are pictures and samples; train on one of them after the other")
         for part in (self, self.validation, *self.stages):
             _check_numbers(part)
         for stage in self.stages:
-            if stage.width % SIZE_STEP or stage.height % SIZE_STEP:
-                raise ValueError(f"{stage.width}x{stage.height} is no multiple of {SIZE_STEP}")
-        for name, share in self.pictures.items():
+            if stage.width % CELL or stage.height % CELL:
+                raise ValueError(f"{stage.width}x{stage.height} is no multiple of {CELL}")
+        for name, share in {**self.pictures, **self.samples}.items():
             _check_number(f"share of {name}", share, 0)
 
 
-_LEAST = {"share": 0, "width": SIZE_STEP, "height": SIZE_STEP, "batch": 1, "uses": 1}
+_LEAST = {"share": 0, "width": CELL, "height": CELL, "batch": 1, "uses": 1}
 
 
 def _check_numbers(part: Any) -> None:

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -20,9 +21,12 @@ from torch import nn
 
 from blur_imu_ros.errors import TrainingError
 from blur_imu_ros.networks.compact import normalise
+from blur_imu_ros.results import make_folder_of
 from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.checkpoint import (
+    BEST,
     STATE,
+    TEACHER,
     Progress,
     facts_of,
     load_optimizer,
@@ -41,7 +45,9 @@ from blur_imu_training.overfitting import SIDE, check_that_it_learns
 from blur_imu_training.picture_sets import load_pictures
 from blur_imu_training.recipe import LASTING, Stage, TrainingConfig
 from blur_imu_training.reuse import ReusedBatches
+from blur_imu_training.sample_sets import load_samples
 from blur_imu_training.schedule import Schedule
+from blur_imu_training.selection import Figures, Selection
 
 logger = logging.getLogger(__name__)
 
@@ -77,14 +83,17 @@ class Trainer:
             weights: .safetensors, or folder of another run.
             clock: seconds, read once a step.
         """
+        config.check_trainable()
         self.config, self.folder = config, folder
+        make_folder_of(folder / STATE)
         self.schedule = Schedule(config, minutes * 60)
         self.progress = Progress()
         self.accelerator = Accelerator(mixed_precision="bf16")
         _share_cores(self.accelerator.device)
         torch.manual_seed(config.seed)
         self._learner = LEARNERS[config.network.kind]
-        self._pictures = load_pictures(config.pictures, data)
+        self._data = data
+        self._pictures = load_pictures(config.pictures, data) if config.pictures else None
         self._reused = ReusedBatches(config.uses, np.random.default_rng(config.seed))
         self._clock, self._stop = clock, False
         network = build(config.network)
@@ -92,15 +101,22 @@ class Trainer:
             load_weights(network, read_weights(weights), weights)
         self._proven = weights is not None
         self.average = copy.deepcopy(network).to(self.accelerator.device).eval()
+        self._teacher = self._teacher_of(network) if config.pseudo_labels else None
         optimizer = torch.optim.AdamW(
             network.parameters(), lr=1e-4, weight_decay=config.weight_decay, betas=(0.9, 0.99)
         )
         self.network: nn.Module
         self.network, self.optimizer = self.accelerator.prepare(network, optimizer)
-        folder.mkdir(parents=True, exist_ok=True)
         if (folder / STATE).exists():
             self._resume()
         self.accelerator.wait_for_everyone()
+        self.selection = Selection(
+            config.validation,
+            data,
+            self._learner.card("", config.focal_reference, {}),
+            self.schedule.seconds,
+            Figures.of_file(folder / BEST),
+        )
 
     # --- the loop ---------------------------------------------------------------------------
 
@@ -108,16 +124,20 @@ class Trainer:
         """Train until the time is over or a signal comes; the state is saved either way."""
         if not self.progress.step and not self._proven:
             self._check_that_it_learns()
-        saved = time.monotonic()
+        saved, begun = time.monotonic(), self.progress.step
         with self._stopped_by_signals(), self._journal() as journal:
             for losses in self.steps():
                 journal.add(losses, *self._where())
                 if time.monotonic() - saved > SAVE_EVERY:
                     journal.flush(*self._where())
-                    self._save_if_possible()
+                    self._save_if_possible(self.save)
                     saved = time.monotonic()
+                if self.selection.is_due(self.progress.elapsed):
+                    self._validate(journal)
             journal.flush(*self._where())
-        self.save()
+            self.save()
+            if not self._stop and self.progress.step > begun:
+                self._validate(journal)
 
     def stop(self) -> None:
         """Ask for the end after the step that is being made."""
@@ -143,6 +163,9 @@ class Trainer:
             group["lr"] = rate
         self.network.train()
         image = normalise(batch["image"]).contiguous(memory_format=torch.channels_last)
+        if self._teacher is not None:
+            with torch.no_grad(), self.accelerator.autocast():
+                batch = self._learner.labelled(batch, self._teacher(image))
         losses = self._learner.losses(self.network(image), batch, stage.pose)
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(losses["total"])
@@ -164,8 +187,22 @@ class Trainer:
             else:
                 targets[name].copy_(value)
 
+    def _teacher_of(self, network: nn.Module) -> nn.Module:
+        """Return the network that the run begins with, which labels recorded frames to its end."""
+        path = self.folder / TEACHER
+        teacher = copy.deepcopy(network).to(self.accelerator.device).eval()
+        if path.is_file():
+            load_weights(teacher, read_weights(path), path)
+        elif not self._proven:
+            raise TrainingError("pseudo_labels are an earlier network's: give its --weights")
+        elif self.accelerator.is_main_process:
+            write_tensors(path, teacher.state_dict(), {})
+        return teacher
+
     def _check_that_it_learns(self) -> None:
-        samples = self._samples(Stage(1, SIDE, SIDE, 1, self.config.stages[0].longest))
+        stage = self.config.stages[0]
+        width, height = min(SIDE, stage.width), min(SIDE, stage.height)
+        samples = self._samples(replace(stage, width=width, height=height))
         rate = self.config.peak_learning_rate
         network = copy.deepcopy(self.average).cpu().train()
         check_that_it_learns(network, self._learner, samples, self.config.focal_reference, rate)
@@ -210,9 +247,10 @@ class Trainer:
     # --- samples ----------------------------------------------------------------------------
 
     def _samples(self, stage: Stage) -> Samples:
-        return SampleStream(
-            self._pictures, stage.width, stage.height, stage.longest, self.config.seed
-        )
+        size = (stage.width, stage.height)
+        if self._pictures is None:
+            return load_samples(self.config, self._data, *size)
+        return SampleStream(self._pictures, *size, stage.longest, self.config.seed)
 
     def _batches(self, stage: Stage) -> Iterator[Batch]:
         numbers = BatchNumbers(
@@ -244,11 +282,34 @@ class Trainer:
         tensors["random.torch"] = torch.get_rng_state()
         write_tensors(self.folder / STATE, tensors, facts_of(self.progress, self.config.entries()))
 
-    def _save_if_possible(self) -> None:
+    def _save_if_possible(self, save: Callable[[], None]) -> None:
         try:
-            self.save()
+            save()
         except TrainingError as error:
             logger.warning("%s; training goes on", error)
+
+    def _validate(self, journal: Journal) -> None:
+        """Measure the averaged network on held-out frames; write it where it is the best so far."""
+        if not (self.config.validation.frames and self.accelerator.is_main_process):
+            return
+        before = self.selection.best
+        found = self.selection.measure(self.average)
+        minutes, samples, _ = self._where()
+        journal.write("held_out", found.entries(), {"minutes": minutes, "samples": samples})
+        if self.selection.best is not before:
+            self._save_if_possible(self._save_best)
+
+    def _save_best(self) -> None:
+        assert self.selection.best is not None
+        facts = facts_of(self.progress, self.config.entries())
+        facts["held_out"] = self.selection.best.entries()
+        write_tensors(self.folder / BEST, self.average.state_dict(), facts)
+
+    def summary(self) -> str:
+        """Return one line about the run, for a person."""
+        minutes, samples, _ = self._where()
+        told = f"{self.folder}: {samples} samples in {minutes:.1f} minutes"
+        return told if self.selection.best is None else f"{told}; best of it: {self.selection.best}"
 
     def _resume(self) -> None:
         path = self.folder / STATE

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.frame import Frame
+from blur_imu_training.held_out import EXPOSURE_TIME, HeldOutFrame
 from blur_imu_training.procedural import dead_leaves, invented_inverse_depth
 from blur_imu_training.recipe import HeldOut, NetworkChoice, Stage, TrainingConfig
 from blur_imu_training.sharp_images import SharpImage, SharpImages, WeightedMixture
@@ -58,3 +64,14 @@ class Ticks:
     def __call__(self) -> float:
         self.now += 1
         return self.now
+
+
+def wall_frames(data: Path | None, count: int) -> Iterator[HeldOutFrame]:
+    """Frames before a wall 2 m away."""
+    rng = np.random.default_rng(0)
+    camera = Camera(320, 224, 250.0, 250.0, 159.5, 111.5)
+    for index in range(count):
+        image = rng.integers(0, 255, (224, 320, 3), dtype=np.uint8)
+        frame = Frame(image, float(index), EXPOSURE_TIME, camera)
+        omega, v = rng.standard_normal(3) * 3, rng.standard_normal(3)
+        yield HeldOutFrame(frame, omega, v, np.full((224, 320), 0.5, np.float32))

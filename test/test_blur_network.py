@@ -142,7 +142,7 @@ def test_what_is_no_onnx_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "text.onnx"
     path.write_text("not a model")
     write_card(path)
-    with pytest.raises(ModelError, match="cannot load"):
+    with pytest.raises(ModelError, match="is no ONNX file"):
         load_network(path)
 
 

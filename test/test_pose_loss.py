@@ -45,6 +45,7 @@ def batch_of(motion: np.ndarray, depth_is_real: bool = True) -> tuple[Batch, np.
         "depth_weight": np.float64(depth_is_real),
         "rows": rows,
         "motion": motion,
+        "known": np.ones(6),
     }
     return {k: torch.as_tensor(v)[None] for k, v in arrays.items()}, field
 
@@ -131,6 +132,37 @@ def test_gradients_of_the_solve_are_those_of_finite_differences(
 
     zero = torch.zeros(1, 1, 1, 1, dtype=torch.double)
     assert torch.autograd.gradcheck(loss, (zero.clone().requires_grad_(), zero.requires_grad_()))
+
+
+def test_where_only_a_gyroscope_tells_the_truth_only_turns_are_judged() -> None:
+    """The shift is taken for what the field shows beside the turn."""
+    batch, field = batch_of(MOTION)
+    gyro = batch | {
+        "motion": batch["motion"] * torch.tensor([1, 1, 1, 0, 0, 0]),
+        "known": torch.tensor([[1, 1, 1, 0, 0, 0]]),
+    }
+    assert (
+        loss_of_field(field, gyro) < 1e-3 < loss_of_field(field, gyro | {"known": batch["known"]})
+    )
+    u, v = cell_centres(ROWS, COLUMNS, 8)
+    faster = motion_field(CAMERA, u, v, scene(), MOTION[:3] * 1.2, MOTION[3:])
+    assert loss_of_field(faster, gyro) > 0.05
+
+
+def test_gradients_where_only_a_gyroscope_tells_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, _ = batch_of(MOTION)
+    fixed = torch.as_tensor(np.random.default_rng(1).uniform(0.5, 2, (1, ROWS * COLUMNS)))
+    monkeypatch.setattr("blur_imu_training.pose_loss._weights", lambda *_: fixed)
+    # The shift that is taken for the truth is a constant to the gradient, too.
+    monkeypatch.setattr("blur_imu_training.pose_loss.with_unknown_shift", lambda m, *_: m)
+    batch["known"] = torch.tensor([[1, 1, 1, 0, 0, 0]])
+
+    def loss(push: torch.Tensor) -> torch.Tensor:
+        return pose_loss(output(batch["q"] * 1.1 + push, batch), batch)
+
+    assert torch.autograd.gradcheck(
+        loss, torch.zeros(1, 1, 1, 1, dtype=torch.double, requires_grad=True)
+    )
 
 
 def test_gradients_of_the_orientation() -> None:

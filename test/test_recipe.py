@@ -45,13 +45,14 @@ def test_what_is_not_said_has_its_usual_value(tmp_path: Path) -> None:
         ("seed: 11\n", "", "seed"),
         ("seed: 11", "sed: 11", "sed"),
         ("4.0e-4", "4e-4", r"peak_learning_rate: '4e-4' is no number; YAML wants 1\.0e-4"),
-        ("width: 320", "width: 300", "300x224 is no multiple of 32"),
+        ("width: 320", "width: 300", "300x224 is no multiple of 8"),
         ("batch: 6", "batch: 0", "batch: 0 is less than 1"),
         ("batch: 6", "batch: 1.5", "batch: 1.5 is no whole number"),
         ("{procedural: 1}", "{}", "must not be empty"),
         ("{procedural: 1}", "{procedural: -1}", "share of procedural"),
         ("seed: 11", "seed: 11\nnetwork: {kind: big}", "'big' is not known; use compact"),
         ("seed: 11", "seed: 11\nnetwork: {widths: [1, 2]}", "five widths"),
+        ("seed: 11", "seed: 11\nsamples: {set: 1}", "pictures and samples"),
         ("seed: 11", "{", "recipe.yaml"),
     ],
 )
@@ -61,6 +62,12 @@ def test_a_broken_recipe_is_named(tmp_path: Path, old: str, new: str, reason: st
         match=rf"recipe\.yaml: is no training recipe.*{reason}" if new != "{" else reason,
     ):
         load(tmp_path, MINIMAL.replace(old, new))
+
+
+def test_sizes_that_no_network_takes_are_for_sets_alone(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL.replace("height: 224", "height: 216"))
+    with pytest.raises(TrainingError, match="320x216 is no multiple of 32"):
+        config.check_trainable()
 
 
 def test_recipes_are_the_same_after_a_journey_through_a_checkpoint(tmp_path: Path) -> None:

@@ -429,6 +429,16 @@ def test_a_model_that_is_deleted_while_it_runs_is_missed_at_the_next_start(
 # --- quality of service -----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("offered", [ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT])
+def test_reliable_and_best_effort_cameras_are_both_heard(bench: Any, offered: Any) -> None:
+    one = bench(Oracle((0, -2, 0)))
+    one.peer.destroy_publisher(one.image)
+    one.image = one.peer.create_publisher(Image, "image", QoSProfile(depth=1, reliability=offered))
+    one.start()
+    one.calibrate()
+    assert one.send_until(lambda: one.heard["imu"])
+
+
 def test_a_publisher_that_does_not_fit_is_told(bench: Any) -> None:
     one = bench(Oracle(), image_reliability="reliable")
     one.peer.destroy_publisher(one.image)
@@ -496,6 +506,15 @@ def test_camera_info_that_comes_late_changes_or_breaks_is_followed(bench: Any) -
     assert one.send_until(lambda: one.heard["imu"], image=half)
     one.calibrate(k=[0.0] * 9)
     assert one.complaint("not calibrated")
+
+
+def test_a_rectified_image_is_read_with_p(bench: Any) -> None:
+    one = started(bench, rectified=True)
+    assert one.complaint("no calibration of rectified images")
+    p = [FOCAL, 0.0, 159.5, 0.0, 0.0, FOCAL, 119.5, 0.0, 0.0, 0.0, 1.0, 0.0]
+    one.calibrate(p=p, k=[9.0, 0.0, 9.0, 0.0, 9.0, 9.0, 0.0, 0.0, 1.0], d=[0.5] * 5)
+    assert one.send_until(lambda: one.heard["imu"])
+    assert one.node._camera.fx == FOCAL and not one.node._camera.is_distorted
 
 
 def test_an_image_topic_that_appears_late_is_found(bench: Any) -> None:

@@ -21,7 +21,7 @@ from blur_imu_training.sharp_images import ProceduralPictures, WeightedMixture
 
 PROCEDURAL = WeightedMixture([(ProceduralPictures(), 1.0)])
 CONFIG = TrainingConfig(
-    1, 250.0, 1e-3, 0.0, 0.9, {"procedural": 1.0}, (Stage(1.0, 64, 48, 2, 12.0),)
+    1, 250.0, 1e-3, 0.0, 0.9, (Stage(1.0, 64, 48, 2, 12.0),), {"procedural": 1.0}
 )
 
 

@@ -21,6 +21,7 @@ from blur_imu_ros.blur_network import load_network  # noqa: E402
 from blur_imu_ros.camera import Camera  # noqa: E402
 from blur_imu_ros.errors import ModelError, TrainingError  # noqa: E402
 from blur_imu_ros.networks.compact import CompactNetwork, CompactOutput  # noqa: E402
+from blur_imu_ros.networks.published import PublishedOutput  # noqa: E402
 from blur_imu_training.checkpoint import (  # noqa: E402
     STATE,
     load_run,
@@ -28,8 +29,9 @@ from blur_imu_training.checkpoint import (  # noqa: E402
     write_tensors,
 )
 from blur_imu_training.export import export_run  # noqa: E402
+from blur_imu_training.learners import LEARNERS  # noqa: E402
 from blur_imu_training.losses import field_loss  # noqa: E402
-from blur_imu_training.recipe import Stage, TrainingConfig  # noqa: E402
+from blur_imu_training.recipe import NetworkChoice, Stage, TrainingConfig  # noqa: E402
 from blur_imu_training.trainer import Trainer  # noqa: E402
 from small_training import CONFIG, NETWORK, Ticks, few_pictures  # noqa: E402
 
@@ -253,6 +255,34 @@ def test_the_solved_velocity_is_learned_from(tmp_path: Path) -> None:
     trainer = Trainer(config, None, tmp_path, 3 / 60, clock=Ticks())
     losses = [float(one["pose"]) for one in trainer.steps()]
     assert len(losses) == 3 and all(np.isfinite(one) and one > 0 for one in losses)
+
+
+class FewLayers(torch.nn.Module):
+    """Speaks like the published network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, image: torch.Tensor) -> PublishedOutput:
+        out = self.layer(image)
+        return PublishedOutput(out[:, :2], torch.exp(out[:, 2:]))
+
+
+def test_the_published_network_is_trained_on_its_own_losses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = replace(LEARNERS["published"], build=lambda _: FewLayers())
+    monkeypatch.setitem(LEARNERS, "published", learner)
+    config = replace(
+        CONFIG, network=NetworkChoice("published"), stages=(Stage(1.0, 64, 64, 2, 8.0, 1e3),)
+    )
+    trainer = Trainer(config, None, tmp_path, 3 / 60, clock=Ticks())
+    assert all({"flow", "depth", "pose"} < losses.keys() for losses in trainer.steps())
+    trainer.save()
+    network, facts = load_run(tmp_path)
+    assert isinstance(network, FewLayers) and facts["step"] == 3
+    assert learner.card("x", 250.8, {}).flow_sigma > 0
 
 
 def test_the_log_tells_the_losses(run: Path) -> None:

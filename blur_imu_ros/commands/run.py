@@ -60,6 +60,7 @@ class RunOptions:
     lever_arm: tuple[float, float, float] | None = None
     resume: bool = False
     jobs: int = 1
+    threads: int | None = None
 
     @property
     def can_be_completed(self) -> bool:
@@ -110,7 +111,7 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     for note in recording.notes:
         _tell(note)
     # Several processes share the cores, so each model keeps to one of them.
-    threads = 1 if options.jobs > 1 else None
+    threads = 1 if options.jobs > 1 else options.threads
     network = network or load_network(options.model, options.backend, options.device, threads)
     record = RunRecord(_recipe(options, settings, network), len(recording))
     earlier = _earlier(options, record) if options.resume else None

@@ -6,10 +6,19 @@ from pathlib import Path
 
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.frame import check_exposure_time
-from blur_imu_ros.recordings.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES, ImageFolder, Video
+from blur_imu_ros.recordings.file_names import natural_order
+from blur_imu_ros.recordings.images import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    ImageFolder,
+    Video,
+    images_at,
+)
 from blur_imu_ros.recordings.settings import FrameSettings, Recording
 
-__all__ = ["FrameSettings", "Recording", "open_recording"]
+__all__ = ["FrameSettings", "Recording", "open_recording", "recordings_in"]
+
+LIST_SUFFIX = ".txt"
 
 
 def open_recording(path: Path, settings: FrameSettings) -> Recording:
@@ -35,3 +44,40 @@ def open_recording(path: Path, settings: FrameSettings) -> Recording:
     raise RecordingError(
         f"{path}: is no folder of images, image, video or bag that is known by its name"
     )
+
+
+def recordings_in(path: Path) -> list[Path]:
+    """Return the recordings of a list (.txt, a path a line) or of a folder that is none itself.
+
+    Videos, bags and folders of images count, at any depth, in natural order; a path that is neither
+    list nor such a folder stands for itself.
+
+    Raises:
+        RecordingError: the list cannot be read, or is empty.
+    """
+    if path.suffix == LIST_SUFFIX and path.is_file():
+        return [one for line in _lines(path) for one in recordings_in(path.parent / line)]
+    return _recordings_below(path) or [path]
+
+
+def _recordings_below(folder: Path) -> list[Path]:
+    from blur_imu_ros.recordings.bags import BAG_SUFFIXES, is_bag
+
+    if not folder.is_dir():
+        return [folder] if folder.suffix.lower() in VIDEO_SUFFIXES | BAG_SUFFIXES else []
+    if is_bag(folder) or images_at(folder):
+        return [folder]
+    shown = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    return [found for path in sorted(shown, key=natural_order) for found in _recordings_below(path)]
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the lines of a list that say something."""
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordingError(f"{path}: cannot be read as a list of recordings") from error
+    said = [line for line in lines if line and not line.startswith("#")]
+    if not said:
+        raise RecordingError(f"{path}: lists no recordings; give a path on each line")
+    return said

@@ -35,7 +35,7 @@ class ImageFolder:
         self.name = path.name
         self.notes: list[str] = []
         self._path, self._settings = path, settings
-        self._images = sorted(_images_at(path), key=natural_order)
+        self._images = sorted(images_at(path), key=natural_order)
         if not self._images:
             raise RecordingError(
                 f"{path}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}) and no bag"
@@ -99,7 +99,7 @@ class ImageFolder:
         return camera
 
 
-def _images_at(path: Path) -> list[Path]:
+def images_at(path: Path) -> list[Path]:
     """Return the images of a folder that are not hidden, or the path itself."""
     if not path.is_dir():
         return [path]

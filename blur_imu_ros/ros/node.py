@@ -281,7 +281,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         try:
-            self._camera = messages.camera(message)
+            self._camera = messages.camera(message, self._settings.rectified)
         except BlurImuError as error:
             self._camera, self._camera_error = None, str(error)
 

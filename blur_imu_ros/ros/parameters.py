@@ -82,6 +82,11 @@ PARAMETERS: dict[str, _Parameter] = {
     "device": _Parameter("cpu", "Where it runs.", ("cpu", "cuda", "tensorrt")),
     "threads": _Parameter(0, "CPU threads of the model; 0 chooses.", least=0, most=64),
     "image_transport": _Parameter("raw", "Kind of image topic.", ("raw", "compressed")),
+    "rectified": _Parameter(
+        False,
+        "Images are rectified (image_rect): their calibration is P of camera_info, without "
+        "distortion.",
+    ),
     "image_reliability": _Parameter(
         "best_effort",
         "Reliability asked of the image's publisher; best_effort fits every publisher.",
@@ -192,6 +197,7 @@ class Settings:
     device: str
     threads: int | None
     image_transport: str
+    rectified: bool
     image_reliability: str
     image_depth: int
     exposure_source: str
