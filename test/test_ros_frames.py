@@ -100,6 +100,12 @@ def test_a_camera_without_a_robot_is_not_bothered(tree: Tree, bench: Any) -> Non
     assert not any("publishing, but" in s.message for s in one.statuses())
 
 
+def test_the_base_reaches_itself(tree: Tree, publishing: Callable[..., Bench]) -> None:
+    one = publishing(frame_id="base_link")
+    assert one.send_until(lambda: one.fact("TF from base_link") == "reaches base_link")
+    assert tree.listeners == 0
+
+
 def test_an_empty_base_frame_asks_for_nothing(tree: Tree, publishing: Callable[..., Bench]) -> None:
     one = publishing(base_frame="")
     assert one.send_until(lambda: any(s.message == "publishing" for s in one.statuses()))
@@ -147,7 +153,8 @@ def test_the_body_frame_is_published_once_for_each_camera(monkeypatch: pytest.Mo
     for frame in ("left_optical", "left_optical", "", "right_optical"):
         body.tell(frame, Time(sec=5))
     assert topics == ["/tf_static"]
-    assert [m.transforms[0].child_frame_id for m in sent] == ["left", "right"]
+    told = [[transform.child_frame_id for transform in message.transforms] for message in sent]
+    assert told == [["left"], ["left", "right"]]
 
 
 @pytest.mark.parametrize(

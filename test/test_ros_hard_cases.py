@@ -24,7 +24,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, TimeReference
 from std_msgs.msg import Float64
 
 from blur_imu_ros.blur_field import BlurField
@@ -86,6 +86,23 @@ def test_the_exposure_of_libcamera_is_found_by_stamp(bench: Any) -> None:
     assert one.until(lambda: one.heard["imu"])
     one.stamp += 1.0
     assert one.complaint("has no message stamped within exposure_tolerance")
+
+
+def test_each_image_has_the_exposure_of_the_time_reference_of_its_stamp(bench: Any) -> None:
+    one = started(bench, exposure_source="time_reference", exposure_tolerance=0.01)
+    exposure = one.peer.create_publisher(TimeReference, "exposure", 10)
+    one.until(lambda: exposure.get_subscription_count() > 0)
+    for count, milliseconds in enumerate((10, 20, 40), start=1):
+        duration = Time(nanosec=milliseconds * 10**6)
+        message = TimeReference(time_ref=duration, source="camera")
+        message.header.stamp = messages.stamp(one.stamp)
+        exposure.publish(message)
+        assert one.until(lambda ms=milliseconds: one.fact("exposure time [ms]") == f"{ms}.000")
+        one.send()
+        assert one.until(lambda count=count: len(one.heard["imu"]) == count)
+    # The smear is that of 2 rad/s over TAU; half or double the time makes it double or half.
+    turns = [message.angular_velocity.z for message in one.heard["imu"]]
+    np.testing.assert_allclose(turns, [4, 2, 1], rtol=0.05)
 
 
 def test_an_exposure_message_that_is_not_installed_fails_to_configure(bench: Any) -> None:

@@ -40,3 +40,16 @@ def test_after_a_pause_or_a_jump_back_the_first_image_is_taken() -> None:
         before = times.skipped
         assert taken(times, 10.0, start) == 10 * SECONDS
         assert times.skipped - before == (CAMERA_RATE - 10) * SECONDS
+
+
+def test_a_rate_that_is_raised_holds_at_once() -> None:
+    times = ImageTimes()
+    assert taken(times, 0.1) == 1
+    assert taken(times, 30.0, start=100.0 + SECONDS) >= CAMERA_RATE * SECONDS - 2
+
+
+def test_a_fast_camera_is_limited_as_well() -> None:
+    times = ImageTimes()
+    stamps = 100 + np.arange(2000) / 200
+    count = sum(times.is_due(times.admit(messages.stamp(t)), 10.0) for t in stamps)
+    assert abs(count - 10 * 10) <= 1

@@ -58,7 +58,10 @@ def launch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "ament_index_python", ModuleType("ament_index_python"))
     packages = SimpleNamespace(get_package_share_directory=lambda package: str(ROOT))
     monkeypatch.setitem(sys.modules, "ament_index_python.packages", packages)
+    # What the launch files share is imported anew, with the imitation.
+    monkeypatch.delitem(sys.modules, "blur_imu_ros.ros.launching", raising=False)
     yield
+    sys.modules.pop("blur_imu_ros.ros.launching", None)
 
 
 def actions(path: Path) -> list[Any]:
@@ -140,6 +143,12 @@ def test_arguments_that_are_given_overrule_the_file() -> None:
     assert given == {"use_sim_time": True, "exposure_time": 0.01, "exposure_source": "fixed"}
     with pytest.raises(RuntimeError, match="exposure_time:=long is not a number"):
         run("blur_imu.launch.py", exposure_time="long")
+
+
+@pytest.mark.parametrize("name", ["use_sim_time", "respawn", "rviz"])
+def test_a_flag_that_is_neither_true_nor_false_is_refused(name: str) -> None:
+    with pytest.raises(RuntimeError, match=f"argument {name}:=yes is neither true nor false"):
+        run("blur_imu.launch.py", **{name: "yes"})
 
 
 def test_a_bag_is_played_with_its_clock() -> None:

@@ -62,7 +62,7 @@ class BaseFrame:
         """Return what a person must mend so that `frame_id` is reached, or nothing."""
         if self._listener is None:
             return ""
-        if self._buffer.can_transform(self.name, frame_id, Time()):
+        if frame_id == self.name or self._buffer.can_transform(self.name, frame_id, Time()):
             self.stop()
             self.state = f"reaches {frame_id}"
             return ""
@@ -94,13 +94,14 @@ class BodyFrame:
                 "install ros-$ROS_DISTRO-tf2-msgs"
             )
         self._out = publisher(TFMessage, "/tf_static")
-        self._told: set[str] = set()
+        self._told: dict[str, TransformStamped] = {}
 
     def tell(self, optical_frame: str, stamp: Any) -> None:
-        """Publish the transform, once for each optical frame."""
+        """Publish the transform of an optical frame that is new, with those told before."""
         if optical_frame and optical_frame not in self._told:
-            self._told.add(optical_frame)
-            self._out.publish(TFMessage(transforms=[body_transform(optical_frame, stamp)]))
+            self._told[optical_frame] = body_transform(optical_frame, stamp)
+            # Who comes late gets the last message only.
+            self._out.publish(TFMessage(transforms=list(self._told.values())))
 
 
 def body_transform(optical_frame: str, stamp: Any) -> TransformStamped:

@@ -66,6 +66,8 @@ class ImageTimes:
             return True
         interval = 1 / rate
         with self._lock:
+            # A slower rate may have been asked for before.
+            self._due = min(self._due, seconds + (1 + EARLY) * interval)
             if seconds < self._due - EARLY * interval:
                 self.skipped += 1
                 return False
