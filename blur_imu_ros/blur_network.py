@@ -55,6 +55,11 @@ class OnnxBackend:
             raise ModelError(
                 f"{path}: ONNX Runtime cannot load it: {_first_line(error)}"
             ) from error
+        if self._session.get_providers()[0] != providers[0]:
+            raise ModelError(
+                f"device '{device}': ONNX Runtime's {providers[0]} is installed but does not start; "
+                "are driver and CUDA libraries there? Use device cpu meanwhile"
+            )
         self._outputs = list(outputs)
         names = [output.name for output in self._session.get_outputs()]
         missing = [name for name in outputs if name not in names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -115,4 +116,25 @@ def test_half_a_model_with_the_right_hash_is_refused_in_words(shipped: Path):
     card = shipped.with_suffix(".json")
     replace(ModelCard.load(card), sha256=file_hash(shipped)).save(card)
     with pytest.raises(ModelError, match=r"copy\.onnx: is no ONNX file, or damaged"):
+        load_network(shipped)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"width": 10**9}, "at most 4096"),
+        ({"stride": 0}, "whole pixels"),
+        ({"height": 224.0}, "whole pixels"),
+        ({"sha256": None}, "must be texts"),
+        ({"std": [0.2, 0.2]}, "three numbers"),
+        ({"std": [0.2, 0.2, 0.0]}, "std must not be 0"),
+        ({"mean": [0.5, 0.5, float("nan")]}, "mean holds what is not a finite number"),
+        ({"length_scale": {}}, "length_scale holds what is not"),
+        ({"sigma_scale": -1.0}, "sigma_scale must be positive"),
+    ],
+)
+def test_cards_that_cannot_be_are_refused(shipped: Path, changes: dict[str, object], told: str):
+    path = shipped.with_suffix(".json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(ModelError, match=told):
         load_network(shipped)

@@ -339,7 +339,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         image = messages.image_array(arrival.message)
         return Frame(image, t, exposure_time, camera, "image")
 
-    def _report_failure(self, error: Exception) -> None:
+    def _report_failure(self, error: BaseException) -> None:
         # The tracker may have taken the frame, or not.
         self._start_tracking()
         reason = f"internal error: {type(error).__name__}: {error}"
