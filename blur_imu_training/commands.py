@@ -35,7 +35,9 @@ def train(
         Path | None,
         typer.Option(help="Folder of the run, resumed if it exists; runs/RECIPE if not given."),
     ] = None,
-    minutes: Annotated[float, typer.Option(help="Time budget, earlier sittings included.")] = 30,
+    minutes: Annotated[
+        float, typer.Option(min=0.001, help="Time budget, earlier sittings included.")
+    ] = 30,
     weights: Annotated[
         Path | None,
         typer.Option(help="Start from these weights (.safetensors), or from those of a run."),
