@@ -10,8 +10,11 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from rosbags.convert.converter import migrate_bytes
 from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys.store import Typestore
 
 from blur_imu_ros.axes import Axes
 from blur_imu_ros.direction import DirectionMode
@@ -44,6 +47,14 @@ _TYPES = {
     f"/{TWIST_TOPIC}": "geometry_msgs/msg/TwistWithCovarianceStamped",
     f"/{MOTION_TOPIC}": MOTION,
 }
+
+
+def _as_ros2(ros1: Typestore) -> Typestore:
+    """Return the messages of a rosbag1 as ROS 2 has them: without a header's sequence number."""
+    store = get_typestore(Stores.EMPTY)
+    header = typestore().fielddefs["std_msgs/msg/Header"]
+    store.register({**ros1.fielddefs, "std_msgs/msg/Header": header})
+    return store
 
 
 class BagWriter:
@@ -109,7 +120,7 @@ class BagWriter:
         return True
 
     def keep(self, source: Path, topics: Sequence[str]) -> None:
-        """Copy topics of a rosbag2 byte for byte.
+        """Copy topics of a bag: of a rosbag2 byte for byte, of a rosbag1 as ROS 2 writes them.
 
         Raises:
             RecordingError: they are not in it, or it is of another kind.
@@ -119,8 +130,6 @@ class BagWriter:
         if not is_bag(source):
             raise RecordingError(f"{source}: is no bag, so it has no topics to keep")
         with opened(source) as reader:
-            if not reader.is2:
-                raise RecordingError(f"{source}: topics are kept of rosbag2 only, this is rosbag1")
             known = {c.topic: c for c in reader.connections if c.topic not in _TYPES}
             for topic in topics:
                 if topic not in known:
@@ -128,12 +137,21 @@ class BagWriter:
                         f"{source}: no topic '{topic}' to keep; topics are: {', '.join(sorted(known))}"
                     )
             chosen = [known[topic] for topic in dict.fromkeys(topics)]
-            kept = {c.topic: self._copied(c, reader.typestore) for c in chosen}
+            store = reader.typestore if reader.is2 else _as_ros2(reader.typestore)
+            kept = {c.topic: self._copied(c, store) for c in chosen}
             for connection, time, raw in readable_messages(source, reader, chosen, decode=False):
+                if not reader.is2:
+                    kind = connection.msgtype
+                    raw = migrate_bytes(
+                        reader.typestore, store, kind, kind, {}, raw, src_is2=False, dst_is2=True
+                    )
                 self._append(kept[connection.topic], time, raw)
 
     def _copied(self, connection: Connection, store: Any) -> Connection:
-        assert isinstance(connection.ext, ConnectionExtRosbag2)
+        if not isinstance(connection.ext, ConnectionExtRosbag2):
+            return self._writer.add_connection(
+                connection.topic, connection.msgtype, typestore=store
+            )
         return self._writer.add_connection(
             connection.topic,
             connection.msgtype,

@@ -110,7 +110,7 @@ class BlurNetwork:
         self.card = card
         self.name = card.name
         self.input_size = (card.width, card.height)
-        self._backend = backend
+        self.backend = backend
         # What each byte becomes in the normalised image, in RGB: (3, 256).
         gain = (1 / (255 * np.array(card.std))).astype(np.float32)[:, None]
         offset = (-np.array(card.mean) / card.std).astype(np.float32)[:, None]
@@ -123,7 +123,7 @@ class BlurNetwork:
             image: (height, width, 3) BGR or (height, width) grey, uint8, of `input_size`.
             camera: pinhole of the view.
         """
-        outputs = self._backend.run(self.prepared(image))
+        outputs = self.backend.run(self.prepared(image))
         return READERS[self.card.interface](outputs, self.card, camera)
 
     def prepared(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -136,7 +136,7 @@ class BlurNetwork:
 
     def warm_up(self) -> None:
         """Run once, so that the first real frame does not wait for memory and kernels."""
-        self._backend.run(np.zeros((1, 3, self.card.height, self.card.width), np.float32))
+        self.backend.run(np.zeros((1, 3, self.card.height, self.card.width), np.float32))
 
 
 def model_path(name_or_path: str | Path) -> Path:

@@ -142,6 +142,12 @@ def run(
             "its machines find files under the same paths."
         ),
     ] = None,
+    rerun: Annotated[
+        str | None,
+        typer.Option(
+            help="Images, smear, depth and velocities for the Rerun viewer: .rrd or spawn."
+        ),
+    ] = None,
 ) -> None:
     """Measure the velocity of the camera in every frame of a recording, or of many."""
     from blur_imu_ros.axes import Axes
@@ -171,6 +177,7 @@ def run(
         lever_arm,
         resume,
         jobs or usual_jobs(),
+        rerun=rerun,
     )
     typer.echo(run_each(source, options, ray))
 
@@ -335,12 +342,25 @@ def compare(
     ] = AxesChoice.optical,
     flow: Annotated[bool, typer.Option(help="With optical flow from frame to frame.")] = True,
     blur: Annotated[bool, typer.Option(help="With our own method.")] = True,
+    colmap: Annotated[
+        bool,
+        typer.Option("--colmap", help="With COLMAP (pip install 'blur-imu-ros[colmap]'); slow."),
+    ] = False,
+    motion_prior: Annotated[
+        MotionPriorChoice,
+        typer.Option(help="Of our method: pivot: the camera is in a hand; auto: for all but bags."),
+    ] = MotionPriorChoice.auto,
+    lever_arm: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(help="From the pivot to the camera: right, down, forward, metres."),
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
 ) -> None:
     """Measure one recording in several ways, and print their errors side by side."""
     from blur_imu_ros.axes import Axes
     from blur_imu_ros.commands.compare import CompareOptions, run_compare
     from blur_imu_ros.commands.run import RunOptions
+    from blur_imu_ros.pivot import MotionPrior
     from blur_imu_ros.recordings.settings import StampReference
 
     recording = RunOptions(
@@ -355,9 +375,15 @@ def compare(
         backend=backend,
         device=device,
         axes=Axes(axes.value),
+        motion_prior=(
+            None if motion_prior is MotionPriorChoice.auto else MotionPrior(motion_prior.value)
+        ),
+        lever_arm=lever_arm,
     )
     others = tuple(other or ())
-    run_compare(CompareOptions(recording, truth, Axes(truth_axes.value), others, flow, blur, json))
+    run_compare(
+        CompareOptions(recording, truth, Axes(truth_axes.value), others, flow, blur, colmap, json)
+    )
 
 
 class RosChoice(str, Enum):

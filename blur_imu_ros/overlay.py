@@ -49,7 +49,7 @@ def _draw_segments(canvas: Image, field: BlurField) -> None:
     u, v = (c[inner].ravel() for c in field.pixel_grid())
     motion = field.motion[inner].reshape(-1, 2)
     length = np.hypot(motion[:, 0], motion[:, 1])
-    colours = _colours(length)
+    colours = colours_of(length)
     trust = 1 / (1 + (field.sigma[inner].ravel() / np.maximum(2.0, 0.4 * length)) ** 2)
     layer = canvas.copy()
     thickness = max(1, round(canvas.shape[1] / 400))
@@ -74,7 +74,8 @@ def _view_to_image(view: Camera, width: int, height: int) -> tuple[float, NDArra
     return scale, corner + (scale - 1) / 2
 
 
-def _colours(length: NDArray[Any]) -> NDArray[np.uint8]:
+def colours_of(length: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a colour (n, 3) BGR for each length (n,) of a smear, pixels of the network's view."""
     level = np.clip(length / LONGEST_COLOURED, 0, 1) ** 0.5 * 255
     mapped = cv2.applyColorMap(level.astype(np.uint8)[:, None], cv2.COLORMAP_TURBO)
     return np.asarray(mapped[:, 0], np.uint8)

@@ -147,6 +147,7 @@ class VelocitySeries:
         valid: (n,) whether a row may be used.
         blur_px: (n,) length of the smear, pixels of the network's view, or None.
         frames: the n names of the frames, or none.
+        latency: (n,) seconds from the stamp to the recording of each message of a bag, or None.
     """
 
     t: Array
@@ -155,6 +156,7 @@ class VelocitySeries:
     valid: Array
     blur_px: Array | None = None
     frames: tuple[str, ...] = ()
+    latency: Array | None = None
 
 
 def series_of(estimates: Iterable[VelocityEstimate]) -> VelocitySeries:

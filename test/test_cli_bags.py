@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
+from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
@@ -58,6 +59,13 @@ def messages_of(path: Path) -> dict[str, list[tuple[int, Any]]]:
             message = reader.deserialize(raw, connection.msgtype)
             found.setdefault(connection.topic, []).append((time, message))
     return found
+
+
+def raw_of(path: Path, topic: str) -> list[bytes]:
+    """The messages of a topic as they lie in the bag."""
+    with AnyReader([path]) as reader:
+        chosen = [c for c in reader.connections if c.topic == topic]
+        return [bytes(raw) for _, _, raw in reader.messages(connections=chosen)]
 
 
 def three(vector: Any) -> list[float]:
@@ -166,6 +174,37 @@ def test_topics_of_a_bag_are_kept_on_its_clock(
     assert first.frame_id == "cam_frame"
 
 
+def test_topics_of_a_ros_1_bag_are_kept_as_ros_2_reads_them(
+    blur_imu: CommandLine, images: list[np.ndarray], tmp_path: Path
+) -> None:
+    store = get_typestore(Stores.ROS1_NOETIC)
+    types, source, out = store.types, tmp_path / "rec.bag", tmp_path / "est.mcap"
+    with Writer1(source) as writer:
+        camera = writer.add_connection("/cam/image", "sensor_msgs/msg/Image", typestore=store)
+        pose = writer.add_connection("/pose", "geometry_msgs/msg/PointStamped", typestore=store)
+        for index, image in enumerate(images):
+            stamp = types["builtin_interfaces/msg/Time"](10, index * 33_000_000)
+            header = types["std_msgs/msg/Header"](7, stamp, "cam")
+            shown = types["sensor_msgs/msg/Image"](
+                header, *image.shape[:2], "bgr8", 0, 3 * image.shape[1], image.ravel()
+            )
+            point = types["geometry_msgs/msg/Point"](1.0, 2.0, float(index))
+            log = 10**10 + index * 33_000_000
+            writer.write(camera, log, store.serialize_ros1(shown, "sensor_msgs/msg/Image"))
+            held = types["geometry_msgs/msg/PointStamped"](header, point)
+            writer.write(pose, log, store.serialize_ros1(held, "geometry_msgs/msg/PointStamped"))
+    ended = blur_imu(
+        "run", source, "-o", out, "--camera", write_camera(tmp_path / "camera.yaml"),
+        "--exposure", 0.01, "--axes", "body", "--keep-topic", "/pose",
+    )  # fmt: skip
+    assert ended.status == 0, ended.err
+    kept = [
+        STORE.deserialize_cdr(raw, "geometry_msgs/msg/PointStamped") for raw in raw_of(out, "/pose")
+    ]
+    assert [message.point.z for message in kept] == list(range(COUNT))
+    assert kept[1].header.stamp.nanosec == 33_000_000 and kept[1].header.frame_id == "cam"
+
+
 def test_evaluate_reads_bags_as_estimate_and_as_truth(
     blur_imu: CommandLine, images: list[np.ndarray], tmp_path: Path
 ) -> None:
@@ -182,6 +221,31 @@ def test_evaluate_reads_bags_as_estimate_and_as_truth(
         np.testing.assert_allclose(result["rmse"][:3], 0, atol=0.05)
         assert result["rmse"][3] is None  # A gyroscope knows nothing of it.
         assert result["coverage"][1][0] is not None
+
+
+def test_evaluate_tells_the_latency_of_what_was_recorded_live(
+    blur_imu: CommandLine, images: list[np.ndarray], tmp_path: Path
+) -> None:
+    live, truth, figures = tmp_path / "live", tmp_path / "truth.csv", tmp_path / "figures.json"
+    with Writer(live, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        gyro = writer.add_connection("/imu", "sensor_msgs/msg/Imu", typestore=STORE)
+        types, zero = STORE.types, np.zeros(9)
+        vector = types["geometry_msgs/msg/Vector3"]
+        for index in range(20):
+            t = 10 + index / FRAME_RATE
+            imu = types["sensor_msgs/msg/Imu"](
+                header(t, "cam"), types["geometry_msgs/msg/Quaternion"](0, 0, 0, 1), zero,
+                vector(*RATE), zero, vector(0, 0, 0), zero,
+            )  # fmt: skip
+            late = 0.025 if index < 18 else 0.1
+            raw = STORE.serialize_cdr(imu, "sensor_msgs/msg/Imu")
+            writer.write(gyro, round((t + late) * 1e9), raw)
+    rows = "".join(f"{9 + k},0.4,3,-1\n" for k in range(4))
+    truth.write_text("t,wx,wy,wz\n" + rows)
+    ended = blur_imu("evaluate", live, truth, "--json", figures)
+    assert "median 25 ms, 95 % within 100 ms" in ended.out, ended.out
+    assert json.loads(figures.read_text())["latency"]["median"] == pytest.approx(0.025, abs=1e-4)
+    assert "latency" not in blur_imu("evaluate", truth, truth).out
 
 
 def test_a_topic_that_is_not_there_lists_those_that_are(

@@ -15,6 +15,7 @@ from rosbags.typesys import Stores, get_typestore
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
 from blur_imu_ros.recordings import FrameSettings, open_recording
+from blur_imu_ros.recordings.bags import Bag
 from blur_imu_ros.recordings.settings import StampReference, read_stamps
 
 CAMERA = Camera(64, 48, 60, 60, 31.5, 23.5)
@@ -37,14 +38,19 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def write_bag(path: Path, version: str, topics: tuple[str, ...] = ("/cam/image_raw",)) -> Path:
-    """Write the images, with a camera_info beside each topic."""
+def write_bag(
+    path: Path,
+    version: str,
+    topics: tuple[str, ...] = ("/cam/image_raw",),
+    late: frozenset[int] = frozenset(),
+) -> Path:
+    """Write the images, with a camera_info beside each topic; `late` ones have a stamp too early."""
     store = get_typestore(Stores.ROS1_NOETIC if version == "bag" else Stores.ROS2_JAZZY)
     types = store.types
     header_type, time_type = types["std_msgs/msg/Header"], types["builtin_interfaces/msg/Time"]
 
     def header(index: int) -> object:
-        stamp = time_type(sec=10, nanosec=index * 33_000_000)
+        stamp = time_type(sec=9 if index in late else 10, nanosec=index * 33_000_000)
         first = (index,) if version == "bag" else ()
         return header_type(*first, stamp=stamp, frame_id="cam")
 
@@ -223,3 +229,18 @@ def test_bad_stamps_are_named(tmp_path: Path, text: str, said: str) -> None:
 def test_too_few_stamps_are_named(folder: Path) -> None:
     with pytest.raises(RecordingError, match="more than 3 frames"):
         list(open_recording(folder, FrameSettings(0.01, CAMERA, np.arange(3.0))))
+
+
+def test_a_stray_image_whose_stamp_goes_back_is_left_out_and_told(tmp_path: Path) -> None:
+    bag = Bag(write_bag(tmp_path / "bag", "mcap", late=frozenset({3, 7})), SETTINGS)
+    frames = list(bag)
+    assert [f.name.split(":")[1] for f in frames] == [str(k) for k in range(12) if k not in (3, 7)]
+    assert np.all(np.diff([f.t for f in frames]) > 0)
+    assert "2 of 12 images are left out (/cam/image_raw:3, ...)" in bag.notes[0]
+    assert not Bag(write_bag(tmp_path / "good", "mcap"), SETTINGS).notes
+
+
+def test_a_clock_that_stays_behind_is_refused(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "bag", "mcap", late=frozenset(range(5, 12)))
+    with pytest.raises(RecordingError, match="/cam/image_raw:11.*give --stamps"):
+        list(Bag(path, SETTINGS))

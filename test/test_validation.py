@@ -91,6 +91,22 @@ def test_an_exact_network_has_small_errors_that_it_knows() -> None:
     assert np.all(result.coverage[1] == 1)
 
 
+def test_a_model_is_run_once_for_each_image_however_often_it_is_asked() -> None:
+    runs: list[float] = []
+
+    class Counting:
+        def run(self, image: np.ndarray) -> tuple[np.ndarray, ...]:
+            runs.append(float(image.sum()))
+            return (image + 1,)
+
+    backend = validation.Remembered(Counting())
+    images = [np.full((1, 3, 4, 4), value, np.float32) for value in (0.1, 0.2)]
+    for _ in range(2):
+        for image in images:
+            np.testing.assert_array_equal(backend.run(image)[0], image + 1)
+    assert len(runs) == 2
+
+
 def test_no_frames_are_refused() -> None:
     with pytest.raises(RecordingError, match="no frames"):
         validation.measure(VisualImu(Oracle([], 1.0)), [])

@@ -47,6 +47,7 @@ class CompareOptions:
     others: tuple[str, ...] = ()
     flow: bool = True
     blur: bool = True
+    colmap: bool = False
     json: Path | None = None
 
 
@@ -102,6 +103,10 @@ def _methods(
         network = network or load_network(run.model, run.backend, run.device)
         yield FromBlur(run.visual_imu(network))
     in_optical = in_axes(truth, options.truth_axes, Axes.OPTICAL)
+    if options.colmap:
+        from blur_imu_ros.structure_from_motion import Colmap
+
+        yield Colmap(in_optical)
     for other in options.others:
         yield _other(other, run.axes, in_optical)
 

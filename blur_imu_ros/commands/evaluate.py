@@ -29,6 +29,9 @@ from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.report import blur_rows, table_rows, write_report
 from blur_imu_ros.results import VELOCITIES, VelocitySeries, write_json
 
+LONGEST_LATENCY = 10.0
+"""Seconds; above it the recorder's clock is another than the camera's."""
+
 
 @dataclass(frozen=True)
 class EvaluateOptions:
@@ -80,10 +83,19 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     if options.fit_exposure:
         matched = with_exposure_scaled(matched, scale)
         result = evaluate(matched)
-    remarks = [*_remarks(result, scale, options), *(_alignment_remarks(found) if found else ())]
+    latency = _latency(estimate)
+    remarks = [
+        *_remarks(result, scale, options),
+        *_latency_remarks(latency),
+        *(_alignment_remarks(found) if found else ()),
+    ]
     _print(result, remarks, options)
     if options.json is not None:
-        extra = {"fitted_exposure_scale": scale, "alignment": asdict(found) if found else None}
+        extra = {
+            "fitted_exposure_scale": scale,
+            "alignment": asdict(found) if found else None,
+            "latency": latency,
+        }
         write_json(options.json, result.as_json() | plain(extra))
     if options.plot is not None:
         _plot(options.plot, matched, options)
@@ -139,12 +151,27 @@ def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iter
     if result.clear_rows:
         yield f"right signs {result.right_signs:.1%} of {result.clear_rows} clear turns"
     else:
-        yield f"right signs: nothing turns faster than {CLEAR_TURN:g} rad/s"
+        yield f"right signs: no turn is faster than {CLEAR_TURN:g} rad/s"
     yield f"exposure that fits best: {fitted}{applied}"
     yield f"time offset {result.time_offset * 1e3:+.1f} ms"
-    squared = [f"{x:.2f} ({of})" for x, of in zip(result.nees, "wv", strict=True) if np.isfinite(x)]
-    if squared:
-        yield f"normalised squared error {', '.join(squared)}"
+    told = [f"{x:.2f} ({name})" for x, name in zip(result.nees, "wv", strict=True) if x == x]
+    if told:
+        yield f"normalised squared error {', '.join(told)}; 1 is honest"
+
+
+def _latency(estimate: VelocitySeries) -> dict[str, float] | None:
+    """Return median and 95th percentile of the latency (s) of what was recorded live."""
+    latency = estimate.latency
+    # Written afterwards, or by a clock that is not the camera's: nothing that a latency can be.
+    if latency is None or not 0 < np.median(latency) < LONGEST_LATENCY:
+        return None
+    return {"median": float(np.median(latency)), "p95": float(np.percentile(latency, 95))}
+
+
+def _latency_remarks(latency: dict[str, float] | None) -> Iterator[str]:
+    if latency is not None:
+        median, p95 = (1e3 * latency[name] for name in ("median", "p95"))
+        yield f"latency from stamp to recording: median {median:.0f} ms, 95 % within {p95:.0f} ms"
 
 
 def _alignment_remarks(found: Alignment) -> Iterator[str]:

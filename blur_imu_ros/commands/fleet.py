@@ -73,6 +73,8 @@ def _filled(options: RunOptions, recording: Path) -> RunOptions:
         return Path(text.replace(FOLDER, str(recording.parent)))
 
     filled: dict[str, Any] = {key: place(getattr(options, key)) for key in PLACES}
+    if options.rerun is not None:
+        filled["rerun"] = str(place(Path(options.rerun)))
     return replace(options, source=recording, **filled)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -61,11 +61,12 @@ class RunOptions:
     resume: bool = False
     jobs: int = 1
     threads: int | None = None
+    rerun: str | None = None
 
     @property
     def can_be_completed(self) -> bool:
-        """Whether half a result can be gone on with: not a bag, not a video."""
-        return self.output.suffix == ".csv" and self.overlay is None
+        """Whether half a result can be gone on with: not a bag, not a video, not a stream."""
+        return self.output.suffix == ".csv" and self.overlay is None and self.rerun is None
 
     @property
     def pivot(self) -> PivotConfig | None:
@@ -108,8 +109,7 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     _check_places(options)
     settings = frame_settings(options)
     recording = open_recording(options.source, settings)
-    for note in recording.notes:
-        _tell(note)
+    _tell_all(recording.notes)
     # Several processes share the cores, so each model keeps to one of them.
     threads = 1 if options.jobs > 1 else options.threads
     network = network or load_network(options.model, options.backend, options.device, threads)
@@ -117,7 +117,9 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     earlier = _earlier(options, record) if options.resume else None
     if earlier is not None and earlier.finished:
         return f"{options.output}: {earlier.rows} rows, measured before"
+    known = len(recording.notes)
     count = _measure(options, recording, network, earlier or record)
+    _tell_all(recording.notes[known:])
     if count == 0:
         raise RecordingError(f"{options.source}: holds no images")
     if count == 1:
@@ -140,11 +142,13 @@ def _measure(options: RunOptions, recording: Recording, network: Network, record
         writer = stack.enter_context(_writer(options, network, count))
         video = OverlayWriter(options.overlay)
         stack.callback(video.close)
+        viewer = stack.enter_context(_viewer(options))
         record.save(options.output)
         measured = stack.enter_context(closing(imu.track(frames, tracker, options.jobs)))
         for measurement in progress(measured, recording.name, total):
             writer.write(measurement.frame, express(measurement.estimate, options.axes))
             video.write(measurement)
+            viewer.write(measurement)
             count += 1
             state = tracker.state
             if options.can_be_completed and state is not None and state.decided == count:
@@ -181,7 +185,9 @@ def _earlier(options: RunOptions, now: RunRecord) -> RunRecord | None:
         whole = options.overlay is None or options.overlay.is_file()
         return earlier if whole and earlier.frames == now.frames else None
     if not options.can_be_completed:
-        _tell("a bag or an overlay video cannot be gone on with; measuring the recording anew")
+        _tell(
+            "a bag, an overlay video or a .rrd cannot be gone on with; measuring the recording anew"
+        )
         return None
     return replace(earlier, frames=now.frames)
 
@@ -209,6 +215,11 @@ def _recipe(options: RunOptions, settings: FrameSettings, network: Network) -> R
     }
 
 
+def _tell_all(notes: Sequence[str]) -> None:
+    for note in notes:
+        _tell(note)
+
+
 def _tell(note: str) -> None:
     print(f"blur-imu: {note}", file=sys.stderr)
 
@@ -229,6 +240,10 @@ def _check_places(options: RunOptions) -> None:
         if path.resolve() in inputs or beside:
             raise RecordingError(f"{path}: would become part of the input; choose another place")
         make_folder_of(path)
+    if options.rerun is not None:
+        from blur_imu_ros.rerun_stream import check_target
+
+        check_target(options.rerun)
     if options.keep_topics and options.output.suffix != ".mcap":
         raise RecordingError(f"{options.output}: only a bag can keep topics; choose .mcap")
 
@@ -246,6 +261,15 @@ def _writer(options: RunOptions, network: Network, kept: int) -> Iterator[Result
     else:
         with CsvWriter(options.output, kept) as table:
             yield table
+
+
+@contextmanager
+def _viewer(options: RunOptions) -> Iterator[Any]:
+    """Give what takes measurements for the viewer, or nothing where none is wanted."""
+    from blur_imu_ros.rerun_stream import RerunStream
+
+    with closing(RerunStream(options.rerun, options.source.name)) as stream:
+        yield stream
 
 
 def frame_settings(options: RunOptions) -> FrameSettings:
@@ -268,26 +292,31 @@ class OverlayWriter:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._video: Any = None
+        self._panel: Any = None
 
     def write(self, measurement: Measurement) -> None:
-        """Append one frame."""
+        """Append one frame: the smear and the numbers on the image, depth and curves beneath."""
         if self._path is None:
             return
-        import cv2
-
         from blur_imu_ros.overlay import draw_overlay
 
         image = measurement.frame.image
         if self._video is None:
-            make_folder_of(self._path)
-            size = (image.shape[1], image.shape[0])
-            code = cv2.VideoWriter.fourcc(*"mp4v")
-            self._video = cv2.VideoWriter(str(self._path), code, 30.0, size)
-            if not self._video.isOpened():
-                raise RecordingError(f"{self._path}: the overlay video cannot be written")
-        self._video.write(
-            np.ascontiguousarray(draw_overlay(image, measurement.field, measurement.estimate))
-        )
+            self._open(self._path, image.shape[1], image.shape[0])
+        picture = draw_overlay(image, measurement.field, measurement.estimate)
+        self._video.write(np.vstack([picture, self._panel.draw(measurement)]))
+
+    def _open(self, path: Path, width: int, height: int) -> None:
+        import cv2
+
+        from blur_imu_ros.overlay_panel import OverlayPanel
+
+        make_folder_of(path)
+        self._panel = OverlayPanel(width, height)
+        size = (width, height + self._panel.height)
+        self._video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, size)
+        if not self._video.isOpened():
+            raise RecordingError(f"{path}: the overlay video cannot be written")
 
     def close(self) -> None:
         """Finish the file."""

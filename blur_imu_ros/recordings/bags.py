@@ -26,6 +26,9 @@ RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 MOTION = f"{PACKAGE}/msg/BlurMotion"
 
+MOST_LATE = 10
+"""Images in succession that may be left out for their stamps; more, and it is the clock."""
+
 
 def is_bag(path: Path) -> bool:
     """Return whether a file or folder is a bag."""
@@ -58,20 +61,37 @@ class Bag:
         return self._count
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the images; a damaged bag says so after its last readable one."""
+        """Yield the images; a damaged bag says so after its last readable one.
+
+        A stray one whose stamp is not later than that before it is left out, and a note tells so.
+        """
         with opened(self._path) as reader:
             connections = [c for c in reader.connections if c.topic == self._topic]
             messages = readable_messages(self._path, reader, connections)
-            before = -np.inf
+            before, late, left_out = -np.inf, 0, []
             for index, (connection, time, message) in enumerate(messages):
                 frame = self._frame(message, connection.msgtype, index)
                 if frame.t <= before:
-                    raise RecordingError(
-                        f"{self._path} {frame.name}: its stamp, {frame.t:.6f} s, is not later than "
-                        f"that of the image before, {before:.6f} s; give --stamps"
-                    )
-                before = frame.t
+                    late += 1
+                    left_out.append(frame.name)
+                    self._check_late(frame, before, late)
+                    continue
+                before, late = frame.t, 0
                 yield replace(frame, frame_id=message.header.frame_id, received=time * 1e-9)
+        if left_out:
+            self.notes.append(
+                f"{len(left_out)} of {self._count} images are left out ({left_out[0]}, ...): their "
+                "stamps are not later than that of the image before; --stamps would give others"
+            )
+
+    def _check_late(self, frame: Frame, before: float, late: int) -> None:
+        """Raise RecordingError where so many images are late that it is no stray one."""
+        if late > min(MOST_LATE, self._count // 2):
+            raise RecordingError(
+                f"{self._path} {frame.name}: its stamp, {frame.t:.6f} s, is not later than "
+                f"that of an image before, {before:.6f} s, and so were those of the last {late}; "
+                "give --stamps"
+            )
 
     def _frame(self, message: Any, kind: str, index: int) -> Frame:
         name = f"{self._topic}:{index}"

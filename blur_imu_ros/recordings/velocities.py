@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,13 @@ def _read_topic(path: Path, topic: str | None) -> VelocitySeries:
         kinds = {c.topic: c.msgtype for c in reader.connections if c.msgtype in _ROWS}
         chosen = _choose(path, kinds, topic)
         connections = [c for c in reader.connections if c.topic == chosen]
-        times, rows = [], []
-        for connection, _, message in readable_messages(path, reader, connections):
+        times, recorded, rows = [], [], []
+        for connection, time, message in readable_messages(path, reader, connections):
             times.append(stamp_of(message))
+            recorded.append(time * 1e-9)
             rows.append(_ROWS[connection.msgtype](message))
-    return _series(f"{path} {chosen}", np.array(times), rows)
+    t = np.array(times)
+    return replace(_series(f"{path} {chosen}", t, rows), latency=np.array(recorded) - t)
 
 
 def _choose(path: Path, kinds: dict[str, str], wanted: str | None) -> str:
