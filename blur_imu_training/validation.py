@@ -181,8 +181,8 @@ def length_correction(result: ValidationReport) -> tuple[float, float]:
         )
     ratio = np.log([one.length_ratio for one in bins])
     found = np.log([one.length / REFERENCE_LENGTH for one in bins])
-    # A line through fewer bins would be their noise.
-    degree = 1 if len(bins) >= 4 else 0
+    # A line through fewer bins, or through bins that are read alike, would be their noise.
+    degree = 1 if len(bins) >= 4 and np.ptp(found) > 1 else 0
     line = np.polynomial.Polynomial.fit(found, -ratio, degree, domain=[-1, 1])
     return float(np.exp(line.coef[0])), float(line.coef[1]) if degree else 0.0
 

@@ -52,6 +52,13 @@ def frames(count: int = 6) -> list[HeldOutFrame]:
     return made
 
 
+def slower(one: HeldOutFrame) -> HeldOutFrame:
+    """The frame of a camera that moves at a quarter of the speed."""
+    return replace(
+        one, angular_velocity=one.angular_velocity / 4, linear_velocity=one.linear_velocity / 4
+    )
+
+
 @pytest.mark.parametrize("stretch", [0.8, 1.0, 1.25])
 def test_the_length_ratio_is_the_stretch_of_the_lengths(stretch: float) -> None:
     made = frames()
@@ -65,15 +72,7 @@ def test_the_length_ratio_is_the_stretch_of_the_lengths(stretch: float) -> None:
 
 
 def test_lengths_read_as_a_power_of_the_truth_are_set_right_by_the_card() -> None:
-    made = [
-        *frames(6),
-        *(
-            replace(
-                f, angular_velocity=f.angular_velocity / 4, linear_velocity=f.linear_velocity / 4
-            )
-            for f in frames(6)
-        ),
-    ]
+    made = [*frames(6), *map(slower, frames(6))]
     errors = validation.measure(VisualImu(Oracle(made, 1.0)), made)
     read = 1.2 * errors.true_length * (errors.true_length / 10) ** -0.1
     result = validation.report(replace(errors, length=read))
@@ -81,6 +80,15 @@ def test_lengths_read_as_a_power_of_the_truth_are_set_right_by_the_card() -> Non
     set_right = read * scale * (read / 10) ** exponent
     assert (scale, exponent) == pytest.approx((1 / 1.2 ** (1 / 0.9), 0.1 / 0.9), rel=0.05)
     np.testing.assert_allclose(set_right / errors.true_length, 1, atol=0.03)
+
+
+def test_a_network_that_reads_all_blur_alike_is_given_a_scale_and_no_exponent() -> None:
+    made = [*frames(6), *map(slower, frames(6))]
+    errors = validation.measure(VisualImu(Oracle(made, 1.0)), made)
+    result = validation.report(replace(errors, length=np.full_like(errors.length, 9.0)))
+    scale, exponent = validation.length_correction(result)
+    assert exponent == 0
+    assert 0.2 < scale < 5
 
 
 def test_an_exact_network_has_small_errors_that_it_knows() -> None:
