@@ -4,7 +4,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Two threads of BLAS and OpenMP are what the tests and the demo expect of any machine.
 RUN := OMP_NUM_THREADS=2 $(BIN)/python
 
-.PHONY: demo test lint messages accuracy clean
+.PHONY: demo test lint messages accuracy docs performance nightly mutation release-check clean
+
+# What a wrong number could come from is tested more closely.
+empty :=
+comma := ,
+CORE := $(subst $(empty) ,$(comma),$(addprefix blur_imu_ros/,frame.py camera.py motion_field.py blur_field.py blur_network.py field_readers.py velocity.py estimate.py direction.py pivot.py visual_imu.py recordings/*.py))
 
 # Where the test recordings lie, for those who have them.
 DATA := ../shared/data
@@ -18,7 +23,7 @@ $(VENV)/.runtime: pyproject.toml | $(BIN)/python
 	touch $@
 
 $(VENV)/.development: $(VENV)/.runtime constraints.txt
-	$(PIP) --constraint constraints.txt --editable ".[ros,train,dev]"
+	$(PIP) --constraint constraints.txt --editable ".[ros,train,dev,docs]"
 	touch $@
 
 $(VENV)/.messages: $(VENV)/.runtime msg/BlurMotion.msg CMakeLists.txt tools/build_messages.py
@@ -36,11 +41,44 @@ lint: $(VENV)/.development
 	$(BIN)/mypy
 
 test: lint $(VENV)/.messages
-	$(RUN) -m pytest --cov=blur_imu_ros --cov=blur_imu_training --cov-report=term
+	$(RUN) -m pytest --cov=blur_imu_ros --cov=blur_imu_training --cov-report=term --cov-fail-under=90
+	$(BIN)/coverage report --include=$(CORE) --fail-under=95
 	$(MAKE) demo
 
 accuracy: $(VENV)/.development
 	$(RUN) tools/accuracy.py $(DATA)
+
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(PIP) --editable ".[docs]"
+	touch $@
+
+# The pages that are written by programs, and the site in build/site.
+docs: $(VENV)/.docs
+	$(BIN)/python tools/command_reference.py
+	$(BIN)/python -m mkdocs build --strict
+
+# Every model that is shipped, the one in 32-bit numbers first. Needs a machine that does nothing else.
+MODELS := compact $(filter-out models/compact.onnx,$(wildcard models/compact*.onnx))
+
+performance: $(VENV)/.development
+	$(RUN) tools/performance.py --write docs/PERFORMANCE.md $(addprefix --model ,$(MODELS))
+
+# What takes hours: many more damaged files, and half an hour of frames at 30 Hz.
+nightly: $(VENV)/.messages $(VENV)/.development
+	FUZZ_CASES=100000 SOAK_SECONDS=1800 $(RUN) -m pytest test/test_fuzz.py test/test_soak.py
+
+# How many small faults in the geometry the tests find.
+mutation: $(VENV)/.development
+	$(RUN) tools/mutation.py blur_imu_ros/motion_field.py test/test_motion_field.py test/test_properties_geometry.py
+	$(RUN) tools/mutation.py blur_imu_ros/camera.py test/test_camera.py test/test_properties_geometry.py
+	$(RUN) tools/mutation.py blur_imu_ros/direction.py test/test_direction.py
+	$(RUN) tools/mutation.py blur_imu_ros/velocity.py test/test_velocity.py test/test_properties_solver.py
+
+# What a release consists of, and what is known against it where pip-audit can be had.
+release-check: $(VENV)/.runtime
+	$(BIN)/python tools/sbom.py build
+	@if $(BIN)/python -m pip_audit --version >/dev/null 2>&1; then $(BIN)/python -m pip_audit --skip-editable; \
+	else echo "pip-audit is not installed: known weaknesses were not asked for"; fi
 
 clean:
 	rm -rf build demo blur_imu_ros/msg blur_imu_ros/*.so *.egg-info .pytest_cache .mypy_cache .ruff_cache

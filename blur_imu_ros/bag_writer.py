@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,6 +21,7 @@ from blur_imu_ros.direction import DirectionMode
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.estimate import VelocityEstimate
 from blur_imu_ros.frame import Frame
+from blur_imu_ros.mcap_rescue import rescue
 from blur_imu_ros.recordings.bags import MOTION, is_bag, opened, readable_messages, typestore
 from blur_imu_ros.ros_outputs import (
     IMU_TOPIC,
@@ -196,6 +198,18 @@ class BagWriter:
                 name = self._path.stem
                 (self._folder / name / f"{name}.mcap").replace(self._path)
         except OSError as failure:
+            self._rescue()
             raise self._unwritable(failure) from failure
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _rescue(self) -> None:
+        """Put what was written before the disk was full in its place."""
+        name = self._path.stem
+        partial = self._folder / name / f"{name}.mcap"
+        assert self._writer.storage is not None
+        with suppress(OSError):  # Closing tries to write the rest once more.
+            self._writer.storage.abort()
+        with suppress(OSError):
+            if rescue(partial):
+                partial.replace(self._path)

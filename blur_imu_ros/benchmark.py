@@ -11,15 +11,19 @@ import platform
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from blur_imu_ros.axes import Axes
+from blur_imu_ros.bag_writer import BagWriter
 from blur_imu_ros.camera import Camera, NetworkView
 from blur_imu_ros.direction import DirectionFilter
 from blur_imu_ros.errors import FrameError
@@ -29,9 +33,10 @@ from blur_imu_ros.room_renderer import blurred_image, furnished_room, hand_held
 from blur_imu_ros.velocity import VelocitySolver
 from blur_imu_ros.visual_imu import Network, Tracker, VisualImu
 
-STAGES = ("decode", "prepare", "network", "solve", "direction")
+STAGES = ("decode", "prepare", "network", "solve", "direction", "publish")
+"""From a JPEG to messages; `publish` makes, serialises and records those that the node sends."""
 WHOLE = "whole"
-"""JPEG to directed velocity, as `run` and the node do it; measured on its own, not added up."""
+"""JPEG to recorded messages, as `run` does it; measured on its own, not added up."""
 
 SIZES = ((640, 480), (1280, 720), (1920, 1080))
 EXPOSURE_TIME = 0.015
@@ -92,16 +97,19 @@ def benchmark(contenders: list[Contender], size: tuple[int, int], seconds: float
         FrameError: a size that no image has.
     """
     frames = rendered_frames(size)
-    stopwatches = [_Stopwatch(contender, frames) for contender in contenders]
-    for stopwatch in stopwatches:
-        stopwatch.round(0, keep=False)  # memory, kernels and caches of the first frame
-    end = time.perf_counter() + seconds * len(contenders)
-    for index in count(1):
-        # Who comes first finds a cache that the other has left: take turns.
-        for stopwatch in stopwatches if index % 2 else stopwatches[::-1]:
-            stopwatch.round(index)
-        if index >= _FEWEST_ROUNDS and time.perf_counter() >= end:
-            break
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        bag = stack.enter_context(BagWriter(folder / "all.mcap", Axes.OPTICAL, "none", "benchmark"))
+        stopwatches = [_Stopwatch(contender, frames, bag) for contender in contenders]
+        for stopwatch in stopwatches:
+            stopwatch.round(0, keep=False)  # memory, kernels and caches of the first frame
+        end = time.perf_counter() + seconds * len(contenders)
+        for index in count(1):
+            # Who comes first finds a cache that the other has left: take turns.
+            for stopwatch in stopwatches if index % 2 else stopwatches[::-1]:
+                stopwatch.round(index)
+            if index >= _FEWEST_ROUNDS and time.perf_counter() >= end:
+                break
     return [stopwatch.result(size) for stopwatch in stopwatches]
 
 
@@ -155,8 +163,8 @@ def rendered_frames(size: tuple[int, int]) -> list[EncodedFrame]:
 class _Stopwatch:
     """Times one contender, frame by frame."""
 
-    def __init__(self, contender: Contender, frames: list[EncodedFrame]) -> None:
-        self._contender, self._frames = contender, frames
+    def __init__(self, contender: Contender, frames: list[EncodedFrame], bag: BagWriter) -> None:
+        self._contender, self._frames, self._bag = contender, frames, bag
         self._view = NetworkView(frames[0].camera, *contender.network.input_size)
         self._solver, self._direction = VelocitySolver(), DirectionFilter()
         self._tracker = Tracker(VisualImu(contender.network, self._solver))
@@ -168,7 +176,8 @@ class _Stopwatch:
         source = self._frame(index)
         marks = [time.perf_counter(), *self._staged(source, index)]
         processor = time.process_time()
-        self._tracker.push(source.frame(index))
+        for measurement in self._tracker.push(source.frame(index)):
+            self._bag.write(measurement.frame, measurement.estimate)
         processor = time.process_time() - processor
         whole = time.perf_counter() - marks[-1]
         if not keep:
@@ -193,6 +202,8 @@ class _Stopwatch:
         estimate = self._solver.solve(field, frame.exposure_time, frame.t)
         yield time.perf_counter()
         self._direction.push(self._direction.sight(view, field, estimate))
+        yield time.perf_counter()
+        self._bag.write(frame, estimate)
         yield time.perf_counter()
 
     def result(self, size: tuple[int, int]) -> Result:

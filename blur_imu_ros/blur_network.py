@@ -14,7 +14,8 @@ from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import ModelError
 from blur_imu_ros.field_readers import READERS
-from blur_imu_ros.model_card import ModelCard, file_hash
+from blur_imu_ros.model_card import ModelCard
+from blur_imu_ros.model_file import read_model
 
 Array = NDArray[Any]
 
@@ -30,23 +31,35 @@ class OnnxBackend:
     """ONNX Runtime; on the CPU unless another device is asked for."""
 
     def __init__(
-        self, path: Path, outputs: tuple[str, ...], device: str = "cpu", threads: int | None = None
+        self,
+        path: Path,
+        outputs: tuple[str, ...],
+        device: str = "cpu",
+        threads: int | None = None,
+        sha256: str | None = None,
     ) -> None:
-        """Load the model; ModelError names what is wrong."""
+        """Load the model, which has the hash `sha256` if one is given; ModelError names what is wrong."""
         import onnxruntime
 
-        self._made_of = (path, outputs, device, threads)
+        self._made_of = (path, outputs, device, threads, sha256)
+        content = read_model(path, sha256)
+        providers = _providers(device)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
         options.log_severity_level = 3
+        # Threads that wait in a loop take twice the processor time, also from whoever else needs it.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=_providers(device)
-            )
+            self._session = onnxruntime.InferenceSession(content, options, providers=providers)
         except Exception as error:  # ONNX Runtime raises types of its own without a common base.
             raise ModelError(
                 f"{path}: ONNX Runtime cannot load it: {_first_line(error)}"
             ) from error
+        if self._session.get_providers()[0] != providers[0]:
+            raise ModelError(
+                f"device '{device}': ONNX Runtime's {providers[0]} is installed but does not start; "
+                "are driver and CUDA libraries there? Use device cpu meanwhile"
+            )
         self._outputs = list(outputs)
         names = [output.name for output in self._session.get_outputs()]
         missing = [name for name in outputs if name not in names]
@@ -98,9 +111,10 @@ class BlurNetwork:
         self.name = card.name
         self.input_size = (card.width, card.height)
         self.backend = backend
-        # One affine step from bytes to the normalised image, in RGB.
-        self._gain = (1 / (255 * np.array(card.std))).astype(np.float32).reshape(3, 1, 1)
-        self._offset = (-np.array(card.mean) / card.std).astype(np.float32).reshape(3, 1, 1)
+        # What each byte becomes in the normalised image, in RGB: (3, 256).
+        gain = (1 / (255 * np.array(card.std))).astype(np.float32)[:, None]
+        offset = (-np.array(card.mean) / card.std).astype(np.float32)[:, None]
+        self._normalised = np.arange(256, dtype=np.float32) * gain + offset
 
     def predict(self, image: NDArray[np.uint8], camera: Camera) -> BlurField:
         """Return the blur field of a view.
@@ -114,9 +128,11 @@ class BlurNetwork:
 
     def prepared(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the model's input (1, 3, height, width)."""
-        code = cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB
-        planes = cv2.cvtColor(image, code).transpose(2, 0, 1).astype(np.float32)
-        return (planes * self._gain + self._offset)[None]
+        channels = [image] * 3 if image.ndim == 2 else cv2.split(image)[::-1]
+        planes = np.empty((1, 3, *image.shape[:2]), np.float32)
+        for channel, table, plane in zip(channels, self._normalised, planes[0], strict=True):
+            cv2.LUT(channel, table, plane)
+        return planes
 
     def warm_up(self) -> None:
         """Run once, so that the first real frame does not wait for memory and kernels."""
@@ -160,11 +176,10 @@ def load_network(
     """
     path = model_path(name_or_path)
     card = ModelCard.load(path.with_suffix(".json"))
-    if file_hash(path) != card.sha256:
-        raise ModelError(f"{path}: differs from the hash in its card; fetch both again")
     if backend in ("auto", "onnx"):
-        return BlurNetwork(OnnxBackend(path, card.outputs, device, threads), card)
+        return BlurNetwork(OnnxBackend(path, card.outputs, device, threads, card.sha256), card)
     if backend == "torch":
+        read_model(path, card.sha256)
         from blur_imu_ros.networks.torch_backend import TorchBackend
 
         return BlurNetwork(TorchBackend(path, card.interface, device, threads), card)

@@ -151,10 +151,7 @@ class NetworkView:
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the view of `image`: (height, width[, 3]) uint8, channels as given."""
-        width, height = self._scaled_size
-        shrinks = width < image.shape[1]
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        scaled = cv2.resize(image, (width, height), interpolation=method)
+        scaled = _scaled(image, *self._scaled_size)
         if self.source.is_distorted:
             return np.asarray(
                 cv2.remap(scaled, *self._undistortion_maps, cv2.INTER_LINEAR), np.uint8
@@ -177,6 +174,18 @@ class NetworkView:
                 lens.matrix, coefficients, np.eye(3), self.camera.matrix, size, cv2.CV_16SC2
             )
         return maps[0], maps[1]
+
+
+def _scaled(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Return the image at another size, every pixel the mean of the area that it covers."""
+    if width >= image.shape[1]:
+        return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR))
+    # Halving is ten times faster than other fractions; what is left to them must be fine enough.
+    rows, columns = image.shape[:2]
+    while rows % 2 == columns % 2 == 0 and columns >= 4 * width and rows >= 4 * height:
+        rows, columns = rows // 2, columns // 2
+        image = np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
 
 
 def load_camera(path: str | Path) -> Camera:

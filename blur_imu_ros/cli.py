@@ -205,6 +205,10 @@ def evaluate(
     topic: Annotated[str | None, typer.Option(help="Of the estimate, for bags.")] = None,
     truth_topic: Annotated[str | None, typer.Option(help="Of the truth, for bags.")] = None,
     html: Annotated[Path | None, typer.Option(help="Report in one file (.html).")] = None,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(help="Overlay video of the same run: pictures of the worst frames in --html."),
+    ] = None,
 ) -> None:
     """Compare velocities with the truth, axis by axis."""
     from blur_imu_ros.axes import Axes
@@ -223,13 +227,16 @@ def evaluate(
             topic,
             truth_topic,
             html,
+            overlay,
         )
     )
 
 
 @app.command()
 def benchmark(
-    model: Annotated[str, typer.Option(help="Name or path of a model.")] = "compact",
+    model: Annotated[
+        list[str] | None, typer.Option(help="Name or path of a model; several are compared.")
+    ] = None,
     backend: Annotated[
         list[str] | None, typer.Option(help="onnx or torch; several are compared.")
     ] = None,
@@ -252,7 +259,7 @@ def benchmark(
 
     run_benchmark(
         BenchmarkOptions(
-            model,
+            tuple(model or ["compact"]),
             tuple(backend or ["onnx"]),
             device,
             threads or None,
@@ -442,7 +449,7 @@ def main() -> None:
     except BlurImuError as error:
         _refuse(str(error))
     except ModuleNotFoundError as error:
-        if error.name not in {"torch", "safetensors", "onnx", "onnxscript"}:
+        if error.name not in {"torch", "safetensors", "onnx", "onnxscript", "accelerate"}:
             raise
         _refuse(f"{error.name} is not installed: pip install '.[train]'")
     except _Stopped:

@@ -35,6 +35,7 @@ class DirectionConfig:
         mode: `adjacent` also uses the next frame (one frame of latency), `previous` only what has
             been seen (none), `none` leaves the sign open.
         width: of the small images that are compared, pixels.
+        spacing: of the pixels that are compared; blurred images tell nothing more in between.
         blur_px: their Gaussian blur, pixels of the network's view; hides the smear itself.
         evidence: nats for each unit of the logarithm of the ratio of two photometric errors.
         acceleration: standard deviation of each axis's angular acceleration, rad/s^2.
@@ -47,6 +48,7 @@ class DirectionConfig:
 
     mode: DirectionMode = "adjacent"
     width: int = 160
+    spacing: int = 2
     blur_px: float = 2.0
     evidence: float = 8.0
     acceleration: float = 100.0
@@ -154,13 +156,13 @@ class DirectionFilter:
         """(2, 2) log-likelihood of the signs from how well the two images agree."""
         dt = second.estimate.t - first.estimate.t
         before, after = first.estimate.velocity, second.estimate.velocity
-        errors = np.empty((2, 2))
-        for i, j in np.ndindex(2, 2):
-            mean_velocity = (_SIGNS[i] * before + _SIGNS[j] * after) / 2
-            warped, seen = _warp(second, first, mean_velocity, dt)
-            if seen.mean() < self.config.smallest_overlap:
-                return np.zeros((2, 2))
-            errors[i, j] = np.abs(first.image - warped)[seen].mean()
+        means = (_SIGNS[:, None, None] * before + _SIGNS[:, None] * after) / 2
+        spacing = self.config.spacing
+        warped, seen = _warp(second, first, means.reshape(4, 6), dt, spacing)
+        if seen.mean(axis=(1, 2)).min() < self.config.smallest_overlap:
+            return np.zeros((2, 2))
+        apart = np.abs(first.image[::spacing, ::spacing] - warped)
+        errors = np.mean(apart, axis=(1, 2), where=seen).reshape(2, 2)
         return np.asarray(-self.config.evidence * np.log(errors + 1e-6))
 
     def _continuity(self, first: Sighting, second: Sighting) -> Array:
@@ -180,31 +182,49 @@ def _normalised(weights: Array) -> Array:
 
 
 @lru_cache(maxsize=8)
-def _rays(camera: Camera) -> Array:
-    """Return the rays (x, y, 1) of all pixels, (h, w, 3) float32."""
-    u, v = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
+def _rays(camera: Camera, spacing: int) -> Array:
+    """Return the rays (x, y, 1) of every `spacing`-th pixel and row, (3, h, w) float32."""
+    u, v = np.meshgrid(np.arange(0, camera.width, spacing), np.arange(0, camera.height, spacing))
     x, y = camera.normalised(u, v)
-    return np.stack([x, y, np.ones_like(x)], axis=-1).astype(np.float32)
+    return np.stack([x, y, np.ones_like(x)]).astype(np.float32)
 
 
-def _warp(source: Sighting, target: Sighting, velocity: Array, dt: float) -> tuple[Array, Array]:
+def _warp(
+    source: Sighting, target: Sighting, velocities: Array, dt: float, spacing: int
+) -> tuple[Array, Array]:
     """Return `source` as seen `dt` seconds earlier, from `target`, and where it was seen.
 
     The rotation is exact: between frames it is too large for the linear motion field.
 
     Args:
         source, target: the frame to look up, and the frame to rebuild with its own depth.
-        velocity: (6,) of the camera from `target` to `source`, rad/s and m/s.
+        velocities: (k, 6) of the camera from `target` to `source`, rad/s and m/s.
         dt: from the mid-exposure of `target` to that of `source`, seconds.
+        spacing: of the pixels of `target` that are rebuilt.
+
+    Returns:
+        Image and whether it was seen, (k, h, w) each.
     """
-    rotation, half = (cv2.Rodrigues(-velocity[:3] * dt * share)[0] for share in (1.0, 0.5))
-    shift = (half @ velocity[3:] * dt).astype(np.float32)
-    points = _rays(target.camera) @ rotation.T.astype(np.float32)
-    points -= target.inverse_depth[..., None] * shift
-    in_front = points[..., 2] > 1e-3
-    camera, depth = source.camera, np.maximum(points[..., 2], 1e-3)
-    u = points[..., 0] / depth * camera.fx + camera.cx
-    v = points[..., 1] / depth * camera.fy + camera.cy
+    camera, rays = source.camera, _rays(target.camera, spacing)
+    turns, shifts = _turns_and_shifts(velocities, dt)
+    points = (turns.reshape(-1, 3) @ rays.reshape(3, -1)).reshape(-1, *rays.shape)
+    points -= shifts[:, :, None, None] * target.inverse_depth[::spacing, ::spacing]
+    in_front = points[:, 2] > 1e-3
+    nearness = 1 / np.maximum(points[:, 2], np.float32(1e-3))
+    u = points[:, 0] * nearness * np.float32(camera.fx) + np.float32(camera.cx)
+    v = points[:, 1] * nearness * np.float32(camera.fy) + np.float32(camera.cy)
     seen = in_front & (u >= 0) & (u <= camera.width - 1) & (v >= 0) & (v <= camera.height - 1)
-    maps = u.astype(np.float32), v.astype(np.float32)
-    return cv2.remap(source.image, *maps, cv2.INTER_LINEAR), seen
+    below_each_other = (-1, rays.shape[2])
+    maps = u.reshape(below_each_other), v.reshape(below_each_other)
+    warped = cv2.remap(source.image, *maps, cv2.INTER_LINEAR)
+    return warped.reshape(u.shape), seen
+
+
+def _turns_and_shifts(velocities: Array, dt: float) -> tuple[Array, Array]:
+    """Return rotations (k, 3, 3) and translations (k, 3) of points while the camera moves."""
+    turns = np.empty((len(velocities), 3, 3), np.float32)
+    shifts = np.empty((len(velocities), 3), np.float32)
+    for k, velocity in enumerate(velocities):
+        turns[k], half = (cv2.Rodrigues(-velocity[:3] * dt * share)[0] for share in (1.0, 0.5))
+        shifts[k] = half @ velocity[3:] * dt
+    return turns, shifts

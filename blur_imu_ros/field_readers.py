@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import ModelError
-from blur_imu_ros.model_card import INTERFACE, SIGNED_FLOW, ModelCard
+from blur_imu_ros.model_card import INTERFACE, REFERENCE_LENGTH, SIGNED_FLOW, ModelCard
 from blur_imu_ros.motion_field import double_angle
 
 Array = NDArray[Any]
@@ -28,9 +28,11 @@ def read_blur_field(outputs: tuple[Array, ...], card: ModelCard, camera: Camera)
     """
     q, log_inverse_depth, log_sigma = (output[0].astype(np.float64) for output in outputs)
     sigma = np.exp(log_sigma)
+    q = np.moveaxis(q, 0, -1)
+    correction = _length_correction(q, card)
     return BlurField(
-        q=np.moveaxis(q, 0, -1) * card.length_scale,
-        sigma=sigma[0] * (card.length_scale * card.sigma_scale),
+        q=q * correction[..., None],
+        sigma=sigma[0] * correction * card.sigma_scale,
         inverse_depth=np.exp(log_inverse_depth[0]) * _focal_scale(card, camera),
         sigma_log_depth=sigma[1],
         camera=camera,
@@ -55,7 +57,8 @@ def read_signed_flow(outputs: tuple[Array, ...], card: ModelCard, camera: Camera
             f"model '{card.name}' gives flow {flow.shape} and depth {depth.shape}, "
             f"but its card says {card.width}x{card.height}"
         )
-    motion = np.moveaxis(_cell_means(flow, card.stride), 0, -1) * card.length_scale
+    motion = np.moveaxis(_cell_means(flow, card.stride), 0, -1)
+    motion = motion * _length_correction(motion, card)[..., None]
     with np.errstate(divide="ignore"):  # no depth is refused by the solver, in words
         inverse_depth = _cell_means(1 / depth[0], card.stride)
     cells = inverse_depth.shape
@@ -72,6 +75,16 @@ def read_signed_flow(outputs: tuple[Array, ...], card: ModelCard, camera: Camera
 
 
 READERS: dict[str, Reader] = {INTERFACE: read_blur_field, SIGNED_FLOW: read_signed_flow}
+
+
+SHORTEST, LONGEST = 1.0, 100.0
+"""Pixels between which the correction of lengths varies: beyond, nothing was measured."""
+
+
+def _length_correction(field: Array, card: ModelCard) -> Array:
+    """Return (rows, columns) what a field (rows, columns, 2) is to be multiplied by."""
+    length = np.clip(np.hypot(field[..., 0], field[..., 1]), SHORTEST, LONGEST)
+    return np.asarray(card.length_scale * (length / REFERENCE_LENGTH) ** card.length_exponent)
 
 
 def _focal_scale(card: ModelCard, camera: Camera) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -163,6 +163,21 @@ class CameraInfo:
     binning_y: int = 0
     roi: tuple[int, int, int, int] = (0, 0, 0, 0)
     """x_offset, y_offset, width, height; zero width or height means the whole image."""
+    p: Sequence[float] = ()
+    """3x4, row-major; matters for rectified images only."""
+
+    def rectified(self) -> CameraInfo:
+        """Return the calibration of the rectified image, which is P, without distortion.
+
+        Raises:
+            CameraError: there is none.
+        """
+        if len(self.p) != 12 or self.p[0] == 0:
+            raise CameraError(
+                "camera_info P[0] is 0: there is no calibration of rectified images; calibrate the "
+                "camera, or use its raw images"
+            )
+        return replace(self, k=[x for row in (0, 4, 8) for x in self.p[row : row + 3]], d=())
 
     def camera(self) -> Camera:
         """Return the camera of the image that is published: ROI first, then binning (REP-104).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,12 @@ INTERFACE = "blur_field/1"
 """What our own networks speak."""
 SIGNED_FLOW = "signed_flow/1"
 """What the published network speaks."""
+
+LARGEST_SIDE = 4096
+"""Pixels of a network's input."""
+
+REFERENCE_LENGTH = 10.0
+"""Pixels of blur at which the correction of lengths is `length_scale`."""
 
 OUTPUTS = {
     INTERFACE: ("q", "log_inverse_depth", "log_sigma"),
@@ -42,8 +49,10 @@ class ModelCard:
         sha256: of the ONNX file.
         training: data with terms, recipe, seed, samples.
         metrics: measured figures.
-        length_scale: factor on the predicted lengths of blur, from held-out frames of another camera
-            pipeline (`blur-imu validate --calibrate`).
+        length_scale: factor on predicted blur of `REFERENCE_LENGTH`, from held-out frames of another
+            camera pipeline (`blur-imu validate --calibrate`).
+        length_exponent: power of the length over `REFERENCE_LENGTH` with which that factor grows: a
+            network in doubt takes short blur for longer than it is, and long blur for shorter.
         sigma_scale: factor on the predicted standard deviation of the field, from held-out frames.
         flow_sigma: of `signed_flow/1`, which tells no uncertainty of its own: the standard deviation
             of its flow, pixels; taken for shared by the whole image.
@@ -62,6 +71,7 @@ class ModelCard:
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     length_scale: float = 1.0
+    length_exponent: float = 0.0
     sigma_scale: float = 1.0
     flow_sigma: float = 0.0
     log_depth_sigma: float = 0.0
@@ -98,8 +108,9 @@ class ModelCard:
                 f"{path}: interface '{self.interface}' is not known; "
                 f"this version reads {', '.join(OUTPUTS)}"
             )
-        if not (self.length_scale > 0 and self.sigma_scale > 0):
-            raise ModelError(f"{path}: length_scale and sigma_scale must be positive")
+        self._check_values(path)
+        if not abs(self.length_exponent) < 1:
+            raise ModelError(f"{path}: length_exponent must lie between -1 and 1")
         if self.interface != SIGNED_FLOW:
             return
         if not (self.flow_sigma > 0 and self.log_depth_sigma > 0):
@@ -110,6 +121,37 @@ class ModelCard:
             raise ModelError(
                 f"{path}: cells of {self.stride} pixels do not fill {self.width}x{self.height}"
             )
+
+    def _check_values(self, path: Path) -> None:
+        """Refuse what is of another type, not finite, or larger than memory should be asked for."""
+        if not all(isinstance(text, str) for text in (self.name, self.sha256)):
+            raise ModelError(f"{path}: name and sha256 must be texts")
+        sizes = (self.width, self.height, self.stride)
+        if not all(type(size) is int and 1 <= size <= LARGEST_SIDE for size in sizes):
+            raise ModelError(
+                f"{path}: width, height and stride must be whole pixels, at most {LARGEST_SIDE}"
+            )
+        if not len(self.mean) == len(self.std) == 3:
+            raise ModelError(f"{path}: mean and std must have three numbers, for red, green, blue")
+        for name in _NUMBERS:
+            values = getattr(self, name)
+            if not all(map(_is_number, values if isinstance(values, tuple) else (values,))):
+                raise ModelError(f"{path}: {name} holds what is not a finite number")
+        if 0 in self.std:
+            raise ModelError(f"{path}: std must not be 0")
+        for name in ("focal_reference", "length_scale", "sigma_scale"):
+            if getattr(self, name) <= 0:
+                raise ModelError(f"{path}: {name} must be positive")
+
+
+_NUMBERS = (
+    "mean", "std", "focal_reference", "length_scale", "length_exponent", "sigma_scale", "flow_sigma",
+    "log_depth_sigma",
+)  # fmt: skip
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value) and abs(value) < 1e9
 
 
 def file_hash(path: Path) -> str:

@@ -72,6 +72,6 @@ def double_angle(field: Array) -> Array:
 
 def half_angle(q: Array) -> Array:
     """Return the motion field of a double-angle field (..., 2), with its x component >= 0."""
-    length = np.hypot(q[..., 0], q[..., 1])
-    angle = 0.5 * np.arctan2(q[..., 1], q[..., 0])
-    return np.stack([length * np.cos(angle), length * np.sin(angle)], axis=-1)
+    doubled = np.ascontiguousarray(q, dtype=float).view(complex)
+    halved: Array = np.sqrt(np.abs(doubled)) * np.sqrt(doubled)
+    return np.asarray(halved.view(float))

@@ -1,39 +1,37 @@
-"""An evaluation as one HTML file that needs nothing else: no server, no network, no scripts."""
+"""An evaluation as one HTML file that needs nothing else: no server, no network.
+
+Tables are plain HTML. The charts are drawn by `report.js`, which goes into the file with its numbers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import base64
+import json
+from collections.abc import Iterable, Sequence
 from html import escape
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from blur_imu_ros.evaluation import Evaluation, MatchedSeries, worst_rows
-from blur_imu_ros.plots import ESTIMATE, TRUTH, UNITS, velocity_figure
+from blur_imu_ros.plots import ESTIMATE, TRUTH, UNITS
 from blur_imu_ros.results import VELOCITIES, write_text
 
 Array = NDArray[Any]
 
-MOST_POINTS = 2000
-"""Rows of a curve above which only every so many are drawn; figures always count all."""
+MOST_POINTS = 20_000
+"""Rows above which only every so many are drawn; tables and histograms count all."""
+BARS = 41
+LATEST_START = 1e4
+"""Seconds. Times that begin later, such as those since 1970, are shown from the first second on."""
 
-MOST_VECTORS = 500
-"""Rows of a curve above which it is a picture inside the drawing, which stays small so."""
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1f2d3d; max-width: 70rem; margin: 2rem auto;
-       padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #dfe5eb }
-th:first-child, td:first-child { text-align: left }
-tbody tr:hover { background: #f2f5f8 } svg { width: 100%; height: auto }
-"""
+_ERRORS = (("w", "rad/s", slice(0, 3)), ("v", "m/s", slice(3, 6)))
+_HERE = Path(__file__).parent
+_NOTHING_FROM_OUTSIDE = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+)
 
 Row = tuple[str, ...]
 
@@ -70,7 +68,12 @@ def _number(x: float) -> str:
 
 
 def write_report(
-    path: Path, matched: MatchedSeries, result: Evaluation, title: str, remarks: Iterable[str]
+    path: Path,
+    matched: MatchedSeries,
+    result: Evaluation,
+    title: str,
+    remarks: Iterable[str],
+    pictures: Sequence[bytes] = (),
 ) -> None:
     """Write the report of an evaluation.
 
@@ -80,114 +83,222 @@ def write_report(
         result: what came out.
         title: plain text.
         remarks: further lines of plain text.
+        pictures: JPEGs of the valid rows that `worst_rows` gives, in that order; none shows none.
 
     Raises:
         RecordingError: the file cannot be written.
     """
-    used = matched.used()
+    used, drawn = matched.used(), _thinned(matched)
+    start = _start(matched)
+    histograms = _histograms(used)
+    scatter = _against_blur(_thinned(used))
+    data = {
+        "colours": {"estimate": ESTIMATE, "truth": TRUTH},
+        "rows": _rows(drawn, start),
+        "velocities": _velocities(drawn),
+        "histograms": histograms,
+        "blur": scatter,
+    }
     parts = [
         f"<h1>{escape(title)}</h1>",
-        *(f"<p>{escape(remark)}</p>" for remark in remarks),
+        _list(remarks),
         _table(("", *VELOCITIES), table_rows(result)),
-        "<h2>Over time</h2>",
-        _drawn(_time_series, matched),
+        '<h2 id="time">Over time</h2>',
+        _over_time(matched, drawn),
         "<h2>Errors</h2>",
-        _drawn(_histograms, used),
+        _charts([f"error {one['name']}" for one in histograms], "three"),
     ]
-    if used.blur_px is not None:
+    if scatter:
         parts += [
             "<h2>Errors by the length of the smear</h2>",
             _table(("pixels", "frames", "RMSE w [rad/s]", "RMSE v [m/s]"), blur_rows(result)),
-            _drawn(_against_blur, used),
+            _charts([f"blur {one['name']}" for one in scatter]),
         ]
-    parts += ["<h2>Frames with the largest errors</h2>", _worst_table(used)]
-    write_text(path, _page(title, parts))
+    parts += ["<h2>Frames with the largest errors</h2>", _worst(used, start, pictures)]
+    write_text(path, _page(title, parts, data))
 
 
-def _page(title: str, parts: list[str]) -> str:
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
+# --- HTML -----------------------------------------------------------------------------------------
+
+
+def _page(title: str, parts: list[str], data: dict[str, Any]) -> str:
+    style, script = ((_HERE / f"report.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    # A "<" in a name must not end the element that holds the numbers.
+    numbers = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
     body = "\n".join(parts)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>{head}</head>\n<body>\n{body}\n</body></html>\n'
-    )
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="{_NOTHING_FROM_OUTSIDE}">
+<title>{escape(title)}</title>
+<style>
+{style}</style>
+</head>
+<body>
+{body}
+<div id="tip" hidden></div>
+<script type="application/json" id="data">{numbers}</script>
+<script>
+{script}</script>
+</body>
+</html>
+"""
+
+
+def _list(lines: Iterable[str]) -> str:
+    return '<ul class="remarks">' + "".join(f"<li>{escape(x)}</li>" for x in lines) + "</ul>"
 
 
 def _table(headings: Row, rows: list[Row]) -> str:
-    def line(cells: Row, tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-    body = "".join(line(row, "td") for row in rows)
-    return f"<table><thead>{line(headings, 'th')}</thead><tbody>{body}</tbody></table>"
+    return _table_of(headings, [tuple(map(escape, row)) for row in rows])
 
 
-def _worst_table(used: MatchedSeries) -> str:
+def _table_of(headings: Row, rows: list[Row]) -> str:
+    """Return a table whose cells are HTML already."""
+
+    def line(cells: Iterable[str], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"
+
+    head, body = line(map(escape, headings), "th"), "".join(line(row, "td") for row in rows)
+    table = f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide">{table}</div>'
+
+
+def _charts(names: Iterable[str], kind: str = "") -> str:
+    canvases = (
+        f'<canvas data-chart="{name}" role="img" aria-label="{name}"></canvas>' for name in names
+    )
+    return f'<div class="charts {kind}">{"".join(canvases)}</div>'
+
+
+def _over_time(matched: MatchedSeries, drawn: MatchedSeries) -> str:
+    legend = (
+        f'<i style="background:{TRUTH}"></i>truth',
+        f'<i style="background:{ESTIMATE}"></i>from blur',
+        *(
+            [f'<i class="band" style="background:{ESTIMATE}33"></i>±2σ']
+            if _has_sigma(drawn)
+            else []
+        ),
+        *([] if drawn.valid.all() else ['<i class="cross">×</i>not valid']),
+    )
+    every = round(len(matched.t) / max(len(drawn.t), 1))
+    thinned = f" One row of {every} is drawn." if every > 1 else ""
+    return (
+        f'<p class="legend">{"".join(f"<span>{one}</span>" for one in legend)}'
+        '<button id="whole" type="button">whole time</button></p>\n'
+        '<p class="hint">Point at a chart for its numbers, drag to zoom, double-click for all.'
+        f"{thinned}</p>\n<noscript><p>The charts need JavaScript; the tables do not.</p></noscript>\n"
+        # Angular velocity on the left, linear on the right.
+        f"{_charts(VELOCITIES[k] for k in (0, 3, 1, 4, 2, 5))}"
+    )
+
+
+def _worst(used: MatchedSeries, start: float, pictures: Sequence[bytes]) -> str:
     headings = ("frame", "t [s]", "smear [px]", "|error w|", *(f"error {n}" for n in VELOCITIES))
-    rows = []
-    for row in worst_rows(used):
+    rows, figures = [], []
+    for place, row in enumerate(worst_rows(used)):
         error = used.error[row]
-        rows.append(
-            (
-                used.frames[row] if used.frames else f"row {row}",
-                f"{used.t[row]:.3f}",
-                "" if used.blur_px is None else f"{used.blur_px[row]:.1f}",
-                f"{np.linalg.norm(error[:3]):.2f}",
-                *(f"{x:+.2f}" if np.isfinite(x) else "" for x in error),
-            )
-        )
-    return _table(headings, rows)
+        name = escape(used.frames[row] if used.frames else f"row {row}")
+        link = f'<a href="#time" data-t="{used.t[row] - start:.6f}">{name}</a>'
+        smear = "" if used.blur_px is None else f"{used.blur_px[row]:.1f}"
+        size = f"{np.linalg.norm(error[:3]):.2f}"
+        errors = (f"{x:+.2f}" if np.isfinite(x) else "" for x in error)
+        rows.append((link, f"{used.t[row]:.3f}", smear, size, *errors))
+        if pictures:
+            caption = f"{link}, |error w| {size} rad/s"
+            figures.append(_figure(pictures[place], name, caption))
+    return f'{_table_of(headings, rows)}\n<div class="frames">{"".join(figures)}</div>'
 
 
-def _drawn(draw: Callable[[MatchedSeries], Figure], matched: MatchedSeries) -> str:
-    """Return a figure as SVG to stand inside the page."""
-    text = StringIO()
-    # A salt of its own for each figure: marks of one must not be taken for another's.
-    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": draw.__name__}):
-        figure = draw(matched)
-        nothing_else = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        figure.savefig(text, format="svg", dpi=150, metadata=nothing_else)
-        plt.close(figure)
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :]
+def _figure(jpeg: bytes, name: str, caption: str) -> str:
+    source = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+    return (
+        f'<figure><img src="{source}" alt="overlay of {name}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
+
+
+# --- numbers for the charts -----------------------------------------------------------------------
+
+
+def _packed(numbers: Array) -> str:
+    """Return numbers as base64 of little-endian float32."""
+    return base64.b64encode(np.ascontiguousarray(numbers, "<f4").tobytes()).decode()
 
 
 def _thinned(matched: MatchedSeries) -> MatchedSeries:
     every = np.zeros(len(matched.t), bool)
-    every[:: 1 + len(matched.t) // MOST_POINTS] = True
+    every[:: -(-len(matched.t) // MOST_POINTS) or 1] = True
     return matched.rows(every)
 
 
-def _time_series(matched: MatchedSeries) -> Figure:
-    drawn = _thinned(matched)
-    truth = (drawn.t, drawn.truth)
-    figure = velocity_figure(drawn.t, drawn.estimate, drawn.sigma, truth, valid=drawn.valid)
-    if len(drawn.t) > MOST_VECTORS:
-        for axis in figure.axes:
-            for artist in (*axis.lines, *axis.collections):
-                artist.set_rasterized(True)
-    return figure
+def _start(matched: MatchedSeries) -> float:
+    """Return what is taken off all times, so that float32 holds their milliseconds."""
+    first = float(np.floor(matched.t[0]))
+    return first if first > LATEST_START else 0.0
 
 
-def _histograms(used: MatchedSeries) -> Figure:
-    figure, axes = plt.subplots(2, 3, figsize=(12, 5), constrained_layout=True)
-    for axis, error, name, unit in zip(axes.flat, used.error.T, VELOCITIES, UNITS, strict=True):
+def _rows(drawn: MatchedSeries, start: float) -> dict[str, Any]:
+    return {
+        "start": start,
+        "t": _packed(drawn.t - start),
+        "valid": _packed(drawn.valid),
+        "frames": list(map(str, drawn.frames)) or None,
+    }
+
+
+def _has_sigma(drawn: MatchedSeries) -> bool:
+    return drawn.sigma is not None and bool(np.isfinite(drawn.sigma).any())
+
+
+def _velocities(drawn: MatchedSeries) -> list[dict[str, Any]]:
+    sigma = drawn.sigma if _has_sigma(drawn) else None
+    return [
+        {
+            "name": name,
+            "unit": UNITS[k],
+            "estimate": _packed(drawn.estimate[:, k]),
+            "truth": _packed(drawn.truth[:, k]),
+            "sigma": None if sigma is None else _packed(sigma[:, k]),
+        }
+        for k, name in enumerate(VELOCITIES)
+    ]
+
+
+def _histograms(used: MatchedSeries) -> list[dict[str, Any]]:
+    """Return the histograms of those errors that are known."""
+    made = []
+    for name, unit, error in zip(VELOCITIES, UNITS, used.error.T, strict=True):
         error = error[np.isfinite(error)]
-        reach = float(np.percentile(np.abs(error), 99.5)) if len(error) else 1.0
-        reach = max(reach, 1e-3)
+        if not len(error):
+            continue
         # What lies outside is counted in the outermost bars.
-        axis.hist(np.clip(error, -reach, reach), bins=41, range=(-reach, reach), color=ESTIMATE)
-        axis.axvline(0, color=TRUTH, linewidth=0.8)
-        axis.set_xlabel(f"error of {name} [{unit}]")
-    return figure
+        reach = max(float(np.percentile(np.abs(error), 99.5)), 1e-3)
+        counts, edges = np.histogram(np.clip(error, -reach, reach), BARS, (-reach, reach))
+        centres = _packed((edges[1:] + edges[:-1]) / 2)
+        made.append({"name": name, "unit": unit, "centres": centres, "counts": counts.tolist()})
+    return made
 
 
-def _against_blur(used: MatchedSeries) -> Figure:
-    drawn = _thinned(used)
-    figure, axes = plt.subplots(1, 2, figsize=(12, 4), constrained_layout=True)
-    parts = ((axes[0], drawn.error[:, :3], "rad/s"), (axes[1], drawn.error[:, 3:], "m/s"))
-    for axis, error, unit in parts:
-        size = np.linalg.norm(error, axis=1)
-        axis.plot(drawn.blur_px, size, ".", color=ESTIMATE, markersize=4, alpha=0.6)
-        axis.set_xlabel("length of the smear [px of the network's view]")
-        axis.set_ylabel(f"|error| [{unit}]")
-        axis.grid(alpha=0.25)
-    return figure
+def _against_blur(drawn: MatchedSeries) -> list[dict[str, Any]]:
+    """Return the sizes of the errors by rising length of the smear, where these are known."""
+    if drawn.blur_px is None:
+        return []
+    made = []
+    for name, unit, axes in _ERRORS:
+        size = np.linalg.norm(drawn.error[:, axes], axis=1)
+        known = np.flatnonzero(np.isfinite(size))
+        order = known[np.argsort(drawn.blur_px[known])]
+        if not len(order):
+            continue
+        made.append({
+            "name": name,
+            "unit": unit,
+            "blur": _packed(drawn.blur_px[order]),
+            "size": _packed(size[order]),
+            "frames": [str(drawn.frames[k]) for k in order] if drawn.frames else None,
+        })  # fmt: skip
+    return made

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -82,11 +84,20 @@ class CsvWriter:
             estimate.direction_probability,
         ]
         row = [frame.name, f"{estimate.t:.9f}", *(f"{x:.6f}" for x in numbers), int(estimate.valid)]
+        whole = os.fstat(self._file.fileno()).st_size
         try:
             self._writer.writerow(row)
             self._file.flush()
         except OSError as error:
+            self._give_up(whole)
             raise self._unwritable(error) from error
+
+    def _give_up(self, whole: int) -> None:
+        """Close the file and leave its first `whole` bytes: no half a row behind the last one."""
+        with suppress(OSError):  # Closing tries to write the rest once more.
+            self._file.close()
+        with suppress(OSError):  # Devices have no length.
+            os.truncate(self._path, whole)
 
     def _unwritable(self, error: OSError) -> RecordingError:
         return RecordingError(
@@ -194,11 +205,14 @@ class CsvTable:
         return tuple(row[name] or "" for row in self._rows) if name in self.names else ()
 
     def time(self) -> Array:
-        """Return column t (n,), seconds; RecordingError unless it is there and increases."""
+        """Return column t (n,), seconds; RecordingError unless it is there, finite, and increases."""
         if "t" not in self.names:
             listed = ", ".join(self.names) or "nothing"
             raise RecordingError(f"{self.path}: lacks a column t (seconds); found {listed}")
         t = self.column("t")
+        if not np.isfinite(t).all():
+            row = int(np.argmin(np.isfinite(t)))
+            raise RecordingError(f"{self.path}: time t is not a number of seconds at row {row}")
         rising = np.diff(t, prepend=-np.inf) > 0
         if not rising.all():
             row = int(np.argmin(rising))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ def silence(
     estimate: VelocityEstimate,
     direction: DirectionMode,
     minimum_direction_probability: float = MINIMUM_DIRECTION_PROBABILITY,
+    maximum_residual_px: float = math.inf,
 ) -> str | None:
     """Return why an estimate must not become Imu and twist, or None where it may.
 
@@ -36,6 +38,8 @@ def silence(
     """
     if not estimate.valid:
         return "; ".join(estimate.reasons)
+    if estimate.residual_px > maximum_residual_px:
+        return "no single motion explains the blur: its residual is above maximum_residual"
     unsure = estimate.direction_probability < minimum_direction_probability
     if direction != "none" and unsure and estimate.is_moving:
         return "the direction of the motion is not sure enough"

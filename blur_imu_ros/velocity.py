@@ -26,7 +26,8 @@ _MEDIAN_OF_CHI2 = 2 * np.log(2)
 """Median of the squared length of a 2-D standard normal vector."""
 _LARGEST_CONDITION = 1e9
 _LARGEST_MOTION, _LARGEST_INVERSE_DEPTH, _LARGEST_SIGMA_LOG_DEPTH = 1e5, 1e3, 1e2
-"""Pixels, 1/m, and none. Beyond these the arithmetic of the solve is lost."""
+_LARGEST_SIGMA = np.finfo(float).max
+"""Pixels, 1/m, none, and pixels. Beyond these the arithmetic of the solve is lost."""
 _UPPER = np.triu_indices(6)
 
 
@@ -55,14 +56,14 @@ class SolverConfig:
     """
 
     angular_std: float = 10.0
-    linear_std: float = 2.0
+    linear_std: float = 4.0
     correlation_length_px: float = 100.0
     noise_floor_px: float = 0.1
     smallest_scale: float = 0.5
-    length_std: float = 0.12
+    length_std: float = 0.2
     robust_scale: float = 1.5
     start_cells: int = 120
-    survivors: tuple[int, ...] = (12, 6, 3, 1)
+    survivors: tuple[int, ...] = (8, 3, 1)
     steps: int = 8
     tolerance: float = 1e-2
     confident_px: float = 3.0
@@ -93,7 +94,7 @@ class _Equations:
         motion: (2n,) F, pixels, sign of each cell open unless `signed`.
         length2: (n,) |F|^2.
         variance: (n,) of each component of F, pixels^2.
-        depth_variance: (n,) of the logarithm of depth.
+        half_depth_variance: (n,) of the logarithm of depth, halved: its share in each component.
         redundancy: how many cells make one independent measurement.
         information: (6, 6) of the prior, in x.
         pull: (6,) information times mean of the prior.
@@ -105,7 +106,7 @@ class _Equations:
     motion: Array
     length2: Array
     variance: Array
-    depth_variance: Array
+    half_depth_variance: Array
     redundancy: float
     information: Array
     pull: Array
@@ -126,7 +127,7 @@ class _Equations:
             self.motion[both],
             self.length2[cells],
             self.variance[cells],
-            self.depth_variance[cells],
+            self.half_depth_variance[cells],
             self.redundancy * len(cells) / count,
             self.information,
             self.pull,
@@ -221,8 +222,9 @@ class VelocitySolver:
         return np.array([self.config.angular_std] * 3 + [self.config.linear_std] * 3)
 
     def _equations(self, field: BlurField, tau: float, prior: VelocityPrior | None) -> _Equations:
-        rotation, parallax = _geometry(field.camera, *field.q.shape[:2], field.stride)
-        columns = np.concatenate([rotation, parallax * np.tile(field.inverse_depth.ravel(), 2)])
+        geometry = _geometry(field.camera, *field.q.shape[:2], field.stride)
+        columns = geometry.copy()
+        columns[3:].reshape(3, 2, -1)[:] *= field.inverse_depth.ravel()
         motion = field.motion.reshape(-1, 2).T.ravel().astype(float)
         information = np.diag((self._weak_std() * tau) ** -2.0)
         pull = np.zeros(6)
@@ -235,7 +237,7 @@ class VelocitySolver:
             motion=motion,
             length2=_over_components(motion * motion),
             variance=field.sigma.ravel().astype(float) ** 2 + self.config.noise_floor_px**2,
-            depth_variance=field.sigma_log_depth.ravel().astype(float) ** 2,
+            half_depth_variance=field.sigma_log_depth.ravel().astype(float) ** 2 / 2,
             redundancy=max(1.0, (self.config.correlation_length_px / field.stride) ** 2),
             information=information,
             pull=pull,
@@ -278,17 +280,20 @@ class VelocitySolver:
 
     def _fit(self, equations: _Equations, x: Array) -> _Fit:
         """Judge k motions (k, 6) by the cells' residuals and by the prior."""
-        predicted = x @ equations.columns
+        parallax = x[:, 3:] @ equations.columns[3:]
+        parallax2 = _over_components(parallax * parallax)
+        predicted = x[:, :3] @ equations.columns[:3]
+        predicted += parallax
         agreement = x @ equations.products
         signs = np.ones_like(agreement) if equations.signed else np.copysign(1.0, agreement)
-        residual2 = _over_components(predicted**2) + equations.length2
+        residual2 = _over_components(predicted * predicted)
+        residual2 += equations.length2
         residual2 -= 2 * signs * agreement
         np.maximum(residual2, 0, out=residual2)
-        parallax2 = _over_components((x[:, 3:] @ equations.columns[3:]) ** 2)
-        variance = equations.variance + 0.5 * equations.depth_variance * parallax2
+        variance = equations.variance + equations.half_depth_variance * parallax2
         whitened2 = (residual2 + self.config.noise_floor_px**2) / variance
         median = _median(whitened2)
-        excess = 1 + whitened2 / (self.config.robust_scale**2 * median[:, None])
+        excess = 1 + whitened2 / (self.config.robust_scale**2 * median)[:, None]
         scale2 = np.maximum(median / _MEDIAN_OF_CHI2, self.config.smallest_scale**2)
         return _Fit(signs, residual2, whitened2, median, scale2, 1 / (variance * excess))
 
@@ -327,7 +332,7 @@ class VelocitySolver:
 
     def _shared_errors(self, velocity: Array, weights: Array, equations: _Equations) -> Array:
         """(6, 6) covariance of what no averaging over cells removes: blur length and depth scale."""
-        depth_variance = equations.depth_variance @ weights / weights.sum()
+        depth_variance = 2 * (equations.half_depth_variance @ weights) / weights.sum()
         linear = np.concatenate([np.zeros(3), velocity[3:]])
         return np.asarray(
             self.config.length_std**2 * np.outer(velocity, velocity)
@@ -381,12 +386,11 @@ _CANONICAL_MOTIONS = _canonical_motions()
 
 
 @lru_cache(maxsize=8)
-def _geometry(camera: Camera, rows: int, columns: int, stride: int) -> tuple[Array, Array]:
-    """Return A transposed of a grid of cells: (3, 2n) of rotation, (3, 2n) of translation at 1 m."""
+def _geometry(camera: Camera, rows: int, columns: int, stride: int) -> Array:
+    """Return A transposed of a grid of cells, (6, 2n), everything at 1 m."""
     u, v = cell_centres(rows, columns, stride)
     at_1_m = motion_rows(camera, u.ravel(), v.ravel(), np.ones(u.size))
-    transposed = at_1_m.transpose(2, 1, 0).reshape(6, -1)
-    return transposed[:3], transposed[3:]
+    return np.ascontiguousarray(at_1_m.transpose(2, 1, 0).reshape(6, -1))
 
 
 @lru_cache(maxsize=8)
@@ -399,13 +403,14 @@ def _is_possible(field: BlurField) -> bool:
     """Whether a field holds nothing but numbers that a network that works may give."""
     parts = [
         (field.q, _LARGEST_MOTION),
-        (field.sigma, np.inf),
+        (field.sigma, _LARGEST_SIGMA),
         (field.inverse_depth, _LARGEST_INVERSE_DEPTH),
         (field.sigma_log_depth, _LARGEST_SIGMA_LOG_DEPTH),
     ]
     if field.signed_motion is not None:
         parts.append((field.signed_motion, _LARGEST_MOTION))
-    return all(bool(np.isfinite(p).all() and np.abs(p).max() <= most) for p, most in parts)
+    # The largest of what holds a NaN is NaN, and no NaN is small enough.
+    return all(bool(np.abs(p).max() <= most) for p, most in parts)
 
 
 def _over_components(values: Array) -> Array:
@@ -422,13 +427,13 @@ def _median(values: Array) -> Array:
 
 def _pull_signs(equations: _Equations, x: Array) -> Array:
     """(k,) under which sign the prior fits k motions (k, 6) better."""
-    return np.where(x @ equations.pull < 0, -1.0, 1.0)
+    return np.asarray(np.copysign(1.0, x @ equations.pull))
 
 
 def _prior_cost(equations: _Equations, x: Array) -> Array:
     """(k,) squared Mahalanobis distance of k motions to the prior, halved, up to a constant."""
-    pull = _pull_signs(equations, x) * (x @ equations.pull)
-    return np.asarray(0.5 * np.einsum("ki,ij,kj->k", x, equations.information, x) - pull)
+    squared = np.sum((x @ equations.information) * x, axis=1)
+    return np.asarray(0.5 * squared - np.abs(x @ equations.pull))
 
 
 def _solve(equations: _Equations, scale2: Array, signs: Array, weights: Array, x: Array) -> Array:
@@ -443,9 +448,8 @@ def _solve(equations: _Equations, scale2: Array, signs: Array, weights: Array, x
 def _normal_matrices(equations: _Equations, weights: Array) -> Array:
     """(k, 6, 6) A^T W A for the weights (k, n) of the cells."""
     if len(weights) == 1:  # the squares of each cell pay only where they serve many motions
-        cells = weights.shape[1]
-        halves = equations.columns[:, :cells], equations.columns[:, cells:]
-        return np.asarray(sum((half * weights) @ half.T for half in halves))[None]
+        both = np.concatenate([weights[0], weights[0]])
+        return np.asarray((equations.columns * both) @ equations.columns.T)[None]
     normal = np.empty((len(weights), 6, 6))
     i, j = _UPPER
     normal[:, i, j] = normal[:, j, i] = weights @ equations.squares.T

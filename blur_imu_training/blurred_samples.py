@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from blur_imu_ros.blur_field import cell_centres
 from blur_imu_ros.camera import Camera
-from blur_imu_ros.motion_field import double_angle, motion_field
+from blur_imu_ros.errors import TrainingError
+from blur_imu_ros.motion_field import double_angle, motion_field, motion_rows
 from blur_imu_training.blur_renderer import (
     SharpView,
     inverse_depth_seen,
@@ -52,6 +54,9 @@ class BlurredSample:
             also where a rolling shutter exposes the other rows earlier and later.
         inverse_depth: (rows, columns) 1/m, as each row saw it.
         depth_is_real: whether depth may be learned from.
+        is_recorded: whether it is a frame of a real camera, whose motion a sensor measured. Its
+            field and depth may then be labels that are worth less than the motion, or missing.
+        translation_is_known: whether the motion's translation was measured too.
     """
 
     image: NDArray[np.uint8]
@@ -61,18 +66,59 @@ class BlurredSample:
     field: NDArray[np.float32]
     inverse_depth: NDArray[np.float32]
     depth_is_real: bool
+    is_recorded: bool = False
+    translation_is_known: bool = True
 
     def tensors(self, focal_reference: float) -> dict[str, NDArray[Any]]:
-        """Return what the loss needs; inverse depth is normalised to `focal_reference`."""
+        """Return what the losses need; inverse depth is normalised to `focal_reference`.
+
+        `rows` are the equations F = A x of each cell at the normalised inverse depth 1, (2, 6, rows,
+        columns), and `motion` is x = (theta, t); `known` (6,) is 1 where it was measured, and
+        `recorded` 1 for frames of a real camera.
+        """
         q = double_angle(self.field).transpose(2, 0, 1)
+        nearness = np.float32(self.camera.focal / focal_reference)
+        rows, columns = self.inverse_depth.shape
+        u, v = cell_centres(rows, columns, STRIDE)
+        equations = motion_rows(self.camera, u, v, np.ones_like(u)).transpose(2, 3, 0, 1)
+        equations[:, 3:] /= nearness
+        known = np.ones(6, np.float32)
+        known[3:] = self.translation_is_known
         return {
+            "known": known,
+            "recorded": np.float32(self.is_recorded),
             "image": self.image.transpose(2, 0, 1),
             "q": q.astype(np.float32),
-            "log_inverse_depth": np.log(
-                self.inverse_depth * np.float32(self.camera.focal / focal_reference)
-            ),
+            "log_inverse_depth": np.log(self.inverse_depth * nearness),
             "depth_weight": np.float32(self.depth_is_real),
+            "rows": equations.astype(np.float32),
+            "motion": np.concatenate([self.motion.rotation, self.motion.translation]).astype(
+                np.float32
+            ),
         }
+
+
+def cropped(
+    sample: BlurredSample, width: int, height: int, rng: np.random.Generator
+) -> BlurredSample:
+    """Return a random window of whole cells; TrainingError if the sample is smaller than that."""
+    rows, columns = sample.inverse_depth.shape
+    if columns * STRIDE < width or rows * STRIDE < height:
+        raise TrainingError(
+            f"a sample of {sample.camera.width}x{sample.camera.height} is smaller than the "
+            f"{width}x{height} that are to be trained on; lower the recipe's sizes"
+        )
+    row = int(rng.integers(rows - height // STRIDE + 1))
+    column = int(rng.integers(columns - width // STRIDE + 1))
+    left, top = column * STRIDE, row * STRIDE
+    cells = np.s_[row : row + height // STRIDE, column : column + width // STRIDE]
+    return replace(
+        sample,
+        image=sample.image[top : top + height, left : left + width],
+        camera=sample.camera.cropped(left, top, width, height),
+        field=sample.field[cells],
+        inverse_depth=sample.inverse_depth[cells],
+    )
 
 
 def render_sample(

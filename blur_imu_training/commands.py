@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,39 +14,81 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 DEFAULT_RECIPE = Path(__file__).parent / "configs" / "compact.yaml"
 
 
+class PrecisionChoice(str, Enum):
+    """Numbers that a model calculates with; listed here so that help needs no onnx."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    int8 = "int8"
+
+
 @app.command()
 def train(
-    recipe: Annotated[Path, typer.Argument(help="YAML recipe.")] = DEFAULT_RECIPE,
+    recipe: Annotated[
+        Path, typer.Argument(help="YAML recipe, or the name of a shipped one.")
+    ] = DEFAULT_RECIPE,
     data: Annotated[
         Path | None,
         typer.Option(help="Folder of the picture sets; without: made from nothing."),
     ] = None,
-    output: Annotated[Path, typer.Option(help="Folder of the run; resumed if it exists.")] = Path(
-        "runs/compact"
-    ),
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the run, resumed if it exists; runs/RECIPE if not given."),
+    ] = None,
     minutes: Annotated[float, typer.Option(help="Time budget, earlier sittings included.")] = 30,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Start from these weights (.safetensors), or from those of a run."),
+    ] = None,
 ) -> None:
     """Train a network, or go on with a run that was stopped."""
-    from blur_imu_training.trainer import Trainer, TrainingConfig
+    from blur_imu_training.recipe import TrainingConfig, recipe_path
+    from blur_imu_training.trainer import Trainer
 
-    Trainer(TrainingConfig.load(recipe), data, output, minutes).run()
+    config = TrainingConfig.load(recipe_path(recipe))
+    trainer = Trainer(config, data, output or Path("runs") / recipe.stem, minutes, weights)
+    trainer.run()
+    typer.echo(trainer.summary())
 
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
+    run: Annotated[
+        Path, typer.Argument(help="Folder of a training run; or a model in fp32 (.onnx) to reduce.")
+    ],
     output: Annotated[Path, typer.Option(help="The ONNX file; its card is put beside it.")] = Path(
         "models/compact.onnx"
     ),
-    name: Annotated[str, typer.Option(help="Name of the model.")] = "compact",
+    name: Annotated[
+        str | None, typer.Option(help="Name of the model; by default that of its file.")
+    ] = None,
     any_batch: Annotated[
         bool, typer.Option("--any-batch", help="Let other programs give several images at once.")
     ] = False,
+    best: Annotated[
+        bool, typer.Option("--best", help="Take what did best on held-out frames, not the last.")
+    ] = False,
+    precision: Annotated[
+        PrecisionChoice, typer.Option(help="int8 is for CPUs, fp16 for GPUs.")
+    ] = PrecisionChoice.fp32,
+    recipe: Annotated[
+        Path, typer.Option(help="YAML recipe of the views that int8 and fp16 are measured on.")
+    ] = DEFAULT_RECIPE,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of their picture sets; without: made from nothing.")
+    ] = None,
+    views: Annotated[int, typer.Option(min=2, help="Number of these views.")] = 64,
 ) -> None:
     """Write the averaged network of a run as an ONNX model with its card, parity checked."""
-    from blur_imu_training.export import export_run
+    from blur_imu_training.export import export_reduced, export_run, sample_views
+    from blur_imu_training.reduced_precision import Precision
 
-    typer.echo(export_run(run, output, name, any_batch=any_batch))
+    name = name or output.stem
+    if precision is PrecisionChoice.fp32:
+        typer.echo(export_run(run, output, name, any_batch=any_batch, best=best))
+    else:
+        seen = sample_views(recipe, data, views)
+        typer.echo(export_reduced(run, output, name, Precision(precision.value), seen, best))
 
 
 @app.command()
@@ -69,7 +112,10 @@ def validate(
     data: Annotated[Path, typer.Option(help="Folder with 7scenes_redkitchen/ and nyuv2/.")],
     frames: Annotated[int, typer.Option(help="How many held-out frames.")] = 60,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Write length scale and figures into the card.")
+        bool,
+        typer.Option(
+            "--calibrate", help="Write the correction of lengths and figures into the card."
+        ),
     ] = False,
 ) -> None:
     """Measure a model on held-out blur from a second camera pipeline."""
@@ -77,31 +123,28 @@ def validate(
     from rich.progress import track
 
     from blur_imu_ros.blur_network import BlurNetwork, load_network, model_path
-    from blur_imu_ros.model_card import ModelCard
     from blur_imu_ros.visual_imu import VisualImu
     from blur_imu_training import held_out, validation
 
-    network = load_network(model)
-    backend = validation.Remembered(network.backend)
     rendered = list(track(held_out.held_out_frames(data, frames), "Rendering", total=frames))
-
-    def measured(card: ModelCard) -> validation.ValidationReport:
-        imu = VisualImu(BlurNetwork(backend, card))
-        return validation.report(
-            validation.measure(imu, track(rendered, "Measuring", total=frames))
-        )
-
-    card = network.card
-    result = measured(card)
+    loaded = load_network(model)
+    network = BlurNetwork(validation.Remembered(loaded.backend), loaded.card)
     console = Console()
-    if calibrate:
+
+    def measured() -> validation.ValidationReport:
+        return validation.report(validation.measure(VisualImu(network), rendered))
+
+    if not calibrate:
+        result = measured()
+    else:
         path = model_path(model).with_suffix(".json")
-        scale = card.length_scale * validation.length_correction(result)
-        scaled = replace(card, length_scale=round(scale, 4))
-        result = measured(scaled)
-        figures = card.metrics | {"held_out": validation.as_metrics(result)}
-        replace(scaled, metrics=figures).save(path)
-        console.print(f"{path}: length scale {card.length_scale:g} is now {scale:.3f}")
+        network.card = replace(network.card, length_scale=1.0, length_exponent=0.0)
+        scale, exponent = (round(x, 4) for x in validation.length_correction(measured()))
+        network.card = replace(network.card, length_scale=scale, length_exponent=exponent)
+        result = measured()
+        figures = network.card.metrics | {"held_out": validation.as_metrics(result)}
+        replace(network.card, metrics=figures).save(path)
+        console.print(f"{path}: length scale {scale:g}, exponent {exponent:g}")
     console.print(validation.table(result))
     console.print(validation.summary(result))
 
@@ -123,8 +166,8 @@ def synthesize(
     from rich.progress import Progress
 
     from blur_imu_ros.parallel import usual_jobs
+    from blur_imu_training.recipe import TrainingConfig
     from blur_imu_training.synthesis import synthesize as synthesized
-    from blur_imu_training.trainer import TrainingConfig
 
     config = TrainingConfig.load(recipe)
     with Progress() as progress:
@@ -152,7 +195,8 @@ def contact_sheet(
     from blur_imu_training.blurred_samples import SampleStream
     from blur_imu_training.contact_sheet import contact_sheet as sheet_of
     from blur_imu_training.contact_sheet import read_real_frames, write_sheet
-    from blur_imu_training.trainer import TrainingConfig, load_pictures
+    from blur_imu_training.picture_sets import load_pictures
+    from blur_imu_training.recipe import TrainingConfig
 
     config = TrainingConfig.load(recipe)
     stage = config.stages[-1]

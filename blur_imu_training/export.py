@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import tempfile
 from pathlib import Path
-from typing import Any
 
-from safetensors import safe_open
-
-from blur_imu_ros.errors import ModelError
-from blur_imu_ros.model_card import INTERFACE, ModelCard
-from blur_imu_ros.networks.compact import MEAN, STD, STRIDE, CompactNetwork
+from blur_imu_ros.model_card import ModelCard
+from blur_imu_training.blurred_samples import SampleStream
+from blur_imu_training.checkpoint import load_run
+from blur_imu_training.learners import HEIGHT, LEARNERS, WIDTH
 from blur_imu_training.onnx_writer import write_model
-
-WIDTH, HEIGHT = 320, 224
+from blur_imu_training.picture_sets import load_pictures
+from blur_imu_training.recipe import NetworkChoice, TrainingConfig
+from blur_imu_training.reduced_precision import Precision, View, parity_of, write_reduced
 
 TERMS = {
     "nyuv2": "NYU Depth v2, pairs 0-1249 (Silberman et al. 2012): research use",
@@ -25,45 +24,60 @@ TERMS = {
 """What each set of pictures of a recipe is, and what its owners ask for."""
 
 
-def load_run(run: Path) -> tuple[CompactNetwork, dict[str, Any]]:
-    """Return the averaged network of a run in evaluation mode; its recipe, and how far it got."""
-    state = run / "state.safetensors"
-    if not state.is_file():
-        raise ModelError(f"{state}: there is no training run here")
-    network = CompactNetwork()
-    with safe_open(state, "pt") as file:
-        facts = {name: json.loads(text) for name, text in file.metadata().items()}
-        weights = {
-            name.removeprefix("average."): file.get_tensor(name)
-            for name in file.keys()
-            if name.startswith("average.")
-        }
-    network.load_state_dict(weights)
-    return network.eval(), {**facts["progress"], "recipe": facts["recipe"]}
-
-
 def export_run(
-    run: Path, output: Path, name: str, focal_reference: float = 250.0, any_batch: bool = False
+    run: Path, output: Path, name: str, any_batch: bool = False, best: bool = False
 ) -> str:
     """Write `output` (ONNX), its card and its weights; ModelError if ONNX Runtime and torch disagree.
 
+    The weights are the moving average of the run, or those that did `best` on held-out frames.
     Returns one line with the largest difference, for a person.
     """
-    network, facts = load_run(run)
-    card = ModelCard(
-        name=name,
-        interface=INTERFACE,
-        width=WIDTH,
-        height=HEIGHT,
-        stride=STRIDE,
-        mean=MEAN,
-        std=STD,
-        focal_reference=focal_reference,
-        sha256="",
-        training={"data": [TERMS.get(n, n) for n in facts["recipe"]["pictures"]], **facts},
-    )
+    network, facts = load_run(run, best)
+    recipe = facts["recipe"]
+    learner = LEARNERS[NetworkChoice.of(recipe.get("network", {})).kind]
+    data = [TERMS.get(n, n) for n in (*recipe["pictures"], *recipe.get("samples", ()))]
+    card = learner.card(name, recipe["focal_reference"], {"data": data, **facts})
     card = write_model(network, card, output, any_batch)
     return describe(output, card)
+
+
+def export_reduced(
+    source: Path,
+    output: Path,
+    name: str,
+    precision: Precision,
+    views: list[View],
+    best: bool = False,
+) -> str:
+    """Write a run, or a model in fp32, as `output` with other numbers; return its parity in words.
+
+    Args:
+        source: folder of a run, or .onnx file with its card beside it.
+        output: path ending in .onnx.
+        name: of the new model.
+        precision: fp16 or int8.
+        views: what the network sees; see `write_reduced`.
+        best: of a run, the weights that did best on held-out frames.
+
+    Raises:
+        ModelError: what cannot be read or written, or differs too much.
+    """
+    if source.suffix == ".onnx":
+        card = write_reduced(source, output, precision, views, name)
+        return f"{output}: {output.stat().st_size / 1e6:.1f} MB, {parity_of(card)}"
+    with tempfile.TemporaryDirectory() as folder:
+        original = Path(folder) / "original.onnx"
+        export_run(source, original, name, best=best)
+        return export_reduced(original, output, name, precision, views)
+
+
+def sample_views(recipe: Path, data: Path | None, count: int) -> list[View]:
+    """Return views of samples as a recipe makes them for training; `data` None makes pictures."""
+    config = TrainingConfig.load(recipe)
+    stage = config.stages[-1]
+    pictures = load_pictures(config.pictures, data)
+    stream = SampleStream(pictures, WIDTH, HEIGHT, stage.longest, config.seed)
+    return [(sample.image, sample.camera) for sample in map(stream.__getitem__, range(count))]
 
 
 def describe(output: Path, card: ModelCard) -> str:

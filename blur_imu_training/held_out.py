@@ -20,9 +20,11 @@ from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.frame import Frame
 from blur_imu_ros.motion_field import motion_field
-from blur_imu_training.sharp_images import NyuFolder, SevenScenesFolder, SharpImage
+from blur_imu_training.room_pictures import VIEWS_A_ROOM, RoomPictures
+from blur_imu_training.sharp_images import NyuFolder, SevenScenesFolder, SharpImage, SharpImages
 
 EXPOSURE_TIME = 0.02
+SEVEN_SCENES, NYU = "7scenes_redkitchen", "nyuv2"
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,32 @@ class HeldOutFrame:
     inverse_depth: NDArray[np.float32]
 
 
-def held_out_frames(data: Path, count: int, seed: int = 7) -> Iterator[HeldOutFrame]:
-    """Yield `count` frames, in turn of 7-Scenes and NYU 1250-1448, always the same ones."""
-    sets = [
-        SevenScenesFolder(data / "7scenes_redkitchen"),
-        NyuFolder(data / "nyuv2", range(1250, 1449, 4)),
-    ]
+class _OtherRooms(RoomPictures):
+    """A few rooms that no training sees."""
+
+    def __init__(self) -> None:
+        super().__init__(seed=7_000_000)
+
+    def __len__(self) -> int:
+        return 4 * VIEWS_A_ROOM
+
+
+def is_held_out_data(data: Path | None) -> bool:
+    """Return whether a data folder holds what `held_out_frames` reads."""
+    return data is not None and all((data / name).is_dir() for name in (SEVEN_SCENES, NYU))
+
+
+def held_out_frames(data: Path | None, count: int, seed: int = 7) -> Iterator[HeldOutFrame]:
+    """Yield `count` frames, in turn of 7-Scenes and NYU 1250-1448, always the same ones.
+
+    Without a data folder they are of rooms made from nothing.
+    """
+    sets: list[SharpImages] = [_OtherRooms()]
+    if data is not None:
+        sets = [
+            SevenScenesFolder(data / SEVEN_SCENES),
+            NyuFolder(data / NYU, range(1250, 1449, 4)),
+        ]
     if count < 1:
         raise RecordingError("validation on no frames; ask for at least one")
     for index in range(count):

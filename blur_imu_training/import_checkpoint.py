@@ -14,21 +14,17 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from blur_imu_ros.errors import ModelError
-from blur_imu_ros.model_card import SIGNED_FLOW, ModelCard, file_hash
-from blur_imu_ros.networks.compact import MEAN, STD
-from blur_imu_ros.networks.published import HEIGHT, WIDTH, PublishedNetwork
+from blur_imu_ros.model_card import ModelCard, file_hash
+from blur_imu_ros.networks.published import PublishedNetwork
 from blur_imu_training.export import describe
+from blur_imu_training.learners import LEARNERS
 from blur_imu_training.onnx_writer import write_model
 
 CONTAINERS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "model.", "_orig_mod.")
-STRIDE = 8
 
 FOCAL_REFERENCE = 250.8
 """Pixels, of a 320 x 224 view: the phone whose depth the published weights learned."""
-FLOW_SIGMA = 2.7
-"""Pixels. The published error of pitch and yaw, 1.08 rad/s, over 10 ms at that focal length."""
-LOG_DEPTH_SIGMA = 0.3
 
 
 def import_checkpoint(source: Path, output: Path) -> str:
@@ -57,25 +53,13 @@ def import_checkpoint(source: Path, output: Path) -> str:
 
 
 def _card(name: str, source: Path) -> ModelCard:
-    return ModelCard(
-        name=name,
-        interface=SIGNED_FLOW,
-        width=WIDTH,
-        height=HEIGHT,
-        stride=STRIDE,
-        mean=MEAN,
-        std=STD,
-        focal_reference=FOCAL_REFERENCE,
-        sha256="",
-        training={
-            "method": "Image as an IMU (Chen & Clark, ICCV 2025)",
-            "checkpoint": {"name": source.name, "sha256": file_hash(source)},
-            "flow_sigma": "from the published error of pitch and yaw at 10 ms",
-            "log_depth_sigma": "assumed; no figure is published",
-        },
-        flow_sigma=FLOW_SIGMA,
-        log_depth_sigma=LOG_DEPTH_SIGMA,
-    )
+    training = {
+        "method": "Image as an IMU (Chen & Clark, ICCV 2025)",
+        "checkpoint": {"name": source.name, "sha256": file_hash(source)},
+        "flow_sigma": "from the published error of pitch and yaw at 10 ms",
+        "log_depth_sigma": "assumed; no figure is published",
+    }
+    return LEARNERS["published"].card(name, FOCAL_REFERENCE, training)
 
 
 def _load(source: Path) -> dict[str, Tensor]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from torch import Tensor
+
+Batch = dict[str, Tensor]
 
 POOL = 48
 """Batches among which the next one is drawn, so that uses of one lie far apart."""
@@ -14,22 +17,64 @@ UPSIDE_DOWN, ON_ITS_SIDE = 0.2, 0.25
 """Shares. Cameras are seldom held so, and depth learns from what is usually below and above."""
 
 
-def reused(
-    batches: Iterable[dict[str, Tensor]], uses: int, rng: np.random.Generator
-) -> Iterator[dict[str, Tensor]]:
-    """Yield each batch about `uses` times, in random order and under random symmetries."""
-    pool: list[dict[str, Tensor]] = []
-    for batch in batches:
+class ReusedBatches:
+    """Yields each batch about `uses` times, in random order and under random symmetries.
+
+    Attributes:
+        kept: numbers of the batches that are kept to be drawn again.
+        taken: how many batches have been taken.
+    """
+
+    def __init__(self, uses: int, rng: np.random.Generator) -> None:
+        """Begin with nothing kept; every choice comes from `rng`."""
+        self.kept: list[int] = []
+        self.taken = 0
+        self._uses, self._rng = uses, rng
+        self._left = 0
+
+    def forget(self) -> None:
+        """Begin anew with other batches."""
+        self.kept, self.taken, self._left = [], 0, 0
+
+    def state(self) -> dict[str, Any]:
+        """Return all that decides what comes next, as JSON holds it."""
+        random = self._rng.bit_generator.state
+        return {"kept": self.kept, "taken": self.taken, "left": self._left, "random": random}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was returned."""
+        self.kept, self.taken, self._left = list(state["kept"]), state["taken"], state["left"]
+        self._rng.bit_generator.state = state["random"]
+
+    def of(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Yield from `batches`, which are those with the numbers `kept`, then all from `taken` on."""
+        coming = iter(batches)
+        pool = [next(coming) for _ in self.kept]
+        while True:
+            if self._left:
+                self._left -= 1
+                yield transformed(pool[int(self._rng.integers(len(pool)))], self._rng)
+                continue
+            batch = next(coming, None)
+            if batch is None:
+                return
+            self._keep(pool, batch)
+            self.taken += 1
+            self._left = self._uses - 1
+            yield batch
+
+    def _keep(self, pool: list[Batch], batch: Batch) -> None:
+        if self._uses == 1:
+            return
         if len(pool) < POOL:
             pool.append(batch)
+            self.kept.append(self.taken)
         else:
-            pool[int(rng.integers(POOL))] = batch
-        yield batch
-        for _ in range(uses - 1):
-            yield transformed(pool[int(rng.integers(len(pool)))], rng)
+            place = int(self._rng.integers(POOL))
+            pool[place], self.kept[place] = batch, self.taken
 
 
-def transformed(batch: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+def transformed(batch: Batch, rng: np.random.Generator) -> Batch:
     """Return a batch mirrored, upside down or on its side, at random."""
     if rng.uniform() < 0.5:
         batch = mirrored(batch, -1)
@@ -40,23 +85,28 @@ def transformed(batch: dict[str, Tensor], rng: np.random.Generator) -> dict[str,
     return batch
 
 
-def mirrored(batch: dict[str, Tensor], axis: int) -> dict[str, Tensor]:
+def mirrored(batch: Batch, axis: int) -> Batch:
     """Return the batch mirrored left to right (axis -1) or top to bottom (axis -2).
 
-    One component of the motion changes its sign, so q's second component (2 Fx Fy / |F|) does.
+    One component of the motion changes its sign, so q's second component (2 Fx Fy / |F|) does. The
+    equations of a cell follow it, and x stays what it was.
     """
     q = batch["q"].flip(axis)
+    sign = [-1.0, 1.0] if axis == -1 else [1.0, -1.0]
+    rows = batch["rows"].flip(axis)
     return batch | {
+        "rows": rows * rows.new_tensor(sign).reshape(2, 1, 1, 1),
         "image": batch["image"].flip(axis),
         "q": q * q.new_tensor([1.0, -1.0]).reshape(2, 1, 1),
         "log_inverse_depth": batch["log_inverse_depth"].flip(axis),
     }
 
 
-def transposed(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+def transposed(batch: Batch) -> Batch:
     """Return the batch with x and y exchanged: q's first component changes its sign."""
     q = batch["q"].transpose(-1, -2)
     return batch | {
+        "rows": batch["rows"].transpose(-1, -2).flip(1),
         "image": batch["image"].transpose(-1, -2).contiguous(),
         "q": q * q.new_tensor([-1.0, 1.0]).reshape(2, 1, 1),
         "log_inverse_depth": batch["log_inverse_depth"].transpose(-1, -2),

@@ -136,7 +136,7 @@ def real_samples(
     jumps = pose_jumps([_pose_only(odometry, i) for i in range(len(odometry.t))])
     for number, (image, camera) in enumerate(_video(recording, len(odometry.t))):
         depth = read_depth_image(recording / "depth" / f"{number:06d}.png")
-        omega = _mean_over(gyro_t, gyro, odometry.t[number], exposure_time)
+        omega = mean_over(gyro_t, gyro, odometry.t[number], exposure_time)
         beside_jump = bool(jumps[max(0, number - 1) : number + 1].any())
         if depth is None or not depth.any() or omega is None or beside_jump:
             continue
@@ -156,7 +156,7 @@ def _pose_only(odometry: _Odometry, index: int) -> PosedFrame:
     return PosedFrame("", _nothing, _nothing, camera, odometry.rotation[index], place)
 
 
-def _mean_over(t: Array, values: Array, middle: float, duration: float) -> Array | None:
+def mean_over(t: Array, values: Array, middle: float, duration: float) -> Array | None:
     """Return the mean of a series, linear between its readings, over a span; None beyond its ends."""
     times = middle + ((np.arange(20) + 0.5) / 20 - 0.5) * duration
     if times[0] < t[0] or times[-1] > t[-1]:
@@ -182,5 +182,5 @@ def _sample(
     )
     field, cells = true_field(view.camera, np.asarray(seen, np.float32), motion, STRIDE)
     return BlurredSample(
-        view.apply(image), view.camera, motion, Shutter(exposure_time), field, cells, True
+        view.apply(image), view.camera, motion, Shutter(exposure_time), field, cells, True, True
     )

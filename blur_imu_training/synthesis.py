@@ -15,8 +15,9 @@ import cv2
 
 from blur_imu_ros.errors import RecordingError, TrainingError
 from blur_imu_training.blurred_samples import SampleStream
+from blur_imu_training.picture_sets import load_pictures
+from blur_imu_training.recipe import TrainingConfig
 from blur_imu_training.sample_folder import truth_path, write_index, write_sample
-from blur_imu_training.trainer import TrainingConfig, load_pictures
 
 SETTINGS = "set.json"
 

@@ -16,6 +16,7 @@ from blur_imu_ros.blur_field import cell_centres
 from blur_imu_ros.blur_network import Backend
 from blur_imu_ros.camera import NetworkView
 from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.model_card import REFERENCE_LENGTH
 from blur_imu_ros.motion_field import motion_field
 from blur_imu_ros.visual_imu import Measurement, VisualImu
 from blur_imu_training.held_out import HeldOutFrame
@@ -57,7 +58,8 @@ class BinOfBlur:
     """Errors of the frames, or of the cells, whose true blur is within `low` to `high` pixels.
 
     Attributes:
-        cells: how many cells; `length_ratio` is the median of predicted over true length in them.
+        cells: how many cells; `length` is the median of their predicted blur, pixels, and
+            `length_ratio` that of predicted over true length.
         frames: how many frames; the other figures are of these, NaN where there is none.
         rotation_error: median of |omega - true| / |true|.
         translation_angle: median angle between linear velocity and its truth, degrees.
@@ -67,6 +69,7 @@ class BinOfBlur:
     low: float
     high: float
     cells: int
+    length: float
     length_ratio: float
     frames: int
     rotation_error: float
@@ -157,22 +160,31 @@ def report(errors: HeldOutErrors) -> ValidationReport:
     )
 
 
-CALIBRATED = (5.0, 45.0)
-"""Pixels of blur by which lengths are calibrated: shorter and longer ones are told less well."""
+CALIBRATED = (2.0, 60.0)
+"""Pixels of blur by which lengths are calibrated: shorter blur cannot be told from softness."""
 
 
-def length_correction(result: ValidationReport) -> float:
-    """Return what lengths are to be multiplied by for a ratio of 1 on average over the bins."""
-    ratios = [
-        one.length_ratio
+def length_correction(result: ValidationReport) -> tuple[float, float]:
+    """Return `length_scale` and `length_exponent` of a card for which the bins' ratios are near 1.
+
+    Args:
+        result: measured with neither, a scale of 1 and an exponent of 0.
+    """
+    bins = [
+        one
         for one in result.bins
         if one.low >= CALIBRATED[0] and one.high <= CALIBRATED[1] and one.cells >= FEWEST_CELLS
     ]
-    if not ratios:
+    if not bins:
         raise RecordingError(
-            "no held-out blur of 5 to 45 px to calibrate lengths by; use more frames"
+            "no held-out blur of 2 to 60 px to calibrate lengths by; use more frames"
         )
-    return float(np.exp(-np.mean(np.log(ratios))))
+    ratio = np.log([one.length_ratio for one in bins])
+    found = np.log([one.length / REFERENCE_LENGTH for one in bins])
+    # A line through fewer bins would be their noise.
+    degree = 1 if len(bins) >= 4 else 0
+    line = np.polynomial.Polynomial.fit(found, -ratio, degree, domain=[-1, 1])
+    return float(np.exp(line.coef[0])), float(line.coef[1]) if degree else 0.0
 
 
 def as_metrics(result: ValidationReport) -> dict[str, Any]:
@@ -191,11 +203,13 @@ def _bin(errors: HeldOutErrors, low: float, high: float) -> BinOfBlur:
     cells = (errors.true_length >= low) & (errors.true_length < high)
     frames = (errors.blur >= low) & (errors.blur < high)
     enough = cells.sum() >= FEWEST_CELLS
-    ratio = errors.length[cells] / errors.true_length[cells] if enough else np.zeros(0)
+    read = errors.length[cells] if enough else np.zeros(0)
+    ratio = read / errors.true_length[cells] if enough else read
     return BinOfBlur(
         low,
         high,
         int(cells.sum()),
+        _median(read),
         _median(ratio),
         int(frames.sum()),
         _median(_rotation_error(errors)[frames]),

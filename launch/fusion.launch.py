@@ -6,15 +6,12 @@ camera_frame.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
+from launch.actions import OpaqueFunction
 from launch_ros.actions import Node
 
+from blur_imu_ros.ros.launching import Given, camera_node, declarations, shared_file
 from launch import LaunchDescription
 
 ARGUMENTS = {
@@ -27,51 +24,45 @@ ARGUMENTS = {
     ),
     "camera_xyz": ("0 0 0", "Place of camera_frame in base_frame, metres."),
     "camera_rpy": ("0 0 0", "Roll, pitch, yaw of camera_frame in base_frame, radians."),
-    "namespace": ("", "Namespace of node and filter."),
-    "use_sim_time": ("false", "Follow /clock: true or false."),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the node, the filter, and the place of the camera where it is given."""
-    share = Path(get_package_share_directory("blur_imu_ros"))
-    node = PythonLaunchDescriptionSource(str(share / "launch" / "blur_imu.launch.py"))
+    # The filter comes after the node, whose launch file declares namespace and use_sim_time.
     return LaunchDescription(
-        [
-            *(
-                DeclareLaunchArgument(name, default_value=value, description=text)
-                for name, (value, text) in ARGUMENTS.items()
-            ),
-            IncludeLaunchDescription(node),
-            OpaqueFunction(function=_filter),
-        ]
+        [*declarations(ARGUMENTS), camera_node(), OpaqueFunction(function=_filter)]
     )
 
 
 def _filter(context: Any) -> list[Node]:
-    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    share = Path(get_package_share_directory("blur_imu_ros"))
+    given = Given(context)
     ekf = Node(
         package="robot_localization",
         executable="ekf_node",
         name="ekf_filter_node",
-        namespace=given["namespace"],
+        namespace=given.text("namespace"),
         output="screen",
         parameters=[
-            given["ekf_file"] or str(share / "config" / "ekf.yaml"),
-            {"use_sim_time": given["use_sim_time"].lower() == "true"},
+            given.text("ekf_file") or shared_file("config", "ekf.yaml"),
+            {"use_sim_time": given.flag("use_sim_time")},
         ],
     )
-    return [ekf, *([_place(given)] if given["camera_frame"] else [])]
+    return [ekf, *([_place(given)] if given.text("camera_frame") else [])]
 
 
-def _place(given: dict[str, str]) -> Node:
-    values = [*given["camera_xyz"].split(), *given["camera_rpy"].split()]
+def _place(given: Given) -> Node:
+    values = [*given.text("camera_xyz").split(), *given.text("camera_rpy").split()]
     if len(values) != 6:
         raise RuntimeError("camera_xyz and camera_rpy take three numbers each, as '0.1 0 0.2'")
     names = ("--x", "--y", "--z", "--roll", "--pitch", "--yaw")
     arguments = [part for pair in zip(names, values, strict=True) for part in pair]
-    frames = ["--frame-id", given["base_frame"], "--child-frame-id", given["camera_frame"]]
+    frames = [
+        "--frame-id",
+        given.text("base_frame"),
+        "--child-frame-id",
+        given.text("camera_frame"),
+    ]
     return Node(
         package="tf2_ros",
         executable="static_transform_publisher",

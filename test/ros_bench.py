@@ -152,3 +152,21 @@ def measured(bench: Bench) -> tuple[Imu, TwistWithCovarianceStamped]:
 
 def vector(v: Any) -> list[float]:
     return [v.x, v.y, v.z]
+
+
+def started(bench: Callable[..., Bench], network: Any = None, **values: Any) -> Bench:
+    """Return a bench whose node is active and knows its camera."""
+    one = bench(network or Oracle((0, -2, 0)), **values)
+    one.start()
+    one.calibrate()
+    return one
+
+
+def numbers(one: Bench) -> np.ndarray:
+    """Return all numbers that were published as velocities and covariances."""
+    rows = [[*vector(m.angular_velocity), *m.angular_velocity_covariance] for m in one.heard["imu"]]
+    more = [
+        [*vector(m.twist.twist.linear), *vector(m.twist.twist.angular), *m.twist.covariance]
+        for m in one.heard["twist"]
+    ]
+    return np.concatenate([np.ravel(rows), np.ravel(more)])

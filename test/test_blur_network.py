@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from blur_imu_ros.blur_network import BlurNetwork, load_network
@@ -142,7 +143,7 @@ def test_what_is_no_onnx_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "text.onnx"
     path.write_text("not a model")
     write_card(path)
-    with pytest.raises(ModelError, match="cannot load"):
+    with pytest.raises(ModelError, match="is no ONNX file"):
         load_network(path)
 
 
@@ -162,8 +163,6 @@ def test_unknown_backends_and_devices_are_named(model: Path) -> None:
 
 
 def test_a_device_that_is_not_there_says_what_to_install(model: Path) -> None:
-    import onnxruntime
-
     if "TensorrtExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("TensorRT is installed here")
     with pytest.raises(ModelError, match="onnxruntime-gpu"):
@@ -179,6 +178,58 @@ def test_a_network_can_be_given_any_backend() -> None:
     card = ModelCard("c", INTERFACE, WIDTH, HEIGHT, 8, (0, 0, 0), (1, 1, 1), 100.0, "")
     field = BlurNetwork(Constant(), card).predict(np.zeros((HEIGHT, WIDTH, 3), np.uint8), CAMERA)
     np.testing.assert_allclose(field.inverse_depth, 1.0)
+
+
+CPU, CUDA, TENSORRT = (f"{n}ExecutionProvider" for n in ("CPU", "CUDA", "Tensorrt"))
+
+
+@pytest.mark.parametrize(
+    ("device", "installed", "chosen"),
+    [
+        ("cpu", [TENSORRT, CUDA, CPU], [CPU]),
+        ("cuda", [CUDA, CPU], [CUDA, CPU]),
+        ("tensorrt", [TENSORRT, CUDA, CPU], [TENSORRT, CUDA, CPU]),
+        ("tensorrt", [TENSORRT, CPU], [TENSORRT, CPU]),
+    ],
+)
+def test_a_device_asks_for_its_provider_first(monkeypatch, model, device, installed, chosen):
+    asked: list[list[str]] = []
+    real = onnxruntime.InferenceSession
+
+    class Session:
+        def __init__(self, content: bytes, options: object, providers: list[str]) -> None:
+            asked.append(providers)
+            self._real = real(content, options, providers=[CPU])
+            self.get_inputs, self.get_outputs = self._real.get_inputs, self._real.get_outputs
+
+        def get_providers(self) -> list[str]:
+            return asked[-1]
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: installed)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    load_network(model, device=device)
+    assert asked == [chosen]
+
+
+def test_a_gpu_that_does_not_start_is_named_and_not_replaced_in_silence(monkeypatch, model):
+    real = onnxruntime.InferenceSession
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    # Without a driver ONNX Runtime goes on with the CPU.
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda *a, providers: real(*a, providers=[CPU])
+    )
+    with pytest.raises(ModelError, match="CUDAExecutionProvider is installed but does not start"):
+        load_network(model, device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("device", "told"), [("tensorrt", "none of backend torch"), ("cuda", "finds no GPU")]
+)
+def test_torch_names_a_device_that_it_cannot_use(monkeypatch, model, device, told):
+    torch = pytest.importorskip("torch", reason="backend torch needs torch: pip install .[train]")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError, match=told):
+        load_network(model, "torch", device)
 
 
 @pytest.fixture
@@ -229,7 +280,7 @@ def test_flow_of_another_size_than_the_card_says_is_refused(tmp_path: Path) -> N
     [
         ({"interface": ["signed_flow/1"]}, "no model card"),
         ({"flow_sigma": float("nan")}, "flow_sigma"),
-        ({"log_depth_sigma": "wide"}, "no model card"),
+        ({"log_depth_sigma": "wide"}, "log_depth_sigma"),
         ({"flow_sigma": 0}, "flow_sigma"),
         ({"log_depth_sigma": 0}, "log_depth"),
         ({"stride": 7}, "7"),
@@ -249,4 +300,24 @@ def test_a_card_that_would_turn_lengths_into_nothing_is_refused(model: Path, nam
     card = ModelCard.load(model.with_suffix(".json"))
     replace(card, **{name: 0.0}).save(model.with_suffix(".json"))
     with pytest.raises(ModelError, match=name):
+        load_network(model)
+
+
+def test_a_card_shortens_short_blur_and_lengthens_long_blur(model: Path) -> None:
+    image = np.full((HEIGHT, WIDTH, 3), 100, np.uint8)
+    plain = load_network(model).predict(image, CAMERA)
+    path = model.with_suffix(".json")
+    replace(ModelCard.load(path), length_exponent=0.2).save(path)
+    bent = load_network(model).predict(image, CAMERA)
+    # The corrections of the two cards differ by the power of the length that the model gave.
+    raw = np.clip(plain.blur_length / 1.5, 1, 100)
+    np.testing.assert_allclose(bent.blur_length / plain.blur_length, (raw / 10) ** 0.2)
+    np.testing.assert_allclose(bent.sigma / plain.sigma, (raw / 10) ** 0.2)
+
+
+@pytest.mark.parametrize("exponent", [1.0, -3.0, float("nan")])
+def test_a_card_that_bends_lengths_beyond_reason_is_refused(model: Path, exponent: float) -> None:
+    path = model.with_suffix(".json")
+    replace(ModelCard.load(path), length_exponent=exponent).save(path)
+    with pytest.raises(ModelError, match="length_exponent"):
         load_network(model)

@@ -172,3 +172,14 @@ def test_an_exposure_time_that_is_no_number_is_refused(tmp_path, value):
 def test_a_strip_of_an_image_is_refused_before_it_takes_all_memory():
     with pytest.raises(CameraError, match="too narrow a strip"):
         NetworkView(Camera(16384, 1, 500, 500, 8000, 0), 320, 224)
+
+
+def test_large_images_are_averaged_in_two_steps_to_what_one_step_gives():
+    camera = Camera(1920, 1080, 1500, 1500, 960, 540)
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (68, 120, 3), np.uint8)
+    image = np.asarray(cv2.resize(coarse, (1920, 1080), interpolation=cv2.INTER_CUBIC), np.uint8)
+    seen = NetworkView(camera, 320, 224).apply(image).astype(int)
+    whole = cv2.resize(image, (398, 224), interpolation=cv2.INTER_AREA).astype(int)[:, 39:359]
+    assert np.abs(seen - whole).mean() < 0.01 * whole.std()
+    assert np.abs(seen - whole).max() <= 6

@@ -11,6 +11,7 @@ import cv2
 import pytest
 from rosbags.highlevel import AnyReader
 
+from blur_imu_ros.results import COLUMNS
 from command_line import rows_of, turning_images, write_camera, write_folder
 
 SLOW_RUN = """
@@ -68,3 +69,11 @@ def test_the_bag_so_far_is_whole(tmp_path: Path, how: signal.Signals) -> None:
     with AnyReader([out]) as reader:
         assert 2 <= sum(c.msgcount for c in reader.connections if c.topic == "/motion") < COUNT
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_run_that_is_killed_outright_leaves_whole_rows(tmp_path: Path) -> None:
+    out = tmp_path / "est.csv"
+    assert stopped_run(tmp_path, out, signal.SIGKILL).returncode == -signal.SIGKILL
+    rows = rows_of(out)
+    assert 2 <= len(rows) < COUNT
+    assert all(set(row) == set(COLUMNS) and "" not in row.values() for row in rows)

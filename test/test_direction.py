@@ -153,10 +153,10 @@ def test_warping_finds_points_where_a_moving_camera_sees_them(move):
     """0.1 m at a distance of 2 m: what was at (x, y) is seen at `after`(x, y)."""
     linear, after = MOVES[move]
     here = sight(0.0)
-    x, y = _rays(here.camera)[..., 0], _rays(here.camera)[..., 1]
+    x, y, _ = _rays(here.camera, 1)
     for axis, position in ((0, x), (1, y)):
         source = replace(here, image=position.copy())
-        warped, seen = _warp(source, here, np.array([0, 0, 0, *linear]), 0.1)
+        (warped,), (seen,) = _warp(source, here, np.array([[0, 0, 0, *linear]]), 0.1, 1)
         assert seen.mean() > 0.8
         assert warped[seen] == pytest.approx(after(x, y)[axis][seen], abs=1e-4)
 
@@ -168,11 +168,29 @@ def test_warping_follows_a_camera_that_turns_while_it_moves():
     rate = np.zeros((4, 4))
     rate[:3, :3] = -np.cross(np.eye(3), angular)
     rate[:3, 3] = -linear
-    points = np.dstack([_rays(here.camera) / 0.5, np.ones(here.image.shape)]) @ expm(rate * dt).T
-    x = _rays(here.camera)[..., 0]
-    source = replace(here, image=x.copy())
-    warped, seen = _warp(source, here, np.concatenate([angular, linear]), dt)
+    rays = _rays(here.camera, 1)
+    points = np.dstack([*(rays / 0.5), np.ones(here.image.shape)]) @ expm(rate * dt).T
+    source = replace(here, image=rays[0].copy())
+    (warped,), (seen,) = _warp(source, here, np.concatenate([angular, linear])[None], dt, 1)
     assert warped[seen] == pytest.approx((points[..., 0] / points[..., 2])[seen], abs=2e-4)
+
+
+def test_several_motions_are_warped_as_each_alone():
+    source, target = sight(STEP), sight(0.0)
+    velocities = np.array([[0.5, 3, -2, 0.1, 0, 1], [-1, 0, 4, 0, 0.5, -1], np.zeros(6)])
+    together = _warp(source, target, velocities, STEP, 1)
+    for k in range(3):
+        alone = _warp(source, target, velocities[k : k + 1], STEP, 1)
+        for all_, one in zip(together, alone, strict=True):
+            np.testing.assert_allclose(all_[k], one[0], atol=1e-5)
+
+
+def test_spaced_pixels_are_those_of_the_whole_image():
+    source, target = sight(STEP), sight(0.0)
+    velocities = np.array([[0.5, 3.0, -2.0, 0.1, 0.0, 1.0]])
+    every, second = (_warp(source, target, velocities, STEP, spacing) for spacing in (1, 2))
+    for dense, spaced in zip(every, second, strict=True):
+        np.testing.assert_allclose(spaced, dense[:, ::2, ::2], atol=1e-5)
 
 
 def test_the_past_is_never_certain():

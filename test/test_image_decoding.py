@@ -175,6 +175,20 @@ def test_binning_shrinks_everything() -> None:
     assert camera.cx == pytest.approx(159.75)
 
 
+def test_a_rectified_image_has_the_calibration_p_and_no_distortion() -> None:
+    p = [400.0, 0, 310, -48, 0, 410, 230, 0, 0, 0, 1, 0]
+    info = CameraInfo(640, 480, K, [0.3, 0, 0, 0, 0], roi=(10, 20, 320, 240), p=p)
+    camera = info.rectified().camera()
+    assert (camera.fx, camera.fy, camera.cx, camera.cy) == (400, 410, 300, 210)
+    assert not camera.is_distorted and info.camera().is_distorted
+
+
+@pytest.mark.parametrize("p", [(), [0.0] * 12])
+def test_a_rectified_image_without_p_is_refused(p: list[float]) -> None:
+    with pytest.raises(CameraError, match="no calibration of rectified images"):
+        CameraInfo(640, 480, K, p=p).rectified()
+
+
 @pytest.mark.parametrize(
     ("info", "said"),
     [

@@ -14,9 +14,9 @@ from blur_imu_ros.errors import RecordingError, TrainingError
 from blur_imu_ros.room_renderer import Pose, furnished_room
 from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.panoramas import FIELD_OF_VIEW, PanoramaFolder, perspective_view
+from blur_imu_training.picture_sets import load_pictures
 from blur_imu_training.room_pictures import NEAREST, RoomPictures
 from blur_imu_training.sharp_images import WeightedMixture
-from blur_imu_training.trainer import load_pictures
 
 SIZE = (65, 49)
 FOCAL = 30.0
@@ -111,7 +111,7 @@ def test_what_is_left_out_is_listed_for_the_user(
     cv2.imwrite(str(tmp_path / "hdri_cc0_ldr" / "sky.png"), panorama_with_mark(0, 0))
     (tmp_path / "hdri_cc0_ldr" / "broken.jpg").write_bytes(b"no image")
     load_pictures({"panoramas": 1.0}, tmp_path)
-    assert "panoramas: 1 pictures left out: broken.jpg" in caplog.text
+    assert "panoramas: 1 left out: broken.jpg" in caplog.text
 
 
 def test_an_unknown_set_is_refused_and_the_known_ones_named(tmp_path: Path) -> None:

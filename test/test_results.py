@@ -75,3 +75,10 @@ def test_an_empty_time_is_refused(tmp_path: Path) -> None:
     path.write_text("t,wx,wy,wz\n0,1,2,3\n,1,2,3\n")
     with pytest.raises(RecordingError, match="row 1"):
         read_series(path)
+
+
+def test_a_time_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "gyro.csv"
+    path.write_text("t,wx,wy,wz\n0,1,2,3\ninf,1,2,3\n")
+    with pytest.raises(RecordingError, match="time t is not a number of seconds at row 1"):
+        read_series(path)

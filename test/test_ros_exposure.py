@@ -50,6 +50,7 @@ def diagnostics(t: float = 10.0, **values: str) -> Any:
         ("float64", "ms", SimpleNamespace(data=8.0)),
         ("float64", "s", SimpleNamespace(data=0.008)),
         ("flir", "auto", stamped(exposure_time=8000)),
+        ("time_reference", "auto", stamped(time_ref=SimpleNamespace(sec=0, nanosec=8_000_000))),
     ],
 )
 def test_eight_milliseconds_are_read_from_every_driver(name: str, unit: str, message: Any) -> None:

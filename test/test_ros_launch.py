@@ -58,7 +58,10 @@ def launch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "ament_index_python", ModuleType("ament_index_python"))
     packages = SimpleNamespace(get_package_share_directory=lambda package: str(ROOT))
     monkeypatch.setitem(sys.modules, "ament_index_python.packages", packages)
+    # What the launch files share is imported anew, with the imitation.
+    monkeypatch.delitem(sys.modules, "blur_imu_ros.ros.launching", raising=False)
     yield
+    sys.modules.pop("blur_imu_ros.ros.launching", None)
 
 
 def actions(path: Path) -> list[Any]:
@@ -78,10 +81,19 @@ def defaults(path: Path) -> dict[str, str]:
     return {argument.name: argument.options["default_value"] for argument in declared}
 
 
+def all_defaults(path: Path) -> dict[str, str]:
+    """The defaults of a launch file and of those that it includes, as `--show-args` lists them."""
+    found: dict[str, str] = {}
+    for include in of_kind(actions(path), "IncludeLaunchDescription"):
+        found |= all_defaults(Path(include.args[0].name))
+        found |= dict(include.options.get("launch_arguments", []))
+    return found | defaults(path)
+
+
 def run(name: str, **given: str) -> list[Any]:
     """Return what a launch file starts by itself, with `given` arguments."""
     path = ROOT / "launch" / name
-    context = defaults(path) | given
+    context = all_defaults(path) | given
     started: list[Any] = []
     for function in of_kind(actions(path), "OpaqueFunction"):
         started += function.options["function"](context)
@@ -101,6 +113,7 @@ def test_included_launch_files_are_there_and_know_their_arguments(path: Path) ->
     for include in of_kind(actions(path), "IncludeLaunchDescription"):
         other = Path(include.args[0].name)
         assert other in LAUNCH_FILES
+        assert not set(defaults(path)) & set(defaults(other)), "an argument is said once"
         assert set(dict(include.options.get("launch_arguments", []))) <= set(defaults(other))
 
 
@@ -132,6 +145,12 @@ def test_arguments_that_are_given_overrule_the_file() -> None:
         run("blur_imu.launch.py", exposure_time="long")
 
 
+@pytest.mark.parametrize("name", ["use_sim_time", "respawn", "rviz"])
+def test_a_flag_that_is_neither_true_nor_false_is_refused(name: str) -> None:
+    with pytest.raises(RuntimeError, match=f"argument {name}:=yes is neither true nor false"):
+        run("blur_imu.launch.py", **{name: "yes"})
+
+
 def test_a_bag_is_played_with_its_clock() -> None:
     (timer,) = run("replay.launch.py", bag="/data/walk.mcap", loop="true", rate="0.5")
     (player,) = timer.options["actions"]
@@ -142,10 +161,34 @@ def test_a_bag_is_played_with_its_clock() -> None:
     assert defaults(ROOT / "launch" / "replay.launch.py")["bag"] is None, "a bag must be given"
 
 
+def test_the_angular_velocity_of_a_bag_is_plotted_where_asked() -> None:
+    _, plot = run("replay.launch.py", bag="/data/walk.mcap", plot="true", namespace="front")
+    assert plot.options["arguments"] == ["/front/imu_visual/data_raw/angular_velocity/x:y:z"]
+    with pytest.raises(RuntimeError, match="delay:=soon is not a number"):
+        run("replay.launch.py", bag="/data/walk.mcap", delay="soon")
+
+
+def test_rviz_opens_the_shipped_view_on_the_same_clock() -> None:
+    _, rviz = run("blur_imu.launch.py", rviz="true", use_sim_time="true")
+    assert rviz.options["package"] == "rviz2" and rviz.options["arguments"][0] == "-d"
+    assert Path(rviz.options["arguments"][1]) == ROOT / "rviz" / "blur_imu.rviz"
+    assert rviz.options["parameters"] == [{"use_sim_time": True}]
+
+
+def test_the_transport_that_loses_no_images_is_set() -> None:
+    (transport,) = of_kind(
+        actions(ROOT / "launch" / "blur_imu.launch.py"), "SetEnvironmentVariable"
+    )
+    assert transport.args == ("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA")
+
+
 def test_fusion_starts_the_filter_and_places_the_camera_where_asked() -> None:
     (ekf,) = run("fusion.launch.py")
     assert (ekf.options["package"], ekf.options["executable"]) == ("robot_localization", "ekf_node")
     assert Path(ekf.options["parameters"][0]) == ROOT / "config" / "ekf.yaml"
+    (ekf,) = run("fusion.launch.py", namespace="robot", use_sim_time="true")
+    assert ekf.options["namespace"] == "robot"
+    assert ekf.options["parameters"][1] == {"use_sim_time": True}
     _, place = run("fusion.launch.py", camera_frame="camera_frame", camera_xyz="0.1 0 0.2")
     assert place.options["arguments"][:6] == ["--x", "0.1", "--y", "0", "--z", "0.2"]
     assert place.options["arguments"][-1] == "camera_frame"
@@ -170,8 +213,9 @@ def test_everything_that_is_launched_is_installed_by_pip_and_by_colcon() -> None
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     data = project["tool"]["setuptools"]["data-files"]
-    for folder, files in (("launch", LAUNCH_FILES), ("config", sorted(ROOT.glob("config/*")))):
+    for folder in ("launch", "config", "rviz"):
+        files = [path for path in ROOT.glob(f"{folder}/*") if path.is_file()]
         patterns = data[f"share/blur_imu_ros/{folder}"]
         found = {Path(f) for p in patterns for f in glob.glob(p, root_dir=ROOT)}
         assert found == {path.relative_to(ROOT) for path in files}
-    assert "install(DIRECTORY config launch models" in (ROOT / "CMakeLists.txt").read_text()
+    assert "install(DIRECTORY config launch models rviz" in (ROOT / "CMakeLists.txt").read_text()

@@ -40,6 +40,13 @@ def test_an_unsure_direction_is_silent_only_where_it_matters() -> None:
     assert silence(replace(RESTING, direction_probability=UNSURE), "adjacent") is None
 
 
+def test_blur_that_no_single_motion_explains_is_silent_where_that_is_limited() -> None:
+    assert MOVING.residual_px == 0.5
+    assert silence(MOVING, "adjacent", maximum_residual_px=0.6) is None
+    said = silence(MOVING, "adjacent", maximum_residual_px=0.4)
+    assert said is not None and "maximum_residual" in said
+
+
 def test_variances_for_filters_have_a_floor() -> None:
     certain = replace(RESTING, covariance=1e-12 * np.eye(6))
     covariance = twist_fields(certain, "f")["twist"]["covariance"].reshape(6, 6)

@@ -45,6 +45,7 @@ def test_every_parameter_has_a_sentence_and_a_default_that_is_allowed(name: str)
         ("backend", "abacus"), ("threads", -1), ("threads", 65), ("image_depth", 0),
         ("exposure_tolerance", float("inf")), ("exposure_time", float("nan")),
         ("exposure_time", 8.0), ("time_offset", -11.0), ("diagnostics_period", 0.0),
+        ("readout_time", 33.0), ("maximum_rate", -1.0), ("maximum_residual", -0.1),
         ("motion_prior", "wheels"), ("lever_arm", [0.1, 0.2]), ("lever_arm", [0.0, 0.0, 300.0]),
     ],
 )  # fmt: skip

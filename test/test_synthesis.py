@@ -15,13 +15,13 @@ from blur_imu_training import synthesis
 from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.commands import app
 from blur_imu_training.contact_sheet import contact_sheet, drawn, read_real_frames
+from blur_imu_training.recipe import Stage, TrainingConfig
 from blur_imu_training.sample_folder import SampleFolder, image_path, truth_path
 from blur_imu_training.sharp_images import ProceduralPictures, WeightedMixture
-from blur_imu_training.trainer import Stage, TrainingConfig
 
 PROCEDURAL = WeightedMixture([(ProceduralPictures(), 1.0)])
 CONFIG = TrainingConfig(
-    1, 250.0, 1e-3, 0.0, 0.9, {"procedural": 1.0}, (Stage(1.0, 64, 48, 2, 12.0),)
+    1, 250.0, 1e-3, 0.0, 0.9, (Stage(1.0, 64, 48, 2, 12.0),), {"procedural": 1.0}
 )
 
 

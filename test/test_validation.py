@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,26 @@ def test_the_length_ratio_is_the_stretch_of_the_lengths(stretch: float) -> None:
     assert ratios == pytest.approx([stretch] * len(ratios), rel=1e-3)
     assert result.rotation_error == pytest.approx(abs(stretch - 1), abs=0.05)
     assert result.frames == 6
-    assert validation.length_correction(result) == pytest.approx(1 / stretch, rel=1e-3)
+    assert validation.length_correction(result) == pytest.approx((1 / stretch, 0), abs=2e-3)
+
+
+def test_lengths_read_as_a_power_of_the_truth_are_set_right_by_the_card() -> None:
+    made = [
+        *frames(6),
+        *(
+            replace(
+                f, angular_velocity=f.angular_velocity / 4, linear_velocity=f.linear_velocity / 4
+            )
+            for f in frames(6)
+        ),
+    ]
+    errors = validation.measure(VisualImu(Oracle(made, 1.0)), made)
+    read = 1.2 * errors.true_length * (errors.true_length / 10) ** -0.1
+    result = validation.report(replace(errors, length=read))
+    scale, exponent = validation.length_correction(result)
+    set_right = read * scale * (read / 10) ** exponent
+    assert (scale, exponent) == pytest.approx((1 / 1.2 ** (1 / 0.9), 0.1 / 0.9), rel=0.05)
+    np.testing.assert_allclose(set_right / errors.true_length, 1, atol=0.03)
 
 
 def test_an_exact_network_has_small_errors_that_it_knows() -> None:

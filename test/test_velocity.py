@@ -165,7 +165,10 @@ def test_neighbouring_cells_do_not_count_as_independent():
 def test_uncertain_depth_makes_the_linear_velocity_uncertain():
     truth = random_truth(8, noise=0.2)
     sure, unsure = (
-        solve(replace(truth.field, sigma_log_depth=np.full((ROWS, COLUMNS), sigma)))
+        solve(
+            replace(truth.field, sigma_log_depth=np.full((ROWS, COLUMNS), sigma)),
+            SolverConfig(length_std=0),
+        )
         for sigma in (0.05, 0.5)
     )
     assert np.linalg.norm(unsure.sigma[3:]) > 3 * np.linalg.norm(sure.sigma[3:])
@@ -181,7 +184,7 @@ def test_translation_that_cannot_be_seen_shrinks_to_the_prior():
     )
     estimate = solve(field)
     assert np.abs(estimate.linear_velocity).max() < 0.1
-    assert estimate.sigma[3:] == pytest.approx(2.0, rel=0.01)
+    assert estimate.sigma[3:] == pytest.approx(SolverConfig().linear_std, rel=0.01)
     assert estimate.rank == 3
     assert estimate.valid
 

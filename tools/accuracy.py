@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from blur_imu_ros.room_renderer import blurred_image, furnished_room, hand_held
 from blur_imu_ros.visual_imu import VisualImu
 from blur_imu_training.held_out import held_out_frames
 from blur_imu_training.validation import ValidationReport, measure, report
+from markdown import heading, row
 
 Image = NDArray[np.uint8]
 
@@ -236,26 +237,6 @@ CASES: list[tuple[str, float, float, Callable[[Image], Image]]] = [
     ("nearly dark", 2.4, 0.015, _dark),
     ("out of focus", 2.4, 0.015, _defocused),
 ]
-
-
-# --- Markdown -------------------------------------------------------------------------------------
-
-
-def heading(first: str, names: list[str]) -> None:
-    """Print the head of a table."""
-    print(f"| {first} | " + " | ".join(names) + " |")
-    print("|---" * (len(names) + 1) + "|")
-
-
-def row(name: str, values: Iterable[float], digits: int = 2) -> None:
-    """Print a row of a table."""
-    print(f"| {name} | " + " | ".join(cells(values, digits)) + " |")
-
-
-def cells(values: Iterable[float], digits: int) -> Iterator[str]:
-    """Yield numbers for a person."""
-    for value in values:
-        yield f"{value}" if isinstance(value, int) else f"{value:.{digits}f}"
 
 
 if __name__ == "__main__":

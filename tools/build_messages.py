@@ -79,7 +79,7 @@ def _build(folder: Path) -> str | None:
 
 def _source(folder: Path) -> Path:
     """Return a copy of what the build reads: CMake refuses an environment inside its source."""
-    for name in (PACKAGE, "config", "launch", "models", "scripts"):
+    for name in (PACKAGE, "config", "launch", "models", "rviz", "scripts"):
         (folder / name).mkdir(parents=True)
     for script in (ROOT / "scripts").iterdir():
         shutil.copy2(script, folder / "scripts")

@@ -21,7 +21,7 @@ from blur_imu_ros.visual_imu import Network
 class BenchmarkOptions:
     """What `blur-imu benchmark` was asked for; see its help."""
 
-    model: str = "compact"
+    models: tuple[str, ...] = ("compact",)
     backends: tuple[str, ...] = ("onnx",)
     device: str = "cpu"
     threads: int | None = None
@@ -69,12 +69,19 @@ def _contenders(options: BenchmarkOptions) -> list[Contender]:
 
     several = len(options.backends) > 1
     found = [
-        Contender(f"{options.model} ({b})" if several else options.model, load(options.model, b))
-        for b in options.backends
+        Contender(f"{name} ({backend})" if several else name, load(model, backend))
+        for model, name in zip(options.models, map(_shown, options.models), strict=True)
+        for backend in options.backends
     ]
     if options.against is not None:
-        found.append(Contender(options.against, load(options.against, options.backends[0])))
+        network = load(options.against, options.backends[0])
+        found.append(Contender(_shown(options.against), network))
     return found
+
+
+def _shown(model: str) -> str:
+    """Return the name of a model, or that of its file: a table has no room for a path."""
+    return Path(model).stem if model.endswith(".onnx") else model
 
 
 def _table(results: list[Result]) -> Table:

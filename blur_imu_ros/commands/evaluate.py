@@ -12,6 +12,7 @@ from rich.table import Table
 
 from blur_imu_ros.alignment import Alignment, align, in_camera
 from blur_imu_ros.axes import MEANING, Axes
+from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation import (
     CLEAR_TURN,
     Evaluation,
@@ -21,6 +22,7 @@ from blur_imu_ros.evaluation import (
     match,
     plain,
     with_exposure_scaled,
+    worst_rows,
 )
 from blur_imu_ros.frame import check_exposure_time
 from blur_imu_ros.recordings.velocities import read_velocities
@@ -49,6 +51,7 @@ class EvaluateOptions:
     topic: str | None = None
     truth_topic: str | None = None
     html: Path | None = None
+    overlay: Path | None = None
 
     @property
     def shown_axes(self) -> Axes:
@@ -65,6 +68,8 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     """
     if options.exposure is not None:
         check_exposure_time(options.exposure)
+    if options.overlay is not None and options.html is None:
+        raise RecordingError(f"{options.overlay}: its pictures go into a report: give --html too")
     truth = read_velocities(options.truth, options.truth_topic)
     estimate = read_velocities(options.estimate, options.topic)
     estimate = in_axes(estimate, options.axes, options.shown_axes)
@@ -95,8 +100,22 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     if options.plot is not None:
         _plot(options.plot, matched, options)
     if options.html is not None:
-        write_report(options.html, matched, result, _title(options), remarks)
+        pictures = _worst_pictures(options.overlay, matched, estimate)
+        write_report(options.html, matched, result, _title(options), remarks, pictures)
     return result
+
+
+def _worst_pictures(
+    overlay: Path | None, matched: MatchedSeries, estimate: VelocitySeries
+) -> list[bytes]:
+    """Return overlays of the frames with the largest errors, none where there is no video."""
+    if overlay is None:
+        return []
+    from blur_imu_ros.overlay_pictures import overlay_pictures
+
+    used = matched.used()
+    rows = np.searchsorted(estimate.t, used.t[worst_rows(used)])
+    return overlay_pictures(overlay, map(int, rows), len(estimate.t))
 
 
 def _title(options: EvaluateOptions) -> str:
@@ -132,12 +151,12 @@ def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iter
     if result.clear_rows:
         yield f"right signs {result.right_signs:.1%} of {result.clear_rows} clear turns"
     else:
-        yield f"right signs: no turn is faster than {CLEAR_TURN:g} rad/s"
+        yield f"right signs: nothing turns faster than {CLEAR_TURN:g} rad/s"
     yield f"exposure that fits best: {fitted}{applied}"
     yield f"time offset {result.time_offset * 1e3:+.1f} ms"
-    told = [f"{x:.2f} ({name})" for x, name in zip(result.nees, "wv", strict=True) if x == x]
-    if told:
-        yield f"normalised squared error {', '.join(told)}; 1 is honest"
+    squared = [f"{x:.2f} ({of})" for x, of in zip(result.nees, "wv", strict=True) if np.isfinite(x)]
+    if squared:
+        yield f"normalised squared error {', '.join(squared)}"
 
 
 def _latency(estimate: VelocitySeries) -> dict[str, float] | None:

@@ -30,6 +30,10 @@ class TorchBackend:
         from blur_imu_ros.networks.published import PublishedNetwork
 
         networks = {INTERFACE: CompactNetwork, SIGNED_FLOW: PublishedNetwork}
+        if device not in ("cpu", "cuda"):
+            raise ModelError(f"device '{device}' is none of backend torch; use cpu or cuda")
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ModelError("device 'cuda': torch finds no GPU that it can use; use device cpu")
         weights = path.with_suffix(".safetensors")
         if not weights.is_file():
             raise ModelError(f"{weights}: the torch backend needs these weights; use backend onnx")
@@ -37,7 +41,7 @@ class TorchBackend:
             torch.set_num_threads(threads)
         self._torch = torch
         self._made_of = (path, interface, device, threads)
-        self._device = torch.device("cpu" if device == "cpu" else "cuda")
+        self._device = torch.device(device)
         self._network = networks[interface]()
         try:
             self._network.load_state_dict(load_file(weights))

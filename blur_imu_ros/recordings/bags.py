@@ -120,12 +120,13 @@ class Bag:
 
     def _camera_in(self, reader: AnyReader) -> Camera:
         """Return the first calibration of the topic that lies beside the images."""
-        infos = [c for c in reader.connections if c.msgtype == CAMERA_INFO]
-        beside = [c for c in infos if _parent(c.topic) in (_parent(self._topic), self._topic)]
-        chosen = beside or (infos if len(infos) == 1 else [])
-        for connection, _, raw in reader.messages(connections=chosen) if chosen else ():
+        known = [c for c in reader.connections if c.msgtype == CAMERA_INFO]
+        beside = [c for c in known if _parent(c.topic) in (_parent(self._topic), self._topic)]
+        chosen = beside or (known if len(known) == 1 else [])
+        infos = readable_messages(self._path, reader, chosen) if chosen else ()
+        for connection, _, message in infos:
             try:
-                return camera_of(reader.deserialize(raw, connection.msgtype))
+                return camera_of(message)
             except BlurImuError as error:
                 raise RecordingError(f"{self._path} {connection.topic}: {error}") from error
         return self._settings.required_camera(self._path)

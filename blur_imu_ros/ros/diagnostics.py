@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter, deque
@@ -28,12 +29,13 @@ class Health:
         self._latency: deque[float] = deque(maxlen=WINDOW)
         self._silences: Counter[str] = Counter()
         self._recent: Counter[str] = Counter()
+        self._words: dict[str, str] = {OTHER: OTHER}
         self._received = self._published = 0
         self._received_recently = self._published_recently = 0
         self._since = time.monotonic()
         self._facts: dict[str, str] = {}
         self._resting: tuple[bytes, str] | None = (DiagnosticStatus.WARN, "not configured")
-        self._mismatch = self._no_images = ""
+        self._mismatch = self._no_images = self._caution = ""
 
     def working(self) -> None:
         """The node is active."""
@@ -52,6 +54,10 @@ class Health:
         """What explains it if no images come; empty if nothing does."""
         self._no_images = text
 
+    def caution(self, text: str) -> None:
+        """What may be wrong although estimates are published; empty if nothing is."""
+        self._caution = text
+
     def received(self) -> None:
         """Count an image."""
         with self._lock:
@@ -69,11 +75,16 @@ class Health:
             self._facts["direction probability"] = f"{probability:.3f}"
 
     def silent(self, reason: str) -> None:
-        """Count an image from which nothing was published, and why."""
+        """Count an image from which nothing was published, and why.
+
+        Reasons that differ in their numbers only are one, told with the newest numbers.
+        """
+        kind = re.sub(r"\d+", "0", reason)
         with self._lock:
+            self._words[kind] = reason
             for counter in (self._silences, self._recent):
-                known = reason in counter or len(counter) < REASONS
-                counter[reason if known else OTHER] += 1
+                known = kind in counter or len(counter) < REASONS
+                counter[kind if known else OTHER] += 1
 
     def fact(self, name: str, value: str) -> None:
         """Remember something worth showing."""
@@ -93,9 +104,10 @@ class Health:
                 "estimates published": str(self._published),
                 **self._rates(),
                 **self._latencies(),
-                **{f"silent: {reason}": str(n) for reason, n in self._silences.items()},
+                **{f"silent: {self._words[kind]}": str(n) for kind, n in self._silences.items()},
             }
             self._recent.clear()
+            self._words = {kind: self._words[kind] for kind in (*self._silences, OTHER)}
             self._received_recently = self._published_recently = 0
             self._since = time.monotonic()
         status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
@@ -107,9 +119,11 @@ class Health:
         if self._resting is not None:
             return self._resting
         if self._recent:
-            reason = self._recent.most_common(1)[0][0]
+            reason = self._words[self._recent.most_common(1)[0][0]]
             level = DiagnosticStatus.WARN if self._published_recently else DiagnosticStatus.ERROR
             return level, f"no output: {reason}"
+        if self._published_recently and self._caution:
+            return DiagnosticStatus.WARN, f"publishing, but {self._caution}"
         if self._published_recently:
             return DiagnosticStatus.OK, "publishing"
         if self._mismatch and not self._received_recently:

@@ -198,6 +198,12 @@ def _from_diagnostics(message: Any) -> Reading | None:
     return None
 
 
+def _from_time_reference(message: Any) -> Reading:
+    """Read the duration in time_ref; the stamp is that of the image."""
+    reference = message.time_ref
+    return Reading(reference.sec + 1e-9 * reference.nanosec, _stamp(message))
+
+
 def _number(value: Any) -> float:
     try:
         return float(value)
@@ -209,6 +215,7 @@ KINDS = {
     "metadata_json": TopicKind("realsense2_camera_msgs", "Metadata", _from_json, None),
     "diagnostics": TopicKind("diagnostic_msgs", "DiagnosticArray", _from_diagnostics, "us"),
     "float64": TopicKind("std_msgs", "Float64", lambda m: Reading(float(m.data), None), None),
+    "time_reference": TopicKind("sensor_msgs", "TimeReference", _from_time_reference, "s"),
     "flir": TopicKind(
         "flir_camera_msgs",
         "ImageMetaData",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 
@@ -12,6 +13,9 @@ from blur_imu_ros.errors import FrameError
 
 RESTART = 1.0
 """Seconds. A larger step back is a bag that loops or a clock that was set; a smaller one disorder."""
+
+EARLY = 0.1
+"""Share of the interval of a limited rate by which an image may come early: stamps jitter."""
 
 INTERVALS = 15
 """Times between images from which the usual one is learnt."""
@@ -24,6 +28,7 @@ class ImageTimes:
         epoch: counts the beginnings; what was learnt in another epoch is no longer true.
         late: images that were refused because a newer one, or the same, had come before.
         missing: images that the camera must have taken but that never came.
+        skipped: images that were left out because more come than are asked for.
     """
 
     def __init__(self) -> None:
@@ -31,7 +36,8 @@ class ImageTimes:
         self._lock = threading.Lock()
         self._last: float | None = None
         self._intervals: deque[float] = deque(maxlen=INTERVALS)
-        self.epoch = self.late = self.missing = 0
+        self._due = -math.inf
+        self.epoch = self.late = self.missing = self.skipped = 0
 
     def begin_anew(self) -> None:
         """Forget the past: the clock has jumped, or the node has rested."""
@@ -54,9 +60,25 @@ class ImageTimes:
             self._last = seconds
         return seconds
 
+    def is_due(self, seconds: float, rate: float) -> bool:
+        """Return whether an image that was admitted keeps to at most `rate` Hz; 0 is no limit."""
+        if rate <= 0:
+            return True
+        interval = 1 / rate
+        with self._lock:
+            # A slower rate may have been asked for before.
+            self._due = min(self._due, seconds + (1 + EARLY) * interval)
+            if seconds < self._due - EARLY * interval:
+                self.skipped += 1
+                return False
+            # On a grid, not from image to image: 20 Hz of 30 Hz would become 15 Hz.
+            on_time = seconds < self._due + interval
+            self._due = (self._due if on_time else seconds) + interval
+        return True
+
     def _restart(self) -> None:
         self.epoch += 1
-        self._last = None
+        self._last, self._due = None, -math.inf
         self._intervals.clear()
 
     def _learn(self, interval: float) -> None:

@@ -49,10 +49,10 @@ def image_array(message: Image | CompressedImage) -> NDArray[np.uint8]:
     )
 
 
-def camera(message: CameraInfo) -> Camera:
-    """Return the camera of a message; CameraError if it cannot be used."""
+def camera(message: CameraInfo, rectified: bool = False) -> Camera:
+    """Return the camera of raw or of rectified images; CameraError if it cannot be used."""
     roi = message.roi
-    return image_decoding.CameraInfo(
+    info = image_decoding.CameraInfo(
         width=message.width,
         height=message.height,
         k=message.k.tolist() if hasattr(message.k, "tolist") else list(message.k),
@@ -61,7 +61,9 @@ def camera(message: CameraInfo) -> Camera:
         binning_x=message.binning_x,
         binning_y=message.binning_y,
         roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
-    ).camera()
+        p=list(message.p),
+    )
+    return (info.rectified() if rectified else info).camera()
 
 
 def image_message(image: NDArray[np.uint8], t: float, frame_id: str) -> Image:

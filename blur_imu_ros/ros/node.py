@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import rclpy
@@ -18,7 +19,7 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from blur_imu_ros.axes import express
@@ -35,6 +36,7 @@ from blur_imu_ros.ros.exposure_sources import (
     TopicExposure,
     message_type,
 )
+from blur_imu_ros.ros.frames import BaseFrame, BodyFrame
 from blur_imu_ros.ros.image_times import ImageTimes
 from blur_imu_ros.ros.outputs import Outputs
 from blur_imu_ros.ros.worker import NewestWorker
@@ -44,6 +46,7 @@ from blur_imu_ros.visual_imu import Measurement, Tracker, VisualImu
 NEWEST_ONLY = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 EXPOSURES = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 NO_CAMERA = "no camera_info has come yet"
 
@@ -79,6 +82,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         self._camera: Camera | None = None
         self._camera_error = NO_CAMERA
         self._worker: NewestWorker[_Arrival] | None = None
+        self._base: BaseFrame | None = None
         self._owned: list[tuple[Callable[[Any], Any], Any]] = []
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._take_parameters)
@@ -123,10 +127,11 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to work on images."""
-        assert self._worker is not None
-        self._forget_past()
+        assert self._worker is not None and self._base is not None
+        self._forget_direction()
         self._times.begin_anew()
         self._worker.start()
+        self._base.start()
         self._active = True
         self._health.working()
         return super().on_activate(state)
@@ -155,6 +160,8 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
     def close(self) -> None:
         """Stop the worker before the node is destroyed."""
         self._active = False
+        if self._base is not None:
+            self._base.stop()
         if self._worker is not None:
             self._worker.stop()
 
@@ -184,7 +191,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         self._model = str(network.name)
         direction = DirectionConfig(mode=settings.direction)
         self._imu = VisualImu(network, direction=direction, pivot=settings.pivot)
-        self._forget_past()
+        self._start_tracking()
         self._epoch, self._last_time = self._times.epoch, 0.0
         self._health.fact("model", self._model)
         self._health.fact("backend", settings.backend)
@@ -197,6 +204,9 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
                 "build the package with colcon, or run tools/build_messages.py"
             )
         self._outputs = Outputs(self._publisher)
+        self._base, self._frame_id = BaseFrame(self, settings.base_frame), ""
+        latched = partial(self._publisher, profile=LATCHED)
+        self._body = BodyFrame(latched) if settings.publish_body_frame else None
         self._exposure = self._exposure_source(settings)
         self._health.fact("exposure source", self._exposure.name)
         self._subscribe(CameraInfo, "camera_info", self._on_camera_info, NEWEST_ONLY)
@@ -226,8 +236,8 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
             )
         return FixedExposure(settings.exposure_time)
 
-    def _publisher(self, message: type, topic: str) -> Any:
-        publisher: Any = self.create_publisher(message, topic, RELIABLE)
+    def _publisher(self, message: type, topic: str, profile: QoSProfile = RELIABLE) -> Any:
+        publisher: Any = self.create_publisher(message, topic, profile)
         self._owned.append((self.destroy_publisher, publisher))
         return publisher
 
@@ -264,14 +274,14 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         before, self._settings = self._settings, parameters.read(self)
         if isinstance(self._exposure, FixedExposure):
             self._exposure = FixedExposure(self._settings.exposure_time)
-        if before.time_offset != self._settings.time_offset:
+        if before.shift != self._settings.shift:
             self._times.begin_anew()
 
     # --- in -----------------------------------------------------------------------------------
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         try:
-            self._camera = messages.camera(message)
+            self._camera = messages.camera(message, self._settings.rectified)
         except BlurImuError as error:
             self._camera, self._camera_error = None, str(error)
 
@@ -284,6 +294,8 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         except BlurImuError as error:
             self._health.silent(str(error))
             return
+        if not self._times.is_due(stamp, self._settings.maximum_rate):
+            return
         self._worker.put(_Arrival(message, stamp, time.monotonic(), self._times.epoch))
 
     # --- in the worker's thread ---------------------------------------------------------------
@@ -293,7 +305,6 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         if arrival.epoch != self._epoch:
             for measurement in self._tracker.flush():
                 self._publish(measurement)
-            self._forget_past()
             self._epoch, self._last_time = arrival.epoch, 0.0
         try:
             frame = self._frame(arrival)
@@ -305,10 +316,15 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         for measurement in self._tracker.push(frame):
             self._publish(measurement)
 
-    def _forget_past(self) -> None:
-        """Drop what earlier images said of the direction."""
+    def _start_tracking(self) -> None:
+        """Begin without a past."""
         self._tracker = Tracker(self._imu)
         self._waiting: deque[_Arrival] = deque()
+
+    def _forget_direction(self) -> None:
+        """Drop what earlier images said of the sign; the lever arm stays, as the device does."""
+        self._tracker.flush()
+        self._waiting.clear()
 
     def _frame(self, arrival: _Arrival) -> Frame:
         """Return the frame of a message; BlurImuError says why there is none."""
@@ -316,17 +332,16 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         exposure_time = self._exposure.exposure_time(arrival.stamp)
         if camera is None:
             raise CameraError(self._camera_error)
-        stamp = arrival.stamp + settings.time_offset
-        t = settings.stamp_reference.middle(stamp, exposure_time)
+        t = settings.stamp_reference.middle(arrival.stamp + settings.shift, exposure_time)
         if t <= self._last_time:
             # The stamps are in order, so the exposure of one of the two is another image's.
             raise FrameError("the middle of the exposure is not after that of the image before")
         image = messages.image_array(arrival.message)
         return Frame(image, t, exposure_time, camera, "image")
 
-    def _report_failure(self, error: Exception) -> None:
+    def _report_failure(self, error: BaseException) -> None:
         # The tracker may have taken the frame, or not.
-        self._forget_past()
+        self._start_tracking()
         reason = f"internal error: {type(error).__name__}: {error}"
         self._health.silent(reason)
         self.get_logger().error(reason, throttle_duration_sec=5.0)
@@ -336,11 +351,18 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
     def _publish(self, measurement: Measurement) -> None:
         arrival = self._waiting.popleft()
         image_frame = arrival.message.header.frame_id
-        frame_id = self._output_frame(image_frame)
+        frame_id = self._frame_id = self._output_frame(image_frame)
+        if self._body is not None:
+            self._body.tell(image_frame, arrival.message.header.stamp)
         settings = self._settings
         estimate = express(measurement.estimate, settings.axes)
         self._outputs.publish_motion(estimate, frame_id, self._model)
-        reason = silence(estimate, settings.direction, settings.minimum_direction_probability)
+        reason = silence(
+            estimate,
+            settings.direction,
+            settings.minimum_direction_probability,
+            settings.maximum_residual,
+        )
         if reason is not None:
             self._health.silent(reason)
         else:
@@ -359,14 +381,27 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         facts = {
             "images late": str(self._times.late),
             "images missing": str(self._times.missing),
+            "images skipped by maximum_rate": str(self._times.skipped),
         }
         if self._worker is not None:
             facts |= {"images dropped for newer ones": str(self._worker.dropped)}
             facts |= self._exposure.facts()
+            facts |= self._place()
             self._health.missing_images(self._why_no_images())
         now = self.get_clock().now().to_msg()
         report = self._health.report(now, self.get_fully_qualified_name(), facts)
         self._diagnostics_out.publish(report)
+
+    def _place(self) -> dict[str, str]:
+        """Return how the output's frame is reached from the robot's; say so where it is not."""
+        base = self._base
+        if base is None or not base.name:
+            return {}
+        complaint = base.complaint(self._frame_id) if self._frame_id else ""
+        self._health.caution(complaint)
+        if complaint:
+            self.get_logger().warning(complaint, once=True)
+        return {f"TF from {base.name}": base.state}
 
     def _why_no_images(self) -> str:
         """Return what of the image topic explains that none come, or nothing."""

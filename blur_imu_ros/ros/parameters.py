@@ -82,6 +82,11 @@ PARAMETERS: dict[str, _Parameter] = {
     "device": _Parameter("cpu", "Where it runs.", ("cpu", "cuda", "tensorrt")),
     "threads": _Parameter(0, "CPU threads of the model; 0 chooses.", least=0, most=64),
     "image_transport": _Parameter("raw", "Kind of image topic.", ("raw", "compressed")),
+    "rectified": _Parameter(
+        False,
+        "Images are rectified (image_rect): their calibration is P of camera_info, without "
+        "distortion.",
+    ),
     "image_reliability": _Parameter(
         "best_effort",
         "Reliability asked of the image's publisher; best_effort fits every publisher.",
@@ -116,6 +121,21 @@ PARAMETERS: dict[str, _Parameter] = {
     "time_offset": _Parameter(
         0.0, "Seconds added to the stamps of images.", least=-10.0, most=10.0, live=True
     ),
+    "readout_time": _Parameter(
+        0.0,
+        "Seconds from the first to the last row of a rolling shutter, whose stamps mean the first "
+        "row; 0 is a global shutter.",
+        least=0.0,
+        most=0.2,
+        live=True,
+    ),
+    "maximum_rate": _Parameter(
+        0.0,
+        "Images a second that are measured at most; the others are skipped and counted. 0 is all.",
+        least=0.0,
+        most=1000.0,
+        live=True,
+    ),
     "direction": _Parameter(
         "previous",
         "What decides the sign: both neighbours (one frame late), the one before, nothing.",
@@ -138,11 +158,29 @@ PARAMETERS: dict[str, _Parameter] = {
         most=1.0,
         live=True,
     ),
+    "maximum_residual": _Parameter(
+        0.0,
+        "Imu and twist stay silent while one motion explains the blur worse than this, pixels of "
+        "the network's view; 0 leaves that to the covariance.",
+        least=0.0,
+        most=100.0,
+        live=True,
+    ),
     "axes": _Parameter(
         "body", "Output axes: x forward, y left, z up; or the camera's.", ("body", "optical")
     ),
     "frame_id": _Parameter(
         "", "Frame of the output; empty derives it from the image's.", live=True
+    ),
+    "base_frame": _Parameter(
+        "base_link",
+        "Frame of the robot that must reach the output's by TF, which is looked up at the start "
+        "where tf2 is installed; empty looks up nothing.",
+    ),
+    "publish_body_frame": _Parameter(
+        False,
+        "Publish the camera's body frame on /tf_static, below the images' frame; for drivers that "
+        "know the optical frame only. Needs axes body.",
     ),
     "diagnostics_period": _Parameter(1.0, "Seconds between diagnostics.", least=0.1, most=60.0),
 }
@@ -150,13 +188,16 @@ PARAMETERS: dict[str, _Parameter] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """The parameters, checked and typed; `exposure_time` is None while unknown."""
+    """The parameters, checked and typed; `exposure_time` is None while unknown, `maximum_residual`
+    infinite where it is not limited.
+    """
 
     model: str
     backend: str
     device: str
     threads: int | None
     image_transport: str
+    rectified: bool
     image_reliability: str
     image_depth: int
     exposure_source: str
@@ -166,12 +207,22 @@ class Settings:
     exposure_timeout: float
     stamp_reference: StampReference
     time_offset: float
+    readout_time: float
+    maximum_rate: float
     direction: Any
     pivot: PivotConfig | None
     minimum_direction_probability: float
+    maximum_residual: float
     axes: Axes
     frame_id: str
+    base_frame: str
+    publish_body_frame: bool
     diagnostics_period: float
+
+    @property
+    def shift(self) -> float:
+        """Seconds from the stamp of an image to the same moment of its middle row."""
+        return self.time_offset + self.readout_time / 2
 
 
 def declare(node: Node) -> dict[str, str]:
@@ -205,11 +256,14 @@ def checked(values: dict[str, Any]) -> Settings:
     values = {field.name: values[field.name] for field in fields(Settings)}
     values["threads"] = values["threads"] or None
     values["exposure_time"] = _exposure_time(values["exposure_time"])
+    values["maximum_residual"] = values["maximum_residual"] or math.inf
     if values["exposure_source"] in KINDS:
         message_type(values["exposure_source"])
         values["exposure_unit"] = unit_of(values["exposure_source"], values["exposure_unit"])
     values["stamp_reference"] = StampReference(values["stamp_reference"])
     values["axes"] = Axes(values["axes"])
+    if values["publish_body_frame"] and values["axes"] is not Axes.BODY:
+        raise RosSetupError("parameter publish_body_frame is for axes: body; unset one of them")
     return Settings(**values)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 class NewestWorker(Generic[T]):
@@ -16,11 +19,11 @@ class NewestWorker(Generic[T]):
     on: it never dies in silence.
     """
 
-    def __init__(self, work: Callable[[T], None], failed: Callable[[Exception], None]) -> None:
+    def __init__(self, work: Callable[[T], None], failed: Callable[[BaseException], None]) -> None:
         """Take what to do, and whom to tell when that raises."""
         self._work, self._failed = work, failed
         self._item: T | None = None
-        self._stopping = False
+        self._stopped = threading.Event()
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
         self.dropped = 0
@@ -28,8 +31,11 @@ class NewestWorker(Generic[T]):
     def start(self) -> None:
         """Start the thread; nothing happens if it runs."""
         if self._thread is None:
-            self._stopping = False
-            self._thread = threading.Thread(target=self._run, name="blur_imu_worker", daemon=True)
+            # An event for each thread: one that hung while it was stopped ends when it comes back.
+            self._stopped = threading.Event()
+            self._thread = threading.Thread(
+                target=self._run, args=(self._stopped,), name="blur_imu_worker", daemon=True
+            )
             self._thread.start()
 
     def put(self, item: T) -> None:
@@ -44,19 +50,26 @@ class NewestWorker(Generic[T]):
         """End the thread after the item at hand; one that waits is dropped."""
         thread, self._thread = self._thread, None
         with self._condition:
-            self._stopping, self._item = True, None
-            self._condition.notify()
+            self._stopped.set()
+            self._item = None
+            self._condition.notify_all()
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
 
-    def _run(self) -> None:
+    def _run(self, stopped: threading.Event) -> None:
         while True:
             with self._condition:
-                self._condition.wait_for(lambda: self._item is not None or self._stopping)
-                if self._stopping:
+                self._condition.wait_for(lambda: self._item is not None or stopped.is_set())
+                if stopped.is_set():
                     return
                 item, self._item = self._item, None
             try:
                 self._work(item)  # type: ignore[arg-type]
-            except Exception as error:  # Whatever it is, the next image may be fine.
-                self._failed(error)
+            except BaseException as error:  # Whatever it is, the next image may be fine.
+                self._tell(error)
+
+    def _tell(self, error: BaseException) -> None:
+        try:
+            self._failed(error)
+        except Exception:  # Who cannot be told must not end the work.
+            logger.exception("%s: and nobody could be told of it", error)

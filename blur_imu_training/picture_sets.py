@@ -1,0 +1,61 @@
+"""The sets of sharp pictures that a recipe may name, and how each is loaded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from blur_imu_ros.errors import TrainingError
+from blur_imu_training.panoramas import PanoramaFolder
+from blur_imu_training.recorded_turns import RecordedTurns
+from blur_imu_training.room_pictures import RoomPictures
+from blur_imu_training.scannetpp import scannetpp
+from blur_imu_training.sharp_images import (
+    NyuFolder,
+    PhotoFolder,
+    ProceduralPictures,
+    SharpImages,
+    WeightedMixture,
+)
+from blur_imu_training.stray_scanner import stray_scanner
+
+logger = logging.getLogger(__name__)
+
+NYU_TRAINING = range(0, 1250)
+
+PICTURE_SETS: dict[str, Callable[[Path], SharpImages]] = {
+    "nyuv2": lambda data: NyuFolder(data / "nyuv2", NYU_TRAINING),
+    "photos": lambda data: PhotoFolder(data / "houses_indoor"),
+    "procedural": lambda data: ProceduralPictures(),
+    "rooms": lambda data: RoomPictures(),
+    "panoramas": lambda data: PanoramaFolder(data / "hdri_cc0_ldr"),
+    "scannetpp": lambda data: scannetpp(data / "scannetpp"),
+    "strayscanner": lambda data: stray_scanner(data / "strayscanner"),
+}
+"""What `pictures` of a recipe may name, and how each is loaded from the data folder."""
+
+
+def load_pictures(shares: dict[str, float], data: Path | None) -> WeightedMixture:
+    """Return the mixture of `shares`; without a data folder, what is made from nothing.
+
+    Motion follows the gyroscope logs of `data / "gyro_traces"` where there are some.
+    """
+    if data is None:
+        return WeightedMixture([(ProceduralPictures(), 1.0), (RoomPictures(), 1.0)])
+    sets: list[tuple[SharpImages, float]] = []
+    for name, share in shares.items():
+        if name not in PICTURE_SETS:
+            raise TrainingError(f"pictures: '{name}' is not known; use {', '.join(PICTURE_SETS)}")
+        pictures = PICTURE_SETS[name](data)
+        sets.append((pictures, share))
+        warn_of_skipped(name, pictures.skipped)
+    logs = data / "gyro_traces"
+    return WeightedMixture(sets, RecordedTurns.from_folder(logs) if logs.is_dir() else None)
+
+
+def warn_of_skipped(name: str, skipped: Sequence[str]) -> None:
+    """Tell how many pictures or samples of a set were left out, and the first of them."""
+    if skipped:
+        listed = ", ".join([*skipped[:5], *(["..."] if len(skipped) > 5 else [])])
+        logger.warning("%s: %d left out: %s", name, len(skipped), listed)

@@ -1,0 +1,142 @@
+"""Which weights of a run are its best: those that read held-out blur of another pipeline best."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from blur_imu_ros.blur_network import BlurNetwork
+from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.model_card import ModelCard
+from blur_imu_ros.visual_imu import VisualImu
+from blur_imu_training.checkpoint import read_facts
+from blur_imu_training.held_out import HeldOutFrame, held_out_frames, is_held_out_data
+from blur_imu_training.recipe import HeldOut
+from blur_imu_training.validation import length_correction, measure, report
+
+logger = logging.getLogger(__name__)
+
+FIRST = 0.05
+"""Share of the time after which there is something to validate."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a network makes of held-out frames.
+
+    Attributes:
+        rotation_error: median of |omega - true| / |true|; of one that reads no motion it is 1.
+        translation_angle: median angle between linear velocity and its truth, degrees.
+        length_ratio: predicted over true length of blur, NaN where too little of it is seen. It
+            counts in the score only through the velocities: `blur-imu validate --calibrate` scales it.
+    """
+
+    rotation_error: float
+    translation_angle: float
+    length_ratio: float
+
+    @property
+    def score(self) -> float:
+        """Less is better: 1.5 is chance, 0 is perfect."""
+        return self.rotation_error + self.translation_angle / 180
+
+    def entries(self) -> dict[str, float]:
+        """Return the figures with their score, by name."""
+        return {**asdict(self), "score": self.score}
+
+    def __str__(self) -> str:
+        """Return the figures for a person."""
+        return (
+            f"rotation error {self.rotation_error:.0%} (zero velocity: 100%), translation "
+            f"{self.translation_angle:.0f} deg off, lengths x{self.length_ratio:.2f}, "
+            f"on held-out frames"
+        )
+
+    @classmethod
+    def of_file(cls, path: Path) -> Figures | None:
+        """Return the figures written beside the best weights of a run, if there are some."""
+        if not path.is_file():
+            return None
+        held_out = dict(read_facts(path)["held_out"])
+        del held_out["score"]
+        return cls(**held_out)
+
+
+class _InMemory:
+    """Runs a network as it is now."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+        self._device = next(network.parameters()).device
+
+    def run(self, image: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
+        """See `blur_network.Backend`."""
+        with torch.inference_mode():
+            outputs = self._network(torch.from_numpy(image).to(self._device))
+        return tuple(output.float().cpu().numpy() for output in outputs)
+
+
+class Selection:
+    """Measures networks on held-out frames, as often as a share of the time allows.
+
+    Attributes:
+        best: the figures with the lowest score so far.
+        last: of the network measured last.
+    """
+
+    def __init__(
+        self,
+        choice: HeldOut,
+        data: Path | None,
+        card: ModelCard,
+        seconds: float,
+        best: Figures | None = None,
+    ) -> None:
+        """Take how much to measure, the data folder, what models are like, and the time budget."""
+        self.best = best
+        self.last: Figures | None = None
+        self._choice, self._data, self._card = choice, data, card
+        self._first = FIRST * seconds
+        self._frames: list[HeldOutFrame] = []
+        self._spent = self._latest = 0.0
+
+    def is_due(self, elapsed: float) -> bool:
+        """Return whether one more measurement, after `elapsed` seconds, stays within the share."""
+        affordable = self._spent + self._latest <= self._choice.share * elapsed
+        return bool(self._choice.frames) and elapsed >= self._first and affordable
+
+    def measure(self, network: nn.Module) -> Figures:
+        """Return the figures of a network in evaluation mode; the best ones are kept."""
+        begin = time.monotonic()
+        frames = self._rendered()
+        rendered = time.monotonic()
+        imu = VisualImu(BlurNetwork(_InMemory(network), self._card))
+        result = report(measure(imu, frames))
+        try:
+            ratio = 1 / length_correction(result)[0]
+        except RecordingError:  # too few cells of the lengths that are calibrated
+            ratio = float("nan")
+        found = self.last = Figures(result.rotation_error, result.translation_angle, ratio)
+        if self.best is None or found.score < self.best.score:
+            self.best = found
+        end = time.monotonic()
+        self._latest = end - rendered
+        self._spent += end - begin
+        return found
+
+    def _rendered(self) -> list[HeldOutFrame]:
+        """Return the frames; they are rendered once and kept in memory."""
+        if not self._frames:
+            data = self._data if is_held_out_data(self._data) else None
+            if data is None:
+                logger.warning("validating on rooms made from nothing: no held-out pictures")
+            self._frames = list(held_out_frames(data, self._choice.frames))
+        return self._frames

@@ -1,0 +1,55 @@
+"""The stamps of images: which are too many."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]")
+
+from blur_imu_ros.ros import messages
+from blur_imu_ros.ros.image_times import ImageTimes
+
+CAMERA_RATE, SECONDS = 30, 4
+
+
+def taken(times: ImageTimes, rate: float, start: float = 100.0, jitter: float = 0.0) -> int:
+    """Return how many images of a 30 Hz camera are taken at most at `rate`."""
+    stamps = start + np.arange(CAMERA_RATE * SECONDS) / CAMERA_RATE
+    stamps += jitter * np.random.default_rng(0).uniform(-1, 1, len(stamps))
+    return sum(times.is_due(times.admit(messages.stamp(t)), rate) for t in stamps)
+
+
+@pytest.mark.parametrize("rate", [1.0, 10.0, 20.0, 25.0, 30.0])
+def test_no_more_images_are_taken_than_asked_for_and_not_fewer(rate: float) -> None:
+    times = ImageTimes()
+    count = taken(times, rate)
+    assert abs(count - rate * SECONDS) <= 1
+    assert times.skipped == CAMERA_RATE * SECONDS - count
+
+
+@pytest.mark.parametrize("rate", [0.0, 30.0, 60.0])
+def test_stamps_that_jitter_do_not_cost_images(rate: float) -> None:
+    times = ImageTimes()
+    assert taken(times, rate, jitter=0.001) == CAMERA_RATE * SECONDS and times.skipped == 0
+
+
+def test_after_a_pause_or_a_jump_back_the_first_image_is_taken() -> None:
+    times = ImageTimes()
+    for start in (100.0, 200.0, 50.0):
+        before = times.skipped
+        assert taken(times, 10.0, start) == 10 * SECONDS
+        assert times.skipped - before == (CAMERA_RATE - 10) * SECONDS
+
+
+def test_a_rate_that_is_raised_holds_at_once() -> None:
+    times = ImageTimes()
+    assert taken(times, 0.1) == 1
+    assert taken(times, 30.0, start=100.0 + SECONDS) >= CAMERA_RATE * SECONDS - 2
+
+
+def test_a_fast_camera_is_limited_as_well() -> None:
+    times = ImageTimes()
+    stamps = 100 + np.arange(2000) / 200
+    count = sum(times.is_due(times.admit(messages.stamp(t)), 10.0) for t in stamps)
+    assert abs(count - 10 * 10) <= 1

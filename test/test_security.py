@@ -1,0 +1,93 @@
+"""What SECURITY.md promises: the policy fits the node, and no code comes out of data."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+POLICY = ROOT / "config" / "sros2_policy.xml"
+
+
+def allowed(kind: str, action: str) -> set[str]:
+    """Return the full names that the policy allows, as the node `/blur_imu` would resolve them."""
+    (profile,) = ElementTree.parse(POLICY).iter("profile")
+    assert (profile.get("ns"), profile.get("node")) == ("/", "blur_imu")
+    names = [
+        entry.text or ""
+        for group in profile.iter(f"{kind}s")
+        if group.get(action) == "ALLOW"
+        for entry in group.iter(kind)
+    ]
+    assert len(names) == len(set(names))
+    return {name.replace("~", "/blur_imu") if name[0] in "~/" else f"/{name}" for name in names}
+
+
+def named(listed: list[tuple[str, list[str]]]) -> set[str]:
+    return {name for name, _ in listed}
+
+
+def test_the_policy_names_the_topics_and_services_of_the_node_and_no_others(bench):
+    pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]")
+    from ros_bench import Oracle
+
+    heard: set[str] = set()
+    for values in (
+        {},
+        {"image_transport": "compressed", "exposure_source": "float64", "exposure_unit": "s"},
+    ):
+        made = bench(Oracle(), **values)
+        assert str(made.node.trigger_configure()).endswith("SUCCESS")
+        me = ("blur_imu", "/")
+        heard |= named(made.node.get_subscriber_names_and_types_by_node(*me))
+        said = named(made.node.get_publisher_names_and_types_by_node(*me))
+        served = named(made.node.get_service_names_and_types_by_node(*me))
+    # The clock is listened to with use_sim_time only.
+    assert allowed("topic", "subscribe") == heard | {"/clock"}
+    assert allowed("topic", "publish") == said
+    assert allowed("service", "reply") == served
+
+
+def sources() -> list[Path]:
+    return [
+        p for name in ("blur_imu_ros", "blur_imu_training") for p in (ROOT / name).rglob("*.py")
+    ]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"\bpickle\.loads?\(",
+        r"\bnp\.load\((?!.*allow_pickle=False)",
+        r"\btorch\.load\((?!.*weights_only=True)",
+        r"\byaml\.(?:load|full_load|unsafe_load)\(",
+        r"(?<![.\w])(?:eval|exec)\(",
+        r"shell=True|os\.system",
+        r"extractall|\.extract\(",
+    ],
+)
+def test_nothing_runs_or_unpacks_what_comes_from_outside(pattern: str):
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in sources()
+        for line in path.read_text().splitlines()
+        if re.search(pattern, line)
+    ]
+    assert not found
+
+
+def test_the_bill_of_materials_lists_what_the_runtime_needs(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    import sbom
+
+    bill = sbom.bill_of_materials()
+    names = {one["name"].lower().replace("_", "-") for one in bill["components"]}
+    assert {"numpy", "opencv-python-headless", "onnxruntime", "rosbags", "typer"} <= names
+    assert "torch" not in names and "pytest" not in names
+    assert all(
+        re.fullmatch(r"pkg:pypi/[\w.-]+@[\w.+-]+", one["purl"]) for one in bill["components"]
+    )
+    assert bill["metadata"]["component"]["name"].replace("-", "_") == "blur_imu_ros"

@@ -1,0 +1,58 @@
+"""Hours of work: memory and time a frame stay what they were. `SOAK_SECONDS` says how long."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from blur_imu_ros.benchmark import FRAME_RATE, rendered_frames
+from blur_imu_ros.blur_network import load_network
+from blur_imu_ros.pivot import PivotConfig
+from blur_imu_ros.results import CsvWriter
+from blur_imu_ros.ros_outputs import imu_fields
+from blur_imu_ros.visual_imu import Tracker, VisualImu
+from command_line import needs_model
+
+SECONDS = float(os.environ.get("SOAK_SECONDS", "30"))
+
+pytestmark = [needs_model, pytest.mark.timeout(SECONDS + 120)]
+
+
+def memory_mb() -> float:
+    """Memory that this process holds now."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        pytest.skip("this system does not tell what memory a process holds")
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) / 1e3
+
+
+def test_memory_and_time_a_frame_stay_flat(tmp_path: Path) -> None:
+    """At 30 Hz, with everything switched on that keeps a past."""
+    frames = rendered_frames((640, 480))
+    tracker = Tracker(VisualImu(load_network(), pivot=PivotConfig()))
+    spent, memory = [], []
+    begun, published = time.monotonic(), 0
+    with CsvWriter(tmp_path / "est.csv") as table:
+        while (elapsed := time.monotonic() - begun) < SECONDS:
+            index = len(spent)
+            source = frames[index % len(frames)]
+            before = time.process_time()
+            for measured in tracker.push(source.frame(index)):
+                table.write(measured.frame, measured.estimate)
+                fields = imu_fields(measured.estimate, "camera")
+                assert np.isfinite(list(fields["angular_velocity"].values())).all()
+                published += 1
+            spent.append(time.process_time() - before)
+            memory.append(memory_mb())
+            time.sleep(max(0.0, index / FRAME_RATE - elapsed))
+    assert published == len(spent) - 1
+    early, late = np.array_split(spent, 3)[0], np.array_split(spent, 3)[-1]
+    # Processor time, and its better half: other programs slow a machine down, but not for ever.
+    assert np.percentile(late, 25) < 1.5 * np.percentile(early, 25)
+    settled = memory[len(memory) // 3]
+    assert memory[-1] - settled < 8 + 0.02 * settled

@@ -1,0 +1,289 @@
+"""Draws the figures of the documentation from our own renderer: `python tools/docs_figures.py`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes as Panel
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from blur_imu_ros.blur_field import BlurField, cell_centres
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.direction import DirectionConfig, DirectionFilter
+from blur_imu_ros.estimate import VelocityEstimate
+from blur_imu_ros.motion_field import double_angle, half_angle, motion_field
+from blur_imu_ros.plots import ESTIMATE, TRUTH
+from blur_imu_ros.room_renderer import (
+    Quad,
+    Scene,
+    Trajectory,
+    blurred_image,
+    constant_velocity,
+    furnished_room,
+    hand_held,
+    mean_radiance,
+)
+from blur_imu_ros.velocity import VelocitySolver
+
+Array = NDArray[Any]
+Image = NDArray[np.uint8]
+
+CAMERA = Camera(320, 224, 250.0, 250.0, 159.5, 111.5)
+STRIDE = 8
+EXPOSURE_TIME, LONG_EXPOSURE = 0.015, 0.040
+
+
+def main() -> None:
+    """Draw all figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=Path, default=Path("docs/pictures"))
+    folder = parser.parse_args().pictures
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = (
+        ("points.png", points),
+        ("both_signs.png", both_signs),
+        ("double_angle.png", double_angle_field),
+        ("parallax.png", parallax),
+        ("direction.png", direction),
+    )
+    for name, draw in figures:
+        figure = draw()
+        figure.savefig(folder / name, dpi=110)
+        plt.close(figure)
+        print(folder / name)
+
+
+# --- what a motion does to points -----------------------------------------------------------------
+
+
+def points() -> Figure:
+    """Draw lamps in the dark, near and far, under four motions."""
+    motions = (
+        ("turning left: wy = -1.5 rad/s", (0, -1.5, 0, 0, 0, 0)),
+        ("rolling clockwise: wz = 3 rad/s", (0, 0, 3, 0, 0, 0)),
+        ("going right: vx = 2 m/s", (0, 0, 0, 2, 0, 0)),
+        ("going forward: vz = 3 m/s", (0, 0, 0, 0, 0, 3)),
+    )
+    figure, panels = plt.subplots(2, 2, figsize=(9, 6.3), constrained_layout=True)
+    lamps = [(x, y, z) for z in (1.5, 4.0) for x, y in _grid(0.55 * z, 0.36 * z)]
+    scene = Scene([_lamp(np.array(place)) for place in lamps])
+    for panel, (title, velocity) in zip(panels.flat, motions, strict=True):
+        moving = constant_velocity(np.array(velocity[:3]), np.array(velocity[3:]))
+        light = mean_radiance(scene, CAMERA, moving, 0.0, LONG_EXPOSURE)
+        _show(panel, np.asarray(np.minimum(light, 1) * 255, np.uint8), title)
+    figure.suptitle("Small lamps at 1.5 m (large) and 4 m (small), 40 ms exposure")
+    return figure
+
+
+def _grid(x: float, y: float) -> list[tuple[float, float]]:
+    # The two depths use different places, so that no lamp hides another.
+    shift = 0.12 * x
+    return [(i * x / 2 + shift * x, j * y) for i in (-2, -1, 0, 1, 2) for j in (-1, 0, 1)]
+
+
+def _lamp(place: Array, side: float = 0.016) -> Quad:
+    across, down = np.array([side, 0, 0]), np.array([0, side, 0])
+    light = np.full((8, 8, 3), 12.0, np.float32)
+    return Quad(place - (across + down) / 2, across, down, light)
+
+
+def both_signs() -> Figure:
+    """Draw a room at rest, and turned either way while the shutter is open."""
+    room = furnished_room()
+    turns = (
+        ("at rest", 0.0),
+        ("left, wy = -4 rad/s", -4.0),
+        ("right, wy = +4 rad/s", 4.0),
+    )
+    images = []
+    figure, panels = plt.subplots(1, 3, figsize=(9, 2.7), constrained_layout=True)
+    for panel, (title, rate) in zip(panels, turns, strict=True):
+        moving = constant_velocity(np.array([0, rate, 0]), np.zeros(3))
+        images.append(blurred_image(room, CAMERA, moving, 0.0, EXPOSURE_TIME))
+        _show(panel, images[-1], title)
+    largest = int(np.abs(images[1].astype(int) - images[2]).max())
+    figure.suptitle(
+        f"Turned left and right: the two differ by {largest} of 255 grey levels at most"
+    )
+    return figure
+
+
+# --- the field ------------------------------------------------------------------------------------
+
+
+def double_angle_field() -> Figure:
+    """Draw the field of a roll: signed, with its sign lost, and at twice its angle."""
+    u, v = cell_centres(CAMERA.height // 16, CAMERA.width // 16, 16)
+    turn = np.array([0.0, 0.0, 8.0]) * EXPOSURE_TIME
+    field = motion_field(CAMERA, u, v, np.full(u.shape, 0.5), turn, np.zeros(3))
+    q = double_angle(field)
+    drawn = (
+        ("F: from where to where", field),
+        ("without its sign (Fx >= 0): a seam", half_angle(q)),
+        ("q, at twice the angle: no seam", q),
+    )
+    figure, panels = plt.subplots(1, 3, figsize=(9, 2.7), constrained_layout=True)
+    for panel, (title, arrows) in zip(panels, drawn, strict=True):
+        panel.quiver(
+            u, v, arrows[..., 0], arrows[..., 1], color=ESTIMATE,
+            angles="xy", scale_units="xy", scale=1, width=0.004,
+        )  # fmt: skip
+        _frame(panel, title)
+    figure.suptitle("The motion field of a camera that rolls clockwise by 8 rad/s")
+    return figure
+
+
+def parallax() -> Figure:
+    """Draw what tells sideways motion from a turn: the first depends on depth."""
+    at_rest = constant_velocity(np.zeros(3), np.zeros(3)).pose(0.0)
+    inverse = furnished_room().inverse_depth(CAMERA, at_rest)
+    u, v = np.meshgrid(np.arange(CAMERA.width), np.arange(CAMERA.height))
+    turn, path = np.array([0, -1.0, 0]) * LONG_EXPOSURE, np.array([-2.0, 0, 0]) * LONG_EXPOSURE
+    turned = motion_field(CAMERA, u, v, inverse, turn, np.zeros(3))
+    moved = motion_field(CAMERA, u, v, inverse, np.zeros(3), path)
+    drawn = (
+        ("depth [m]", 1 / np.maximum(inverse, 1e-3), "viridis_r"),
+        ("turning left, 1 rad/s: smear [px]", np.linalg.norm(turned, axis=-1), "magma"),
+        ("going left, 2 m/s: smear [px]", np.linalg.norm(moved, axis=-1), "magma"),
+    )
+    figure, panels = plt.subplots(1, 3, figsize=(9, 2.3), constrained_layout=True)
+    for panel, (title, values, colours) in zip(panels, drawn, strict=True):
+        # One scale for both smears.
+        limits = {} if colours == "viridis_r" else {"vmin": 0, "vmax": 14}
+        shown = panel.imshow(values, cmap=colours, **limits)
+        figure.colorbar(shown, ax=panel, shrink=0.85)
+        _frame(panel, title)
+    return figure
+
+
+# --- which of the two -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Shot:
+    """A blurred frame, its true field, and the velocity solved from that with a random sign."""
+
+    image: Image
+    field: BlurField
+    estimate: VelocityEstimate
+
+
+def direction() -> Figure:
+    """Draw how the next frame tells the sign of a frame's motion, and what the filter makes of it."""
+    figure = plt.figure(figsize=(9, 4.8), constrained_layout=True)
+    parts: Any = figure.subfigures(2, 1, height_ratios=(1, 1.1))
+    above, below = parts
+    trajectory = hand_held()
+    shots = _shots(trajectory, 20)
+    _draw_agreement(above, shots[4], shots[5], trajectory)
+    t = np.array([shot.estimate.t for shot in shots])
+    rates = [
+        [s.estimate.angular_velocity[1] for s in shots],
+        [e.angular_velocity[1] for e in _decided(shots)],
+    ]
+    fine = np.linspace(t[0], t[-1], 200)
+    panel = below.subplots()
+    panel.axhline(0, color="0.8", linewidth=0.8)
+    panel.plot(fine, [trajectory.velocity(x)[1] for x in fine], color=TRUTH, label="truth")
+    panel.plot(t, rates[0], "x", color="0.5", label="each frame alone: either sign")
+    panel.plot(t, rates[1], "o", color=ESTIMATE, markersize=5, label="with the next frame's word")
+    panel.set(xlabel="time [s]", ylabel="wy [rad/s]")
+    panel.legend(loc="upper right", fontsize=9)
+    return figure
+
+
+def _shots(trajectory: Trajectory, count: int) -> list[_Shot]:
+    """Return frames of a camera, 30 a second."""
+    room, solver, rng = furnished_room(), VelocitySolver(), np.random.default_rng(0)
+    shots = []
+    for index in range(count):
+        t = 1.0 + index / 30
+        image = blurred_image(room, CAMERA, trajectory, t, EXPOSURE_TIME, seed=index)
+        field = _true_field(room, trajectory, t)
+        estimate = solver.solve(field, EXPOSURE_TIME, t)
+        shots.append(_Shot(image, field, estimate.reversed() if rng.integers(2) else estimate))
+    return shots
+
+
+def _true_field(room: Scene, trajectory: Trajectory, t: float) -> BlurField:
+    rows, columns = CAMERA.height // STRIDE, CAMERA.width // STRIDE
+    inverse = cv2.resize(
+        room.inverse_depth(CAMERA, trajectory.pose(t)), (columns, rows),
+        interpolation=cv2.INTER_AREA,
+    )  # fmt: skip
+    u, v = cell_centres(rows, columns, STRIDE)
+    over = trajectory.velocity(t) * EXPOSURE_TIME
+    q = double_angle(motion_field(CAMERA, u, v, inverse, over[:3], over[3:]))
+    still = np.ones(q.shape[:2])
+    return BlurField(q, 0.5 * still, np.asarray(inverse), 0.1 * still, CAMERA, STRIDE)
+
+
+def _draw_agreement(figure: Any, first: _Shot, second: _Shot, trajectory: Trajectory) -> None:
+    """Draw two frames, and what is left when one is turned onto the other under either sign."""
+    panels = figure.subplots(1, 4)
+    _show(panels[0], first.image, "a frame")
+    _show(panels[1], second.image, "the next")
+    t, dt = first.estimate.t, second.estimate.t - first.estimate.t
+    turn = trajectory.velocity(t + dt / 2)[:3] * dt
+    for panel, sign in zip(panels[2:], (1, -1), strict=True):
+        left, seen = _left_over(first.image, second.image, sign * turn)
+        name = "true" if sign > 0 else "opposite"
+        mean = float(left[seen].mean())
+        _show(panel, (left * seen * 3).clip(0, 255).astype(np.uint8), "")
+        panel.set_title(f"{name} sign: {mean:.0f}", fontsize=9.5)
+
+
+def _left_over(first: Image, second: Image, turn: Array) -> tuple[Array, Array]:
+    """Return |first - second turned back|, and where both were seen."""
+    # What lies at P in the first frame's axes lies at R(-turn) P in the second's.
+    rotation = cv2.Rodrigues(-turn)[0]
+    back = CAMERA.matrix @ rotation.T @ np.linalg.inv(CAMERA.matrix)
+    size = (CAMERA.width, CAMERA.height)
+    grey = [cv2.cvtColor(x, cv2.COLOR_BGR2GRAY).astype(np.float32) for x in (first, second)]
+    turned = cv2.warpPerspective(grey[1], back, size)
+    seen = cv2.warpPerspective(np.ones_like(grey[1]), back, size) > 0.99
+    return np.abs(grey[0] - turned), seen
+
+
+def _decided(shots: list[_Shot]) -> list[VelocityEstimate]:
+    """Return the estimates with the sign that the direction filter gives them."""
+    chain = DirectionFilter(DirectionConfig(mode="adjacent"))
+    decided: list[float] = []
+    for shot in shots:
+        decided += chain.push(chain.sight(shot.image, shot.field, shot.estimate))
+    decided += chain.flush()
+    return [
+        shot.estimate if p >= 0.5 else shot.estimate.reversed()
+        for shot, p in zip(shots, decided, strict=True)
+    ]
+
+
+# --- panels ---------------------------------------------------------------------------------------
+
+
+def _show(panel: Panel, image: Image, title: str) -> None:
+    if image.ndim == 3:
+        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+    panel.imshow(image, cmap="gray", vmin=0, vmax=255)
+    _frame(panel, title)
+
+
+def _frame(panel: Panel, title: str) -> None:
+    right, bottom = CAMERA.width - 0.5, CAMERA.height - 0.5
+    panel.set(xlim=(-0.5, right), ylim=(bottom, -0.5), xticks=[], yticks=[], aspect="equal")
+    panel.set_title(title, fontsize=9.5)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,245 @@
+"""Measure how fast everything is: `python tools/performance.py`, on a machine that does nothing else.
+
+Prints the tables of docs/PERFORMANCE.md as Markdown, or with `--write` puts them there. All times of
+one table come from one run in which the contenders take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+from safetensors.torch import load_file
+
+from blur_imu_ros.benchmark import (
+    EXPOSURE_TIME,
+    SIZES,
+    Contender,
+    benchmark,
+    machine,
+    rendered_frames,
+)
+from blur_imu_ros.blur_network import OnnxBackend, load_network, model_path
+from blur_imu_ros.model_card import ModelCard
+from blur_imu_ros.networks.compact import CompactNetwork
+from blur_imu_training.onnx_writer import write_model
+from markdown import heading, row
+
+BEGIN, END = "<!-- measured -->\n", "<!-- end of what is measured -->\n"
+MATRIX = 1536
+"""Side of the matrices whose product tells what the machine can do."""
+FRAMES = 150
+"""Of the recording that `run` measures."""
+QUANTILES = [50, 95, 99]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", action="append", help="name or path, the first is compared with")
+    parser.add_argument("--seconds", type=float, default=4.0, help="for each entry of a table")
+    parser.add_argument("--write", type=Path, help="document whose measured part is replaced")
+    options = parser.parse_args()
+    models = options.model or ["compact"]
+    if options.write is None:
+        report(models, options.seconds)
+        return
+    with redirect_stdout(io.StringIO()) as tables:
+        report(models, options.seconds)
+    text = options.write.read_text()
+    before, after = text[: text.index(BEGIN)], text[text.index(END) :]
+    options.write.write_text(f"{before}{BEGIN}\n{tables.getvalue()}\n{after}")
+
+
+def report(models: list[str], seconds: float) -> None:
+    """Print all tables."""
+    print(", ".join(f"{name} {value}" for name, value in machine().items()) + ".")
+    floor(models, seconds)
+    stages(models, seconds)
+    threads(models, seconds)
+    batches(models[0], seconds)
+    starts(models)
+
+
+def floor(models: list[str], seconds: float) -> None:
+    """Print how near the networks are to what the machine can calculate."""
+    a = np.random.default_rng(0).random((MATRIX, MATRIX), np.float32)
+    best = min(durations([lambda: a @ a], seconds)[0])
+    peak = MATRIX**3 / best / 1e9
+    work = multiply_adds(model_path(models[0])) / 1e9
+    print(f"\n### The floor\n\nThe network is {work:.2f} G multiply-adds. ")
+    print(f"The best product of two {MATRIX}x{MATRIX} float32 matrices made {peak:.0f} G/s.\n")
+    heading(
+        "network, all threads", ["best [ms]", "median [ms]", "G multiply-adds/s", "of fp32 peak"]
+    )
+    for name, taken in zip(
+        models, durations([network_run(m) for m in models], seconds), strict=True
+    ):
+        rate = work / min(taken)
+        row(shown(name), [1e3 * min(taken), 1e3 * float(np.median(taken)), rate, rate / peak])
+
+
+def stages(models: list[str], seconds: float) -> None:
+    """Print what each stage takes at several sizes."""
+    contenders = [Contender(shown(name), load_network(name)) for name in models]
+    print("\n### Stages and image sizes\n")
+    print("Milliseconds, median / 95 % / 99 %; cores: processor seconds a second.\n")
+    results = [result for size in SIZES for result in benchmark(contenders, size, seconds)]
+    heading("model, image", [*results[0].stages, "frames/s", "cores", "peak MB"])
+    for one in results:
+        timings = [f"{t.median:.2f} / {t.p95:.2f} / {t.p99:.2f}" for t in one.stages.values()]
+        last = list(one.stages.values())[-1]
+        figures = [f"{last.frames_per_second:.0f}", f"{one.cores:.2f}", f"{one.peak_memory_mb:.0f}"]
+        cells = " | ".join([*timings, *figures])
+        print(f"| {one.contender}, {one.width}x{one.height} | {cells} |")
+
+
+def threads(models: list[str], seconds: float) -> None:
+    """Print the network's time by threads."""
+    counts = (1, 2, 4)
+    runs = [network_run(name, count) for name in models for count in counts]
+    taken = iter(durations(runs, seconds))
+    print("\n### Threads of the network, median ms\n")
+    heading("model", [f"{count}" for count in counts])
+    for name in models:
+        row(shown(name), [1e3 * float(np.median(next(taken))) for _ in counts])
+
+
+def batches(model: str, seconds: float) -> None:
+    """Print the time of an image in a batch."""
+    counts = (1, 2, 4, 8)
+    path = model_path(model)
+    card = ModelCard.load(path.with_suffix(".json"))
+    network = CompactNetwork()
+    network.load_state_dict(load_file(path.with_suffix(".safetensors")))
+    with tempfile.TemporaryDirectory() as folder:
+        backend = OnnxBackend(Path(folder) / "any.onnx", write_any_batch(network, card, folder))
+        shape = (3, card.height, card.width)
+        images = [np.zeros((count, *shape), np.float32) for count in counts]
+        taken = durations([bound(backend.run, image) for image in images], seconds)
+    print("\n### Batches, median ms an image\n")
+    heading("model", [f"{count}" for count in counts])
+    row(shown(model), [1e3 * float(np.median(t)) / n for t, n in zip(taken, counts, strict=True)])
+
+
+def write_any_batch(network: CompactNetwork, card: ModelCard, folder: str) -> tuple[str, ...]:
+    """Write the model for any number of images; return its outputs' names."""
+    return write_model(network.eval(), card, Path(folder) / "any.onnx", any_batch=True).outputs
+
+
+def starts(models: list[str]) -> None:
+    """Print what a user waits for: import, first row, and the rate of `run` on a recording."""
+    print("\n### From the start of a process\n")
+    imported = min(child([sys.executable, "-c", "import blur_imu_ros"])[0] for _ in range(3))
+    bare = min(child([sys.executable, "-c", "pass"])[0] for _ in range(3))
+    print(f"`import blur_imu_ros` takes {imported - bare:.2f} s.\n")
+    heading(
+        "run on 640x480 JPEGs", ["one frame [s]", f"{FRAMES} frames [s]", "frames/s", "peak MB"]
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        one, many = recording(folder / "one", 1), recording(folder / "many", FRAMES)
+        for name in models:
+            first, _ = child(run_command(one, name))
+            whole, memory = child(run_command(many, name))
+            row(shown(name), [first, whole, (FRAMES - 1) / (whole - first), memory])
+
+
+def recording(folder: Path, count: int) -> Path:
+    """Write a folder of rendered images with its camera."""
+    folder.mkdir()
+    frames = rendered_frames(SIZES[0])
+    there_and_back = [*frames, *frames[-2:0:-1]]
+    for index in range(count):
+        source = there_and_back[index % len(there_and_back)]
+        (folder / f"{index:05d}.jpg").write_bytes(source.jpeg.tobytes())
+    c = frames[0].camera
+    folder.with_suffix(".yaml").write_text(
+        f"image_width: {c.width}\nimage_height: {c.height}\nfx: {c.fx}\nfy: {c.fy}\n"
+        f"cx: {c.cx}\ncy: {c.cy}\nexposure_time: {EXPOSURE_TIME}\n"
+    )
+    return folder
+
+
+def run_command(folder: Path, model: str) -> list[str]:
+    """Return the command that measures a recording."""
+    options = {"--camera": folder.with_suffix(".yaml"), "-o": folder.with_suffix(".csv")}
+    told = [str(part) for option in options.items() for part in option]
+    command = [sys.executable, "-m", "blur_imu_ros.cli", "run", str(folder)]
+    return [*command, *told, "--model", model]
+
+
+def child(command: list[str]) -> tuple[float, float]:
+    """Return the seconds that a command takes, and the most memory of any command so far, MB."""
+    begun = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    taken = time.perf_counter() - begun
+    return taken, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
+
+
+def durations(calls: list[Callable[[], Any]], seconds: float) -> list[list[float]]:
+    """Return how long each call took, again and again in turns; the first round does not count."""
+    taken: list[list[float]] = [[] for _ in calls]
+    for call in calls:
+        call()
+    end = time.perf_counter() + seconds * len(calls)
+    while time.perf_counter() < end or not taken[0]:
+        for call, list_of_it in zip(calls, taken, strict=True):
+            begun = time.perf_counter()
+            call()
+            list_of_it.append(time.perf_counter() - begun)
+    return taken
+
+
+def network_run(model: str, count: int | None = None) -> Callable[[], Any]:
+    """Return what runs a model on one image."""
+    network = load_network(model)
+    width, height = network.input_size
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    image = network.prepared(np.asarray(cv2.GaussianBlur(noise, (0, 0), 3), np.uint8))
+    backend = OnnxBackend(model_path(model), network.card.outputs, threads=count)
+    return bound(backend.run, image)
+
+
+def bound(function: Callable[[Any], Any], argument: Any) -> Callable[[], Any]:
+    """Return the function with its argument."""
+    return lambda: function(argument)
+
+
+def multiply_adds(path: Path) -> float:
+    """Return the multiplications of all convolutions of a model, for one image."""
+    model = onnx.shape_inference.infer_shapes(onnx.load(path))
+    weights = {one.name: list(one.dims) for one in model.graph.initializer}
+    values = [*model.graph.value_info, *model.graph.output]
+    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in values}
+    return sum(convolutions(model.graph.node, weights, shapes))
+
+
+def convolutions(
+    nodes: Iterable[onnx.NodeProto], weights: dict[str, list[int]], shapes: dict[str, list[int]]
+) -> Iterator[float]:
+    """Yield the multiplications of each convolution that has learned weights."""
+    for node in nodes:
+        if node.op_type == "Conv" and node.input[1] in weights:
+            yield float(np.prod(weights[node.input[1]]) * np.prod(shapes[node.output[0]][2:]))
+
+
+def shown(model: str) -> str:
+    """Return the name of a model or of its file."""
+    return Path(model).stem if model.endswith(".onnx") else model
+
+
+if __name__ == "__main__":
+    main()
