@@ -36,6 +36,7 @@ class Progress:
         elapsed: seconds.
         stage: its number.
         first: number of the sample that the stage began with.
+        batch: samples of one batch of the stage, over all processes.
         reuse: which of the stage's batches are kept to be used again; see `ReusedBatches.state`.
     """
 
@@ -44,6 +45,7 @@ class Progress:
     elapsed: float = 0.0
     stage: int = 0
     first: int = 0
+    batch: int = 0
     reuse: Facts = field(default_factory=dict)
 
 

@@ -35,7 +35,9 @@ def train(
         Path | None,
         typer.Option(help="Folder of the run, resumed if it exists; runs/RECIPE if not given."),
     ] = None,
-    minutes: Annotated[float, typer.Option(help="Time budget, earlier sittings included.")] = 30,
+    minutes: Annotated[
+        float, typer.Option(min=0.001, help="Time budget, earlier sittings included.")
+    ] = 30,
     weights: Annotated[
         Path | None,
         typer.Option(help="Start from these weights (.safetensors), or from those of a run."),
@@ -123,27 +125,31 @@ def validate(
     from rich.progress import track
 
     from blur_imu_ros.blur_network import BlurNetwork, load_network, model_path
+    from blur_imu_ros.model_card import ModelCard
     from blur_imu_ros.visual_imu import VisualImu
     from blur_imu_training import held_out, validation
 
+    network = load_network(model)
+    backend = validation.Remembered(network.backend)
     rendered = list(track(held_out.held_out_frames(data, frames), "Rendering", total=frames))
-    loaded = load_network(model)
-    network = BlurNetwork(validation.Remembered(loaded.backend), loaded.card)
-    console = Console()
 
-    def measured() -> validation.ValidationReport:
-        return validation.report(validation.measure(VisualImu(network), rendered))
+    def measured(card: ModelCard) -> validation.ValidationReport:
+        imu = VisualImu(BlurNetwork(backend, card))
+        return validation.report(
+            validation.measure(imu, track(rendered, "Measuring", total=frames))
+        )
 
-    if not calibrate:
-        result = measured()
-    else:
+    card = network.card
+    if calibrate:
         path = model_path(model).with_suffix(".json")
-        network.card = replace(network.card, length_scale=1.0, length_exponent=0.0)
-        scale, exponent = (round(x, 4) for x in validation.length_correction(measured()))
-        network.card = replace(network.card, length_scale=scale, length_exponent=exponent)
-        result = measured()
-        figures = network.card.metrics | {"held_out": validation.as_metrics(result)}
-        replace(network.card, metrics=figures).save(path)
+        card = replace(card, length_scale=1.0, length_exponent=0.0)
+        scale, exponent = (round(x, 4) for x in validation.length_correction(measured(card)))
+        card = replace(card, length_scale=scale, length_exponent=exponent)
+    result = measured(card)
+    console = Console()
+    if calibrate:
+        figures = card.metrics | {"held_out": validation.as_metrics(result)}
+        replace(card, metrics=figures).save(path)
         console.print(f"{path}: length scale {scale:g}, exponent {exponent:g}")
     console.print(validation.table(result))
     console.print(validation.summary(result))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from blur_imu_ros.errors import TrainingError
+from blur_imu_ros.errors import BlurImuError, TrainingError
 from blur_imu_training.blurred_samples import BlurredSample
 
 Batch = dict[str, Tensor]
@@ -62,7 +62,11 @@ class _Tensors(Dataset[dict[str, Any]]):
 def batches(
     samples: Samples, numbers: BatchNumbers, focal_reference: float, device: torch.device
 ) -> Iterator[Batch]:
-    """Yield the batches with these numbers, on the device; TrainingError where a worker died."""
+    """Yield the batches with these numbers, on the device.
+
+    Raises:
+        BlurImuError: what a sample could not be made of; TrainingError where a worker was killed.
+    """
     loader = DataLoader(
         _Tensors(samples, focal_reference),
         batch_sampler=numbers,
@@ -76,6 +80,9 @@ def batches(
     try:
         for batch in loader:
             yield {k: v.to(device, non_blocking=True) for k, v in batch.items()}
+    except BlurImuError as error:
+        # The loader makes a traceback of it, at whose end is what it said.
+        raise type(error)(str(error).splitlines()[-1].partition("Error: ")[2] or error) from error
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise

@@ -43,6 +43,8 @@ def load_pictures(shares: dict[str, float], data: Path | None) -> WeightedMixtur
     """
     if data is None:
         return WeightedMixture([(ProceduralPictures(), 1.0), (RoomPictures(), 1.0)])
+    if not shares:
+        raise TrainingError("the recipe names no pictures to blur; use one that does")
     sets: list[tuple[SharpImages, float]] = []
     for name, share in shares.items():
         if name not in PICTURE_SETS:

@@ -177,7 +177,7 @@ def _check_number(name: str, value: Any, least: float) -> None:
 
 def recipe_path(name_or_path: Path) -> Path:
     """Return a recipe file, given its path or the name of a shipped one; TrainingError lists those."""
-    if name_or_path.suffix or name_or_path.exists():
+    if name_or_path.suffix or name_or_path.is_file():
         return name_or_path
     path = SHIPPED / f"{name_or_path}.yaml"
     if not path.is_file():

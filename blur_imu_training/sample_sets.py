@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -49,19 +50,23 @@ def open_samples(path: Path, width: int, height: int, exposure_time: float) -> S
         TrainingError: it is nothing of that.
         RecordingError: it cannot be read, or nothing of it is usable.
     """
-    found: SampleSet
-    if path.suffix == ".csv":
-        found = PublishedSamples(path)
-    elif (path / INDEX).is_file():
-        found = SampleFolder(path)
-    elif (path / "odometry.csv").is_file():
+    if path.suffix == ".csv" or (path / INDEX).is_file():
+        return _written(path)
+    if (path / "odometry.csv").is_file():
         found = list(real_samples(path, exposure_time, width, height))
     elif (path / VELOCITIES).is_file():
         found = list(gyro_samples(path, width, height))
     else:
         raise TrainingError(f"{path}: is no set of samples; expected {KNOWN}")
-    warn_of_skipped(str(path), getattr(found, "skipped", []))
     refuse_empty(found, path)
+    return found
+
+
+@lru_cache(maxsize=8)
+def _written(path: Path) -> SampleSet:
+    """Return a set on disk; each stage of a training asks for it, and all of it is read to check it."""
+    found = PublishedSamples(path) if path.suffix == ".csv" else SampleFolder(path)
+    warn_of_skipped(str(path), found.skipped)
     return found
 
 

@@ -14,13 +14,18 @@ from numpy.typing import NDArray
 from torch import nn
 
 from blur_imu_ros.blur_network import BlurNetwork
-from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.model_card import ModelCard
 from blur_imu_ros.visual_imu import VisualImu
 from blur_imu_training.checkpoint import read_facts
 from blur_imu_training.held_out import HeldOutFrame, held_out_frames, is_held_out_data
 from blur_imu_training.recipe import HeldOut
-from blur_imu_training.validation import length_correction, measure, report
+from blur_imu_training.validation import (
+    CALIBRATED,
+    FEWEST_CELLS,
+    ValidationReport,
+    measure,
+    report,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +89,17 @@ class _InMemory:
         return tuple(output.float().cpu().numpy() for output in outputs)
 
 
+def _length_ratio(result: ValidationReport) -> float:
+    """Return predicted over true length, the mean over the bins by which lengths are calibrated."""
+    low, high = CALIBRATED
+    ratios = [
+        max(one.length_ratio, 1e-3)  # of a network that reads no blur yet
+        for one in result.bins
+        if one.low >= low and one.high <= high and one.cells >= FEWEST_CELLS
+    ]
+    return float(np.exp(np.mean(np.log(ratios)))) if ratios else float("nan")
+
+
 class Selection:
     """Measures networks on held-out frames, as often as a share of the time allows.
 
@@ -120,10 +136,7 @@ class Selection:
         rendered = time.monotonic()
         imu = VisualImu(BlurNetwork(_InMemory(network), self._card))
         result = report(measure(imu, frames))
-        try:
-            ratio = 1 / length_correction(result)[0]
-        except RecordingError:  # too few cells of the lengths that are calibrated
-            ratio = float("nan")
+        ratio = _length_ratio(result)
         found = self.last = Figures(result.rotation_error, result.translation_angle, ratio)
         if self.best is None or found.score < self.best.score:
             self.best = found

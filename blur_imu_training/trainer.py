@@ -16,30 +16,22 @@ import cv2
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import reduce
-from torch import nn
+from accelerate.utils import is_bf16_available, reduce
 
 from blur_imu_ros.errors import TrainingError
-from blur_imu_ros.networks.compact import normalise
 from blur_imu_ros.results import make_folder_of
 from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.checkpoint import (
     BEST,
     STATE,
-    TEACHER,
     Progress,
     facts_of,
-    load_optimizer,
-    load_weights,
-    optimizer_tensors,
-    part,
     progress_of,
     read_tensors,
-    read_weights,
     write_tensors,
 )
 from blur_imu_training.journal import Journal
-from blur_imu_training.learners import LEARNERS, Batch, Losses, build
+from blur_imu_training.learners import Batch, Losses
 from blur_imu_training.loading import BatchNumbers, Samples, batches
 from blur_imu_training.overfitting import SIDE, check_that_it_learns
 from blur_imu_training.picture_sets import load_pictures
@@ -48,17 +40,16 @@ from blur_imu_training.reuse import ReusedBatches
 from blur_imu_training.sample_sets import load_samples
 from blur_imu_training.schedule import Schedule
 from blur_imu_training.selection import Figures, Selection
+from blur_imu_training.student import Student
 
 logger = logging.getLogger(__name__)
 
 SAVE_EVERY = 60.0
 """Seconds between checkpoints: what a kill may lose."""
 
-LONGEST_GRADIENT = 2.0
-
 
 class Trainer:
-    """Network, its moving average, optimizer and clock of one run, all of it in one folder.
+    """One run: a network in training, its samples and its clock, all of it in one folder.
 
     On several GPUs (`accelerate launch`) each process trains on batches of its own; the main one
     writes.
@@ -88,32 +79,22 @@ class Trainer:
         make_folder_of(folder / STATE)
         self.schedule = Schedule(config, minutes * 60)
         self.progress = Progress()
-        self.accelerator = Accelerator(mixed_precision="bf16")
+        self.accelerator = Accelerator(mixed_precision="bf16" if is_bf16_available() else "no")
         _share_cores(self.accelerator.device)
         torch.manual_seed(config.seed)
-        self._learner = LEARNERS[config.network.kind]
+        self.student = Student(config, self.accelerator, folder, weights)
+        self._proven = weights is not None
         self._data = data
         self._pictures = load_pictures(config.pictures, data) if config.pictures else None
         self._reused = ReusedBatches(config.uses, np.random.default_rng(config.seed))
         self._clock, self._stop = clock, False
-        network = build(config.network)
-        if weights is not None:
-            load_weights(network, read_weights(weights), weights)
-        self._proven = weights is not None
-        self.average = copy.deepcopy(network).to(self.accelerator.device).eval()
-        self._teacher = self._teacher_of(network) if config.pseudo_labels else None
-        optimizer = torch.optim.AdamW(
-            network.parameters(), lr=1e-4, weight_decay=config.weight_decay, betas=(0.9, 0.99)
-        )
-        self.network: nn.Module
-        self.network, self.optimizer = self.accelerator.prepare(network, optimizer)
         if (folder / STATE).exists():
             self._resume()
         self.accelerator.wait_for_everyone()
         self.selection = Selection(
             config.validation,
             data,
-            self._learner.card("", config.focal_reference, {}),
+            self.student.learner.card("", config.focal_reference, {}),
             self.schedule.seconds,
             Figures.of_file(folder / BEST),
         )
@@ -149,7 +130,7 @@ class Trainer:
             stage = self._entered_stage()
             before = self._clock()
             for batch in self._reused.of(self._batches(stage)):
-                losses = self._train_step(batch, stage)
+                losses = self._learn(batch, stage)
                 now = self._clock()
                 self._advance(now - before)
                 before = now
@@ -157,55 +138,21 @@ class Trainer:
                 if self._finished() or self._stage_is_over():
                     break
 
-    def _train_step(self, batch: Batch, stage: Stage) -> Losses:
-        rate = self.schedule.learning_rate(self.progress.elapsed, self.progress.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.network.train()
-        image = normalise(batch["image"]).contiguous(memory_format=torch.channels_last)
-        if self._teacher is not None:
-            with torch.no_grad(), self.accelerator.autocast():
-                batch = self._learner.labelled(batch, self._teacher(image))
-        losses = self._learner.losses(self.network(image), batch, stage.pose)
-        self.optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(losses["total"])
-        self.accelerator.clip_grad_norm_(self.network.parameters(), LONGEST_GRADIENT)
-        self.optimizer.step()
-        self.progress.step += 1
-        self.progress.samples += len(image) * self.accelerator.num_processes
-        self._update_average()
-        return {name: value.detach() for name, value in losses.items()}
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        step = self.progress.step
-        decay = min(self.config.ema_decay, (1 + step) / (10 + step))
-        targets = self.average.state_dict()
-        for name, value in self._plain_network.state_dict().items():
-            if value.dtype.is_floating_point:
-                targets[name].lerp_(value, 1 - decay)
-            else:
-                targets[name].copy_(value)
-
-    def _teacher_of(self, network: nn.Module) -> nn.Module:
-        """Return the network that the run begins with, which labels recorded frames to its end."""
-        path = self.folder / TEACHER
-        teacher = copy.deepcopy(network).to(self.accelerator.device).eval()
-        if path.is_file():
-            load_weights(teacher, read_weights(path), path)
-        elif not self._proven:
-            raise TrainingError("pseudo_labels are an earlier network's: give its --weights")
-        elif self.accelerator.is_main_process:
-            write_tensors(path, teacher.state_dict(), {})
-        return teacher
+    def _learn(self, batch: Batch, stage: Stage) -> Losses:
+        progress = self.progress
+        rate = self.schedule.learning_rate(progress.elapsed, progress.step)
+        losses = self.student.learn(batch, stage.pose, rate, progress.step)
+        progress.step += 1
+        progress.samples += self._of_all_processes(stage)
+        return losses
 
     def _check_that_it_learns(self) -> None:
         stage = self.config.stages[0]
         width, height = min(SIDE, stage.width), min(SIDE, stage.height)
         samples = self._samples(replace(stage, width=width, height=height))
-        rate = self.config.peak_learning_rate
-        network = copy.deepcopy(self.average).cpu().train()
-        check_that_it_learns(network, self._learner, samples, self.config.focal_reference, rate)
+        network = copy.deepcopy(self.student.average).cpu().train()
+        focal, rate = self.config.focal_reference, self.config.peak_learning_rate
+        check_that_it_learns(network, self.student.learner, samples, focal, rate)
 
     # --- time -------------------------------------------------------------------------------
 
@@ -229,16 +176,18 @@ class Trainer:
     def _entered_stage(self) -> Stage:
         """Return the stage whose time it is; a new one begins with samples not seen before."""
         if self._stage_is_over():
-            self.progress.first += self._reused.taken * self._batch_of_all(self._stage)
-            self.progress.stage = self.schedule.stage(self.progress.elapsed)
-            self._reused.forget()
-        return self._stage
+            self._begin_stage()
+        stage = self.schedule[self.progress.stage]
+        self.progress.batch = self._of_all_processes(stage)
+        return stage
 
-    @property
-    def _stage(self) -> Stage:
-        return self.config.stages[self.progress.stage]
+    def _begin_stage(self) -> None:
+        self.progress.first += self._reused.taken * self.progress.batch
+        self.progress.stage = self.schedule.stage(self.progress.elapsed)
+        self._reused.forget()
 
-    def _batch_of_all(self, stage: Stage) -> int:
+    def _of_all_processes(self, stage: Stage) -> int:
+        """Return how many samples the batches of all processes have."""
         return stage.batch * int(self.accelerator.num_processes)
 
     def _where(self) -> tuple[float, int, int]:
@@ -266,20 +215,12 @@ class Trainer:
 
     # --- the folder -------------------------------------------------------------------------
 
-    @property
-    def _plain_network(self) -> nn.Module:
-        network: nn.Module = self.accelerator.unwrap_model(self.network)
-        return network
-
     def save(self) -> None:
         """Write the whole state; TrainingError if the folder does not take it: the last one stays."""
         if not self.accelerator.is_main_process:
             return
         self.progress.reuse = self._reused.state()
-        tensors = {f"network.{k}": v for k, v in self._plain_network.state_dict().items()}
-        tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
-        tensors |= {f"optimizer.{k}": v for k, v in optimizer_tensors(self.optimizer).items()}
-        tensors["random.torch"] = torch.get_rng_state()
+        tensors = self.student.tensors() | {"random.torch": torch.get_rng_state()}
         write_tensors(self.folder / STATE, tensors, facts_of(self.progress, self.config.entries()))
 
     def _save_if_possible(self, save: Callable[[], None]) -> None:
@@ -293,7 +234,7 @@ class Trainer:
         if not (self.config.validation.frames and self.accelerator.is_main_process):
             return
         before = self.selection.best
-        found = self.selection.measure(self.average)
+        found = self.selection.measure(self.student.average)
         minutes, samples, _ = self._where()
         journal.write("held_out", found.entries(), {"minutes": minutes, "samples": samples})
         if self.selection.best is not before:
@@ -303,7 +244,7 @@ class Trainer:
         assert self.selection.best is not None
         facts = facts_of(self.progress, self.config.entries())
         facts["held_out"] = self.selection.best.entries()
-        write_tensors(self.folder / BEST, self.average.state_dict(), facts)
+        write_tensors(self.folder / BEST, self.student.average.state_dict(), facts)
 
     def summary(self) -> str:
         """Return one line about the run, for a person."""
@@ -314,17 +255,18 @@ class Trainer:
     def _resume(self) -> None:
         path = self.folder / STATE
         tensors, facts = read_tensors(path)
-        self._check_recipe(facts["recipe"], path)
-        load_weights(self._plain_network, part(tensors, "network."), path)
-        load_weights(self.average, part(tensors, "average."), path)
-        load_optimizer(self.optimizer, part(tensors, "optimizer."))
+        changed = self._changed(facts["recipe"], path)
+        self.student.load(tensors, path)
         self.progress = progress_of(facts, self.config.uses)
         if self.progress.reuse:
             self._reused.restore(self.progress.reuse)
             torch.set_rng_state(tensors["random.torch"])
+        stage = self.schedule[min(self.progress.stage, len(self.config.stages) - 1)]
+        if changed or self.progress.batch != self._of_all_processes(stage):
+            self._begin_stage()  # what was kept is no longer what its numbers say
 
-    def _check_recipe(self, recipe: dict[str, object], path: Path) -> None:
-        """Say what differs from the recipe that the run began with; refuse what cannot change."""
+    def _changed(self, recipe: dict[str, object], path: Path) -> list[str]:
+        """Return, and say, what differs from the recipe of the state; refuse what cannot change."""
         changed = self.config.differences(recipe)
         if lasting := [name for name in changed if name in LASTING]:
             raise TrainingError(
@@ -332,6 +274,7 @@ class Trainer:
             )
         if changed:
             logger.warning("%s: goes on with another %s", path, ", ".join(changed))
+        return changed
 
     def _journal(self) -> Journal:
         return Journal(self.folder, self.schedule.seconds / 60, self.accelerator.is_main_process)

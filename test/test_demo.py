@@ -41,6 +41,26 @@ def test_demo_prints_a_table_and_writes_plot_and_video(
     assert cv2.VideoCapture(str(out / "overlay.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 6
 
 
+@pytest.mark.usefixtures("grey_frames")
+@pytest.mark.parametrize(("answered", "told"), [(9, False), (4, True)])
+def test_demo_says_when_the_node_cannot_keep_up(
+    blur_imu: CommandLine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answered: int,
+    told: bool,
+) -> None:
+    def through_ros(frames: list[Frame], _: str) -> demo.Received:
+        series = demo.true_series(hand_held(), frames[:answered])
+        return demo.Received(series, np.full(answered, 0.5), "through a node")
+
+    monkeypatch.setattr(demo, "_has_ros", lambda: True)
+    monkeypatch.setattr(demo, "_through_ros", through_ros)
+    ended = blur_imu("demo", "--seconds", 0.3, "--output", tmp_path / "demo")
+    assert ended.status == 0 and f"{answered} of 9 frames answered" in ended.out
+    assert ("too slow or too busy" in ended.out) == told
+
+
 def test_rendered_frames_come_with_their_true_velocity_in_body_axes() -> None:
     trajectory = hand_held()
     frames = demo.rendered(trajectory, 4 / demo.FRAME_RATE)

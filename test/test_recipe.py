@@ -87,3 +87,8 @@ def test_a_shipped_recipe_goes_by_its_name(tmp_path: Path) -> None:
 def test_unknown_pictures_are_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="cats"):
         load_pictures({"cats": 1.0}, tmp_path)
+
+
+def test_a_recipe_that_reads_samples_has_no_pictures_to_blur(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no pictures to blur"):
+        load_pictures(TrainingConfig.load(SHIPPED / "compact_recordings.yaml").pictures, tmp_path)

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install .[train]")
@@ -13,7 +14,7 @@ torch = pytest.importorskip("torch", reason="training needs torch: pip install .
 from blur_imu_ros.errors import ModelError  # noqa: E402
 from blur_imu_training import selection  # noqa: E402
 from blur_imu_training.checkpoint import BEST, load_run  # noqa: E402
-from blur_imu_training.held_out import held_out_frames  # noqa: E402
+from blur_imu_training.held_out import EXPOSURE_TIME, held_out_frames  # noqa: E402
 from blur_imu_training.learners import LEARNERS  # noqa: E402
 from blur_imu_training.recipe import HeldOut  # noqa: E402
 from blur_imu_training.selection import Figures, Selection  # noqa: E402
@@ -51,6 +52,16 @@ def test_the_lower_score_is_kept() -> None:
     assert chosen.best is still and still.score < mad.score
     chosen.measure(Fake(200.0))
     assert chosen.best is still and chosen.last is not still
+
+
+def test_the_ratio_of_lengths_is_that_of_predicted_to_true_ones() -> None:
+    chosen = Selection(HeldOut(3), None, CARD, 100)
+    short, long = chosen.measure(Fake(5.0)), chosen.measure(Fake(10.0))
+    assert long.length_ratio == pytest.approx(2 * short.length_ratio, rel=1e-6)
+    (frame,) = wall_frames(None, 1)
+    alone = Selection(HeldOut(1), None, CARD, 100).measure(Fake(10.0))
+    turned = 250 * EXPOSURE_TIME * float(np.linalg.norm(frame.angular_velocity[:2]))
+    assert 0.3 < alone.length_ratio * turned / 10.0 < 3
 
 
 def test_frames_are_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:

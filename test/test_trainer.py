@@ -62,15 +62,18 @@ def test_a_run_leaves_a_state_that_resumes_where_it_was(run: Path) -> None:
     network, facts = load_run(run)
     assert resumed.progress.step == facts["step"] == 8
     assert resumed.progress.samples == 16
-    for name, value in resumed.average.state_dict().items():
+    for name, value in resumed.student.average.state_dict().items():
         torch.testing.assert_close(value, network.state_dict()[name])
-    assert len(resumed.optimizer.state_dict()["state"]) == len(list(resumed.network.parameters()))
+    moments = [name for name in resumed.student.tensors() if name.endswith(".exp_avg_sq")]
+    assert len(moments) == len(list(resumed.student.network.parameters()))
 
 
 def test_a_finished_run_stays_as_it_is(run: Path) -> None:
-    before = (run / STATE).read_bytes()
+    before, told = read_tensors(run / STATE)
     Trainer(CONFIG, None, run, 8 / 60, clock=Ticks()).run()
-    assert (run / STATE).read_bytes() == before
+    after, told_after = read_tensors(run / STATE)
+    assert told_after == told
+    assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 @pytest.mark.parametrize("cut", [3, 6], ids=["first stage", "second stage"])
@@ -94,7 +97,7 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(
 
 def test_another_seed_ends_elsewhere(run: Path, tmp_path: Path) -> None:
     """What the test above compares does depend on the samples."""
-    other = trained(tmp_path, config=replace(CONFIG, seed=2)).average.state_dict()
+    other = trained(tmp_path, config=replace(CONFIG, seed=2)).student.average.state_dict()
     network = load_run(run)[0].state_dict()
     assert any(not torch.equal(network[name], other[name]) for name in network)
 
@@ -161,6 +164,16 @@ def test_what_changed_in_the_recipe_is_said(run: Path, caplog: pytest.LogCapture
     assert "goes on with another peak_learning_rate" in caplog.text
 
 
+def test_other_stages_begin_with_samples_not_seen_before(run: Path, tmp_path: Path) -> None:
+    shutil.copy(run / STATE, tmp_path)
+    config = replace(CONFIG, stages=(Stage(1.0, 64, 64, 3, 10.0),))
+    trainer = Trainer(config, None, tmp_path, 10 / 60, clock=Ticks())
+    # Eight batches of two were trained on, each twice.
+    assert (trainer.progress.stage, trainer.progress.first) == (0, 8)
+    trainer.run()
+    assert trainer.progress.step == 10 and trainer.progress.samples == 16 + 2 * 3
+
+
 def test_states_from_before_the_pool_was_kept_are_gone_on_with(run: Path, tmp_path: Path) -> None:
     tensors, facts = read_tensors(run / STATE)
     old = {name: facts["progress"][name] for name in ("step", "samples", "elapsed")}
@@ -176,7 +189,7 @@ def test_states_from_before_the_pool_was_kept_are_gone_on_with(run: Path, tmp_pa
 def test_losses_that_are_no_numbers_end_the_run_and_are_not_saved(tmp_path: Path) -> None:
     trainer = Trainer(CONFIG, None, tmp_path, 8 / 60, clock=Ticks())
     with torch.no_grad():
-        for value in trainer.network.parameters():
+        for value in trainer.student.network.parameters():
             value.fill_(torch.nan)
     trainer.progress.step = 1
     with pytest.raises(TrainingError, match="no numbers any more"):
@@ -244,7 +257,7 @@ def test_weights_of_another_architecture_are_refused_by_the_first_tensor(tmp_pat
 def test_training_starts_from_the_weights_of_another_run(run: Path, tmp_path: Path) -> None:
     trainer = Trainer(CONFIG, None, tmp_path, 2 / 60, run, Ticks())
     expected = load_run(run)[0].state_dict()
-    for name, value in trainer.average.state_dict().items():
+    for name, value in trainer.student.average.state_dict().items():
         torch.testing.assert_close(value, expected[name])
     trainer.run()
     assert trainer.progress.step == 2

@@ -58,9 +58,9 @@ def outcome(
     """Train a variant in its folder, unless that is done, and measure it."""
     trainer = Trainer(config, data, folder, minutes)
     trainer.run()
-    last = trainer.selection.measure(trainer.average)
+    last = trainer.selection.measure(trainer.student.average)
     assert trainer.selection.best is not None
-    parameters = sum(value.numel() for value in trainer.average.parameters())
+    parameters = sum(value.numel() for value in trainer.student.average.parameters())
     return Outcome(name, parameters, trainer.progress.samples, last, trainer.selection.best)
 
 

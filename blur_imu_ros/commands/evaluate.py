@@ -151,12 +151,12 @@ def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iter
     if result.clear_rows:
         yield f"right signs {result.right_signs:.1%} of {result.clear_rows} clear turns"
     else:
-        yield f"right signs: nothing turns faster than {CLEAR_TURN:g} rad/s"
+        yield f"right signs: no turn is faster than {CLEAR_TURN:g} rad/s"
     yield f"exposure that fits best: {fitted}{applied}"
     yield f"time offset {result.time_offset * 1e3:+.1f} ms"
-    squared = [f"{x:.2f} ({of})" for x, of in zip(result.nees, "wv", strict=True) if np.isfinite(x)]
-    if squared:
-        yield f"normalised squared error {', '.join(squared)}"
+    told = [f"{x:.2f} ({name})" for x, name in zip(result.nees, "wv", strict=True) if x == x]
+    if told:
+        yield f"normalised squared error {', '.join(told)}; 1 is honest"
 
 
 def _latency(estimate: VelocitySeries) -> dict[str, float] | None:
