@@ -312,12 +312,12 @@ def test_an_encoding_that_is_not_known_keeps_the_rows_before(
     assert len(rows_of(out)) == 3
 
 
-@pytest.mark.parametrize("stamps", [[0] * COUNT, [10, 10, 11, 12, 13, 14], [10, 9, 8, 7, 6, 5]])
+@pytest.mark.parametrize("stamps", [[0] * COUNT, [10, 9, 8, 7, 6, 5]])
 def test_a_bag_whose_stamps_do_not_increase(
     refused: Callable[..., str], tmp_path: Path, out: Path, stamps: list[int]
 ) -> None:
     bag = write_bag(tmp_path / "bag", stamps=stamps)
-    assert "/cam/image:1: its stamp" in refused(bag) and len(rows_of(out)) == 1
+    assert "/cam/image:4: its stamp" in refused(bag) and len(rows_of(out)) == 1
 
 
 def test_a_bag_of_an_uncalibrated_camera(refused: Callable[..., str], tmp_path: Path) -> None:
@@ -365,7 +365,7 @@ def test_a_model_that_is_not_what_its_card_says(refused: Callable[..., str], mod
     model.write_bytes(b"no model")
     digest = hashlib.sha256(b"no model").hexdigest()
     card_path.write_text(json.dumps(card | {"sha256": digest}))
-    assert "ONNX Runtime cannot load it" in refused(model=model)
+    assert "is no ONNX file, or damaged" in refused(model=model)
     card_path.write_text(json.dumps(card | {"interface": "other/9"}))
     assert "interface 'other/9' is not known" in refused(model=model)
     for text in ("{", "[]", '{"name": "x"}', "\x80"):

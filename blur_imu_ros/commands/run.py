@@ -206,6 +206,7 @@ def _recipe(options: RunOptions, settings: FrameSettings, network: Network) -> R
         "model": str(getattr(network, "name", options.model)),
         "model_sha256": getattr(card, "sha256", None),
         "length_scale": getattr(card, "length_scale", None),
+        "length_exponent": getattr(card, "length_exponent", None),
         "backend": "torch" if options.backend == "torch" else "onnx",
         "device": options.device,
         "direction": options.direction,
