@@ -7,7 +7,7 @@ from torch import Tensor
 
 from blur_imu_ros.networks.compact import CompactOutput
 
-DEPTH_SHARE = 0.3
+DEPTH_SHARE = 0.6
 UNCERTAINTY_SHARE = 0.1
 
 
