@@ -365,7 +365,7 @@ def test_a_model_that_is_not_what_its_card_says(refused: Callable[..., str], mod
     model.write_bytes(b"no model")
     digest = hashlib.sha256(b"no model").hexdigest()
     card_path.write_text(json.dumps(card | {"sha256": digest}))
-    assert "ONNX Runtime cannot load it" in refused(model=model)
+    assert "is no ONNX file" in refused(model=model)
     card_path.write_text(json.dumps(card | {"interface": "other/9"}))
     assert "interface 'other/9' is not known" in refused(model=model)
     for text in ("{", "[]", '{"name": "x"}', "\x80"):
