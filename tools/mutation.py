@@ -58,6 +58,8 @@ def main() -> int:
     changes = list(range(sum(1 for _ in places(tree))))
     if options.sample is not None and options.sample < len(changes):
         changes = sorted(random.Random(0).sample(changes, options.sample))
+    for number_of_signal in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number_of_signal, signal.default_int_handler)
     tried = missed = 0
     with suppress(KeyboardInterrupt):  # What was tried until then counts.
         for number in changes:
