@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ class BlurField:
     signed_motion: Array | None = None
     shared_errors: bool = False
 
-    @property
+    @cached_property
     def motion(self) -> Array:
         """(rows, columns, 2) motion along the smear, pixels; sign meaningless unless signed."""
         return half_angle(self.q) if self.signed_motion is None else self.signed_motion

@@ -183,3 +183,23 @@ def test_large_images_are_averaged_in_two_steps_to_what_one_step_gives():
     whole = cv2.resize(image, (398, 224), interpolation=cv2.INTER_AREA).astype(int)[:, 39:359]
     assert np.abs(seen - whole).mean() < 0.01 * whole.std()
     assert np.abs(seen - whole).max() <= 6
+
+
+def test_the_smallest_image_has_one_pixel():
+    assert Camera(1, 1, 1, 1, 0, 0).width == 1
+    for size in ((0, 1), (1, 0)):
+        with pytest.raises(CameraError, match="must be positive"):
+            Camera(*size, 1, 1, 0, 0)
+
+
+@pytest.mark.parametrize("focal", [(0, 100), (100, 0), (-1, 100), (100, -1)])
+def test_both_focal_lengths_must_be_positive(focal: tuple[float, float]):
+    with pytest.raises(CameraError, match="focal length"):
+        Camera(64, 48, *focal, 32, 24)
+
+
+@pytest.mark.parametrize("count", [1, 4, 6, 8])
+def test_a_lens_has_all_coefficients_of_its_model_or_none(count: int):
+    with pytest.raises(CameraError, match=f"takes 5 coefficients, got {count}"):
+        Camera(64, 48, 100, 100, 32, 24, "plumb_bob", (0.1,) * count)
+    assert not Camera(64, 48, 100, 100, 32, 24, "plumb_bob", (0.0,) * count).is_distorted

@@ -243,3 +243,18 @@ def test_images_overrule_continuity_when_the_camera_really_reverses():
     ]
     probabilities = run(frames, "adjacent")
     assert min(probabilities[i] for i in (0, 1, 3, 4)) > 0.9
+
+
+def test_the_mean_of_two_equal_motions_is_that_motion():
+    """Turned by the whole motion one image becomes the other; by any part of it, it does not."""
+    direction = DirectionFilter(DirectionConfig(evidence=1.0))
+    first, second = sight(0.0), sight(STEP)
+
+    def error(share: float) -> float:
+        moved = [
+            replace(s, estimate=replace(s.estimate, angular_velocity=share * RATE))
+            for s in (first, second)
+        ]
+        return float(np.exp(-direction._photometric(*moved)[0, 0]))
+
+    assert error(1.0) < 0.7 * min(error(2 / 3), error(4 / 3))

@@ -18,6 +18,7 @@ import sys
 import time
 import types
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import cv2  # noqa: F401 - what tests import is imported once, before the forks
@@ -57,14 +58,18 @@ def main() -> int:
     changes = list(range(sum(1 for _ in places(tree))))
     if options.sample is not None and options.sample < len(changes):
         changes = sorted(random.Random(0).sample(changes, options.sample))
-    missed = 0
-    for number in changes:
-        changed, line, before, after = mutant(tree, number)
-        if not tested(changed, source, options.tests, PATIENCE * seconds + 5)[0]:
-            missed += 1
-            print(f"{source}:{line}: {before}  ->  {after}", flush=True)
-    share = 1 - missed / len(changes)
-    print(f"{source}: {share:.1%} of {len(changes)} faults found, {missed} not", flush=True)
+    for number_of_signal in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number_of_signal, signal.default_int_handler)
+    tried = missed = 0
+    with suppress(KeyboardInterrupt):  # What was tried until then counts.
+        for number in changes:
+            changed, line, before, after = mutant(tree, number)
+            survived = not tested(changed, source, options.tests, PATIENCE * seconds + 5)[0]
+            tried, missed = tried + 1, missed + survived
+            if survived:
+                print(f"{source}:{line}: {before}  ->  {after}", flush=True)
+    share = 1 - missed / max(tried, 1)
+    print(f"{source}: {share:.1%} of {tried} faults found, {missed} not", flush=True)
     return int(share < options.least)
 
 
