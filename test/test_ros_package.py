@@ -16,7 +16,7 @@ ROSDEP_KEYS = {
     "numpy": "python3-numpy", "rich": "python3-rich", "scipy": "python3-scipy",
     "tf2_ros": "tf2_ros_py", "typer": "python3-typer", "yaml": "python3-yaml",
 }  # fmt: skip
-FROM_PIP = {"onnxruntime", "rosbags", "safetensors", "torch"}
+FROM_PIP = {"onnxruntime", "pycolmap", "ray", "rerun", "rosbags", "safetensors", "torch"}
 """rosdep has none, or pip only, of which a released package may not depend; loaded when needed."""
 
 
