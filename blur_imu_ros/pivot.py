@@ -51,8 +51,8 @@ class PivotConfig:
 
     lever_arm: tuple[float, float, float] | None = None
     given_std: float = 0.03
-    start: tuple[float, float, float] = (0.0, 0.0, 0.25)
-    start_std: float = 0.12
+    start: tuple[float, float, float] = (0.0, 0.0, 0.3)
+    start_std: float = 0.15
     drift: float = 0.02
     slip: float = 0.15
     slip_per_turn: float = 0.18

@@ -119,6 +119,13 @@ def validate(
             "--calibrate", help="Write the correction of lengths and figures into the card."
         ),
     ] = False,
+    bend: Annotated[
+        bool,
+        typer.Option(
+            "--bend",
+            help="With --calibrate: correct short and long blur differently (a power law).",
+        ),
+    ] = False,
 ) -> None:
     """Measure a model on held-out blur from a second camera pipeline."""
     from rich.console import Console
@@ -143,7 +150,8 @@ def validate(
     if calibrate:
         path = model_path(model).with_suffix(".json")
         card = replace(card, length_scale=1.0, length_exponent=0.0)
-        scale, exponent = (round(x, 4) for x in validation.length_correction(measured(card)))
+        found = validation.length_correction(measured(card), bend)
+        scale, exponent = (round(x, 4) for x in found)
         card = replace(card, length_scale=scale, length_exponent=exponent)
     result = measured(card)
     console = Console()

@@ -160,29 +160,35 @@ def report(errors: HeldOutErrors) -> ValidationReport:
     )
 
 
-CALIBRATED = (2.0, 60.0)
-"""Pixels of blur by which lengths are calibrated: shorter blur cannot be told from softness."""
+CALIBRATED = (10.0, 60.0)
+"""Pixels of blur by which the scale of lengths is found: to shorter blur, the softness and the motion
+blur that the held-out pictures had before they were blurred add too much.
+"""
+BENT = (2.0, 60.0)
+"""The same where an exponent is fitted, too: it needs the range."""
 
 
-def length_correction(result: ValidationReport) -> tuple[float, float]:
+def length_correction(result: ValidationReport, bend: bool = False) -> tuple[float, float]:
     """Return `length_scale` and `length_exponent` of a card for which the bins' ratios are near 1.
 
     Args:
         result: measured with neither, a scale of 1 and an exponent of 0.
+        bend: fit the exponent, too; else it is 0.
     """
+    low, high = BENT if bend else CALIBRATED
     bins = [
         one
         for one in result.bins
-        if one.low >= CALIBRATED[0] and one.high <= CALIBRATED[1] and one.cells >= FEWEST_CELLS
+        if one.low >= low and one.high <= high and one.cells >= FEWEST_CELLS
     ]
     if not bins:
         raise RecordingError(
-            "no held-out blur of 2 to 60 px to calibrate lengths by; use more frames"
+            f"no held-out blur of {low:g} to {high:g} px to calibrate lengths by; use more frames"
         )
     ratio = np.log([one.length_ratio for one in bins])
     found = np.log([one.length / REFERENCE_LENGTH for one in bins])
     # A line through fewer bins, or through bins that are read alike, would be their noise.
-    degree = 1 if len(bins) >= 4 and np.ptp(found) > 1 else 0
+    degree = 1 if bend and len(bins) >= 4 and np.ptp(found) > 1 else 0
     line = np.polynomial.Polynomial.fit(found, -ratio, degree, domain=[-1, 1])
     return float(np.exp(line.coef[0])), float(line.coef[1]) if degree else 0.0
 

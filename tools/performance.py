@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import resource
 import subprocess
 import sys
 import tempfile
@@ -142,19 +141,16 @@ def write_any_batch(network: CompactNetwork, card: ModelCard, folder: str) -> tu
 def starts(models: list[str]) -> None:
     """Print what a user waits for: import, first row, and the rate of `run` on a recording."""
     print("\n### From the start of a process\n")
-    imported = min(child([sys.executable, "-c", "import blur_imu_ros"])[0] for _ in range(3))
-    bare = min(child([sys.executable, "-c", "pass"])[0] for _ in range(3))
+    imported = min(child([sys.executable, "-c", "import blur_imu_ros"]) for _ in range(3))
+    bare = min(child([sys.executable, "-c", "pass"]) for _ in range(3))
     print(f"`import blur_imu_ros` takes {imported - bare:.2f} s.\n")
-    heading(
-        "run on 640x480 JPEGs", ["one frame [s]", f"{FRAMES} frames [s]", "frames/s", "peak MB"]
-    )
+    heading("run on 640x480 JPEGs", ["one frame [s]", f"{FRAMES} frames [s]", "frames/s"])
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         one, many = recording(folder / "one", 1), recording(folder / "many", FRAMES)
         for name in models:
-            first, _ = child(run_command(one, name))
-            whole, memory = child(run_command(many, name))
-            row(shown(name), [first, whole, (FRAMES - 1) / (whole - first), memory])
+            first, whole = child(run_command(one, name)), child(run_command(many, name))
+            row(shown(name), [first, whole, (FRAMES - 1) / (whole - first)])
 
 
 def recording(folder: Path, count: int) -> Path:
@@ -181,12 +177,11 @@ def run_command(folder: Path, model: str) -> list[str]:
     return [*command, *told, "--model", model]
 
 
-def child(command: list[str]) -> tuple[float, float]:
-    """Return the seconds that a command takes, and the most memory of any command so far, MB."""
+def child(command: list[str]) -> float:
+    """Return the seconds that a command takes."""
     begun = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
-    taken = time.perf_counter() - begun
-    return taken, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
+    return time.perf_counter() - begun
 
 
 def durations(calls: list[Callable[[], Any]], seconds: float) -> list[list[float]]:
