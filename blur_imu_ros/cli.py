@@ -121,6 +121,10 @@ def run(
         tuple[float, float, float] | None,
         typer.Option(help="From the pivot to the camera: right, down, forward, metres."),
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="Written by calibrate: its exposure time and scale of linear velocity."),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -178,6 +182,7 @@ def run(
         resume,
         jobs or usual_jobs(),
         rerun=rerun,
+        calibration=calibration,
     )
     typer.echo(run_each(source, options, ray))
 

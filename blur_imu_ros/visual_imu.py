@@ -66,16 +66,19 @@ class VisualImu:
         solver: VelocitySolver | None = None,
         direction: DirectionConfig | None = None,
         pivot: PivotConfig | None = None,
+        linear_scale: float = 1.0,
     ) -> None:
         """Measure with `network`; the solver and the choice of direction have good defaults.
 
         `pivot` is for cameras held in a hand or fixed to something that turns: their linear velocity
-        follows from the turn. Without it nothing is assumed.
+        follows from the turn. Without it nothing is assumed. `linear_scale` is how much farther away
+        things are than the network takes them to be, and so how much faster the camera is.
         """
         self.network = network
         self.solver = solver or VelocitySolver()
         self.direction = direction or DirectionConfig()
         self.pivot = pivot
+        self.linear_scale = linear_scale
 
     def measure(self, frame: Frame, prior: VelocityPrior | None = None) -> Measurement:
         """Return the velocity from one image alone; its sign is open.
@@ -86,6 +89,7 @@ class VisualImu:
             view = _network_view(frame.camera, *self.network.input_size)
             image = _as_colour(view.apply(frame.image))
             field = self.network.predict(image, view.camera)
+            field = replace(field, inverse_depth=field.inverse_depth / self.linear_scale)
         except (CameraError, FrameError) as error:
             return Measurement(
                 frame, self.solver.unsolved(frame.exposure_time, frame.t, str(error))

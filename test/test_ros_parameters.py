@@ -56,8 +56,8 @@ def test_a_value_that_is_not_allowed_is_named(name: str, value: Any) -> None:
 
 def test_every_setting_is_a_parameter() -> None:
     settings = parameters.checked(DEFAULTS)
-    assert set(vars(settings)) - {"pivot"} == set(DEFAULTS) - {
-        "autostart", "motion_prior", "lever_arm",
+    assert set(vars(settings)) - {"pivot", "linear_scale"} == set(DEFAULTS) - {
+        "autostart", "motion_prior", "lever_arm", "calibration",
     }  # fmt: skip
 
 
@@ -68,3 +68,21 @@ def test_a_hand_held_camera_has_a_pivot_and_a_robot_has_none() -> None:
     given = {"motion_prior": "pivot", "lever_arm": [0.0, 0.1, 0.3]}
     pivot = parameters.checked(DEFAULTS | given).pivot
     assert pivot is not None and pivot.lever_arm == (0.0, 0.1, 0.3)
+
+
+def test_a_calibration_sets_what_no_parameter_says(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.yaml"
+    path.write_text("exposure_time: 0.008\ntime_offset: 0.01\nlinear_scale: 1.5\n")
+    settings = parameters.checked(DEFAULTS | {"calibration": str(path)})
+    assert (settings.exposure_time, settings.time_offset) == (0.008, 0.01)
+    assert settings.linear_scale == 1.5
+    told = {"exposure_time": 0.01, "time_offset": -0.02}
+    settings = parameters.checked(DEFAULTS | {"calibration": str(path)} | told)
+    assert (settings.exposure_time, settings.time_offset) == (0.01, -0.02)
+
+
+def test_a_wrong_calibration_names_the_parameter_and_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.yaml"
+    path.write_text("linear_scale: 0\n")
+    with pytest.raises(RosSetupError, match=r"parameter calibration: .*calibration\.yaml"):
+        parameters.checked(DEFAULTS | {"calibration": str(path)})

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from blur_imu_ros import __version__
 from blur_imu_ros.axes import MEANING, Axes, express
 from blur_imu_ros.blur_network import load_network
+from blur_imu_ros.calibration_file import KnownCalibration, read_calibration
 from blur_imu_ros.camera import load_camera, load_exposure_time
 from blur_imu_ros.direction import DirectionConfig, DirectionMode
 from blur_imu_ros.errors import FrameError, RecordingError
@@ -62,6 +64,12 @@ class RunOptions:
     jobs: int = 1
     threads: int | None = None
     rerun: str | None = None
+    calibration: Path | None = None
+
+    @cached_property
+    def known(self) -> KnownCalibration:
+        """What the calibration file says."""
+        return read_calibration(self.calibration) if self.calibration else KnownCalibration()
 
     @property
     def can_be_completed(self) -> bool:
@@ -88,7 +96,8 @@ class RunOptions:
 
     def visual_imu(self, network: Network) -> VisualImu:
         """Return what measures, as the options say."""
-        return VisualImu(network, direction=DirectionConfig(mode=self.direction), pivot=self.pivot)
+        direction = DirectionConfig(mode=self.direction)
+        return VisualImu(network, None, direction, self.pivot, linear_scale=self.known.linear_scale)
 
 
 class ResultWriter(Protocol):
@@ -212,6 +221,7 @@ def _recipe(options: RunOptions, settings: FrameSettings, network: Network) -> R
         "direction": options.direction,
         "motion_prior": (MotionPrior.PIVOT if options.pivot else MotionPrior.NONE).value,
         "lever_arm": options.lever_arm,
+        "linear_scale": options.known.linear_scale,
         "axes": options.axes.value,
     }
 
@@ -276,6 +286,8 @@ def _viewer(options: RunOptions) -> Iterator[Any]:
 def frame_settings(options: RunOptions) -> FrameSettings:
     """Return what the options tell of the recording."""
     exposure_time = options.exposure
+    if exposure_time is None:
+        exposure_time = options.known.exposure_time
     if exposure_time is None and options.camera is not None:
         exposure_time = load_exposure_time(options.camera)
     return FrameSettings(

@@ -190,7 +190,12 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         )
         self._model = str(network.name)
         direction = DirectionConfig(mode=settings.direction)
-        self._imu = VisualImu(network, direction=direction, pivot=settings.pivot)
+        self._imu = VisualImu(
+            network,
+            direction=direction,
+            pivot=settings.pivot,
+            linear_scale=settings.linear_scale,
+        )
         self._start_tracking()
         self._epoch, self._last_time = self._times.epoch, 0.0
         self._health.fact("model", self._model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -13,7 +14,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from blur_imu_ros.axes import Axes
-from blur_imu_ros.errors import BlurImuError, RosSetupError
+from blur_imu_ros.calibration_file import KnownCalibration, read_calibration
+from blur_imu_ros.errors import BlurImuError, CameraError, RosSetupError
 from blur_imu_ros.frame import check_exposure_time
 from blur_imu_ros.pivot import MotionPrior, PivotConfig
 from blur_imu_ros.recordings.settings import StampReference
@@ -121,6 +123,11 @@ PARAMETERS: dict[str, _Parameter] = {
     "time_offset": _Parameter(
         0.0, "Seconds added to the stamps of images.", least=-10.0, most=10.0, live=True
     ),
+    "calibration": _Parameter(
+        "",
+        "File that blur-imu calibrate wrote: its exposure_time and time_offset count where those "
+        "parameters are 0, its linear_scale is the factor on linear velocities.",
+    ),
     "readout_time": _Parameter(
         0.0,
         "Seconds from the first to the last row of a rolling shutter, whose stamps mean the first "
@@ -207,6 +214,7 @@ class Settings:
     exposure_timeout: float
     stamp_reference: StampReference
     time_offset: float
+    linear_scale: float
     readout_time: float
     maximum_rate: float
     direction: Any
@@ -253,6 +261,7 @@ def checked(values: dict[str, Any]) -> Settings:
     for name, parameter in PARAMETERS.items():
         parameter.check(name, values[name])
     values = values | {"pivot": _pivot(values["motion_prior"], values["lever_arm"])}
+    values = values | _calibrated(values)
     values = {field.name: values[field.name] for field in fields(Settings)}
     values["threads"] = values["threads"] or None
     values["exposure_time"] = _exposure_time(values["exposure_time"])
@@ -282,6 +291,20 @@ def check_changes(changes: Iterable[Parameter[Any]], configured: bool) -> None:
                 f"parameter {change.name} cannot change while the node is configured: deactivate "
                 "and clean up first"
             )
+
+
+def _calibrated(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values that a calibration sets, or leaves as they are."""
+    path = values["calibration"]
+    try:
+        known = read_calibration(Path(path)) if path else KnownCalibration()
+    except CameraError as error:
+        raise RosSetupError(f"parameter calibration: {error}") from error
+    return {
+        "exposure_time": values["exposure_time"] or known.exposure_time or 0.0,
+        "time_offset": values["time_offset"] or known.time_offset,
+        "linear_scale": known.linear_scale,
+    }
 
 
 def _pivot(motion_prior: str, lever_arm: Iterable[float]) -> PivotConfig | None:

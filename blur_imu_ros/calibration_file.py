@@ -1,0 +1,73 @@
+"""What `blur-imu calibrate` wrote, for those who measure with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from blur_imu_ros.errors import BlurImuError, CameraError
+from blur_imu_ros.frame import check_exposure_time
+
+LARGEST_OFFSET = 10.0
+"""Seconds."""
+SCALES = (0.01, 100.0)
+
+
+@dataclass(frozen=True)
+class KnownCalibration:
+    """What changes how a recording is measured; the defaults change nothing.
+
+    Attributes:
+        exposure_time: seconds, or None.
+        time_offset: seconds to add to the camera's stamps.
+        linear_scale: factor on linear velocities: how much farther away things are than the network
+            takes them to be.
+    """
+
+    exposure_time: float | None = None
+    time_offset: float = 0.0
+    linear_scale: float = 1.0
+
+
+def read_calibration(path: Path) -> KnownCalibration:
+    """Read a calibration; CameraError names the file, what is wrong with it, and the cure."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise CameraError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CameraError(f"{path}: is no calibration (YAML): {error}") from error
+    known = ("exposure_time", "time_offset", "linear_scale")
+    if not isinstance(content, dict) or not content.keys() & {*known, "exposure_scale"}:
+        raise CameraError(
+            f"{path}: is no calibration: it names none of {', '.join(known)}; "
+            "let blur-imu calibrate write one"
+        )
+    try:
+        return _known({name: _number(content, name) for name in known if name in content})
+    except BlurImuError as error:
+        raise CameraError(f"{path}: {error}") from error
+
+
+def _number(content: dict[Any, Any], name: str) -> float:
+    value = content[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        raise CameraError(f"{name} is {value!r}, not a number")
+    return float(value)
+
+
+def _known(values: dict[str, float]) -> KnownCalibration:
+    found = KnownCalibration(**values)
+    if found.exposure_time is not None:
+        check_exposure_time(found.exposure_time)
+    if abs(found.time_offset) > LARGEST_OFFSET:
+        raise CameraError(f"time_offset is {found.time_offset:g} s; look at both clocks")
+    if not SCALES[0] <= found.linear_scale <= SCALES[1]:
+        raise CameraError(
+            f"linear_scale is {found.linear_scale:g}; use {SCALES[0]:g} to {SCALES[1]:g}"
+        )
+    return found
