@@ -52,7 +52,8 @@ class SolverConfig:
         tolerance: change of the motion, as a share of it, at which these end.
         confident_px: standard deviation below which a cell counts as read.
         confident_share: the same as a share of the cell's blur length; the larger limit holds.
-        fewest_cells: confident cells without which the estimate is refused.
+        fewest_share: share of confident cells below which the estimate is refused. The shipped model
+            reads 64 % of the cells of every real frame that was tried, and 7 % of a uniform image's.
     """
 
     angular_std: float = 10.0
@@ -68,7 +69,7 @@ class SolverConfig:
     tolerance: float = 1e-2
     confident_px: float = 3.0
     confident_share: float = 0.5
-    fewest_cells: int = 20
+    fewest_share: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -343,9 +344,11 @@ class VelocitySolver:
         limit = np.maximum(
             self.config.confident_px, self.config.confident_share * field.blur_length
         )
-        confident = int(np.sum(field.sigma < limit))
-        if confident < self.config.fewest_cells:
-            estimate = estimate.refused(f"blur could be read in {confident} cells only")
+        confident = field.sigma < limit
+        if confident.mean() < self.config.fewest_share:
+            estimate = estimate.refused(
+                f"blur could be read in {confident.sum()} of {confident.size} cells only"
+            )
         if estimate.rank < 3:
             estimate = estimate.refused(f"the image determines {estimate.rank} of 6 directions")
         return estimate

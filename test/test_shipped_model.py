@@ -99,12 +99,17 @@ def nothing(name: str) -> np.ndarray:
         return np.clip(np.random.default_rng(0).normal(128, 5, size), 0, 255).astype(np.uint8)
     if name == "out of focus":
         return np.asarray(cv2.GaussianBlur(sharp_room(), (0, 0), 25), np.uint8)
-    return np.full(size, {"black": 0, "white": 255, "grey": 128}[name], np.uint8)
+    if name == "orange":
+        return np.full(size, (40, 120, 200), np.uint8)
+    return np.full(size, {"black": 0, "dark": 20, "grey": 128, "white": 255}[name], np.uint8)
 
 
-@pytest.mark.parametrize("name", ["black", "white", "grey", "noise", "out of focus"])
-def test_a_frame_that_holds_nothing_is_not_valid_and_says_why(name: str) -> None:
-    estimate = VisualImu(load_network()).measure(frame(nothing(name))).estimate
+@pytest.mark.parametrize("model", ["compact", "compact-int8"])
+@pytest.mark.parametrize(
+    "name", ["black", "dark", "grey", "white", "orange", "noise", "out of focus"]
+)
+def test_a_frame_that_holds_nothing_is_not_valid_and_says_why(name: str, model: str) -> None:
+    estimate = VisualImu(load_network(model)).measure(frame(nothing(name))).estimate
     assert not estimate.valid and estimate.reasons
     assert np.isfinite(estimate.covariance).all()
 

@@ -289,7 +289,7 @@ def test_a_field_that_is_not_numbers_is_refused(part):
 def test_a_field_without_confident_cells_is_refused():
     estimate = solve(field_of((0.1, 0.2, 0.3), (0, 0, 0), sigma=20.0))
     assert not estimate.valid
-    assert "0 cells" in estimate.reasons[0]
+    assert "0 of 1120 cells" in estimate.reasons[0]
     assert np.isfinite(velocity(estimate)).all()
 
 
@@ -297,7 +297,7 @@ def test_too_few_cells_to_determine_the_motion_are_refused():
     field = field_of((1, 2, 3), (0, 0, 0))
     sigma = np.full((ROWS, COLUMNS), 1e4)
     sigma[14, 20] = 0.1
-    estimate = solve(replace(field, sigma=sigma), SolverConfig(fewest_cells=1))
+    estimate = solve(replace(field, sigma=sigma), SolverConfig(fewest_share=0))
     assert not estimate.valid
     assert estimate.rank < 3
     assert "of 6 directions" in estimate.reasons[0]
