@@ -127,7 +127,7 @@ def _first(pair: tuple[int, Any]) -> int:
 
 def _read_poses(path: Path, times: Array) -> PoseSeries | None:
     """Return the poses of the images placed, None where there are fewer than two."""
-    rows = np.load(path) if path.is_file() else np.zeros((0, 8))
+    rows = np.load(path, allow_pickle=False) if path.is_file() else np.zeros((0, 8))
     if len(rows) < 2:
         return None
     t = times[rows[:, 0].astype(int)]

@@ -245,5 +245,5 @@ def test_what_cannot_be_known_is_no_nan(tmp_path: Path, blur_imu: CommandLine):
     np.savetxt(tmp_path / "gyro.csv", table[:, :4], delimiter=",", header=names[:10], comments="")
     done = blur_imu("evaluate", tmp_path / "est.csv", tmp_path / "gyro.csv")
     assert done.status == 0, done
-    assert "normalised squared error 0.00 (w)\n" in done.out and "nan" not in done.out
-    assert "right signs: nothing turns faster than 2 rad/s" in done.out
+    assert "normalised squared error 0.00 (w);" in done.out and "nan" not in done.out
+    assert "right signs: no turn is faster than 2 rad/s" in done.out
