@@ -98,6 +98,6 @@ def _workers() -> int:
 
 
 def _quiet_worker(_: int) -> None:
-    """Leave signals to the main process, which asks its workers to end."""
+    """Leave Ctrl-C to the main process, which asks its workers to end; let it end them by force."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

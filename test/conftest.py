@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,9 +68,3 @@ def blur_imu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 def camera(tmp_path: Path) -> Path:
     """The YAML of the oracle's camera."""
     return write_camera(tmp_path / "camera.yaml")
-
-
-def pytest_sessionfinish() -> None:
-    """Kill workers that a test left behind: some ignore the signal that Python ends them with."""
-    for child in multiprocessing.active_children():
-        child.kill()
