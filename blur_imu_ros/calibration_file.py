@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
+from blur_imu_ros.camera import load_yaml
 from blur_imu_ros.errors import BlurImuError, CameraError
 from blur_imu_ros.frame import check_exposure_time
 
@@ -35,12 +35,7 @@ class KnownCalibration:
 
 def read_calibration(path: Path) -> KnownCalibration:
     """Read a calibration; CameraError names the file, what is wrong with it, and the cure."""
-    try:
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise CameraError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CameraError(f"{path}: is no calibration (YAML): {error}") from error
+    content = load_yaml(path, "is no calibration (YAML)")
     known = ("exposure_time", "time_offset", "linear_scale")
     if not isinstance(content, dict) or not content.keys() & {*known, "exposure_scale"}:
         raise CameraError(

@@ -208,13 +208,18 @@ def load_exposure_time(path: str | Path) -> float | None:
         raise CameraError(f"{path}: exposure_time {value!r} is not a number of seconds") from error
 
 
-def _read_yaml(path: str | Path) -> dict[str, Any]:
+def load_yaml(path: str | Path, complaint: str) -> Any:
+    """Return what a YAML file holds; CameraError says `complaint` of a file that is none."""
     try:
-        content = yaml.safe_load(Path(path).read_text())
+        return yaml.safe_load(Path(path).read_text())
     except OSError as error:
         raise CameraError(f"{path}: cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CameraError(f"{path}: is not YAML: {str(error).splitlines()[0]}") from error
+        raise CameraError(f"{path}: {complaint}: {str(error).splitlines()[0]}") from error
+
+
+def _read_yaml(path: str | Path) -> dict[str, Any]:
+    content = load_yaml(path, "is not YAML")
     if not isinstance(content, dict):
         raise CameraError(f"{path}: holds no camera; expected image_width, fx, fy, cx, cy, ...")
     return content

@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from blur_imu_ros.errors import BlurImuError
+
+if TYPE_CHECKING:
+    from blur_imu_ros.pivot import MotionPrior
 
 app = typer.Typer(
     name="blur-imu",
@@ -55,6 +58,19 @@ class MotionPriorChoice(str, Enum):
     auto = "auto"
     none = "none"
     pivot = "pivot"
+
+    @property
+    def prior(self) -> MotionPrior | None:
+        """What `RunOptions` takes; None leaves the choice to the kind of recording."""
+        from blur_imu_ros.pivot import MotionPrior
+
+        return None if self is MotionPriorChoice.auto else MotionPrior(self.value)
+
+
+LeverArm = Annotated[
+    tuple[float, float, float] | None,
+    typer.Option(help="From the pivot to the camera: right, down, forward, metres."),
+]
 
 
 class StampChoice(str, Enum):
@@ -117,10 +133,7 @@ def run(
         MotionPriorChoice,
         typer.Option(help="pivot: the camera is in a hand; auto: so for all but bags."),
     ] = MotionPriorChoice.auto,
-    lever_arm: Annotated[
-        tuple[float, float, float] | None,
-        typer.Option(help="From the pivot to the camera: right, down, forward, metres."),
-    ] = None,
+    lever_arm: LeverArm = None,
     calibration: Annotated[
         Path | None,
         typer.Option(help="Written by calibrate: its exposure time and scale of linear velocity."),
@@ -158,7 +171,6 @@ def run(
     from blur_imu_ros.commands.fleet import run_each
     from blur_imu_ros.commands.run import RunOptions
     from blur_imu_ros.parallel import usual_jobs
-    from blur_imu_ros.pivot import MotionPrior
     from blur_imu_ros.recordings.settings import StampReference
 
     options = RunOptions(
@@ -177,7 +189,7 @@ def run(
         overlay,
         plot,
         tuple(keep_topic or ()),
-        None if motion_prior is MotionPriorChoice.auto else MotionPrior(motion_prior.value),
+        motion_prior.prior,
         lever_arm,
         resume,
         jobs or usual_jobs(),
@@ -355,17 +367,13 @@ def compare(
         MotionPriorChoice,
         typer.Option(help="Of our method: pivot: the camera is in a hand; auto: for all but bags."),
     ] = MotionPriorChoice.auto,
-    lever_arm: Annotated[
-        tuple[float, float, float] | None,
-        typer.Option(help="From the pivot to the camera: right, down, forward, metres."),
-    ] = None,
+    lever_arm: LeverArm = None,
     json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
 ) -> None:
     """Measure one recording in several ways, and print their errors side by side."""
     from blur_imu_ros.axes import Axes
     from blur_imu_ros.commands.compare import CompareOptions, run_compare
     from blur_imu_ros.commands.run import RunOptions
-    from blur_imu_ros.pivot import MotionPrior
     from blur_imu_ros.recordings.settings import StampReference
 
     recording = RunOptions(
@@ -380,9 +388,7 @@ def compare(
         backend=backend,
         device=device,
         axes=Axes(axes.value),
-        motion_prior=(
-            None if motion_prior is MotionPriorChoice.auto else MotionPrior(motion_prior.value)
-        ),
+        motion_prior=motion_prior.prior,
         lever_arm=lever_arm,
     )
     others = tuple(other or ())

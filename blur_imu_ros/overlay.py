@@ -41,11 +41,16 @@ def draw_overlay(image: Image, field: BlurField | None, estimate: VelocityEstima
     return np.asarray(canvas, np.uint8)
 
 
+def sparse_cells(field: BlurField) -> tuple[slice, slice]:
+    """Return the rows and columns of the cells whose smear is shown."""
+    every = max(1, round(field.q.shape[1] / LINES_ACROSS))
+    return slice(every // 2, None, every), slice(every // 2, None, every)
+
+
 def _draw_segments(canvas: Image, field: BlurField) -> None:
     """Draw the smear of a sparse grid of cells; the less certain, the fainter."""
     scale, shift = _view_to_image(field.camera, canvas.shape[1], canvas.shape[0])
-    every = max(1, round(field.q.shape[1] / LINES_ACROSS))
-    inner = (slice(every // 2, None, every), slice(every // 2, None, every))
+    inner = sparse_cells(field)
     u, v = (c[inner].ravel() for c in field.pixel_grid())
     motion = field.motion[inner].reshape(-1, 2)
     length = np.hypot(motion[:, 0], motion[:, 1])

@@ -79,11 +79,9 @@ def _fetched_ahead(
 def _start(work: Callable[[Any], Any]) -> None:
     """Make a worker of this process: it works on one core and ends with the main process."""
     global _work
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # The main process ends in order, and us with it.
-        signal.signal(number, signal.SIG_IGN)
+    # The main process ends in order, and us with it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
     keep_to_one_core()
     _work = work

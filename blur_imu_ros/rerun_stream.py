@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.errors import BlurImuError, RecordingError
-from blur_imu_ros.overlay import LINES_ACROSS, colours_of
+from blur_imu_ros.overlay import colours_of, sparse_cells
 from blur_imu_ros.results import VELOCITIES, make_folder_of
 from blur_imu_ros.visual_imu import Measurement
 
@@ -95,8 +95,7 @@ def _rerun() -> Any:
 
 def _segments(field: BlurField) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """Return the smears (n, 2, 2) of a sparse grid of cells, pixels, and their colours (n, 3) RGB."""
-    every = max(1, round(field.q.shape[1] / LINES_ACROSS))
-    inner = (slice(every // 2, None, every), slice(every // 2, None, every))
+    inner = sparse_cells(field)
     centres = np.stack([c[inner].ravel() for c in field.pixel_grid()], axis=1)
     half = field.motion[inner].reshape(-1, 2) / 2
     colours = colours_of(2 * np.hypot(half[:, 0], half[:, 1]))[:, ::-1]

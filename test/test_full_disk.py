@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,18 +105,13 @@ def test_run_says_so_in_one_line_and_keeps_its_rows(
 
 def test_a_run_of_training_keeps_the_state_before(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="training needs torch: pip install .[train]")
-    from blur_imu_training.export import load_run
-    from blur_imu_training.trainer import Stage, Trainer, TrainingConfig
+    from blur_imu_training.checkpoint import load_run
+    from blur_imu_training.recipe import NetworkChoice
+    from blur_imu_training.trainer import Trainer
+    from small_training import CONFIG
 
-    config = TrainingConfig(
-        seed=1,
-        focal_reference=250.0,
-        peak_learning_rate=5e-4,
-        weight_decay=0.01,
-        ema_decay=0.99,
-        pictures={"procedural": 1.0},
-        stages=(Stage(1.0, 64, 64, 2, 10.0),),
-    )
+    # The whole network, so that its state is larger than what the disk takes.
+    config = replace(CONFIG, network=NetworkChoice())
     trainer = Trainer(config, None, tmp_path, minutes=0.01)
     trainer.save()
     before = (tmp_path / "state.safetensors").read_bytes()

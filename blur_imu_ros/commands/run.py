@@ -96,8 +96,12 @@ class RunOptions:
 
     def visual_imu(self, network: Network) -> VisualImu:
         """Return what measures, as the options say."""
-        direction = DirectionConfig(mode=self.direction)
-        return VisualImu(network, None, direction, self.pivot, linear_scale=self.known.linear_scale)
+        return VisualImu(
+            network,
+            direction=DirectionConfig(mode=self.direction),
+            pivot=self.pivot,
+            linear_scale=self.known.linear_scale,
+        )
 
 
 class ResultWriter(Protocol):

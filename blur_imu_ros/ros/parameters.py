@@ -14,7 +14,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from blur_imu_ros.axes import Axes
-from blur_imu_ros.calibration_file import KnownCalibration, read_calibration
+from blur_imu_ros.calibration_file import LARGEST_OFFSET, KnownCalibration, read_calibration
 from blur_imu_ros.errors import BlurImuError, CameraError, RosSetupError
 from blur_imu_ros.frame import check_exposure_time
 from blur_imu_ros.pivot import MotionPrior, PivotConfig
@@ -121,7 +121,11 @@ PARAMETERS: dict[str, _Parameter] = {
         "start", "Moment of the exposure that image stamps mean.", ("start", "middle", "end")
     ),
     "time_offset": _Parameter(
-        0.0, "Seconds added to the stamps of images.", least=-10.0, most=10.0, live=True
+        0.0,
+        "Seconds added to the stamps of images.",
+        least=-LARGEST_OFFSET,
+        most=LARGEST_OFFSET,
+        live=True,
     ),
     "calibration": _Parameter(
         "",
@@ -260,8 +264,8 @@ def checked(values: dict[str, Any]) -> Settings:
     """Return the settings of parameter values; RosSetupError names the one that is wrong."""
     for name, parameter in PARAMETERS.items():
         parameter.check(name, values[name])
-    values = values | {"pivot": _pivot(values["motion_prior"], values["lever_arm"])}
-    values = values | _calibrated(values)
+    pivot = _pivot(values["motion_prior"], values["lever_arm"])
+    values = values | {"pivot": pivot} | _calibrated(values)
     values = {field.name: values[field.name] for field in fields(Settings)}
     values["threads"] = values["threads"] or None
     values["exposure_time"] = _exposure_time(values["exposure_time"])
