@@ -4,7 +4,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Two threads of BLAS and OpenMP are what the tests and the demo expect of any machine.
 RUN := OMP_NUM_THREADS=2 $(BIN)/python
 
-.PHONY: demo test lint messages accuracy docs performance nightly mutation release-check clean
+.PHONY: demo test lint messages accuracy docs performance quick-model nightly mutation release-check clean
 
 # What a wrong number could come from is tested more closely.
 empty :=
@@ -44,6 +44,12 @@ test: lint $(VENV)/.messages
 	$(RUN) -m pytest --cov=blur_imu_ros --cov=blur_imu_training --cov-report=term --cov-fail-under=90
 	$(BIN)/coverage report --include=$(CORE) --fail-under=95
 	$(MAKE) demo
+
+# From nothing to a network that reads blur, and its errors in those of zero velocity: half an hour on two cores.
+quick-model: $(VENV)/.development
+	$(BIN)/blur-imu train quick --data $(DATA)/train --output runs/quick --minutes 20
+	$(BIN)/blur-imu export runs/quick --best --output runs/quick/quick.onnx --name quick
+	$(BIN)/blur-imu validate runs/quick/quick.onnx --data $(DATA)/train
 
 accuracy: $(VENV)/.development
 	$(RUN) tools/accuracy.py $(DATA)
