@@ -7,7 +7,9 @@ The model, for the camera's angular velocity e as estimated at time t, and the g
 R takes the gyroscope's axes to the camera's, b is the gyroscope's bias and k how much too fast all
 estimates are, which is the true exposure time over the one assumed. R and the offset start from the
 best of a search (Wahba's problem, solved for every offset at once); then all are refined together by
-robust least squares.
+robust least squares. That trusts the frames that hardly turn, whose errors are small: right for the
+bias, but short blur is misread by another factor than long blur. So k is fitted once more by itself,
+with each error judged against the one that its estimate tells of, which leaves fast turns their say.
 """
 
 from __future__ import annotations
@@ -107,6 +109,7 @@ def align(
     truth = replace(truth, velocity=truth.velocity[:, :3])
     used = estimate.valid & np.isfinite(estimate.velocity[:, :3]).all(axis=1)
     t, omega = estimate.t[used], estimate.velocity[used, :3]
+    spread = expected_error(estimate.sigma, slice(0, 3), len(used))[used]
     offset, rotation, correlation = _search(t, omega, truth, reach)
     if correlation < LEAST_AGREEMENT:
         raise RecordingError(
@@ -119,13 +122,17 @@ def align(
             "bring the time stamps nearer to each other"
         )
     kept = _inside(t, truth, abs(offset) + 0.1 + (exposure_time or 0.0) / 2)
-    t, omega = t[kept], omega[kept]
+    t, omega, spread = t[kept], omega[kept], spread[kept]
     gyro = truth_at(truth, t + offset, exposure_time)
     _check_motion(gyro)
     energy = max(float(np.sum(gyro * gyro)), 1e-12)
     scale = float(np.sum(omega * (gyro @ rotation.T))) / energy
-    fitted = _refine(_Model(scale, offset, rotation, np.zeros(3)), t, omega, truth, exposure_time)
-    return _described(*fitted, correlation, len(t))
+    start = _Model(scale, offset, rotation, np.zeros(3))
+    model, covariance = _refine(start, t, omega, truth, exposure_time)
+    turned = (truth_at(truth, t + model.offset, exposure_time) - model.bias) @ model.rotation.T
+    scale, scale_std = fitted_ratio(t, omega, turned, spread)
+    found = _described(model, covariance, correlation, len(t))
+    return replace(found, exposure_scale=scale, exposure_scale_std=scale_std)
 
 
 def _inside(t: Array, truth: VelocitySeries, margin: float) -> Array:
@@ -218,6 +225,28 @@ def _linearised(
     biases = np.broadcast_to(-model.scale * model.rotation, (len(t), 3, 3))
     columns = [turned[..., None], model.scale * slope[..., None], model.scale * crossed, biases]
     return np.concatenate(columns, axis=2), omega - model.scale * turned
+
+
+def fitted_ratio(t: Array, seen: Array, true: Array, spread: Array) -> tuple[float, float]:
+    """Return k of seen = k true, both (n, m) at times t, and its standard deviation.
+
+    Rows are left out as far as their errors exceed the `spread` (n, 1) that was expected of them.
+    """
+    ratio, weights = 0.0, np.ones(len(t))
+    for _ in range(_STEPS):
+        ratio = float(np.sum(weights[:, None] * seen * true) / np.sum(weights[:, None] * true**2))
+        weights = robust_weights((seen - ratio * true) / spread)
+    covariance = block_covariance(t, true[..., None], seen - ratio * true, weights)
+    return ratio, float(np.sqrt(covariance[0, 0]))
+
+
+def expected_error(sigma: Array | None, columns: slice, rows: int) -> Array:
+    """Return (rows, 1) how large an error each row tells of, all alike where one does not tell."""
+    if sigma is None:
+        return np.ones((rows, 1))
+    spread = np.sqrt(np.mean(sigma[:, columns] ** 2, axis=1, keepdims=True))
+    told = np.isfinite(spread) & (spread > 0)
+    return spread if told.all() else np.ones((rows, 1))
 
 
 def robust_weights(residual: Array) -> Array:

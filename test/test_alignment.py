@@ -87,6 +87,22 @@ def test_standard_deviations_tell_the_size_of_the_errors():
     assert 0.5 < squared.mean() < 2.0
 
 
+def test_slow_turns_whose_blur_is_misread_do_not_decide_the_exposure():
+    rng, t, at = np.random.default_rng(8), np.arange(0, 20, 0.005), np.arange(1, 19, 1 / 30)
+
+    def motion(t: np.ndarray) -> np.ndarray:
+        return np.where(np.sin(t) > 0, 0.25, 1.5)[:, None] * shake(t, 8, EVERY)
+
+    omega = motion(at)
+    speed = np.linalg.norm(omega, axis=1, keepdims=True)
+    error = 0.1 + 0.2 * speed
+    seen = omega * np.where(speed < 1.5, 0.7, 1.0) + error * rng.standard_normal(omega.shape)
+    told = replace(series(at, seen), sigma=np.repeat(error, 6, axis=1))
+    found = align(told, series(t, motion(t)))
+    assert found.exposure_scale == pytest.approx(1.0, abs=0.04)
+    assert abs(found.exposure_scale - 1.0) < 2.5 * found.exposure_scale_std
+
+
 def test_invalid_rows_take_no_part():
     true = apart(1)
     velocity = true.camera.velocity.copy()
