@@ -318,7 +318,8 @@ def calibrate(
         Path | None, typer.Option(help="Camera YAML that the output completes, for run --camera.")
     ] = None,
     exposure: Annotated[
-        float | None, typer.Option(help="Seconds that run was told; by default the camera's.")
+        float | None,
+        typer.Option(help="Seconds that run was told; by default what it noted, or the camera's."),
     ] = None,
     axes: Annotated[AxesChoice, typer.Option(help="Axes of the estimate.")] = AxesChoice.optical,
     truth_axes: Annotated[
