@@ -7,7 +7,9 @@ The model, for the camera's angular velocity e as estimated at time t, and the g
 R takes the gyroscope's axes to the camera's, b is the gyroscope's bias and k how much too fast all
 estimates are, which is the true exposure time over the one assumed. R and the offset start from the
 best of a search (Wahba's problem, solved for every offset at once); then all are refined together by
-robust least squares.
+robust least squares. That trusts the frames that hardly turn, whose errors are small: right for the
+bias, but short blur is misread by another factor than long blur. So k is fitted once more by itself,
+with each error judged against the one that its estimate tells of, which leaves fast turns their say.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from blur_imu_ros.clock_search import likely_offsets
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation import truth_at
 from blur_imu_ros.results import VelocitySeries
@@ -32,6 +35,13 @@ LEAST_SPREAD = 0.05
 """Turn about the second axis as a share of that about the first, without which R is not known."""
 LEAST_AGREEMENT = 0.7
 """Correlation below which the series may be of different motions: chance reaches 0.6 in 20 s."""
+LEAST_FAR_AGREEMENT = 0.8
+LEAST_LEAD = 0.1
+"""The same where the clocks do not agree, and how much better than at any other place."""
+LARGEST_DEGREES = 0.04
+"""Rates of a camera over those of a gyroscope in degrees: 1/57, by any exposure time up to twice."""
+LONGEST_INTERVAL = 0.5
+"""Seconds between the rows of a truth."""
 SEARCH_STEP = 0.005
 """Seconds between the offsets that are tried."""
 _SEARCH_ROWS = 5000
@@ -99,33 +109,113 @@ def align(
         estimate: angular velocities in optical axes; the valid rows take part.
         truth: of the gyroscope, in its own axes and on its own clock.
         exposure_time: seconds; dense truth is averaged over it.
-        reach: largest time offset looked for, either way, seconds.
+        reach: seconds that the clocks may differ, either way, without a look elsewhere.
 
     Raises:
         RecordingError: the data cannot tell, for the reason that it gives.
     """
-    truth = replace(truth, velocity=truth.velocity[:, :3])
+    truth = _known(truth)
     used = estimate.valid & np.isfinite(estimate.velocity[:, :3]).all(axis=1)
     t, omega = estimate.t[used], estimate.velocity[used, :3]
+    spread = expected_error(estimate.sigma, slice(0, 3), len(used))[used]
+    _check_units(truth)
+    far, (offset, rotation, correlation) = _placed(t, omega, truth, reach)
+    truth = replace(truth, t=truth.t - far)
+    margin = 0.1 + (exposure_time or 0.0) / 2
+    kept = _inside(t, truth, abs(offset) + margin)
+    kept &= np.isfinite(truth_at(truth, t + offset, 2 * margin)).all(axis=1)  # Not in a gap.
+    if kept.sum() < FEWEST_ROWS:
+        raise RecordingError(
+            f"only {kept.sum()} of {len(t)} estimates lie outside the truth's gaps"
+        )
+    t, omega, spread = t[kept], omega[kept], spread[kept]
+    gyro = truth_at(truth, t + offset, exposure_time)
+    _check_motion(gyro)
+    energy = max(float(np.sum(gyro * gyro)), 1e-12)
+    scale = float(np.sum(omega * (gyro @ rotation.T))) / energy
+    start = _Model(scale, offset, rotation, np.zeros(3))
+    model, covariance = _refine(start, t, omega, truth, exposure_time)
+    turned = (truth_at(truth, t + model.offset, exposure_time) - model.bias) @ model.rotation.T
+    scale, scale_std = fitted_ratio(t, omega, turned, spread)
+    if scale < LARGEST_DEGREES:
+        raise RecordingError(
+            f"the truth turns {1 / scale:.0f} times as fast as the camera: rad/s are needed, is it in "
+            "degrees a second?"
+        )
+    found = _described(replace(model, offset=far + model.offset), covariance, correlation, len(t))
+    return replace(found, exposure_scale=scale, exposure_scale_std=scale_std)
+
+
+def _known(truth: VelocitySeries) -> VelocitySeries:
+    """Return the rows of the truth that hold an angular velocity, with nothing else."""
+    known = truth.valid & np.isfinite(truth.velocity[:, :3]).all(axis=1)
+    if known.sum() < FEWEST_ROWS:
+        raise RecordingError(f"the truth holds {known.sum()} rows; {FEWEST_ROWS} are needed")
+    return VelocitySeries(truth.t[known], truth.velocity[known, :3], None, truth.valid[known])
+
+
+def _check_units(truth: VelocitySeries) -> None:
+    """Refuse a truth whose time can hardly be seconds."""
+    interval = float(np.median(np.diff(truth.t)))
+    if interval > LONGEST_INTERVAL:
+        raise RecordingError(
+            f"the truth has a row every {interval:g} s, too few to tell a motion: is its time in seconds?"
+        )
+
+
+def _placed(
+    t: Array, omega: Array, truth: VelocitySeries, reach: float
+) -> tuple[float, tuple[float, Array, float]]:
+    """Return the difference of the clocks (s) as far as they do not agree, and what `_near` finds then.
+
+    Clocks that agree to `reach` are taken as they are; else the motion itself tells where the
+    recording lies in the truth, if it fits one place clearly better than all others.
+    """
+    try:
+        return 0.0, _near(t, omega, truth, reach)
+    except RecordingError:
+        places = _fitting_places(t, omega, truth, reach)
+        agreements = [correlation for _, (_, _, correlation) in places]
+        if not agreements or agreements[0] < LEAST_FAR_AGREEMENT:
+            raise
+        if len(agreements) > 1 and agreements[1] > agreements[0] - LEAST_LEAD:
+            raise
+        return places[0]
+
+
+def _fitting_places(
+    t: Array, omega: Array, truth: VelocitySeries, reach: float
+) -> list[tuple[float, tuple[float, Array, float]]]:
+    """Return differences of the clocks (s) with what `_near` finds there, the best fitting first."""
+    if len(t) < FEWEST_ROWS:
+        return []
+    places = []
+    for far in likely_offsets(t, omega, truth.t, truth.velocity, apart=2 * reach):
+        try:
+            moved = replace(truth, t=truth.t - far)
+            places.append((float(far), _near(t, omega, moved, reach)))
+        except RecordingError:
+            continue
+    return sorted(places, key=lambda place: -place[1][2])
+
+
+def _near(
+    t: Array, omega: Array, truth: VelocitySeries, reach: float
+) -> tuple[float, Array, float]:
+    """Return what `_search` finds where the clocks agree to `reach` seconds, or refuse."""
     offset, rotation, correlation = _search(t, omega, truth, reach)
     if correlation < LEAST_AGREEMENT:
         raise RecordingError(
             f"the angular velocities hardly agree at any time offset up to {reach:g} s (correlation "
-            f"{correlation:.2f}): are they of the same motion, and is the direction decided?"
+            f"{correlation:.2f}), nor clearly at a larger one: are they of the same motion, and is "
+            "the direction decided?"
         )
     if abs(offset) > reach - 1.5 * SEARCH_STEP:
         raise RecordingError(
             f"the clocks seem to differ by more than the {reach:g} s searched; "
             "bring the time stamps nearer to each other"
         )
-    kept = _inside(t, truth, abs(offset) + 0.1 + (exposure_time or 0.0) / 2)
-    t, omega = t[kept], omega[kept]
-    gyro = truth_at(truth, t + offset, exposure_time)
-    _check_motion(gyro)
-    energy = max(float(np.sum(gyro * gyro)), 1e-12)
-    scale = float(np.sum(omega * (gyro @ rotation.T))) / energy
-    fitted = _refine(_Model(scale, offset, rotation, np.zeros(3)), t, omega, truth, exposure_time)
-    return _described(*fitted, correlation, len(t))
+    return offset, rotation, correlation
 
 
 def _inside(t: Array, truth: VelocitySeries, margin: float) -> Array:
@@ -135,7 +225,7 @@ def _inside(t: Array, truth: VelocitySeries, margin: float) -> Array:
         raise RecordingError(
             f"only {inside.sum()} of {len(t)} valid estimates lie inside the truth's time "
             f"{truth.t[0]:.3f} to {truth.t[-1]:.3f} s; {FEWEST_ROWS} are needed. "
-            "Do the clocks agree?"
+            "Do the clocks agree, and is the log longer than the recording?"
         )
     return np.asarray(inside)
 
@@ -218,6 +308,28 @@ def _linearised(
     biases = np.broadcast_to(-model.scale * model.rotation, (len(t), 3, 3))
     columns = [turned[..., None], model.scale * slope[..., None], model.scale * crossed, biases]
     return np.concatenate(columns, axis=2), omega - model.scale * turned
+
+
+def fitted_ratio(t: Array, seen: Array, true: Array, spread: Array) -> tuple[float, float]:
+    """Return k of seen = k true, both (n, m) at times t, and its standard deviation.
+
+    Rows are left out as far as their errors exceed the `spread` (n, 1) that was expected of them.
+    """
+    ratio, weights = 0.0, np.ones(len(t))
+    for _ in range(_STEPS):
+        ratio = float(np.sum(weights[:, None] * seen * true) / np.sum(weights[:, None] * true**2))
+        weights = robust_weights((seen - ratio * true) / spread)
+    covariance = block_covariance(t, true[..., None], seen - ratio * true, weights)
+    return ratio, float(np.sqrt(covariance[0, 0]))
+
+
+def expected_error(sigma: Array | None, columns: slice, rows: int) -> Array:
+    """Return (rows, 1) how large an error each row tells of, all alike where one does not tell."""
+    if sigma is None:
+        return np.ones((rows, 1))
+    spread = np.sqrt(np.mean(sigma[:, columns] ** 2, axis=1, keepdims=True))
+    told = np.isfinite(spread) & (spread > 0)
+    return spread if told.all() else np.ones((rows, 1))
 
 
 def robust_weights(residual: Array) -> Array:

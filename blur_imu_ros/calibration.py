@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.alignment import (
+    FEWEST_ROWS,
     Alignment,
     align,
-    block_covariance,
+    expected_error,
+    fitted_ratio,
     in_camera,
-    robust_weights,
 )
 from blur_imu_ros.axes import Axes, from_optical
 from blur_imu_ros.errors import RecordingError
@@ -30,7 +31,6 @@ LARGEST_BIAS_STD = 0.1
 LARGEST_SCALE_STD = 0.05
 LEAST_SPEED = 0.05
 """m/s, root mean square. What moves less tells nothing of the scale of linear velocity."""
-_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -152,19 +152,14 @@ def _linear_scale(
     estimate: VelocitySeries, truth: VelocitySeries, found: Alignment, exposure_time: float | None
 ) -> tuple[float | None, float | None]:
     """Return the factor on the linear velocity and its standard deviation, where they can be told."""
-    if not np.isfinite(truth.velocity[:, 3:]).all():
-        return None, None
     used = match(estimate, in_camera(truth, found), exposure_time).used()
+    used = used.rows(np.isfinite(used.truth[:, 3:] + used.estimate[:, 3:]).all(axis=1))
     seen, true = used.estimate[:, 3:], used.truth[:, 3:]
-    if not np.isfinite(seen).all() or np.sqrt(np.mean(np.sum(true**2, axis=1))) < LEAST_SPEED:
+    if len(true) < FEWEST_ROWS or np.sqrt(np.mean(np.sum(true**2, axis=1))) < LEAST_SPEED:
         return None, None
     # The noise is in the estimate, so it is the one that is explained: v = ratio * truth.
-    ratio, weights = 0.0, np.ones(len(true))
-    for _ in range(_STEPS):
-        ratio = float(np.sum(weights[:, None] * seen * true) / np.sum(weights[:, None] * true**2))
-        weights = robust_weights(seen - ratio * true)
-    covariance = block_covariance(used.t, true[..., None], seen - ratio * true, weights)
-    ratio_std = float(np.sqrt(covariance[0, 0]))
+    spread = expected_error(used.sigma, slice(3, 6), len(used.t))
+    ratio, ratio_std = fitted_ratio(used.t, seen, true, spread)
     if ratio < 2 * ratio_std:
         return None, None
     scale = found.exposure_scale / ratio

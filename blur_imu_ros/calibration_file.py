@@ -12,8 +12,6 @@ from blur_imu_ros.camera import load_yaml
 from blur_imu_ros.errors import BlurImuError, CameraError
 from blur_imu_ros.frame import check_exposure_time
 
-LARGEST_OFFSET = 10.0
-"""Seconds."""
 SCALES = (0.01, 100.0)
 
 
@@ -23,7 +21,7 @@ class KnownCalibration:
 
     Attributes:
         exposure_time: seconds, or None.
-        time_offset: seconds to add to the camera's stamps.
+        time_offset: seconds to add to the camera's stamps; of a log on another clock, any number.
         linear_scale: factor on linear velocities: how much farther away things are than the network
             takes them to be.
     """
@@ -59,8 +57,6 @@ def _known(values: dict[str, float]) -> KnownCalibration:
     found = KnownCalibration(**values)
     if found.exposure_time is not None:
         check_exposure_time(found.exposure_time)
-    if abs(found.time_offset) > LARGEST_OFFSET:
-        raise CameraError(f"time_offset is {found.time_offset:g} s; look at both clocks")
     if not SCALES[0] <= found.linear_scale <= SCALES[1]:
         raise CameraError(
             f"linear_scale is {found.linear_scale:g}; use {SCALES[0]:g} to {SCALES[1]:g}"

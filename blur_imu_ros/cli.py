@@ -24,7 +24,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # Faster help, and nothing is squeezed into a table.
     help="A camera that is also an IMU: velocities from motion blur.",
+    context_settings={"max_content_width": 120},
 )
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from blur_imu_ros import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Show it and exit."),
+    ] = False,
+) -> None:
+    pass
 
 
 class AxesChoice(str, Enum):
@@ -299,7 +318,8 @@ def calibrate(
         Path | None, typer.Option(help="Camera YAML that the output completes, for run --camera.")
     ] = None,
     exposure: Annotated[
-        float | None, typer.Option(help="Seconds that run was told; by default the camera's.")
+        float | None,
+        typer.Option(help="Seconds that run was told; by default what it noted, or the camera's."),
     ] = None,
     axes: Annotated[AxesChoice, typer.Option(help="Axes of the estimate.")] = AxesChoice.optical,
     truth_axes: Annotated[
@@ -428,6 +448,9 @@ def _add_training_commands() -> None:
 
 
 _add_training_commands()
+for _command in app.registered_commands:
+    # Else the list of commands cuts them off after some words.
+    _command.short_help = (_command.callback.__doc__ or "").partition("\n")[0]
 
 
 class _Stopped(BaseException):

@@ -179,7 +179,7 @@ def match(
             f"only {used.sum()} of {len(used)} estimates can be compared: "
             f"{np.sum(~estimate.valid)} are not valid and {np.sum(~inside)} lie outside the "
             f"truth's time {truth.t[0]:.3f} to {truth.t[-1]:.3f} s, or in a gap of it; do the "
-            "clocks agree?"
+            "clocks agree? evaluate --truth-axes found looks for their difference"
         )
     every = MatchedSeries(
         estimate.t,

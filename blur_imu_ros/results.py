@@ -222,10 +222,14 @@ class CsvTable:
 
 def read_series(path: str | Path) -> VelocitySeries:
     """Read a CSV with columns t and some of wx ... vz; RecordingError names what is wrong."""
-    table = CsvTable(path)
+    return series_of_table(CsvTable(path))
+
+
+def series_of_table(table: CsvTable) -> VelocitySeries:
+    """Return columns t and some of wx ... vz; RecordingError names what is wrong."""
     t = table.time()
     if not {"wx", "wy", "wz"} <= set(table.names):
-        raise RecordingError(f"{path}: lacks the columns wx, wy, wz (rad/s)")
+        raise RecordingError(f"{table.path}: lacks the columns wx, wy, wz (rad/s)")
 
     def six(prefix: str) -> Array:
         unknown = np.full(len(t), np.nan)

@@ -80,6 +80,16 @@ def record_path(result: Path) -> Path:
     return result.with_name(result.name + SUFFIX)
 
 
+def exposure_of(result: Path) -> float | None:
+    """Return the exposure time (s) that a result was measured with, None where nothing tells one."""
+    try:
+        record = RunRecord.load(result)
+    except RecordingError:
+        return None
+    known = None if record is None else record.recipe.get("exposure_time")
+    return float(known) if isinstance(known, int | float) and known > 0 else None
+
+
 def _state(content: dict[str, Any] | None) -> TrackerState | None:
     if content is None:
         return None

@@ -87,6 +87,22 @@ def test_standard_deviations_tell_the_size_of_the_errors():
     assert 0.5 < squared.mean() < 2.0
 
 
+def test_slow_turns_whose_blur_is_misread_do_not_decide_the_exposure():
+    rng, t, at = np.random.default_rng(8), np.arange(0, 20, 0.005), np.arange(1, 19, 1 / 30)
+
+    def motion(t: np.ndarray) -> np.ndarray:
+        return np.where(np.sin(t) > 0, 0.25, 1.5)[:, None] * shake(t, 8, EVERY)
+
+    omega = motion(at)
+    speed = np.linalg.norm(omega, axis=1, keepdims=True)
+    error = 0.1 + 0.2 * speed
+    seen = omega * np.where(speed < 1.5, 0.7, 1.0) + error * rng.standard_normal(omega.shape)
+    told = replace(series(at, seen), sigma=np.repeat(error, 6, axis=1))
+    found = align(told, series(t, motion(t)))
+    assert found.exposure_scale == pytest.approx(1.0, abs=0.04)
+    assert abs(found.exposure_scale - 1.0) < 2.5 * found.exposure_scale_std
+
+
 def test_invalid_rows_take_no_part():
     true = apart(1)
     velocity = true.camera.velocity.copy()
@@ -133,9 +149,51 @@ def test_series_of_different_motions_are_refused():
         align(apart(5).camera, apart(6).gyro)
 
 
-def test_clocks_too_far_apart_are_refused():
-    true = apart(7)
-    with pytest.raises(RecordingError, match="hardly agree|clocks"):
-        align(replace(true.camera, t=true.camera.t + 2.0), true.gyro)
+def part(whole: VelocitySeries, chosen: np.ndarray) -> VelocitySeries:
+    return series(whole.t[chosen], whole.velocity[chosen, :3])
+
+
+@pytest.mark.parametrize("shift", [2.0, -30.0, 1.7e9])
+def test_a_clock_of_its_own_is_found_from_the_motion(shift):
+    true = apart(7, noise=0.3)
+    short = part(true.camera, (true.camera.t > 4) & (true.camera.t < 14))
+    found = align(replace(short, t=short.t - shift), true.gyro)
+    assert found.time_offset == pytest.approx(shift + true.offset, abs=5e-3)
+    np.testing.assert_allclose(found.rotation, true.rotation, atol=0.05)
+
+
+def test_a_recording_that_the_log_lacks_is_given_no_place_in_it():
+    lacking = apart(5)
     with pytest.raises(RecordingError, match="inside the truth's time"):
-        align(replace(true.camera, t=true.camera.t + 1e6), true.gyro)
+        align(replace(apart(6).camera, t=lacking.camera.t + 1e6), lacking.gyro)
+
+
+def test_a_motion_that_repeats_itself_is_given_no_place():
+    t, seen = np.arange(0, 60, 0.005), np.arange(0, 6, 1 / 30)
+
+    def again(t: np.ndarray) -> np.ndarray:
+        return np.stack([np.sin(2 * t), np.cos(2 * t), np.sin(4 * t)], axis=1)
+
+    with pytest.raises(RecordingError, match="inside the truth's time"):
+        align(series(seen + 1000, again(seen + 20)), series(t, again(t)))
+
+
+def test_gaps_and_empty_cells_of_a_log_are_left_out():
+    true = apart(8)
+    omega = true.gyro.velocity[:, :3].copy()
+    omega[100:110, 1] = np.nan
+    torn = part(series(true.gyro.t, omega), (true.gyro.t < 8) | (true.gyro.t > 8.4))
+    found = align(true.camera, torn, exposure_time=0.02)
+    assert found.exposure_scale == pytest.approx(true.scale, rel=2e-3)
+    assert found.time_offset == pytest.approx(true.offset, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("factors", "said"), [((1.0, 57.3), "degrees"), ((1e3, 1.0), "in seconds")]
+)
+def test_a_log_in_other_units_is_refused_by_its_name(factors, said):
+    true = apart(9)
+    time, rate = factors
+    log = series(true.gyro.t * time, true.gyro.velocity[:, :3] * rate)
+    with pytest.raises(RecordingError, match=said):
+        align(true.camera, log)

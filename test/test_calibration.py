@@ -19,6 +19,7 @@ from blur_imu_ros.cli import app
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation import in_axes
 from blur_imu_ros.results import VelocitySeries
+from blur_imu_ros.run_record import RunRecord, record_path
 from test_alignment import EVERY, Apart, apart, shake
 
 EXPOSURE = 0.01
@@ -145,6 +146,17 @@ def test_the_yaml_is_a_camera_that_run_takes(tmp_path: Path):
     content = yaml.safe_load(out.read_text())
     assert set(content["standard_deviations"]) <= set(content)
     np.testing.assert_allclose(content["camera_imu_rotation"], true.rotation, atol=0.02)
+
+
+def test_the_exposure_time_that_run_noted_counts(tmp_path: Path):
+    true, arguments = files(tmp_path)
+    RunRecord({"exposure_time": EXPOSURE}).save(tmp_path / "est.csv")
+    out = tmp_path / "found.yaml"
+    assert CliRunner().invoke(app, [*arguments, str(out)]).exit_code == 0
+    assert load_exposure_time(out) == pytest.approx(EXPOSURE * true.scale, rel=0.02)
+    record_path(tmp_path / "est.csv").write_text("{")
+    assert CliRunner().invoke(app, [*arguments, str(out)]).exit_code == 0
+    assert "exposure_scale" in yaml.safe_load(out.read_text())
 
 
 def test_without_an_exposure_time_its_scale_is_told(tmp_path: Path):

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from blur_imu_ros import __version__
 from blur_imu_ros.axes import GYRO_FROM_OPTICAL
 from blur_imu_ros.camera import load_camera
 from command_line import (
@@ -211,6 +212,19 @@ def test_help_is_given_without_loading_what_measures(command: list[str]) -> None
     )
     assert ended.returncode == 0 and "Usage" in ended.stdout
     assert ended.stdout.splitlines()[-1] == "LOADED"
+
+
+def test_the_version_is_told(blur_imu: CommandLine) -> None:
+    told = blur_imu("--version")
+    assert told.status == 0 and told.out.strip() == __version__
+
+
+def test_the_list_of_commands_cuts_no_sentence_off(
+    blur_imu: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    told = blur_imu("--help").out
+    assert "..." not in told.split("Commands:")[1]
 
 
 @needs_model

@@ -81,6 +81,13 @@ def test_a_calibration_sets_what_no_parameter_says(tmp_path: Path) -> None:
     assert (settings.exposure_time, settings.time_offset) == (0.01, -0.02)
 
 
+def test_an_offset_to_another_clock_is_not_taken_for_the_cameras(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.yaml"
+    path.write_text("exposure_time: 0.008\ntime_offset: 1.7e+9\n")
+    with pytest.raises(RosSetupError, match="another clock than the camera's; take that line out"):
+        parameters.checked(DEFAULTS | {"calibration": str(path)})
+
+
 def test_a_wrong_calibration_names_the_parameter_and_the_file(tmp_path: Path) -> None:
     path = tmp_path / "calibration.yaml"
     path.write_text("linear_scale: 0\n")

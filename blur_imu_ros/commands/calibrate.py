@@ -18,6 +18,7 @@ from blur_imu_ros.evaluation import in_axes
 from blur_imu_ros.frame import check_exposure_time
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results import write_text
+from blur_imu_ros.run_record import exposure_of
 from blur_imu_ros.velocity import SolverConfig
 
 
@@ -42,7 +43,7 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     Raises:
         BlurImuError: a file is wrong, or the data cannot tell.
     """
-    exposure_time, camera = options.exposure, {}
+    exposure_time, camera = options.exposure or exposure_of(options.estimate), {}
     if options.camera is not None:
         load_camera(options.camera)  # refuses what `run` would refuse
         camera = yaml.safe_load(options.camera.read_text())

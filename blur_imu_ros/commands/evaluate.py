@@ -177,9 +177,10 @@ def _latency_remarks(latency: dict[str, float] | None) -> Iterator[str]:
 def _alignment_remarks(found: Alignment) -> Iterator[str]:
     rows = "; ".join(" ".join(f"{x:+.4f}" for x in row) for row in found.rotation)
     tilt = " ".join(f"{x:.2f}" for x in np.degrees(found.rotation_std))
-    offset, std = 1e3 * found.time_offset, 1e3 * found.time_offset_std
+    offset, std = found.time_offset, 1e3 * found.time_offset_std
     yield f"found: camera from truth [{rows}] +/- {tilt} degrees, applied"
-    yield f"found: time offset {offset:+.2f} +/- {std:.2f} ms, applied"
+    told = f"{1e3 * offset:+.2f} +/- {std:.2f} ms" if abs(offset) < 1 else f"{offset:+.4f} s"
+    yield f"found: time offset {told}, applied"
     yield f"found from {found.rows} rows, correlation {found.correlation:.3f}"
 
 

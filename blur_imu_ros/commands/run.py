@@ -19,6 +19,7 @@ from blur_imu_ros.axes import MEANING, Axes, express
 from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.calibration_file import KnownCalibration, read_calibration
 from blur_imu_ros.camera import load_camera, load_exposure_time
+from blur_imu_ros.commands.run_summary import RunSummary
 from blur_imu_ros.direction import DirectionConfig, DirectionMode
 from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.estimate import VelocityEstimate
@@ -131,19 +132,28 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     if earlier is not None and earlier.finished:
         return f"{options.output}: {earlier.rows} rows, measured before"
     known = len(recording.notes)
-    count = _measure(options, recording, network, earlier or record)
+    summary = RunSummary()
+    count = _measure(options, recording, network, earlier or record, summary)
     _tell_all(recording.notes[known:])
     if count == 0:
         raise RecordingError(f"{options.source}: holds no images")
     if count == 1:
         _tell("one image alone does not tell the sign of the motion: it may be the opposite")
+    for note in summary.notes(signs=options.direction != "none"):
+        _tell(f"{options.output}: {note}")
     if options.plot is not None:
         _plot(options)
     replace(record, rows=count, finished=True).save(options.output)
     return f"{options.output}: {count} rows"
 
 
-def _measure(options: RunOptions, recording: Recording, network: Network, record: RunRecord) -> int:
+def _measure(
+    options: RunOptions,
+    recording: Recording,
+    network: Network,
+    record: RunRecord,
+    summary: RunSummary,
+) -> int:
     """Measure the frames behind those of the record; return the number of rows that there are."""
     imu, frames, state, count = options.visual_imu(network), iter(recording), record.state, 0
     tracker = Tracker(imu)
@@ -162,6 +172,7 @@ def _measure(options: RunOptions, recording: Recording, network: Network, record
             writer.write(measurement.frame, express(measurement.estimate, options.axes))
             video.write(measurement)
             viewer.write(measurement)
+            summary.add(measurement)
             count += 1
             state = tracker.state
             if options.can_be_completed and state is not None and state.decided == count:

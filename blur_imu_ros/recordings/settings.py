@@ -88,7 +88,11 @@ class FrameSettings:
     def required_camera(self, source: Path) -> Camera:
         """Return the camera, or raise RecordingError asking for one."""
         if self.camera is None:
-            raise RecordingError(f"{source}: the camera is not known; give --camera camera.yaml")
+            raise RecordingError(
+                f"{source}: the camera is not known; give --camera camera.yaml, a ROS calibration or "
+                "the lines image_width, image_height, fx, fy, cx, cy (docs/FAQ.md tells how to come by "
+                "them)"
+            )
         return self.camera
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.results import VelocitySeries, read_series
+from blur_imu_ros.recordings.gyroscope_logs import kind_of, read_log
+from blur_imu_ros.results import CsvTable, VelocitySeries, series_of_table
 from blur_imu_ros.trajectories import TUM_SUFFIXES, read_poses
 
 Array = NDArray[Any]
@@ -23,8 +24,9 @@ def read_velocities(path: Path, topic: str | None = None) -> VelocitySeries:
     """Return the velocities of a CSV, TUM trajectory or bag.
 
     Args:
-        path: a CSV as `read_series` takes it, a TUM trajectory (.tum, .txt), which is
-            differentiated, or a bag with Imu, TwistWithCovarianceStamped or BlurMotion.
+        path: a CSV as `read_series` takes it, a gyroscope's log of a known kind, a TUM trajectory
+            (.tum, .txt), which is differentiated, or a bag with Imu, TwistWithCovarianceStamped or
+            BlurMotion.
         topic: which one, for bags with several.
 
     Raises:
@@ -37,7 +39,9 @@ def read_velocities(path: Path, topic: str | None = None) -> VelocitySeries:
 
         if is_bag(path):
             return _read_topic(path, topic)
-    return read_series(path)
+    table = CsvTable(path)
+    kind = kind_of(table.names)
+    return read_log(table, kind) if kind else series_of_table(table)
 
 
 def _read_topic(path: Path, topic: str | None) -> VelocitySeries:

@@ -14,7 +14,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from blur_imu_ros.axes import Axes
-from blur_imu_ros.calibration_file import LARGEST_OFFSET, KnownCalibration, read_calibration
+from blur_imu_ros.calibration_file import KnownCalibration, read_calibration
 from blur_imu_ros.errors import BlurImuError, CameraError, RosSetupError
 from blur_imu_ros.frame import check_exposure_time
 from blur_imu_ros.pivot import MotionPrior, PivotConfig
@@ -22,6 +22,8 @@ from blur_imu_ros.recordings.settings import StampReference
 from blur_imu_ros.ros.exposure_sources import KINDS, UNITS, message_type, unit_of
 from blur_imu_ros.ros_outputs import MINIMUM_DIRECTION_PROBABILITY
 
+LARGEST_OFFSET = 10.0
+"""Seconds."""
 LONGEST_LEVER_ARM = 10.0
 """Metres. A longer one is taken for a unit error."""
 
@@ -304,9 +306,15 @@ def _calibrated(values: dict[str, Any]) -> dict[str, Any]:
         known = read_calibration(Path(path)) if path else KnownCalibration()
     except CameraError as error:
         raise RosSetupError(f"parameter calibration: {error}") from error
+    offset = values["time_offset"] or known.time_offset
+    if abs(offset) > LARGEST_OFFSET:
+        raise RosSetupError(
+            f"parameter calibration: {path}: time_offset is {offset:g} s, of a gyroscope on another "
+            "clock than the camera's; take that line out"
+        )
     return {
         "exposure_time": values["exposure_time"] or known.exposure_time or 0.0,
-        "time_offset": values["time_offset"] or known.time_offset,
+        "time_offset": offset,
         "linear_scale": known.linear_scale,
     }
 
