@@ -29,7 +29,8 @@ class Camera:
         width, height: image size, pixels.
         fx, fy, cx, cy: focal lengths and principal point, pixels.
         distortion_model: a key of `COEFFICIENTS`.
-        distortion: its coefficients in OpenCV's order; empty or all zero for none.
+        distortion: its coefficients in OpenCV's order; empty means all zero, which is no distortion
+            but of an equidistant lens: that is a fisheye all the same.
     """
 
     width: int
@@ -78,7 +79,7 @@ class Camera:
     @property
     def is_distorted(self) -> bool:
         """Whether straight lines bend in the image."""
-        return any(self.distortion)
+        return any(self.distortion) or self.distortion_model == "equidistant"
 
     def resized(self, width: int, height: int) -> Camera:
         """Return the camera of the image resized to `width` x `height`, pixel centres kept."""
@@ -164,7 +165,7 @@ class NetworkView:
         """Where in the scaled, still distorted image each pixel of the view comes from."""
         lens = self.source.resized(*self._scaled_size)
         size = (self.width, self.height)
-        coefficients = np.array(lens.distortion, dtype=float)
+        coefficients = np.array(lens.distortion) if any(lens.distortion) else np.zeros(4)
         if lens.distortion_model == "equidistant":
             maps = cv2.fisheye.initUndistortRectifyMap(
                 lens.matrix, coefficients, np.eye(3), self.camera.matrix, size, cv2.CV_16SC2

@@ -177,7 +177,8 @@ class CameraInfo:
                 "camera_info P[0] is 0: there is no calibration of rectified images; calibrate the "
                 "camera, or use its raw images"
             )
-        return replace(self, k=[x for row in (0, 4, 8) for x in self.p[row : row + 3]], d=())
+        k = [x for row in (0, 4, 8) for x in self.p[row : row + 3]]
+        return replace(self, k=k, d=(), distortion_model="")
 
     def camera(self) -> Camera:
         """Return the camera of the image that is published: ROI first, then binning (REP-104).

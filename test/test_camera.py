@@ -90,6 +90,8 @@ LENSES = {
     "plumb_bob": ("plumb_bob", (-0.25, 0.08, 0.001, -0.0015, 0.0)),
     "rational": ("rational_polynomial", (-0.2, 0.05, 0.001, -0.001, 0.01, 0.05, 0.0, 0.0)),
     "fisheye": ("equidistant", (-0.02, 0.01, -0.003, 0.0)),
+    "ideal fisheye": ("equidistant", (0.0,) * 5),
+    "ideal fisheye, no coefficients": ("equidistant", ()),
 }
 
 
@@ -115,6 +117,7 @@ def photographed(camera: Camera, ray: np.ndarray) -> np.ndarray:
     point = np.array([[[*ray, 1.0]]])
     still, coefficients = np.zeros(3), np.array(camera.distortion)
     if camera.distortion_model == "equidistant":
+        coefficients = coefficients if coefficients.any() else np.zeros(4)
         pixel = cv2.fisheye.projectPoints(point, still, still, camera.matrix, coefficients)[0]
     else:
         pixel = cv2.projectPoints(point, still, still, camera.matrix, coefficients)[0]

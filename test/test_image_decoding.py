@@ -163,6 +163,18 @@ def test_zero_distortion_is_none() -> None:
     assert not CameraInfo(640, 480, K, [0.0] * 14, "rational_polynomial").camera().is_distorted
 
 
+def test_an_equidistant_lens_without_coefficients_is_a_fisheye_all_the_same() -> None:
+    assert CameraInfo(640, 480, K, [0.0] * 4, "equidistant").camera().is_distorted
+    assert CameraInfo(640, 480, K, [], "equidistant").camera().is_distorted
+
+
+@pytest.mark.parametrize("model", ["equidistant", "double_sphere"])
+def test_a_rectified_image_has_no_lens_whatever_the_raw_one_has(model: str) -> None:
+    p = [400.0, 0, 310, 0, 0, 410, 230, 0, 0, 0, 1, 0]
+    info = CameraInfo(640, 480, K, [0.0] * 4, model, p=p)
+    assert not info.rectified().camera().is_distorted
+
+
 def test_roi_moves_the_principal_point() -> None:
     camera = CameraInfo(640, 480, K, roi=(100, 50, 320, 240)).camera()
     assert (camera.width, camera.height, camera.cx, camera.cy) == (320, 240, 220, 190)
