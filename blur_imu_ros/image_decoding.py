@@ -16,6 +16,9 @@ from blur_imu_ros.errors import CameraError, FrameError
 LARGEST_SIDE = 16384
 """Pixels. Headers that claim more are taken for damaged, before memory is asked for."""
 
+SENSOR_BITS = (10, 12, 14, 16)
+"""What samples of 16 bits may hold; the brightest of an image tells."""
+
 
 @dataclass(frozen=True)
 class _Encoding:
@@ -81,8 +84,7 @@ def decode_image(
     layout = _ENCODINGS[encoding]
     rows = _rows(flat, height, width * layout.depth * layout.channels, step, encoding)
     if layout.depth == 2:
-        # The high byte is the 8-bit image.
-        rows = rows[:, 0::2] if is_bigendian else rows[:, 1::2]
+        rows = _eight_bits(rows.view(">u2" if is_bigendian else "<u2"))
     shape = (height, width) if layout.channels == 1 else (height, width, layout.channels)
     image = rows.reshape(shape)
     return image if layout.conversion is None else _converted(image, layout.conversion, encoding)
@@ -99,6 +101,13 @@ def _rows(
     if len(flat) < needed:
         raise FrameError(f"image data holds {len(flat)} bytes; its header needs {needed}")
     return np.lib.stride_tricks.as_strided(flat, (count, used), (step, 1), writeable=False)
+
+
+def _eight_bits(samples: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Return the upper 8 of the bits that a sensor has, which may be fewer than the 16 it fills."""
+    used = int(samples.max()).bit_length()
+    sensor = next(bits for bits in SENSOR_BITS if bits >= used)
+    return np.asarray(samples >> (sensor - 8), np.uint8)
 
 
 def _decode_nv(
@@ -119,16 +128,21 @@ def _converted(image: NDArray[np.uint8], conversion: int, encoding: str) -> NDAr
 
 
 def decode_compressed(data: Any) -> NDArray[np.uint8]:
-    """Return the BGR uint8 image of a JPEG or PNG; FrameError if it is damaged."""
+    """Return the BGR uint8 image of a JPEG, PNG or the like; FrameError if it is none, or damaged."""
     buffer = np.frombuffer(data, np.uint8)
+    any_depth = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     try:
-        image = cv2.imdecode(buffer, cv2.IMREAD_COLOR) if _is_whole(buffer.data) else None
+        image = cv2.imdecode(buffer, any_depth) if _is_whole(buffer.data) else None
     except cv2.error:
         image = None
     if image is None:
         raise FrameError(
             f"compressed image of {len(buffer)} bytes is damaged, or of no known format"
         )
+    if image.dtype == np.uint16:
+        return _eight_bits(np.asarray(image, np.uint16))
+    if image.dtype != np.uint8:
+        raise FrameError(f"compressed image of {image.dtype} samples; give 8 or 16 bits")
     return np.asarray(image, np.uint8)
 
 

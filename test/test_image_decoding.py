@@ -51,6 +51,23 @@ def test_sixteen_bits_keep_their_high_byte(order: str, big: bool) -> None:
     np.testing.assert_array_equal(decode(deep, "mono16", big=big), GREY)
 
 
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_sensors_of_fewer_bits_in_sixteen_are_as_bright_as_others(bits: int) -> None:
+    deep = GREY.astype(np.uint16) << (bits - 8)
+    np.testing.assert_array_equal(decode(deep, "mono16"), GREY)
+    np.testing.assert_array_equal(decode(deep, "mono16", padding=5), GREY)
+    colour = decode(deep, "bayer_rggb16")
+    np.testing.assert_array_equal(colour, decode(GREY, "bayer_rggb8"))
+    png = cv2.imencode(".png", deep)[1]
+    np.testing.assert_array_equal(decode_compressed(png.tobytes())[..., 0], GREY)
+
+
+def test_a_compressed_image_of_floating_point_samples_is_named() -> None:
+    tiff = cv2.imencode(".tiff", COLOUR.astype(np.float32))[1]
+    with pytest.raises(FrameError, match="float32 samples; give 8 or 16 bits"):
+        decode_compressed(tiff.tobytes())
+
+
 def mosaic(image: np.ndarray, pattern: str) -> np.ndarray:
     channel = {"b": 0, "g": 1, "r": 2}
     raw = np.empty(image.shape[:2], np.uint8)

@@ -112,13 +112,13 @@ def images_at(path: Path) -> list[Path]:
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:
-    """Return the BGR image, turned as its orientation tag says; RecordingError if it is damaged."""
+    """Return the BGR image, turned as its orientation tag says; RecordingError if it is none."""
     try:
         return decode_compressed(path.read_bytes())
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
     except FrameError as error:
-        raise RecordingError(f"{path}: cannot be read as an image; is it damaged?") from error
+        raise RecordingError(f"{path}: cannot be read: {error}") from error
 
 
 class Video:
