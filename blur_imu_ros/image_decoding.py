@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -54,6 +55,24 @@ _ENCODINGS = {
     "yuv422_yuy2": _Encoding(1, 2, cv2.COLOR_YUV2BGR_YUY2),
 }
 _HALF_HEIGHT_CHROMA = {"nv12": cv2.COLOR_YUV2BGR_NV12, "nv21": cv2.COLOR_YUV2BGR_NV21}
+
+
+def image_of(message: Any) -> NDArray[np.uint8]:
+    """Return the BGR or grey uint8 image of an Image or CompressedImage message of ROS 1 or 2.
+
+    Raises:
+        FrameError: it is malformed.
+    """
+    if not hasattr(message, "encoding"):
+        return decode_compressed(message.data)
+    return decode_image(
+        message.height,
+        message.width,
+        message.encoding,
+        message.step,
+        bool(message.is_bigendian),
+        message.data,
+    )
 
 
 def decode_image(
@@ -180,6 +199,27 @@ class CameraInfo:
     p: Sequence[float] = ()
     """3x4, row-major; matters for rectified images only."""
 
+    @classmethod
+    def of(cls, message: Any) -> CameraInfo:
+        """Return the fields of a message of ROS 1 or 2."""
+
+        def numbers(name: str) -> list[float]:
+            values = getattr(message, name if hasattr(message, name) else name.upper())
+            return [float(x) for x in values]
+
+        roi = message.roi
+        return cls(
+            width=message.width,
+            height=message.height,
+            k=numbers("k"),
+            d=numbers("d"),
+            distortion_model=message.distortion_model,
+            binning_x=message.binning_x,
+            binning_y=message.binning_y,
+            roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
+            p=numbers("p"),
+        )
+
     def rectified(self) -> CameraInfo:
         """Return the calibration of the rectified image, which is P, without distortion.
 
@@ -225,3 +265,18 @@ class CameraInfo:
             camera = camera.cropped(left, top, width, height)
         across, down = max(1, int(self.binning_x)), max(1, int(self.binning_y))
         return camera.resized(camera.width // across, camera.height // down)
+
+
+def camera_of(message: Any, rectified: bool = False) -> Camera:
+    """Return the camera of raw or of rectified images by their CameraInfo message of ROS 1 or 2.
+
+    Raises:
+        CameraError: it cannot be used.
+    """
+    info = CameraInfo.of(message)
+    return (info.rectified() if rectified else info).camera()
+
+
+def named_rectified(topic: str) -> bool:
+    """Whether an image topic is called as image_proc calls rectified images (image_rect, ...)."""
+    return "rect" in re.split("[/_]", topic)

@@ -28,6 +28,7 @@ from blur_imu_ros.camera import Camera
 from blur_imu_ros.direction import DirectionConfig
 from blur_imu_ros.errors import BlurImuError, CameraError, FrameError, RosSetupError
 from blur_imu_ros.frame import Frame
+from blur_imu_ros.image_decoding import camera_of, image_of
 from blur_imu_ros.ros import messages, parameters
 from blur_imu_ros.ros.diagnostics import Health
 from blur_imu_ros.ros.exposure_sources import (
@@ -286,7 +287,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         try:
-            self._camera = messages.camera(message, self._settings.rectified)
+            self._camera = camera_of(message, self._settings.rectified)
         except BlurImuError as error:
             self._camera, self._camera_error = None, str(error)
 
@@ -341,7 +342,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         if t <= self._last_time:
             # The stamps are in order, so the exposure of one of the two is another image's.
             raise FrameError("the middle of the exposure is not after that of the image before")
-        image = messages.image_array(arrival.message)
+        image = image_of(arrival.message)
         return Frame(image, t, exposure_time, camera, "image")
 
     def _report_failure(self, error: BaseException) -> None:
