@@ -165,6 +165,22 @@ def test_evaluate_brings_both_to_the_same_axes(
     np.testing.assert_allclose(json.loads(figures.read_text())["rmse"], 0, atol=2e-6)
 
 
+def test_evaluate_in_wrong_axes_tells_how_to_find_the_right_ones(
+    blur_imu: CommandLine, tmp_path: Path
+) -> None:
+    estimate, truth = tmp_path / "estimate.csv", tmp_path / "truth.csv"
+    for path, sign in ((estimate, 1), (truth, -1)):
+        rows = [f"{k / 30},{3 * sign},{2 * sign},{sign}" for k in range(20)]
+        path.write_text("\n".join(["t,wx,wy,wz", *rows]))
+    ended = blur_imu("evaluate", estimate, truth)
+    assert ended.status == 0 and "no exposure time fits" in ended.out
+    assert "right signs 0.0%" in ended.out and "--truth-axes found" in ended.out
+    assert (
+        "no exposure time fits" in blur_imu("evaluate", estimate, truth, "--fit-exposure").refusal
+    )
+    assert "--truth-axes" not in blur_imu("evaluate", truth, truth).out
+
+
 def test_run_draws_overlay_and_plot(
     blur_imu: CommandLine, folder: Path, camera: Path, out: Path, images: list[np.ndarray]
 ) -> None:
