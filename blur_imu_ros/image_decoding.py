@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.camera import Camera
+from blur_imu_ros.camera import Camera, in_pixels
 from blur_imu_ros.errors import CameraError, FrameError
 
 LARGEST_SIDE = 16384
@@ -255,6 +255,7 @@ class CameraInfo:
             distortion_model=self.distortion_model or "plumb_bob",
             distortion=coefficients if any(coefficients) else (),
         )
+        in_pixels(camera)
         left, top, width, height = (int(x) for x in self.roi)
         if width and height:
             if left + width > camera.width or top + height > camera.height:
