@@ -122,7 +122,6 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     _check_places(options)
     settings = frame_settings(options)
     recording = open_recording(options.source, settings)
-    _tell_all(recording.notes)
     # Several processes share the cores, so each model keeps to one of them.
     threads = 1 if options.jobs > 1 else options.threads
     network = network or load_network(options.model, options.backend, options.device, threads)
@@ -131,6 +130,7 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     if earlier is not None and earlier.finished:
         return f"{options.output}: {earlier.rows} rows, measured before"
     known = len(recording.notes)
+    _tell_all(recording.notes)
     count = _measure(options, recording, network, earlier or record)
     _tell_all(recording.notes[known:])
     if count == 0:

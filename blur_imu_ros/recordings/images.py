@@ -63,9 +63,16 @@ class ImageFolder:
 
     def _own_stamps(self) -> NDArray[np.float64]:
         """Return the stamps in the names, putting the images in their order, or even ones."""
-        stamps = None if self._settings.stamps is not None else stamps_of_names(self._images)
+        evenly = np.arange(len(self._images)) / FALLBACK_FRAME_RATE
+        if self._settings.stamps is not None or len(self._images) < 2:
+            return evenly
+        stamps = stamps_of_names(self._images)
         if stamps is None:
-            return np.arange(len(self._images)) / FALLBACK_FRAME_RATE
+            self.notes.append(
+                f"no stamps are known: {FALLBACK_FRAME_RATE:g} images a second are assumed; "
+                "--stamps FILE.csv gives others"
+            )
+            return evenly
         order = np.argsort(stamps)
         self._images = [self._images[k] for k in order]
         self.notes.append(f"stamps are taken from the file names ({self._images[0].name}, ...)")
