@@ -16,7 +16,7 @@ from blur_imu_ros.axes import Axes
 from blur_imu_ros.calibration import Calibration, calibrate
 from blur_imu_ros.camera import load_camera, load_exposure_time
 from blur_imu_ros.cli import app
-from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.evaluation import in_axes
 from blur_imu_ros.results import VelocitySeries
 from test_alignment import EVERY, Apart, apart, shake
@@ -145,6 +145,18 @@ def test_the_yaml_is_a_camera_that_run_takes(tmp_path: Path):
     content = yaml.safe_load(out.read_text())
     assert set(content["standard_deviations"]) <= set(content)
     np.testing.assert_allclose(content["camera_imu_rotation"], true.rotation, atol=0.02)
+
+
+def test_an_exposure_time_of_zero_is_refused_although_the_camera_knows_another(tmp_path: Path):
+    _, arguments = files(tmp_path)
+    camera = tmp_path / "camera.yaml"
+    camera.write_text(
+        "image_width: 640\nimage_height: 480\nfx: 500\nfy: 500\ncx: 320\ncy: 240\n"
+        "exposure_time: 0.01\n"
+    )
+    told = [str(tmp_path / "out.yaml"), "--camera", str(camera), "--exposure", "0"]
+    done = CliRunner().invoke(app, [*arguments, *told])
+    assert isinstance(done.exception, FrameError), done.output
 
 
 def test_without_an_exposure_time_its_scale_is_told(tmp_path: Path):

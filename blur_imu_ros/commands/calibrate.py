@@ -46,7 +46,8 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     if options.camera is not None:
         load_camera(options.camera)  # refuses what `run` would refuse
         camera = yaml.safe_load(options.camera.read_text())
-        exposure_time = exposure_time or load_exposure_time(options.camera)
+        if exposure_time is None:
+            exposure_time = load_exposure_time(options.camera)
     if exposure_time is not None:
         check_exposure_time(exposure_time)
     seen = read_velocities(options.estimate, options.topic)
