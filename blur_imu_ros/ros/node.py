@@ -277,7 +277,8 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
             self._refused_parameters.pop(change.name, None)
         if not self._configured:
             return
-        before, self._settings = self._settings, parameters.read(self)
+        before = self._settings
+        self._settings = parameters.read(self, before.calibration)
         if isinstance(self._exposure, FixedExposure):
             self._exposure = FixedExposure(self._settings.exposure_time)
         if before.shift != self._settings.shift:
