@@ -301,6 +301,27 @@ def test_too_few_stamps_are_named(folder: Path) -> None:
         list(open_recording(folder, FrameSettings(0.01, CAMERA, np.arange(3.0))))
 
 
+@pytest.mark.parametrize("kind", ["folder", "bag", "video"])
+def test_more_stamps_than_images_are_told(folder: Path, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "v.avi"
+    if kind == "folder":
+        path = folder
+    elif kind == "bag":
+        path = write_bag(tmp_path / "bag", "mcap")
+    else:
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20, (64, 48))
+        for image in IMAGES:
+            writer.write(image)
+        writer.release()
+    for count, told in (
+        (15, ["the last 3 of 15 stamps are not used: there are 12 images"]),
+        (12, []),
+    ):
+        recording = open_recording(path, FrameSettings(0.01, CAMERA, np.arange(float(count))))
+        assert len(list(recording)) == 12
+        assert [note.split(";")[0] for note in recording.notes] == told
+
+
 def test_a_stray_image_whose_stamp_goes_back_is_left_out_and_told(tmp_path: Path) -> None:
     bag = Bag(write_bag(tmp_path / "bag", "mcap", late=frozenset({3, 7})), SETTINGS)
     frames = list(bag)

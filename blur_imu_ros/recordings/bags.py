@@ -55,6 +55,7 @@ class Bag:
             self._info_topic = None if settings.camera else self._info_topic_in(reader)
             self._count = sum(c.msgcount for c in reader.connections if c.topic == self._topic)
             self._camera = settings.camera or self._first_camera(reader)
+        self.notes += settings.unused_stamps(self._count)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -117,10 +118,9 @@ class Bag:
         topics = sorted({c.topic for c in reader.connections if c.msgtype in (RAW, COMPRESSED)})
         wanted, listed = self._settings.topic, ", ".join(topics)
         if not topics:
-            others = (f"{c.topic} ({c.msgtype})" for c in reader.connections)
             raise RecordingError(
-                f"{self._path}: holds no images (Image or CompressedImage); its topics are: "
-                f"{', '.join(others) or 'none'}"
+                f"{self._path}: holds no images (Image or CompressedImage); "
+                f"its topics are: {topics_of(reader)}"
             )
         if wanted is not None:
             if wanted not in topics:
@@ -168,6 +168,11 @@ class Bag:
             return camera_of(info, self._rectified)
         except BlurImuError as error:
             raise RecordingError(f"{self._path} {self._info_topic}: {error}") from error
+
+
+def topics_of(reader: AnyReader) -> str:
+    """Return the topics of a bag and their types, for a person."""
+    return ", ".join(f"{c.topic} ({c.msgtype})" for c in reader.connections) or "none"
 
 
 def _parent(topic: str) -> str:

@@ -43,6 +43,7 @@ class ImageFolder:
         self._stamps = self._own_stamps()
         if settings.stamps is not None:
             settings.stamp(len(self._images) - 1, 0.0, path)
+            self.notes += settings.unused_stamps(len(self._images))
         first = self._images[0]
         facts = read_photo_facts(first)
         self._check_exposure(facts)
@@ -171,6 +172,7 @@ class Video:
                 index += 1
         finally:
             capture.release()
+        self.notes += self._settings.unused_stamps(index)
         if index < self._count * 0.9:
             raise RecordingError(
                 f"{self._path}: ends after {index} of {self._count} frames; is it truncated?"
