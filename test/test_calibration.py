@@ -147,6 +147,20 @@ def test_the_yaml_is_a_camera_that_run_takes(tmp_path: Path):
     np.testing.assert_allclose(content["camera_imu_rotation"], true.rotation, atol=0.02)
 
 
+def test_an_exposure_time_that_makes_the_recording_worse_is_told(tmp_path: Path):
+    """Most frames read 20 % too slow, and some twice as fast: the typical one is not the mean."""
+    true, arguments = files(tmp_path)
+    done = CliRunner().invoke(app, [*arguments, str(tmp_path / "good.yaml")])
+    assert "rad/s as measured" in done.output and "keep the one" not in done.output
+    factor = np.full(len(true.camera.t), 0.8)
+    factor[::5] = 2.0
+    estimate = np.column_stack([true.camera.t, factor[:, None] * true.camera.velocity / true.scale])
+    names = "t,wx,wy,wz,vx,vy,vz"
+    np.savetxt(tmp_path / "est.csv", estimate, delimiter=",", header=names, comments="")
+    done = CliRunner().invoke(app, [*arguments, str(tmp_path / "bad.yaml")])
+    assert "keep the one that was assumed" in " ".join(done.output.split())
+
+
 def test_an_exposure_time_of_zero_is_refused_although_the_camera_knows_another(tmp_path: Path):
     _, arguments = files(tmp_path)
     camera = tmp_path / "camera.yaml"
