@@ -69,9 +69,12 @@ def test_run_writes_one_row_a_frame_in_input_order(
 def test_numbers_are_finite_also_where_a_frame_is_not_valid(
     blur_imu: CommandLine, folder: Path, camera: Path, out: Path, images: list[np.ndarray]
 ) -> None:
+    command = ("run", folder, "-o", out, "--camera", camera, "--exposure", 0.01)
+    assert "not valid" not in blur_imu(*command).err
     cv2.imwrite(str(folder / "frame_5.png"), np.zeros_like(images[0]))
-    ended = blur_imu("run", folder, "-o", out, "--camera", camera, "--exposure", 0.01)
+    ended = blur_imu(*command)
     assert ended.status == 0
+    assert "1 row is not valid (frame_5.png: blur could be read in 0 of" in ended.err
     rows = rows_of(out)
     assert [row["valid"] for row in rows] == ["1"] * 5 + ["0"] + ["1"] * 6
     numbers = [[float(row[name]) for name in HEADER.split(",")[1:]] for row in rows]

@@ -131,8 +131,9 @@ def run(options: RunOptions, network: Network | None = None) -> str:
         return f"{options.output}: {earlier.rows} rows, measured before"
     known = len(recording.notes)
     _tell_all(recording.notes)
-    count = _measure(options, recording, network, earlier or record)
-    _tell_all(recording.notes[known:])
+    refused = Refused()
+    count = _measure(options, recording, network, earlier or record, refused)
+    _tell_all([*recording.notes[known:], *refused.notes()])
     if count == 0:
         raise RecordingError(f"{options.source}: holds no images")
     if count == 1:
@@ -143,7 +144,34 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     return f"{options.output}: {count} rows"
 
 
-def _measure(options: RunOptions, recording: Recording, network: Network, record: RunRecord) -> int:
+class Refused:
+    """The rows that are not valid: how many, and why the first."""
+
+    def __init__(self) -> None:
+        self._count, self._first = 0, ""
+
+    def add(self, frame: Frame, estimate: VelocityEstimate) -> None:
+        """Count an estimate that may not be used."""
+        if estimate.valid:
+            return
+        self._first = self._first or f"{frame.name}: {'; '.join(estimate.reasons)}"
+        self._count += 1
+
+    def notes(self) -> list[str]:
+        """Return a line for a person, if there is anything to tell."""
+        if not self._count:
+            return []
+        rows = "1 row is" if self._count == 1 else f"{self._count} rows are"
+        return [f"{rows} not valid ({self._first})"]
+
+
+def _measure(
+    options: RunOptions,
+    recording: Recording,
+    network: Network,
+    record: RunRecord,
+    refused: Refused,
+) -> int:
     """Measure the frames behind those of the record; return the number of rows that there are."""
     imu, frames, state, count = options.visual_imu(network), iter(recording), record.state, 0
     tracker = Tracker(imu)
@@ -162,6 +190,7 @@ def _measure(options: RunOptions, recording: Recording, network: Network, record
             writer.write(measurement.frame, express(measurement.estimate, options.axes))
             video.write(measurement)
             viewer.write(measurement)
+            refused.add(measurement.frame, measurement.estimate)
             count += 1
             state = tracker.state
             if options.can_be_completed and state is not None and state.decided == count:
