@@ -344,9 +344,9 @@ class OverlayWriter:
         """Append one frame: the smear and the numbers on the image, depth and curves beneath."""
         if self._path is None:
             return
-        from blur_imu_ros.overlay import draw_overlay
+        from blur_imu_ros.overlay import draw_overlay, without_lens
 
-        image = measurement.frame.image
+        image = without_lens(measurement.frame)
         if self._video is None:
             self._open(self._path, image.shape[1], image.shape[0])
         picture = draw_overlay(image, measurement.field, measurement.estimate)
