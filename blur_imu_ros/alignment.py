@@ -221,11 +221,15 @@ def _near(
 def _inside(t: Array, truth: VelocitySeries, margin: float) -> Array:
     """Return which times lie inside the truth's, with a margin (s) at both ends."""
     inside = (t >= truth.t[0] + margin) & (t <= truth.t[-1] - margin)
+    if len(t) < FEWEST_ROWS:
+        raise RecordingError(
+            f"there are only {len(t)} valid estimates; {FEWEST_ROWS} are needed: record longer"
+        )
     if inside.sum() < FEWEST_ROWS:
         raise RecordingError(
-            f"only {inside.sum()} of {len(t)} valid estimates lie inside the truth's time "
-            f"{truth.t[0]:.3f} to {truth.t[-1]:.3f} s; {FEWEST_ROWS} are needed. "
-            "Do the clocks agree, and is the log longer than the recording?"
+            f"only {inside.sum()} of {len(t)} valid estimates lie {margin:.2f} s or more inside the "
+            f"truth's time {truth.t[0]:.3f} to {truth.t[-1]:.3f} s; {FEWEST_ROWS} are needed. "
+            "Do the clocks agree? Else record the truth longer"
         )
     return np.asarray(inside)
 

@@ -110,6 +110,26 @@ def calibrate(
     return Calibration(found, exposure_time, scale, std)
 
 
+def angular_rmse(
+    estimate: VelocitySeries, truth: VelocitySeries, found: Calibration
+) -> tuple[float, float]:
+    """Return the RMSE of omega (rad/s) as it was measured, and with the exposure time found.
+
+    Args:
+        estimate: in optical axes, as it was calibrated.
+        truth: in the axes that it came in.
+        found: what came of them.
+    """
+    aligned = found.alignment
+    used = match(estimate, in_camera(truth, aligned), found.assumed_exposure).used()
+    true = used.truth[:, :3] - aligned.rotation @ aligned.bias
+    measured, mended = (
+        float(np.sqrt(np.mean((used.estimate[:, :3] / scale - true) ** 2)))
+        for scale in (1.0, aligned.exposure_scale)
+    )
+    return measured, mended
+
+
 def _check_certainty(found: Alignment) -> None:
     """Refuse what is too uncertain to be of use."""
     tilt, bias = float(found.rotation_std.max()), float(found.bias_std.max())

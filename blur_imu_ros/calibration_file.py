@@ -34,8 +34,8 @@ class KnownCalibration:
 def read_calibration(path: Path) -> KnownCalibration:
     """Read a calibration; CameraError names the file, what is wrong with it, and the cure."""
     content = load_yaml(path, "is no calibration (YAML)")
-    known = ("exposure_time", "time_offset", "linear_scale")
-    if not isinstance(content, dict) or not content.keys() & {*known, "exposure_scale"}:
+    known = ("exposure_time", "exposure_scale", "time_offset", "linear_scale")
+    if not isinstance(content, dict) or not content.keys() & {*known}:
         raise CameraError(
             f"{path}: is no calibration: it names none of {', '.join(known)}; "
             "let blur-imu calibrate write one"
@@ -54,11 +54,19 @@ def _number(content: dict[Any, Any], name: str) -> float:
 
 
 def _known(values: dict[str, float]) -> KnownCalibration:
+    exposure_scale = values.pop("exposure_scale", 1.0)
+    _check_scale("exposure_scale", exposure_scale)
+    if "exposure_time" not in values and "linear_scale" in values:
+        # It was found for the true exposure time, but what is measured will assume the old one.
+        values["linear_scale"] /= exposure_scale
     found = KnownCalibration(**values)
     if found.exposure_time is not None:
         check_exposure_time(found.exposure_time)
-    if not SCALES[0] <= found.linear_scale <= SCALES[1]:
-        raise CameraError(
-            f"linear_scale is {found.linear_scale:g}; use {SCALES[0]:g} to {SCALES[1]:g}"
-        )
+    _check_scale("linear_scale", found.linear_scale)
     return found
+
+
+def _check_scale(name: str, scale: float) -> None:
+    least, most = SCALES
+    if not least <= scale <= most:
+        raise CameraError(f"{name} is {scale:g}; use {least:g} to {most:g}")

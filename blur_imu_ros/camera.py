@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 
 from blur_imu_ros.errors import CameraError
 
-COEFFICIENTS = {"plumb_bob": 5, "rational_polynomial": 8, "equidistant": 4}
-"""Distortion models of sensor_msgs/CameraInfo, and how many coefficients each has."""
+COEFFICIENTS = {"plumb_bob": (4, 5), "rational_polynomial": (8,), "equidistant": (4,)}
+"""Distortion models of sensor_msgs/CameraInfo, and how many coefficients each may have."""
+
+SHORTEST_FOCAL = 0.02
+"""Focal length as a share of the image's longer side, below which it is taken for a unit error."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Camera:
         width, height: image size, pixels.
         fx, fy, cx, cy: focal lengths and principal point, pixels.
         distortion_model: a key of `COEFFICIENTS`.
-        distortion: its coefficients in OpenCV's order; empty or all zero for none.
+        distortion: its coefficients in OpenCV's order; empty means all zero, which is no distortion
+            but of an equidistant lens: that is a fisheye all the same.
     """
 
     width: int
@@ -58,10 +62,11 @@ class Camera:
                 f"distortion model '{self.distortion_model}' is not known; "
                 f"known are {', '.join(COEFFICIENTS)}"
             )
-        limit = COEFFICIENTS[self.distortion_model]
-        if len(self.distortion) not in (0, limit) and any(self.distortion):
+        counts = COEFFICIENTS[self.distortion_model]
+        if len(self.distortion) not in counts and any(self.distortion):
             raise CameraError(
-                f"distortion model '{self.distortion_model}' takes {limit} coefficients, "
+                f"distortion model '{self.distortion_model}' takes "
+                f"{' or '.join(map(str, counts))} coefficients, "
                 f"got {len(self.distortion)}"
             )
 
@@ -78,7 +83,7 @@ class Camera:
     @property
     def is_distorted(self) -> bool:
         """Whether straight lines bend in the image."""
-        return any(self.distortion)
+        return any(self.distortion) or self.distortion_model == "equidistant"
 
     def resized(self, width: int, height: int) -> Camera:
         """Return the camera of the image resized to `width` x `height`, pixel centres kept."""
@@ -164,7 +169,7 @@ class NetworkView:
         """Where in the scaled, still distorted image each pixel of the view comes from."""
         lens = self.source.resized(*self._scaled_size)
         size = (self.width, self.height)
-        coefficients = np.array(lens.distortion, dtype=float)
+        coefficients = np.array(lens.distortion) if any(lens.distortion) else np.zeros(4)
         if lens.distortion_model == "equidistant":
             maps = cv2.fisheye.initUndistortRectifyMap(
                 lens.matrix, coefficients, np.eye(3), self.camera.matrix, size, cv2.CV_16SC2
@@ -186,6 +191,21 @@ def _scaled(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uin
         rows, columns = rows // 2, columns // 2
         image = np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA))
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
+
+
+def in_pixels(camera: Camera) -> Camera:
+    """Return a camera that was told by others; CameraError where its focal length is of another unit."""
+    longer = max(camera.width, camera.height)
+    if min(camera.fx, camera.fy) < SHORTEST_FOCAL * longer:
+        raise CameraError(
+            f"camera focal length fx={camera.fx:g}, fy={camera.fy:g} is nothing to the {longer} pixels "
+            "of its image: in millimetres, or normalised? Then give pixels"
+        )
+    return camera
+
+
+EXPECTED = "image_width, image_height, fx, fy, cx, cy"
+"""Of a flat camera file."""
 
 
 def load_camera(path: str | Path) -> Camera:
@@ -221,7 +241,7 @@ def load_yaml(path: str | Path, complaint: str) -> Any:
 def _read_yaml(path: str | Path) -> dict[str, Any]:
     content = load_yaml(path, "is not YAML")
     if not isinstance(content, dict):
-        raise CameraError(f"{path}: holds no camera; expected image_width, fx, fy, cx, cy, ...")
+        raise CameraError(f"{path}: holds no camera; expected {EXPECTED}")
     return content
 
 
@@ -230,26 +250,43 @@ def _parse_camera(content: dict[str, Any], name: str) -> Camera:
         if "camera_matrix" in content:
             fx, fy, cx, cy = _pinhole_of(content["camera_matrix"])
         else:
-            fx, fy, cx, cy = (float(content[key]) for key in ("fx", "fy", "cx", "cy"))
-        coefficients = content.get("distortion_coefficients") or []
-        if isinstance(coefficients, dict):
-            coefficients = coefficients["data"]
-        return Camera(
-            width=int(content["image_width"]),
-            height=int(content["image_height"]),
+            fx, fy, cx, cy = (_number(content, key) for key in ("fx", "fy", "cx", "cy"))
+        camera = Camera(
+            width=int(_number(content, "image_width")),
+            height=int(_number(content, "image_height")),
             fx=fx,
             fy=fy,
             cx=cx,
             cy=cy,
             distortion_model=str(content.get("distortion_model") or "plumb_bob"),
-            distortion=tuple(float(x) for x in coefficients),
+            distortion=_coefficients_of(content.get("distortion_coefficients") or []),
         )
-    except KeyError as error:
-        raise CameraError(f"{name}: lacks {error.args[0]}") from error
+        return in_pixels(camera)
+    except (CameraError, ValueError, OverflowError) as error:  # int of what is not finite
+        raise CameraError(f"{name}: {error}") from error
+
+
+def _number(content: dict[str, Any], key: str) -> float:
+    if key not in content:
+        raise CameraError(
+            f"lacks {key}; expected {EXPECTED}, or what ROS' camera_calibration writes"
+        )
+    return _as_number(content[key], key)
+
+
+def _as_number(value: Any, name: str) -> float:
+    try:
+        return float(value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise CameraError(f"{name}: {error}") from error
-    except CameraError as error:
-        raise CameraError(f"{name}: {error}") from error
+        raise CameraError(f"{name} is {value!r}, not a number") from error
+
+
+def _coefficients_of(given: Any) -> tuple[float, ...]:
+    """Return the coefficients of a list, or of a ROS calibration file's `data`."""
+    listed = given.get("data") if isinstance(given, dict) else given
+    if not isinstance(listed, list):
+        raise CameraError(f"distortion_coefficients is {given!r}, not a list of numbers")
+    return tuple(_as_number(x, "one of distortion_coefficients") for x in listed)
 
 
 def _pinhole_of(matrix: Any) -> tuple[float, float, float, float]:
@@ -257,5 +294,5 @@ def _pinhole_of(matrix: Any) -> tuple[float, float, float, float]:
     data = matrix.get("data") if isinstance(matrix, dict) else None
     if not isinstance(data, list) or len(data) != 9:
         raise CameraError("camera_matrix lacks data, the 9 numbers of K")
-    k = [float(x) for x in data]
+    k = [_as_number(x, "one of camera_matrix") for x in data]
     return k[0], k[4], k[2], k[5]

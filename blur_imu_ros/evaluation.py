@@ -59,7 +59,8 @@ class Evaluation:
         right_signs: share of rows with |omega| > `CLEAR_TURN` whose turn points the right way.
         clear_rows: how many such rows there are.
         time_offset: seconds to add to the estimate's time for the best agreement of omega.
-        exposure_scale: true over assumed exposure time that fits omega best; 1 is right.
+        exposure_scale: true over assumed exposure time that fits omega best; 1 is right, NaN where the
+            turns do not go with the truth's, so that none fits.
         nees: normalised squared errors of omega and of v over their degrees of freedom, from the
             standard deviations; (2,), NaN without them.
         coverage: (2, 6) share of errors within 1 and 2 standard deviations.
@@ -235,7 +236,7 @@ def evaluate(matched: MatchedSeries) -> Evaluation:
     omega, true_omega = used.estimate[:, :3], used.truth[:, :3]
     clear = np.linalg.norm(true_omega, axis=1) > CLEAR_TURN
     right = np.sum(omega * true_omega, axis=1) > 0
-    energy = float(np.sum(omega * omega))
+    energy, agreement = float(np.sum(omega * omega)), float(np.sum(omega * true_omega))
     return Evaluation(
         rows=len(used.t),
         invalid=len(matched.t) - len(used.t),
@@ -249,7 +250,7 @@ def evaluate(matched: MatchedSeries) -> Evaluation:
         clear_rows=int(clear.sum()),
         time_offset=_time_offset(matched),
         # omega is inversely proportional to the exposure time assumed.
-        exposure_scale=energy / max(float(np.sum(omega * true_omega)), 1e-12),
+        exposure_scale=energy / agreement if agreement > 0 else float("nan"),
         nees=_nees(error, used.sigma),
         coverage=_coverage(error, used.sigma),
         by_blur=error_by_blur(used),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,11 +11,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.camera import Camera
+from blur_imu_ros.camera import Camera, in_pixels
 from blur_imu_ros.errors import CameraError, FrameError
 
 LARGEST_SIDE = 16384
 """Pixels. Headers that claim more are taken for damaged, before memory is asked for."""
+
+SENSOR_BITS = (10, 12, 14, 16)
+"""What samples of 16 bits may hold; the brightest of an image tells."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,24 @@ _ENCODINGS = {
 _HALF_HEIGHT_CHROMA = {"nv12": cv2.COLOR_YUV2BGR_NV12, "nv21": cv2.COLOR_YUV2BGR_NV21}
 
 
+def image_of(message: Any) -> NDArray[np.uint8]:
+    """Return the BGR or grey uint8 image of an Image or CompressedImage message of ROS 1 or 2.
+
+    Raises:
+        FrameError: it is malformed.
+    """
+    if not hasattr(message, "encoding"):
+        return decode_compressed(message.data)
+    return decode_image(
+        message.height,
+        message.width,
+        message.encoding,
+        message.step,
+        bool(message.is_bigendian),
+        message.data,
+    )
+
+
 def decode_image(
     height: int, width: int, encoding: str, step: int, is_bigendian: bool, data: Any
 ) -> NDArray[np.uint8]:
@@ -81,8 +103,7 @@ def decode_image(
     layout = _ENCODINGS[encoding]
     rows = _rows(flat, height, width * layout.depth * layout.channels, step, encoding)
     if layout.depth == 2:
-        # The high byte is the 8-bit image.
-        rows = rows[:, 0::2] if is_bigendian else rows[:, 1::2]
+        rows = _eight_bits(rows.view(">u2" if is_bigendian else "<u2"))
     shape = (height, width) if layout.channels == 1 else (height, width, layout.channels)
     image = rows.reshape(shape)
     return image if layout.conversion is None else _converted(image, layout.conversion, encoding)
@@ -99,6 +120,13 @@ def _rows(
     if len(flat) < needed:
         raise FrameError(f"image data holds {len(flat)} bytes; its header needs {needed}")
     return np.lib.stride_tricks.as_strided(flat, (count, used), (step, 1), writeable=False)
+
+
+def _eight_bits(samples: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Return the upper 8 of the bits that a sensor has, which may be fewer than the 16 it fills."""
+    used = int(samples.max()).bit_length()
+    sensor = next(bits for bits in SENSOR_BITS if bits >= used)
+    return np.asarray(samples >> (sensor - 8), np.uint8)
 
 
 def _decode_nv(
@@ -119,16 +147,21 @@ def _converted(image: NDArray[np.uint8], conversion: int, encoding: str) -> NDAr
 
 
 def decode_compressed(data: Any) -> NDArray[np.uint8]:
-    """Return the BGR uint8 image of a JPEG or PNG; FrameError if it is damaged."""
+    """Return the BGR uint8 image of a JPEG, PNG or the like; FrameError if it is none, or damaged."""
     buffer = np.frombuffer(data, np.uint8)
+    any_depth = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     try:
-        image = cv2.imdecode(buffer, cv2.IMREAD_COLOR) if _is_whole(buffer.data) else None
+        image = cv2.imdecode(buffer, any_depth) if _is_whole(buffer.data) else None
     except cv2.error:
         image = None
     if image is None:
         raise FrameError(
             f"compressed image of {len(buffer)} bytes is damaged, or of no known format"
         )
+    if image.dtype == np.uint16:
+        return _eight_bits(np.asarray(image, np.uint16))
+    if image.dtype != np.uint8:
+        raise FrameError(f"compressed image of {image.dtype} samples; give 8 or 16 bits")
     return np.asarray(image, np.uint8)
 
 
@@ -166,6 +199,27 @@ class CameraInfo:
     p: Sequence[float] = ()
     """3x4, row-major; matters for rectified images only."""
 
+    @classmethod
+    def of(cls, message: Any) -> CameraInfo:
+        """Return the fields of a message of ROS 1 or 2."""
+
+        def numbers(name: str) -> list[float]:
+            values = getattr(message, name if hasattr(message, name) else name.upper())
+            return [float(x) for x in values]
+
+        roi = message.roi
+        return cls(
+            width=message.width,
+            height=message.height,
+            k=numbers("k"),
+            d=numbers("d"),
+            distortion_model=message.distortion_model,
+            binning_x=message.binning_x,
+            binning_y=message.binning_y,
+            roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
+            p=numbers("p"),
+        )
+
     def rectified(self) -> CameraInfo:
         """Return the calibration of the rectified image, which is P, without distortion.
 
@@ -177,7 +231,8 @@ class CameraInfo:
                 "camera_info P[0] is 0: there is no calibration of rectified images; calibrate the "
                 "camera, or use its raw images"
             )
-        return replace(self, k=[x for row in (0, 4, 8) for x in self.p[row : row + 3]], d=())
+        k = [x for row in (0, 4, 8) for x in self.p[row : row + 3]]
+        return replace(self, k=k, d=(), distortion_model="")
 
     def camera(self) -> Camera:
         """Return the camera of the image that is published: ROI first, then binning (REP-104).
@@ -200,6 +255,7 @@ class CameraInfo:
             distortion_model=self.distortion_model or "plumb_bob",
             distortion=coefficients if any(coefficients) else (),
         )
+        in_pixels(camera)
         left, top, width, height = (int(x) for x in self.roi)
         if width and height:
             if left + width > camera.width or top + height > camera.height:
@@ -210,3 +266,18 @@ class CameraInfo:
             camera = camera.cropped(left, top, width, height)
         across, down = max(1, int(self.binning_x)), max(1, int(self.binning_y))
         return camera.resized(camera.width // across, camera.height // down)
+
+
+def camera_of(message: Any, rectified: bool = False) -> Camera:
+    """Return the camera of raw or of rectified images by their CameraInfo message of ROS 1 or 2.
+
+    Raises:
+        CameraError: it cannot be used.
+    """
+    info = CameraInfo.of(message)
+    return (info.rectified() if rectified else info).camera()
+
+
+def named_rectified(topic: str) -> bool:
+    """Whether an image topic is called as image_proc calls rectified images (image_rect, ...)."""
+    return "rect" in re.split("[/_]", topic)

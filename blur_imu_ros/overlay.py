@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -10,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.blur_field import BlurField
-from blur_imu_ros.camera import Camera
+from blur_imu_ros.camera import Camera, NetworkView
 from blur_imu_ros.estimate import VelocityEstimate
+from blur_imu_ros.frame import Frame
 
 Image = NDArray[np.uint8]
 
@@ -28,7 +30,8 @@ def draw_overlay(image: Image, field: BlurField | None, estimate: VelocityEstima
     """Return a BGR copy of `image` with the smear as line segments and the velocities as text.
 
     Args:
-        image: (height, width, 3) BGR or (height, width) grey, the whole frame or the network's view.
+        image: (height, width, 3) BGR or (height, width) grey, the network's view, or the whole frame
+            `without_lens`.
         field: what the network read; None draws no segments.
         estimate: in OpenCV axes; None draws no text.
     """
@@ -39,6 +42,17 @@ def draw_overlay(image: Image, field: BlurField | None, estimate: VelocityEstima
     if estimate is not None:
         _draw_velocities(canvas, estimate)
     return np.asarray(canvas, np.uint8)
+
+
+def without_lens(frame: Frame) -> Image:
+    """Return the frame's image without lens distortion, in its own size: what the smear lies on."""
+    camera = frame.camera
+    return _undistorting(camera).apply(frame.image) if camera.is_distorted else frame.image
+
+
+@lru_cache(maxsize=2)
+def _undistorting(camera: Camera) -> NetworkView:
+    return NetworkView(camera, camera.width, camera.height)
 
 
 def sparse_cells(field: BlurField) -> tuple[slice, slice]:

@@ -54,9 +54,11 @@ class RerunStream:
         for index, name in enumerate(VELOCITIES):
             kind = "angular, rad/s" if index < 3 else "linear, m/s"
             value = estimate.velocity[index] if estimate.valid else np.nan
-            stream.log(f"{kind}/{name}", rerun.Scalars(value))
-        stream.log("quality/blur, px", rerun.Scalars(estimate.blur_px))
-        stream.log("quality/direction probability", rerun.Scalars(estimate.direction_probability))
+            stream.log([kind, name], rerun.Scalars(value))
+        # Lists of parts: these names are no paths.
+        stream.log(["quality", "blur, px"], rerun.Scalars(estimate.blur_px))
+        probability = rerun.Scalars(estimate.direction_probability)
+        stream.log(["quality", "direction probability"], probability)
         if not estimate.valid:
             stream.log("log", rerun.TextLog("; ".join(estimate.reasons), level="WARN"))
 

@@ -180,10 +180,11 @@ class CsvTable:
         """Read the file; RecordingError if it is not a CSV with at least one row."""
         self.path = path
         try:
-            with Path(path).open(newline="") as file:
+            # Spreadsheets put a mark before the first name.
+            with Path(path).open(newline="", encoding="utf-8-sig") as file:
                 reader = csv.DictReader(file, skipinitialspace=True)
-                self._rows = list(reader)
-                self.names = list(reader.fieldnames or [])
+                reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+                self._rows, self.names = list(reader), list(reader.fieldnames)
         except OSError as error:
             raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
         except (csv.Error, UnicodeDecodeError) as error:

@@ -49,9 +49,9 @@ class Outcome:
 
     @property
     def refusal(self) -> str:
-        """The one line by which bad input is refused."""
+        """The one line by which bad input is refused, beside what is assumed of folders."""
         assert self.status == 1, self
-        lines = self.err.strip().splitlines()
+        lines = [x for x in self.err.strip().splitlines() if "no stamps are known" not in x]
         assert len(lines) == 1 and lines[0].startswith("blur-imu: "), self.err
         return lines[0]
 

@@ -144,6 +144,16 @@ def test_a_motion_that_tells_nothing_is_refused(axes, said):
         align(true.camera, true.gyro)
 
 
+def test_too_few_estimates_are_no_matter_of_clocks():
+    true = apart(3)
+    rows = slice(200, 220)
+    few = series(true.camera.t[rows], true.camera.velocity[rows, :3])
+    with pytest.raises(
+        RecordingError, match="only 20 valid estimates; 30 are needed: record longer"
+    ):
+        align(few, true.gyro)
+
+
 def test_series_of_different_motions_are_refused():
     with pytest.raises(RecordingError, match="hardly agree"):
         align(apart(5).camera, apart(6).gyro)

@@ -16,7 +16,7 @@ from blur_imu_ros.axes import Axes
 from blur_imu_ros.calibration import Calibration, calibrate
 from blur_imu_ros.camera import load_camera, load_exposure_time
 from blur_imu_ros.cli import app
-from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.evaluation import in_axes
 from blur_imu_ros.results import VelocitySeries
 from blur_imu_ros.run_record import RunRecord, record_path
@@ -157,6 +157,32 @@ def test_the_exposure_time_that_run_noted_counts(tmp_path: Path):
     record_path(tmp_path / "est.csv").write_text("{")
     assert CliRunner().invoke(app, [*arguments, str(out)]).exit_code == 0
     assert "exposure_scale" in yaml.safe_load(out.read_text())
+
+
+def test_an_exposure_time_that_makes_the_recording_worse_is_told(tmp_path: Path):
+    """Most frames read 20 % too slow, and some twice as fast: the typical one is not the mean."""
+    true, arguments = files(tmp_path)
+    done = CliRunner().invoke(app, [*arguments, str(tmp_path / "good.yaml")])
+    assert "rad/s as measured" in done.output and "keep the one" not in done.output
+    factor = np.full(len(true.camera.t), 0.8)
+    factor[::5] = 2.0
+    estimate = np.column_stack([true.camera.t, factor[:, None] * true.camera.velocity / true.scale])
+    names = "t,wx,wy,wz,vx,vy,vz"
+    np.savetxt(tmp_path / "est.csv", estimate, delimiter=",", header=names, comments="")
+    done = CliRunner().invoke(app, [*arguments, str(tmp_path / "bad.yaml")])
+    assert "keep the one that was assumed" in " ".join(done.output.split())
+
+
+def test_an_exposure_time_of_zero_is_refused_although_the_camera_knows_another(tmp_path: Path):
+    _, arguments = files(tmp_path)
+    camera = tmp_path / "camera.yaml"
+    camera.write_text(
+        "image_width: 640\nimage_height: 480\nfx: 500\nfy: 500\ncx: 320\ncy: 240\n"
+        "exposure_time: 0.01\n"
+    )
+    told = [str(tmp_path / "out.yaml"), "--camera", str(camera), "--exposure", "0"]
+    done = CliRunner().invoke(app, [*arguments, *told])
+    assert isinstance(done.exception, FrameError), done.output
 
 
 def test_without_an_exposure_time_its_scale_is_told(tmp_path: Path):

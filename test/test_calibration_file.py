@@ -47,9 +47,20 @@ def test_what_a_calibration_does_not_know_changes_nothing(tmp_path: Path) -> Non
     assert found == KnownCalibration(None, 0.0, 1.0)
 
 
+def test_without_an_exposure_time_the_scale_holds_for_the_one_that_was_assumed(
+    tmp_path: Path,
+) -> None:
+    text = "exposure_scale: 1.25\nlinear_scale: 1.5\n"
+    assert read_calibration(written(tmp_path, text)).linear_scale == pytest.approx(1.2)
+    both = read_calibration(written(tmp_path, text + "exposure_time: 0.01\n"))
+    assert (both.exposure_time, both.linear_scale) == (0.01, 1.5)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("exposure_scale: 0\nlinear_scale: 1\n", "exposure_scale is 0"),
+        ("exposure_scale: much\nlinear_scale: 1\n", "exposure_scale is 'much', not a number"),
         ("fx: 500\n", "let blur-imu calibrate write one"),
         ("[1, 2]", "is no calibration"),
         ("a: [", "is no calibration"),

@@ -70,9 +70,12 @@ def test_run_writes_one_row_a_frame_in_input_order(
 def test_numbers_are_finite_also_where_a_frame_is_not_valid(
     blur_imu: CommandLine, folder: Path, camera: Path, out: Path, images: list[np.ndarray]
 ) -> None:
+    command = ("run", folder, "-o", out, "--camera", camera, "--exposure", 0.01)
+    assert "not valid" not in blur_imu(*command).err
     cv2.imwrite(str(folder / "frame_5.png"), np.zeros_like(images[0]))
-    ended = blur_imu("run", folder, "-o", out, "--camera", camera, "--exposure", 0.01)
+    ended = blur_imu(*command)
     assert ended.status == 0
+    assert "1 row is not valid (frame_5.png: blur could be read in 0 of" in ended.err
     rows = rows_of(out)
     assert [row["valid"] for row in rows] == ["1"] * 5 + ["0"] + ["1"] * 6
     numbers = [[float(row[name]) for name in HEADER.split(",")[1:]] for row in rows]
@@ -164,6 +167,22 @@ def test_evaluate_brings_both_to_the_same_axes(
     blur_imu("run", folder, "-o", body, "--camera", camera, "--exposure", 0.01, "--axes", "body")
     blur_imu("evaluate", out, body, "--truth-axes", "body", "--json", figures)
     np.testing.assert_allclose(json.loads(figures.read_text())["rmse"], 0, atol=2e-6)
+
+
+def test_evaluate_in_wrong_axes_tells_how_to_find_the_right_ones(
+    blur_imu: CommandLine, tmp_path: Path
+) -> None:
+    estimate, truth = tmp_path / "estimate.csv", tmp_path / "truth.csv"
+    for path, sign in ((estimate, 1), (truth, -1)):
+        rows = [f"{k / 30},{3 * sign},{2 * sign},{sign}" for k in range(20)]
+        path.write_text("\n".join(["t,wx,wy,wz", *rows]))
+    ended = blur_imu("evaluate", estimate, truth)
+    assert ended.status == 0 and "no exposure time fits" in ended.out
+    assert "right signs 0.0%" in ended.out and "--truth-axes found" in ended.out
+    assert (
+        "no exposure time fits" in blur_imu("evaluate", estimate, truth, "--fit-exposure").refusal
+    )
+    assert "--truth-axes" not in blur_imu("evaluate", truth, truth).out
 
 
 def test_run_draws_overlay_and_plot(

@@ -248,6 +248,17 @@ def test_evaluate_tells_the_latency_of_what_was_recorded_live(
     assert "latency" not in blur_imu("evaluate", truth, truth).out
 
 
+def test_a_bag_without_velocities_tells_what_it_holds(
+    blur_imu: CommandLine, tmp_path: Path
+) -> None:
+    path = tmp_path / "bag"
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        writer.add_connection("/cam/image", "sensor_msgs/msg/Image", typestore=STORE)
+    refusal = blur_imu("evaluate", path, path).refusal
+    assert "holds no velocities" in refusal and "/cam/image (sensor_msgs/msg/Image)" in refusal
+    assert "choose" not in refusal
+
+
 def test_a_topic_that_is_not_there_lists_those_that_are(
     blur_imu: CommandLine, images: list[np.ndarray], tmp_path: Path
 ) -> None:

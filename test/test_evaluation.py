@@ -59,6 +59,13 @@ def test_reversed_turns_count_as_wrong_signs() -> None:
     assert result.right_signs == pytest.approx(1 - clear[:50].sum() / clear.sum())
 
 
+@pytest.mark.parametrize("factor", [-1.0, 0.0])
+def test_no_exposure_time_mends_turns_that_do_not_go_with_the_truth(factor: float) -> None:
+    truth = series()
+    result = evaluate(match(replace(truth, velocity=factor * truth.velocity), truth))
+    assert np.isnan(result.exposure_scale) and result.as_json()["exposure_scale"] is None
+
+
 def test_a_wrong_exposure_time_is_found_and_mended() -> None:
     truth = series()
     # Assumed 10 ms where 12 ms are true: everything seems 1.2 times as fast.

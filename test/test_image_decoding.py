@@ -51,6 +51,23 @@ def test_sixteen_bits_keep_their_high_byte(order: str, big: bool) -> None:
     np.testing.assert_array_equal(decode(deep, "mono16", big=big), GREY)
 
 
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_sensors_of_fewer_bits_in_sixteen_are_as_bright_as_others(bits: int) -> None:
+    deep = GREY.astype(np.uint16) << (bits - 8)
+    np.testing.assert_array_equal(decode(deep, "mono16"), GREY)
+    np.testing.assert_array_equal(decode(deep, "mono16", padding=5), GREY)
+    colour = decode(deep, "bayer_rggb16")
+    np.testing.assert_array_equal(colour, decode(GREY, "bayer_rggb8"))
+    png = cv2.imencode(".png", deep)[1]
+    np.testing.assert_array_equal(decode_compressed(png.tobytes())[..., 0], GREY)
+
+
+def test_a_compressed_image_of_floating_point_samples_is_named() -> None:
+    tiff = cv2.imencode(".tiff", COLOUR.astype(np.float32))[1]
+    with pytest.raises(FrameError, match="float32 samples; give 8 or 16 bits"):
+        decode_compressed(tiff.tobytes())
+
+
 def mosaic(image: np.ndarray, pattern: str) -> np.ndarray:
     channel = {"b": 0, "g": 1, "r": 2}
     raw = np.empty(image.shape[:2], np.uint8)
@@ -163,6 +180,18 @@ def test_zero_distortion_is_none() -> None:
     assert not CameraInfo(640, 480, K, [0.0] * 14, "rational_polynomial").camera().is_distorted
 
 
+def test_an_equidistant_lens_without_coefficients_is_a_fisheye_all_the_same() -> None:
+    assert CameraInfo(640, 480, K, [0.0] * 4, "equidistant").camera().is_distorted
+    assert CameraInfo(640, 480, K, [], "equidistant").camera().is_distorted
+
+
+@pytest.mark.parametrize("model", ["equidistant", "double_sphere"])
+def test_a_rectified_image_has_no_lens_whatever_the_raw_one_has(model: str) -> None:
+    p = [400.0, 0, 310, 0, 0, 410, 230, 0, 0, 0, 1, 0]
+    info = CameraInfo(640, 480, K, [0.0] * 4, model, p=p)
+    assert not info.rectified().camera().is_distorted
+
+
 def test_roi_moves_the_principal_point() -> None:
     camera = CameraInfo(640, 480, K, roi=(100, 50, 320, 240)).camera()
     assert (camera.width, camera.height, camera.cx, camera.cy) == (320, 240, 220, 190)
@@ -194,6 +223,7 @@ def test_a_rectified_image_without_p_is_refused(p: list[float]) -> None:
     [
         (CameraInfo(640, 480, [0.0] * 9), "not calibrated"),
         (CameraInfo(640, 480, [1.0]), "expected 9"),
+        (CameraInfo(640, 480, [4.2, 0, 3, 0, 4.2, 2, 0, 0, 1]), "give pixels"),
         (CameraInfo(640, 480, [float("nan")] * 9), "not a number"),
         (CameraInfo(0, 0, K), "size"),
         (CameraInfo(640, 480, K, [1.0], "fancy"), "fancy"),

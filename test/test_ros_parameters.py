@@ -57,7 +57,7 @@ def test_a_value_that_is_not_allowed_is_named(name: str, value: Any) -> None:
 def test_every_setting_is_a_parameter() -> None:
     settings = parameters.checked(DEFAULTS)
     assert set(vars(settings)) - {"pivot", "linear_scale"} == set(DEFAULTS) - {
-        "autostart", "motion_prior", "lever_arm", "calibration",
+        "autostart", "motion_prior", "lever_arm",
     }  # fmt: skip
 
 
@@ -86,6 +86,16 @@ def test_an_offset_to_another_clock_is_not_taken_for_the_cameras(tmp_path: Path)
     path.write_text("exposure_time: 0.008\ntime_offset: 1.7e+9\n")
     with pytest.raises(RosSetupError, match="another clock than the camera's; take that line out"):
         parameters.checked(DEFAULTS | {"calibration": str(path)})
+
+
+def test_a_calibration_that_was_read_is_not_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.yaml"
+    path.write_text("linear_scale: 1.5\ntime_offset: 0.02\n")
+    before = parameters.checked(DEFAULTS | {"calibration": str(path)})
+    path.unlink()
+    changed = DEFAULTS | {"calibration": str(path), "exposure_time": 0.004}
+    after = parameters.checked(changed, before.calibration)
+    assert (after.exposure_time, after.linear_scale, after.time_offset) == (0.004, 1.5, 0.02)
 
 
 def test_a_wrong_calibration_names_the_parameter_and_the_file(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from blur_imu_ros.axes import Axes
-from blur_imu_ros.calibration import Calibration, calibrate
+from blur_imu_ros.calibration import Calibration, angular_rmse, calibrate
 from blur_imu_ros.camera import load_camera, load_exposure_time
 from blur_imu_ros.evaluation import in_axes
 from blur_imu_ros.frame import check_exposure_time
@@ -47,7 +47,8 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     if options.camera is not None:
         load_camera(options.camera)  # refuses what `run` would refuse
         camera = yaml.safe_load(options.camera.read_text())
-        exposure_time = exposure_time or load_exposure_time(options.camera)
+        if exposure_time is None:
+            exposure_time = load_exposure_time(options.camera)
     if exposure_time is not None:
         check_exposure_time(exposure_time)
     seen = read_velocities(options.estimate, options.topic)
@@ -56,6 +57,7 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     found = calibrate(estimate, truth, exposure_time, options.truth_axes)
     _write(options.output, camera | found.values(), found)
     _print(found, options)
+    _print_gain(*angular_rmse(estimate, truth, found))
     return found
 
 
@@ -85,6 +87,18 @@ def _print(found: Calibration, options: CalibrateOptions) -> None:
     )
     if found.linear_scale is None:
         console.print("linear_scale: the truth has no linear velocity, or too little to tell")
+
+
+def _print_gain(measured: float, mended: float) -> None:
+    console = Console()
+    console.print(
+        f"RMSE of w here: {measured:.2f} rad/s as measured, {mended:.2f} with the exposure found"
+    )
+    if mended > measured:
+        console.print(
+            "the exposure found fits most frames and makes the others worse: better keep the one that "
+            "was assumed"
+        )
 
 
 def _lines(value: Any) -> Iterator[str]:

@@ -32,6 +32,8 @@ from blur_imu_ros.results import VELOCITIES, VelocitySeries, write_json
 LONGEST_LATENCY = 10.0
 """Seconds; above it the recorder's clock is another than the camera's."""
 
+NO_EXPOSURE_FITS = "no exposure time fits: the turns do not go with the truth's"
+
 
 @dataclass(frozen=True)
 class EvaluateOptions:
@@ -81,6 +83,10 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     result = evaluate(matched)
     scale = result.exposure_scale
     if options.fit_exposure:
+        if np.isnan(scale):
+            raise RecordingError(
+                f"{options.estimate}: {NO_EXPOSURE_FITS}; leave out --fit-exposure"
+            )
         matched = with_exposure_scaled(matched, scale)
         result = evaluate(matched)
     latency = _latency(estimate)
@@ -143,20 +149,32 @@ def _print(result: Evaluation, remarks: list[str], options: EvaluateOptions) -> 
 
 
 def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iterator[str]:
-    fitted = f"x {scale:.3f}"
-    if options.exposure is not None:
-        fitted += f" = {options.exposure * scale * 1e3:.2f} ms"
-    applied = ", applied" if options.fit_exposure else ""
     yield f"{result.rows} rows; {result.invalid} not valid, {result.outside} outside"
     if result.clear_rows:
         yield f"right signs {result.right_signs:.1%} of {result.clear_rows} clear turns"
     else:
         yield f"right signs: no turn is faster than {CLEAR_TURN:g} rad/s"
-    yield f"exposure that fits best: {fitted}{applied}"
+    yield from _axes_remark(result, options)
+    yield _exposure_remark(scale, options)
     yield f"time offset {result.time_offset * 1e3:+.1f} ms"
     told = [f"{x:.2f} ({name})" for x, name in zip(result.nees, "wv", strict=True) if x == x]
     if told:
         yield f"normalised squared error {', '.join(told)}; 1 is honest"
+
+
+def _axes_remark(result: Evaluation, options: EvaluateOptions) -> Iterator[str]:
+    """Yield the likeliest reason of signs that are worse than chance."""
+    if result.right_signs < 0.5 and options.truth_axes is not None:
+        yield "fewer are right than by chance: other axes or clocks? --truth-axes found looks for them"
+
+
+def _exposure_remark(scale: float, options: EvaluateOptions) -> str:
+    if np.isnan(scale):
+        return NO_EXPOSURE_FITS
+    fitted = f"x {scale:.3f}"
+    if options.exposure is not None:
+        fitted += f" = {options.exposure * scale * 1e3:.2f} ms"
+    return f"exposure that fits best: {fitted}{', applied' if options.fit_exposure else ''}"
 
 
 def _latency(estimate: VelocitySeries) -> dict[str, float] | None:

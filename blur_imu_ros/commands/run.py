@@ -123,7 +123,6 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     _check_places(options)
     settings = frame_settings(options)
     recording = open_recording(options.source, settings)
-    _tell_all(recording.notes)
     # Several processes share the cores, so each model keeps to one of them.
     threads = 1 if options.jobs > 1 else options.threads
     network = network or load_network(options.model, options.backend, options.device, threads)
@@ -132,6 +131,7 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     if earlier is not None and earlier.finished:
         return f"{options.output}: {earlier.rows} rows, measured before"
     known = len(recording.notes)
+    _tell_all(recording.notes)
     summary = RunSummary()
     count = _measure(options, recording, network, earlier or record, summary)
     _tell_all(recording.notes[known:])
@@ -326,9 +326,9 @@ class OverlayWriter:
         """Append one frame: the smear and the numbers on the image, depth and curves beneath."""
         if self._path is None:
             return
-        from blur_imu_ros.overlay import draw_overlay
+        from blur_imu_ros.overlay import draw_overlay, without_lens
 
-        image = measurement.frame.image
+        image = without_lens(measurement.frame)
         if self._video is None:
             self._open(self._path, image.shape[1], image.shape[0])
         picture = draw_overlay(image, measurement.field, measurement.estimate)

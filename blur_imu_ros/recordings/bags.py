@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -17,7 +16,7 @@ from rosbags.typesys.store import Typestore
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import BlurImuError, RecordingError
 from blur_imu_ros.frame import Frame
-from blur_imu_ros.image_decoding import CameraInfo, decode_compressed, decode_image
+from blur_imu_ros.image_decoding import camera_of, image_of, named_rectified
 from blur_imu_ros.recordings.settings import FrameSettings
 from blur_imu_ros.resources import PACKAGE, resource_path
 
@@ -51,10 +50,12 @@ class Bag:
         self._path, self._settings = path, settings
         settings.required_exposure_time(path)
         with opened(path) as reader:
-            topics = {c.topic: c for c in reader.connections if c.msgtype in (RAW, COMPRESSED)}
-            self._topic = self._choose(sorted(topics))
-            self._count = int(topics[self._topic].msgcount)
-            self._camera = settings.camera or self._camera_in(reader)
+            self._topic = self._choose(reader)
+            self._rectified = named_rectified(self._topic)
+            self._info_topic = None if settings.camera else self._info_topic_in(reader)
+            self._count = sum(c.msgcount for c in reader.connections if c.topic == self._topic)
+            self._camera = settings.camera or self._first_camera(reader)
+        self.notes += settings.unused_stamps(self._count)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -63,14 +64,13 @@ class Bag:
     def __iter__(self) -> Iterator[Frame]:
         """Yield the images; a damaged bag says so after its last readable one.
 
-        A stray one whose stamp is not later than that before it is left out, and a note tells so.
+        The camera is that of the newest camera_info. A stray image whose stamp is not later than that
+        before it is left out, and a note tells so.
         """
         with opened(self._path) as reader:
-            connections = [c for c in reader.connections if c.topic == self._topic]
-            messages = readable_messages(self._path, reader, connections)
             before, late, left_out = -np.inf, 0, []
-            for index, (connection, time, message) in enumerate(messages):
-                frame = self._frame(message, connection.msgtype, index)
+            for index, (time, message, camera) in enumerate(self._images(reader)):
+                frame = self._frame(message, camera, index)
                 if frame.t <= before:
                     late += 1
                     left_out.append(frame.name)
@@ -84,6 +84,16 @@ class Bag:
                 "stamps are not later than that of the image before; --stamps would give others"
             )
 
+    def _images(self, reader: AnyReader) -> Iterator[tuple[int, Any, Camera]]:
+        """Yield time of recording (ns), message and camera of each image."""
+        camera, topics = self._camera, (self._topic, self._info_topic)
+        chosen = [c for c in reader.connections if c.topic in topics]
+        for connection, time, message in readable_messages(self._path, reader, chosen):
+            if connection.topic == self._info_topic:
+                camera = self._camera_of(message)
+            else:
+                yield time, message, camera
+
     def _check_late(self, frame: Frame, before: float, late: int) -> None:
         """Raise RecordingError where so many images are late that it is no stray one."""
         if late > min(MOST_LATE, self._count // 2):
@@ -93,19 +103,25 @@ class Bag:
                 "give --stamps"
             )
 
-    def _frame(self, message: Any, kind: str, index: int) -> Frame:
+    def _frame(self, message: Any, camera: Camera, index: int) -> Frame:
         name = f"{self._topic}:{index}"
         stamp = self._settings.stamp(index, stamp_of(message), self._path)
         try:
-            return self._settings.frame(_image(message, kind), stamp, self._camera, name)
+            return self._settings.frame(image_of(message), stamp, camera, name)
         except BlurImuError as error:
             if name in str(error):
                 raise
             raise RecordingError(f"{self._path} {name}: {error}") from error
 
-    def _choose(self, topics: list[str]) -> str:
-        wanted = self._settings.topic
-        listed = ", ".join(topics) or "none"
+    def _choose(self, reader: AnyReader) -> str:
+        """Return the topic asked for, or the only one that has images."""
+        topics = sorted({c.topic for c in reader.connections if c.msgtype in (RAW, COMPRESSED)})
+        wanted, listed = self._settings.topic, ", ".join(topics)
+        if not topics:
+            raise RecordingError(
+                f"{self._path}: holds no images (Image or CompressedImage); "
+                f"its topics are: {topics_of(reader)}"
+            )
         if wanted is not None:
             if wanted not in topics:
                 raise RecordingError(
@@ -118,18 +134,45 @@ class Bag:
             )
         return topics[0]
 
-    def _camera_in(self, reader: AnyReader) -> Camera:
-        """Return the first calibration of the topic that lies beside the images."""
-        known = [c for c in reader.connections if c.msgtype == CAMERA_INFO]
-        beside = [c for c in known if _parent(c.topic) in (_parent(self._topic), self._topic)]
-        chosen = beside or (known if len(known) == 1 else [])
-        infos = readable_messages(self._path, reader, chosen) if chosen else ()
-        for connection, _, message in infos:
-            try:
-                return camera_of(message)
-            except BlurImuError as error:
-                raise RecordingError(f"{self._path} {connection.topic}: {error}") from error
-        return self._settings.required_camera(self._path)
+    def _info_topic_in(self, reader: AnyReader) -> str | None:
+        """Return the topic of the images' camera_info: beside theirs, or the only one."""
+        known = sorted({c.topic for c in reader.connections if c.msgtype == CAMERA_INFO})
+        images = self._topic.removesuffix("/compressed")
+        for beside in (f"{_parent(images)}/camera_info", f"{images}/camera_info"):
+            if beside in known:
+                return beside
+        candidates = [topic for topic in known if _parent(topic) == _parent(images)] or known
+        if len(candidates) > 1:
+            raise RecordingError(
+                f"{self._path}: which camera_info is that of {self._topic} is not clear "
+                f"({', '.join(candidates)}); give --camera camera.yaml"
+            )
+        return candidates[0] if candidates else None
+
+    def _first_camera(self, reader: AnyReader) -> Camera:
+        """Return the camera of the first camera_info; RecordingError where there is none."""
+        chosen = [c for c in reader.connections if c.topic == self._info_topic]
+        # No connections would be taken for all.
+        first = next(readable_messages(self._path, reader, chosen), None) if chosen else None
+        if first is None:
+            return self._settings.required_camera(self._path)
+        if self._rectified:
+            self.notes.append(
+                f"the images of {self._topic} are rectified, by its name: P of camera_info is their "
+                "calibration, without distortion"
+            )
+        return self._camera_of(first[2])
+
+    def _camera_of(self, info: Any) -> Camera:
+        try:
+            return camera_of(info, self._rectified)
+        except BlurImuError as error:
+            raise RecordingError(f"{self._path} {self._info_topic}: {error}") from error
+
+
+def topics_of(reader: AnyReader) -> str:
+    """Return the topics of a bag and their types, for a person."""
+    return ", ".join(f"{c.topic} ({c.msgtype})" for c in reader.connections) or "none"
 
 
 def _parent(topic: str) -> str:
@@ -207,33 +250,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, AnyReaderError) and lines:
         return lines[0]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-def _image(message: Any, kind: str) -> NDArray[np.uint8]:
-    if kind == COMPRESSED:
-        return decode_compressed(message.data)
-    return decode_image(
-        message.height,
-        message.width,
-        message.encoding,
-        message.step,
-        bool(message.is_bigendian),
-        message.data,
-    )
-
-
-def camera_of(message: Any) -> Camera:
-    """Return the camera of a CameraInfo message of ROS 1 or 2; CameraError if it is unusable."""
-    k = message.k if hasattr(message, "k") else message.K
-    d = message.d if hasattr(message, "d") else message.D
-    roi = message.roi
-    return CameraInfo(
-        width=message.width,
-        height=message.height,
-        k=[float(x) for x in k],
-        d=[float(x) for x in d],
-        distortion_model=message.distortion_model,
-        binning_x=message.binning_x,
-        binning_y=message.binning_y,
-        roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
-    ).camera()

@@ -43,6 +43,7 @@ class ImageFolder:
         self._stamps = self._own_stamps()
         if settings.stamps is not None:
             settings.stamp(len(self._images) - 1, 0.0, path)
+            self.notes += settings.unused_stamps(len(self._images))
         first = self._images[0]
         facts = read_photo_facts(first)
         self._check_exposure(facts)
@@ -63,9 +64,16 @@ class ImageFolder:
 
     def _own_stamps(self) -> NDArray[np.float64]:
         """Return the stamps in the names, putting the images in their order, or even ones."""
-        stamps = None if self._settings.stamps is not None else stamps_of_names(self._images)
+        evenly = np.arange(len(self._images)) / FALLBACK_FRAME_RATE
+        if self._settings.stamps is not None or len(self._images) < 2:
+            return evenly
+        stamps = stamps_of_names(self._images)
         if stamps is None:
-            return np.arange(len(self._images)) / FALLBACK_FRAME_RATE
+            self.notes.append(
+                f"no stamps are known: {FALLBACK_FRAME_RATE:g} images a second are assumed; "
+                "--stamps FILE.csv gives others"
+            )
+            return evenly
         order = np.argsort(stamps)
         self._images = [self._images[k] for k in order]
         self.notes.append(f"stamps are taken from the file names ({self._images[0].name}, ...)")
@@ -112,13 +120,13 @@ def images_at(path: Path) -> list[Path]:
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:
-    """Return the BGR image, turned as its orientation tag says; RecordingError if it is damaged."""
+    """Return the BGR image, turned as its orientation tag says; RecordingError if it is none."""
     try:
         return decode_compressed(path.read_bytes())
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
     except FrameError as error:
-        raise RecordingError(f"{path}: cannot be read as an image; is it damaged?") from error
+        raise RecordingError(f"{path}: cannot be read: {error}") from error
 
 
 class Video:
@@ -164,6 +172,7 @@ class Video:
                 index += 1
         finally:
             capture.release()
+        self.notes += self._settings.unused_stamps(index)
         if index < self._count * 0.9:
             raise RecordingError(
                 f"{self._path}: ends after {index} of {self._count} frames; is it truncated?"

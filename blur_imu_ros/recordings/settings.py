@@ -71,6 +71,16 @@ class FrameSettings:
             )
         return float(self.stamps[index])
 
+    def unused_stamps(self, images: int) -> list[str]:
+        """Return a note if more stamps are given than there are images."""
+        count = 0 if self.stamps is None else len(self.stamps)
+        if count <= images:
+            return []
+        return [
+            f"the last {count - images} of {count} stamps are not used: there are {images} images; "
+            "are they those of this recording?"
+        ]
+
     def required_exposure_time(self, source: Path | str, own: float | None = None) -> float:
         """Return the exposure time (s) that is set, else the recording's own.
 

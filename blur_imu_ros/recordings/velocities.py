@@ -45,10 +45,15 @@ def read_velocities(path: Path, topic: str | None = None) -> VelocitySeries:
 
 
 def _read_topic(path: Path, topic: str | None) -> VelocitySeries:
-    from blur_imu_ros.recordings.bags import opened, readable_messages, stamp_of
+    from blur_imu_ros.recordings.bags import opened, readable_messages, stamp_of, topics_of
 
     with opened(path) as reader:
         kinds = {c.topic: c.msgtype for c in reader.connections if c.msgtype in _ROWS}
+        if not kinds:
+            known = ", ".join(kind.split("/")[-1] for kind in _ROWS)
+            raise RecordingError(
+                f"{path}: holds no velocities ({known}); its topics are: {topics_of(reader)}"
+            )
         chosen = _choose(path, kinds, topic)
         connections = [c for c in reader.connections if c.topic == chosen]
         times, recorded, rows = [], [], []
@@ -62,7 +67,7 @@ def _read_topic(path: Path, topic: str | None) -> VelocitySeries:
 
 def _choose(path: Path, kinds: dict[str, str], wanted: str | None) -> str:
     """Return the topic asked for, else the only one, else the one that knows most."""
-    listed = ", ".join(sorted(kinds)) or "none"
+    listed = ", ".join(sorted(kinds))
     if wanted is not None:
         if wanted not in kinds:
             raise RecordingError(f"{path}: no velocity topic '{wanted}'; there are: {listed}")

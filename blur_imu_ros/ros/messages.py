@@ -1,4 +1,4 @@
-"""Messages in and out: images and camera_info to arrays, estimates to messages."""
+"""Messages that go out, and stamps."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistWithCovarianceStamped
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, PointCloud2, PointField
+from sensor_msgs.msg import CameraInfo, Image, Imu, PointCloud2, PointField
 
-from blur_imu_ros import image_decoding, ros_outputs
+from blur_imu_ros import ros_outputs
 from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.estimate import VelocityEstimate
@@ -33,37 +33,6 @@ def stamp(t: float) -> Time:
     """Return the stamp of a time in seconds, rounded to nanoseconds."""
     sec, nanosec = divmod(ros_outputs.nanoseconds(t), 10**9)
     return Time(sec=sec, nanosec=nanosec)
-
-
-def image_array(message: Image | CompressedImage) -> NDArray[np.uint8]:
-    """Return the BGR or grey uint8 image of a message; FrameError if it is malformed."""
-    if isinstance(message, CompressedImage):
-        return image_decoding.decode_compressed(message.data)
-    return image_decoding.decode_image(
-        message.height,
-        message.width,
-        message.encoding,
-        message.step,
-        bool(message.is_bigendian),
-        message.data,
-    )
-
-
-def camera(message: CameraInfo, rectified: bool = False) -> Camera:
-    """Return the camera of raw or of rectified images; CameraError if it cannot be used."""
-    roi = message.roi
-    info = image_decoding.CameraInfo(
-        width=message.width,
-        height=message.height,
-        k=message.k.tolist() if hasattr(message.k, "tolist") else list(message.k),
-        d=list(message.d),
-        distortion_model=message.distortion_model,
-        binning_x=message.binning_x,
-        binning_y=message.binning_y,
-        roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
-        p=list(message.p),
-    )
-    return (info.rectified() if rectified else info).camera()
 
 
 def image_message(image: NDArray[np.uint8], t: float, frame_id: str) -> Image:

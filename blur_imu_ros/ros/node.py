@@ -28,6 +28,7 @@ from blur_imu_ros.camera import Camera
 from blur_imu_ros.direction import DirectionConfig
 from blur_imu_ros.errors import BlurImuError, CameraError, FrameError, RosSetupError
 from blur_imu_ros.frame import Frame
+from blur_imu_ros.image_decoding import camera_of, image_of, named_rectified
 from blur_imu_ros.ros import messages, parameters
 from blur_imu_ros.ros.diagnostics import Health
 from blur_imu_ros.ros.exposure_sources import (
@@ -276,7 +277,8 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
             self._refused_parameters.pop(change.name, None)
         if not self._configured:
             return
-        before, self._settings = self._settings, parameters.read(self)
+        before = self._settings
+        self._settings = parameters.read(self, before.calibration)
         if isinstance(self._exposure, FixedExposure):
             self._exposure = FixedExposure(self._settings.exposure_time)
         if before.shift != self._settings.shift:
@@ -286,7 +288,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         try:
-            self._camera = messages.camera(message, self._settings.rectified)
+            self._camera = camera_of(message, self._settings.rectified)
         except BlurImuError as error:
             self._camera, self._camera_error = None, str(error)
 
@@ -341,7 +343,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         if t <= self._last_time:
             # The stamps are in order, so the exposure of one of the two is another image's.
             raise FrameError("the middle of the exposure is not after that of the image before")
-        image = messages.image_array(arrival.message)
+        image = image_of(arrival.message)
         return Frame(image, t, exposure_time, camera, "image")
 
     def _report_failure(self, error: BaseException) -> None:
@@ -391,22 +393,31 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         if self._worker is not None:
             facts |= {"images dropped for newer ones": str(self._worker.dropped)}
             facts |= self._exposure.facts()
+            self._health.caution(self._doubts())
             facts |= self._place()
             self._health.missing_images(self._why_no_images())
         now = self.get_clock().now().to_msg()
         report = self._health.report(now, self.get_fully_qualified_name(), facts)
         self._diagnostics_out.publish(report)
 
+    def _doubts(self) -> str:
+        """Return what may be wrong with what is published, or nothing; say it once."""
+        base, camera, doubts = self._base, self._camera, []
+        if camera is not None and camera.is_distorted and named_rectified(self._image_topic):
+            doubts.append(
+                f"{self._image_topic} is rectified, by its name, and taken for raw: set rectified"
+            )
+        if base is not None and base.name and self._frame_id:
+            doubts.append(base.complaint(self._frame_id))
+        told = "; ".join(filter(None, doubts))
+        if told:
+            self.get_logger().warning(told, once=True)
+        return told
+
     def _place(self) -> dict[str, str]:
-        """Return how the output's frame is reached from the robot's; say so where it is not."""
+        """Return how the output's frame is reached from the robot's."""
         base = self._base
-        if base is None or not base.name:
-            return {}
-        complaint = base.complaint(self._frame_id) if self._frame_id else ""
-        self._health.caution(complaint)
-        if complaint:
-            self.get_logger().warning(complaint, once=True)
-        return {f"TF from {base.name}": base.state}
+        return {f"TF from {base.name}": base.state} if base is not None and base.name else {}
 
     def _why_no_images(self) -> str:
         """Return what of the image topic explains that none come, or nothing."""

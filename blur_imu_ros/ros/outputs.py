@@ -42,9 +42,9 @@ class Outputs:
         """Publish the pictures that are looked at, in the optical frame of the camera."""
         frame, field = measurement.frame, measurement.field
         if self._overlay.get_subscription_count():
-            from blur_imu_ros.overlay import draw_overlay
+            from blur_imu_ros.overlay import draw_overlay, without_lens
 
-            picture = draw_overlay(frame.image, field, measurement.estimate)
+            picture = draw_overlay(without_lens(frame), field, measurement.estimate)
             self._overlay.publish(messages.image_message(picture, frame.t, image_frame))
         if field is None:
             return

@@ -220,6 +220,7 @@ class Settings:
     exposure_timeout: float
     stamp_reference: StampReference
     time_offset: float
+    calibration: KnownCalibration
     linear_scale: float
     readout_time: float
     maximum_rate: float
@@ -257,17 +258,20 @@ def declare(node: Node) -> dict[str, str]:
     return complaints
 
 
-def read(node: Node) -> Settings:
-    """Return the node's parameters; RosSetupError names the one that is wrong, and the cure."""
-    return checked({name: node.get_parameter(name).value for name in PARAMETERS})
+def read(node: Node, calibration: KnownCalibration | None = None) -> Settings:
+    """Return the node's parameters; RosSetupError names the one that is wrong, and the cure.
+
+    `calibration` is what was read of the file before: a node that works reads it once.
+    """
+    return checked({name: node.get_parameter(name).value for name in PARAMETERS}, calibration)
 
 
-def checked(values: dict[str, Any]) -> Settings:
+def checked(values: dict[str, Any], calibration: KnownCalibration | None = None) -> Settings:
     """Return the settings of parameter values; RosSetupError names the one that is wrong."""
     for name, parameter in PARAMETERS.items():
         parameter.check(name, values[name])
     pivot = _pivot(values["motion_prior"], values["lever_arm"])
-    values = values | {"pivot": pivot} | _calibrated(values)
+    values = values | {"pivot": pivot} | _calibrated(values, calibration)
     values = {field.name: values[field.name] for field in fields(Settings)}
     values["threads"] = values["threads"] or None
     values["exposure_time"] = _exposure_time(values["exposure_time"])
@@ -299,24 +303,29 @@ def check_changes(changes: Iterable[Parameter[Any]], configured: bool) -> None:
             )
 
 
-def _calibrated(values: dict[str, Any]) -> dict[str, Any]:
+def _calibrated(values: dict[str, Any], known: KnownCalibration | None) -> dict[str, Any]:
     """Return the values that a calibration sets, or leaves as they are."""
-    path = values["calibration"]
-    try:
-        known = read_calibration(Path(path)) if path else KnownCalibration()
-    except CameraError as error:
-        raise RosSetupError(f"parameter calibration: {error}") from error
+    if known is None:
+        known = _calibration_at(values["calibration"])
     offset = values["time_offset"] or known.time_offset
     if abs(offset) > LARGEST_OFFSET:
         raise RosSetupError(
-            f"parameter calibration: {path}: time_offset is {offset:g} s, of a gyroscope on another "
-            "clock than the camera's; take that line out"
+            f"parameter calibration: {values['calibration']}: time_offset is {offset:g} s, of a "
+            "gyroscope on another clock than the camera's; take that line out"
         )
     return {
+        "calibration": known,
         "exposure_time": values["exposure_time"] or known.exposure_time or 0.0,
         "time_offset": offset,
         "linear_scale": known.linear_scale,
     }
+
+
+def _calibration_at(path: str) -> KnownCalibration:
+    try:
+        return read_calibration(Path(path)) if path else KnownCalibration()
+    except CameraError as error:
+        raise RosSetupError(f"parameter calibration: {error}") from error
 
 
 def _pivot(motion_prior: str, lever_arm: Iterable[float]) -> PivotConfig | None:
