@@ -18,6 +18,12 @@ Float = NDArray[np.float32]
 
 MOST_SUBFRAMES = 96
 
+FARTHEST_COMER = 64.0
+"""Pixels that something may come from to lie before something else; about the margin of a sample."""
+
+HIDES = 1.25
+"""Inverse depth over that of what it lies before: a step of less is taken for a slope."""
+
 
 @dataclass(frozen=True)
 class SharpView:
@@ -46,7 +52,9 @@ def mean_over_exposure(
     """Return the mean radiance over the exposure in a window of the view.
 
     Sub-frames are at most `step` pixels of motion apart. Each pixel of a sub-frame looks up where
-    it came from at mid-exposure: P_mid = R P_sub + t, with the inverse depth found there.
+    it came from at mid-exposure: P_mid = R P_sub + t, with the inverse depth of the nearest surface
+    that comes to lie there. What nothing of the picture shows, behind an edge that has moved away, is
+    taken from beyond that edge.
 
     Args:
         view: the picture at mid-exposure, with a margin around the window.
@@ -56,11 +64,13 @@ def mean_over_exposure(
         step: pixels.
         skew: read-out time of a rolling shutter in exposures; the middle row is exposed at s = 0.
     """
-    u, v, rays, here = _half_grid(view, window, left, top)
+    u, v, rays = _half_grid(window)
+    here = _nearest(view.inverse_depth, u + left, v + top)
+    nearby = _nearest(_foremost(view, motion, skew), u + left, v + top)
     total = np.zeros((window.height, window.width, 3), np.float32)
     times = _subframe_times(window, here, u, v, motion, step)
     for s in times:
-        map_x, map_y, _ = _lookup(view, motion, rays, here, s + _row_times(v, window, skew))
+        map_x, map_y, _ = _lookup(view, motion, rays, nearby, s + _row_times(v, window, skew))
         total += cv2.remap(
             view.radiance,
             _at_full_size(map_x, window),
@@ -82,15 +92,14 @@ def inverse_depth_seen(
     inside = view.inverse_depth[top : top + window.height, left : left + window.width]
     if not skew:
         return inside
-    _, v, rays, here = _half_grid(view, window, left, top)
-    _, _, inverse = _lookup(view, motion, rays, here, _row_times(v, window, skew))
+    u, v, rays = _half_grid(window)
+    nearby = _nearest(_foremost(view, motion, skew), u + left, v + top)
+    _, _, inverse = _lookup(view, motion, rays, nearby, _row_times(v, window, skew))
     return _at_full_size(inverse, window)
 
 
-def _half_grid(
-    view: SharpView, window: Camera, left: int, top: int
-) -> tuple[Float, Float, Float, Float]:
-    """Return pixels (u, v) of every second row and column, their rays, and their inverse depth.
+def _half_grid(window: Camera) -> tuple[Float, Float, Float]:
+    """Return pixels (u, v) of every second row and column, and their rays.
 
     Coordinates are smooth: half resolution is enough for them, with one more cell all around
     so that they need not be extrapolated.
@@ -101,7 +110,15 @@ def _half_grid(
     )
     x, y = window.normalised(u, v)
     rays = np.stack([x, y, np.ones_like(x)], -1).astype(np.float32)
-    return u, v, rays, _nearest(view.inverse_depth, u + left, v + top)
+    return u, v, rays
+
+
+def _foremost(view: SharpView, motion: ExposureMotion, skew: float) -> Float:
+    """Return the inverse depth of the nearest that may come to lie on each pixel of the view."""
+    path = float(np.linalg.norm(motion.translation)) * motion.unevenness * 0.5 * (1 + skew)
+    reach = path * float(view.inverse_depth.max()) * view.camera.focal
+    side = 2 * int(min(np.ceil(reach), FARTHEST_COMER)) + 1
+    return np.asarray(cv2.dilate(view.inverse_depth, np.ones((side, side), np.uint8)), np.float32)
 
 
 def _row_times(v: Float, window: Camera, skew: float) -> NDArray[np.float64]:
@@ -134,7 +151,7 @@ def _subframe_times(
 
 
 def _lookup(
-    view: SharpView, motion: ExposureMotion, rays: Float, here: Float, s: NDArray[np.float64]
+    view: SharpView, motion: ExposureMotion, rays: Float, nearby: Float, s: NDArray[np.float64]
 ) -> tuple[Float, Float, Float]:
     """Return where in the view the pixels of a sub-frame come from, and their inverse depth then.
 
@@ -145,15 +162,24 @@ def _lookup(
     turned = rays @ matrices.transpose(0, 2, 1) if len(s) > 1 else rays @ matrices[0].T
     shift = shifts.astype(np.float32).T[..., None]
     camera = view.camera
-    inverse = here
-    for last in (False, True):
+
+    def origin(inverse: Float) -> tuple[Float, Float, Float]:
         z = np.maximum(turned[..., 2] + shift[2] * inverse, 0.1)
         map_x = (turned[..., 0] + shift[0] * inverse) / z * camera.fx + camera.cx
         map_y = (turned[..., 1] + shift[1] * inverse) / z * camera.fy + camera.cy
-        if last:
-            break
-        inverse = _nearest(view.inverse_depth, map_x, map_y)
-    return map_x.astype(np.float32), map_y.astype(np.float32), np.asarray(inverse * z, np.float32)
+        return map_x.astype(np.float32), map_y.astype(np.float32), z
+
+    # Were it the foremost thing around that is seen, it would come from here; if something farther
+    # away is found here, then that is what is seen, unless its own place lies behind something.
+    first_x, first_y, _ = origin(nearby)
+    seen = _nearest(view.inverse_depth, first_x, first_y)
+    map_x, map_y, z = origin(seen)
+    hidden = _nearest(view.inverse_depth, map_x, map_y) > HIDES * seen
+    return (
+        np.where(hidden, first_x, map_x),
+        np.where(hidden, first_y, map_y),
+        np.asarray(seen * z, np.float32),
+    )
 
 
 def true_field(

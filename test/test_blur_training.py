@@ -82,6 +82,32 @@ def test_no_ghosts_a_smear_is_even() -> None:
     assert inside.std() / inside.mean() < 0.15
 
 
+def test_an_edge_smears_as_far_as_what_lies_before_it_moves() -> None:
+    """A light board 1 m away before a dark wall: what its edges cover is known exactly."""
+    board = (slice(40, 90), slice(60, 100))
+    inverse = np.full((HEIGHT, WIDTH), 0.25, np.float32)
+    radiance = np.full((HEIGHT, WIDTH, 3), 0.2, np.float32)
+    inverse[board], radiance[board] = 1.0, 0.8
+    motion = ExposureMotion(ZERO, np.array([0.2, 0, 0]), ZERO, ZERO)
+    row = mean_over_exposure(SharpView(radiance, inverse, CAMERA), motion, CAMERA, 0, 0, 0.5)[65]
+    columns = np.arange(WIDTH)[:, None]
+    moved = 150 * 0.2 * ((np.arange(500) + 0.5) / 500 - 0.5)
+    covered = (columns >= 59.5 - moved) & (columns < 99.5 - moved)
+    np.testing.assert_allclose(row[:, 0], 0.2 + 0.6 * covered.mean(1), atol=0.04)
+
+
+def test_nothing_behind_a_moving_edge_is_smeared_through_it() -> None:
+    """A lamp on the wall moves by 7.5 px, but soon a board that moves by 30 px lies before it."""
+    inverse = np.full((HEIGHT, WIDTH), 0.25, np.float32)
+    radiance = np.full((HEIGHT, WIDTH, 3), 0.1, np.float32)
+    inverse[:, :80] = 1.0
+    radiance[:, 82] = 5.0
+    motion = ExposureMotion(ZERO, np.array([-0.2, 0, 0]), ZERO, ZERO)
+    row = mean_over_exposure(SharpView(radiance, inverse, CAMERA), motion, CAMERA, 0, 0, 0.5)[65]
+    assert row[79:82, 0].min() > 0.3
+    assert row[84:, 0].max() < 0.4  # it would be 0.7, were it seen through the board
+
+
 def test_the_true_field_is_the_difference_between_shutter_open_and_close() -> None:
     motion = ExposureMotion(np.array([0.02, -0.03, 0.05]), np.array([0.03, 0.02, 0.04]), ZERO, ZERO)
     inverse = np.full((HEIGHT, WIDTH), 0.5, np.float32)
