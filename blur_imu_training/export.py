@@ -8,7 +8,7 @@ from pathlib import Path
 from blur_imu_ros.model_card import ModelCard
 from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.checkpoint import load_run
-from blur_imu_training.learners import HEIGHT, LEARNERS, WIDTH
+from blur_imu_training.learners import LEARNERS
 from blur_imu_training.onnx_writer import write_model
 from blur_imu_training.picture_sets import load_pictures
 from blur_imu_training.recipe import NetworkChoice, TrainingConfig
@@ -34,9 +34,10 @@ def export_run(
     """
     network, facts = load_run(run, best)
     recipe = facts["recipe"]
-    learner = LEARNERS[NetworkChoice.of(recipe.get("network", {})).kind]
+    choice = NetworkChoice.of(recipe.get("network", {}))
     data = [TERMS.get(n, n) for n in (*recipe["pictures"], *recipe.get("samples", ()))]
-    card = learner.card(name, recipe["focal_reference"], {"data": data, **facts})
+    training = {"data": data, **facts}
+    card = LEARNERS[choice.kind].card(name, recipe["focal_reference"], training, choice.size)
     card = write_model(network, card, output, any_batch)
     return describe(output, card)
 
@@ -76,7 +77,7 @@ def sample_views(recipe: Path, data: Path | None, count: int) -> list[View]:
     config = TrainingConfig.load(recipe)
     stage = config.stages[-1]
     pictures = load_pictures(config.pictures, data)
-    stream = SampleStream(pictures, WIDTH, HEIGHT, stage.longest, config.seed)
+    stream = SampleStream(pictures, *config.network.size, stage.longest, config.seed)
     return [(sample.image, sample.camera) for sample in map(stream.__getitem__, range(count))]
 
 

@@ -48,14 +48,21 @@ class NetworkChoice:
         widths: at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size.
         blocks: residual ones at 1/4 to 1/32.
         head_blocks: residual ones before the output.
+        kernel: side of what its residual blocks look at, pixels of their own grids; odd.
         structure_tensor: whether it is shown the local directions of gradients.
+        uncertainty: whether it tells how certain each cell is; else all are alike.
+        width, height: of the view that it is given when it is used, of either kind.
     """
 
     kind: str = "compact"
     widths: tuple[int, ...] = (24, 40, 80, 144, 192)
     blocks: tuple[int, ...] = (1, 2, 3, 2)
     head_blocks: int = 2
+    kernel: int = 3
     structure_tensor: bool = True
+    uncertainty: bool = True
+    width: int = 320
+    height: int = 224
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> NetworkChoice:
@@ -66,7 +73,18 @@ class NetworkChoice:
             raise ValueError(f"network kind '{choice.kind}' is not known; use {', '.join(KINDS)}")
         if (len(choice.widths), len(choice.blocks)) != (5, 4):
             raise ValueError("a network has five widths and four numbers of blocks")
+        if choice.kernel % 2 != 1 or choice.kernel < 3:
+            raise ValueError(f"kernel: {choice.kernel} is no odd number of pixels from 3 on")
+        if choice.width % COARSEST or choice.height % COARSEST or choice.width * choice.height == 0:
+            raise ValueError(
+                f"network: {choice.width}x{choice.height} is no multiple of {COARSEST}"
+            )
         return choice
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of its view."""
+        return self.width, self.height
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class Trainer:
         self.selection = Selection(
             config.validation,
             data,
-            self.student.learner.card("", config.focal_reference, {}),
+            self.student.learner.card("", config.focal_reference, {}, config.network.size),
             self.schedule.seconds,
             Figures.of_file(folder / BEST),
         )
