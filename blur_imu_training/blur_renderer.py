@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -23,6 +24,18 @@ FARTHEST_COMER = 64.0
 
 HIDES = 1.25
 """Inverse depth over that of what it lies before: a step of less is taken for a slope."""
+
+
+class Geometry(Protocol):
+    """What a camera at rest has before it."""
+
+    @property
+    def inverse_depth(self) -> Float:
+        """(rows, columns) 1/m."""
+
+    @property
+    def camera(self) -> Camera:
+        """Pinhole of its picture."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +77,10 @@ def mean_over_exposure(
         step: pixels.
         skew: read-out time of a rolling shutter in exposures; the middle row is exposed at s = 0.
     """
-    u, v, rays = _half_grid(window)
-    here = _nearest(view.inverse_depth, u + left, v + top)
-    nearby = _nearest(_foremost(view, motion, skew), u + left, v + top)
+    _, v, rays = half_grid(window)
+    nearby = foremost(view, motion, window, left, top, skew)
     total = np.zeros((window.height, window.width, 3), np.float32)
-    times = _subframe_times(window, here, u, v, motion, step)
+    times = subframe_times(view, motion, window, left, top, step)
     for s in times:
         map_x, map_y, _ = _lookup(view, motion, rays, nearby, s + _row_times(v, window, skew))
         total += cv2.remap(
@@ -82,7 +94,7 @@ def mean_over_exposure(
 
 
 def inverse_depth_seen(
-    view: SharpView, motion: ExposureMotion, window: Camera, left: int, top: int, skew: float
+    view: Geometry, motion: ExposureMotion, window: Camera, left: int, top: int, skew: float
 ) -> Float:
     """Return 1/m of the window's pixels, each row at the middle of its own exposure.
 
@@ -92,13 +104,13 @@ def inverse_depth_seen(
     inside = view.inverse_depth[top : top + window.height, left : left + window.width]
     if not skew:
         return inside
-    u, v, rays = _half_grid(window)
-    nearby = _nearest(_foremost(view, motion, skew), u + left, v + top)
+    _, v, rays = half_grid(window)
+    nearby = foremost(view, motion, window, left, top, skew)
     _, _, inverse = _lookup(view, motion, rays, nearby, _row_times(v, window, skew))
     return _at_full_size(inverse, window)
 
 
-def _half_grid(window: Camera) -> tuple[Float, Float, Float]:
+def half_grid(window: Camera) -> tuple[Float, Float, Float]:
     """Return pixels (u, v) of every second row and column, and their rays.
 
     Coordinates are smooth: half resolution is enough for them, with one more cell all around
@@ -113,12 +125,16 @@ def _half_grid(window: Camera) -> tuple[Float, Float, Float]:
     return u, v, rays
 
 
-def _foremost(view: SharpView, motion: ExposureMotion, skew: float) -> Float:
-    """Return the inverse depth of the nearest that may come to lie on each pixel of the view."""
+def foremost(
+    view: Geometry, motion: ExposureMotion, window: Camera, left: int, top: int, skew: float
+) -> Float:
+    """Return the inverse depth of the nearest that may come to lie on each pixel of the half grid."""
     path = float(np.linalg.norm(motion.translation)) * motion.unevenness * 0.5 * (1 + skew)
     reach = path * float(view.inverse_depth.max()) * view.camera.focal
     side = 2 * int(min(np.ceil(reach), FARTHEST_COMER)) + 1
-    return np.asarray(cv2.dilate(view.inverse_depth, np.ones((side, side), np.uint8)), np.float32)
+    nearest = cv2.dilate(view.inverse_depth, np.ones((side, side), np.uint8))
+    u, v, _ = half_grid(window)
+    return _nearest(np.asarray(nearest, np.float32), u + left, v + top)
 
 
 def _row_times(v: Float, window: Camera, skew: float) -> NDArray[np.float64]:
@@ -138,20 +154,20 @@ def _at_full_size(half: Float, window: Camera) -> Float:
     return np.asarray(double[2 : 2 + window.height, 2 : 2 + window.width], np.float32)
 
 
-def _subframe_times(
-    camera: Camera, inverse_depth: Float, u: Float, v: Float, motion: ExposureMotion, step: float
+def subframe_times(
+    view: Geometry, motion: ExposureMotion, window: Camera, left: int, top: int, step: float
 ) -> NDArray[np.float64]:
-    corners = (slice(None, None, 8), slice(None, None, 8))
-    field = motion_field(
-        camera, u[corners], v[corners], inverse_depth[corners], motion.rotation, motion.translation
-    )
+    """Return the middles of as many equal parts of the exposure as `step` pixels ask for."""
+    u, v = (one[::8, ::8] for one in half_grid(window)[:2])
+    here = _nearest(view.inverse_depth, u + left, v + top)
+    field = motion_field(window, u, v, here, motion.rotation, motion.translation)
     longest = float(np.hypot(field[..., 0], field[..., 1]).max()) * motion.unevenness
     count = int(np.clip(np.ceil(longest / step), 2, MOST_SUBFRAMES))
     return (np.arange(count) + 0.5) / count - 0.5
 
 
 def _lookup(
-    view: SharpView, motion: ExposureMotion, rays: Float, nearby: Float, s: NDArray[np.float64]
+    view: Geometry, motion: ExposureMotion, rays: Float, nearby: Float, s: NDArray[np.float64]
 ) -> tuple[Float, Float, Float]:
     """Return where in the view the pixels of a sub-frame come from, and their inverse depth then.
 
