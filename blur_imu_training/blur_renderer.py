@@ -22,6 +22,9 @@ MOST_SUBFRAMES = 96
 FARTHEST_COMER = 64.0
 """Pixels that something may come from to lie before something else; about the margin of a sample."""
 
+NEAREST_Z = 0.1
+"""Of a point's distance before and after: what comes nearer than that is not followed."""
+
 HIDES = 1.25
 """Inverse depth over that of what it lies before: a step of less is taken for a slope."""
 
@@ -180,7 +183,7 @@ def _lookup(
     camera = view.camera
 
     def origin(inverse: Float) -> tuple[Float, Float, Float]:
-        z = np.maximum(turned[..., 2] + shift[2] * inverse, 0.1)
+        z = np.maximum(turned[..., 2] + shift[2] * inverse, NEAREST_Z)
         map_x = (turned[..., 0] + shift[0] * inverse) / z * camera.fx + camera.cx
         map_y = (turned[..., 1] + shift[1] * inverse) / z * camera.fy + camera.cy
         return map_x.astype(np.float32), map_y.astype(np.float32), z

@@ -165,9 +165,14 @@ def _applied(picture: Float, stage: Stage) -> Float:
 def _resampled(picture: Float, stage: Resampling) -> Float:
     """Scale down and up again."""
     height, width = picture.shape[:2]
-    small = (max(8, round(width * stage.scale)), max(8, round(height * stage.scale)))
+    small = resampled_size(width, height, stage.scale)
     down = cv2.resize(picture, small, interpolation=stage.down)
     return np.asarray(cv2.resize(down, (width, height), interpolation=stage.up), np.float32)
+
+
+def resampled_size(width: int, height: int, scale: float) -> tuple[int, int]:
+    """Return width and height between the two resamplings."""
+    return max(8, round(width * scale)), max(8, round(height * scale))
 
 
 def _tinted(picture: Float, tint: Tint) -> Float:

@@ -20,6 +20,9 @@ CELL, COARSEST = 8, 32
 KINDS = ("compact", "published")
 """Networks; what belongs to each is in `learners.py`."""
 
+RENDERING = ("auto", "workers", "device")
+"""By one process for each core, by the device that trains, or by that unless it is the CPU."""
+
 LASTING = ("network", "focal_reference")
 """What a run keeps to its end: with another one its weights would mean something else."""
 
@@ -108,6 +111,7 @@ class TrainingConfig:
         pseudo_labels: whether recorded frames keep, as their field and depth, what the weights
             that the run began with made of them; then only their pose teaches anything new.
         exposure_time: seconds, of recordings that do not tell it.
+        rendering: where pictures are blurred; see `RENDERING`.
     """
 
     seed: int
@@ -121,6 +125,7 @@ class TrainingConfig:
     uses: int = 1
     pseudo_labels: bool = False
     exposure_time: float = 0.01
+    rendering: str = "auto"
     network: NetworkChoice = field(default_factory=NetworkChoice)
     validation: HeldOut = field(default_factory=HeldOut)
 
@@ -166,6 +171,8 @@ class TrainingConfig:
             raise ValueError("stages, and pictures or samples, must not be empty")
         if self.pictures and self.samples:
             raise ValueError("there are pictures and samples; train on one of them after the other")
+        if self.rendering not in RENDERING:
+            raise ValueError(f"rendering: '{self.rendering}' is none of {', '.join(RENDERING)}")
         for part in (self, self.validation, *self.stages):
             _check_numbers(part)
         for stage in self.stages:

@@ -211,7 +211,8 @@ class Trainer:
             self.accelerator.num_processes,
         )
         focal = self.config.focal_reference
-        return batches(self._samples(stage), numbers, focal, self.accelerator.device)
+        device, rendering = self.accelerator.device, self.config.rendering
+        return batches(self._samples(stage), numbers, focal, device, rendering)
 
     # --- the folder -------------------------------------------------------------------------
 
