@@ -31,7 +31,8 @@ LASTING = ("network", "focal_reference")
 class Stage:
     """A part of the training: its share of the time, samples, batch and longest mean blur.
 
-    `pose` is the weight of the error of the solved velocity; views should be whole for it.
+    `pose` is the weight of the error of the solved velocity; views should be whole for it. A batch is
+    calculated in so many `parts`, one after the other, where all of it would not fit into memory.
     """
 
     share: float
@@ -40,6 +41,7 @@ class Stage:
     batch: int
     longest: float
     pose: float = 0.0
+    parts: int = 1
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ class TrainingConfig:
             _check_number(f"share of {name}", share, 0)
 
 
-_LEAST = {"share": 0, "width": CELL, "height": CELL, "batch": 1, "uses": 1}
+_LEAST = {"share": 0, "width": CELL, "height": CELL, "batch": 1, "parts": 1, "uses": 1}
 
 
 def _check_numbers(part: Any) -> None:

@@ -141,7 +141,7 @@ class Trainer:
     def _learn(self, batch: Batch, stage: Stage) -> Losses:
         progress = self.progress
         rate = self.schedule.learning_rate(progress.elapsed, progress.step)
-        losses = self.student.learn(batch, stage.pose, rate, progress.step)
+        losses = self.student.learn(batch, stage, rate, progress.step)
         progress.step += 1
         progress.samples += self._of_all_processes(stage)
         return losses
