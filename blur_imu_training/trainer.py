@@ -24,17 +24,19 @@ from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.checkpoint import (
     BEST,
     STATE,
+    Facts,
     Progress,
     facts_of,
     progress_of,
     read_tensors,
     write_tensors,
 )
+from blur_imu_training.held_out import terms
 from blur_imu_training.journal import Journal
 from blur_imu_training.learners import Batch, Losses
 from blur_imu_training.loading import BatchNumbers, Samples, batches
 from blur_imu_training.overfitting import SIDE, check_that_it_learns
-from blur_imu_training.picture_sets import load_pictures
+from blur_imu_training.picture_sets import load_pictures, shares_of
 from blur_imu_training.recipe import LASTING, Stage, TrainingConfig
 from blur_imu_training.reuse import ReusedBatches
 from blur_imu_training.sample_sets import load_samples
@@ -222,7 +224,7 @@ class Trainer:
             return
         self.progress.reuse = self._reused.state()
         tensors = self.student.tensors() | {"random.torch": torch.get_rng_state()}
-        write_tensors(self.folder / STATE, tensors, facts_of(self.progress, self.config.entries()))
+        write_tensors(self.folder / STATE, tensors, self._facts())
 
     def _save_if_possible(self, save: Callable[[], None]) -> None:
         try:
@@ -243,9 +245,13 @@ class Trainer:
 
     def _save_best(self) -> None:
         assert self.selection.best is not None
+        chosen = {"held_out": self.selection.best.entries(), "selected_on": terms(self._data)}
+        write_tensors(self.folder / BEST, self.student.average.state_dict(), self._facts() | chosen)
+
+    def _facts(self) -> Facts:
         facts = facts_of(self.progress, self.config.entries())
-        facts["held_out"] = self.selection.best.entries()
-        write_tensors(self.folder / BEST, self.student.average.state_dict(), facts)
+        pictures = shares_of(self.config.pictures, self._data) if self.config.pictures else {}
+        return facts | {"sets": [*pictures, *self.config.samples]}
 
     def summary(self) -> str:
         """Return one line about the run, for a person."""

@@ -31,7 +31,7 @@ from blur_imu_training.checkpoint import (  # noqa: E402
     read_tensors,
     write_tensors,
 )
-from blur_imu_training.export import export_run  # noqa: E402
+from blur_imu_training.export import TERMS, export_run  # noqa: E402
 from blur_imu_training.learners import LEARNERS  # noqa: E402
 from blur_imu_training.losses import field_loss  # noqa: E402
 from blur_imu_training.recipe import NetworkChoice, Stage, TrainingConfig  # noqa: E402
@@ -204,6 +204,8 @@ def test_losses_that_are_no_numbers_end_the_run_and_are_not_saved(tmp_path: Path
 def test_export_gives_a_model_that_equals_torch(run: Path, tmp_path: Path) -> None:
     export_run(run, tmp_path / "tiny.onnx", "tiny")
     network = load_network(tmp_path / "tiny.onnx")
+    # What was drawn from, not what the recipe would have drawn from in a data folder.
+    assert network.card.training["data"] == [TERMS["procedural"], TERMS["rooms"]]
     image = np.random.default_rng(0).integers(0, 256, (224, 320, 3), dtype=np.uint8)
     camera = Camera(320, 224, 300, 300, 160, 112)
     field = network.predict(image, camera)
