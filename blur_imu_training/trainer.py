@@ -50,6 +50,11 @@ SAVE_EVERY = 60.0
 """Seconds between checkpoints: what a kill may lose."""
 
 
+def accelerated() -> Accelerator:
+    """Return where is trained: GPUs if there are some, in bfloat16 where they can."""
+    return Accelerator(mixed_precision="bf16" if is_bf16_available() else "no")
+
+
 class Trainer:
     """One run: a network in training, its samples and its clock, all of it in one folder.
 
@@ -81,7 +86,7 @@ class Trainer:
         make_folder_of(folder / STATE)
         self.schedule = Schedule(config, minutes * 60)
         self.progress = Progress()
-        self.accelerator = Accelerator(mixed_precision="bf16" if is_bf16_available() else "no")
+        self.accelerator = accelerated()
         _share_cores(self.accelerator.device)
         torch.manual_seed(config.seed)
         self.student = Student(config, self.accelerator, folder, weights)
