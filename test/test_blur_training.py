@@ -11,7 +11,7 @@ from blur_imu_ros.camera import Camera
 from blur_imu_ros.motion_field import motion_field
 from blur_imu_training.blur_renderer import SharpView, mean_over_exposure, true_field
 from blur_imu_training.blurred_samples import SampleStream
-from blur_imu_training.camera_choices import random_camera, random_light, random_pixel
+from blur_imu_training.camera_choices import Light, random_camera, random_light, random_pixel
 from blur_imu_training.camera_pipeline import develop, linear_light
 from blur_imu_training.exposure_motion import ExposureMotion, random_motion
 from blur_imu_training.procedural import dead_leaves, invented_inverse_depth
@@ -77,6 +77,20 @@ def test_reversed_motion_gives_the_same_image() -> None:
 def test_no_motion_leaves_the_picture_as_it_is() -> None:
     radiance = np.random.default_rng(0).random((HEIGHT, WIDTH, 3), dtype=np.float32)
     np.testing.assert_allclose(blurred(radiance, still_turn((0, 0, 0))), radiance, atol=1e-4)
+
+
+def test_a_lamp_that_clipped_leaves_a_streak_that_clips() -> None:
+    """Once brighter than white, its light spread over 15 px is still white; a white wall's is not."""
+    picture = np.full((HEIGHT, WIDTH, 3), 10, np.uint8)
+    picture[HEIGHT // 2 - 1 : HEIGHT // 2 + 2, WIDTH // 2 - 1 : WIDTH // 2 + 2] = 255
+    plain = Light(np.linspace(0, 1, 256, dtype=np.float32), knee=0.9, lift=0.0)
+    streaks = [
+        np.clip(blurred(linear_light(picture, light), still_turn((0, 0.1, 0))), 0, 1)[HEIGHT // 2]
+        for light in (replace(plain, lift=15.0), plain)
+    ]
+    lamp, wall = (streak[:, 0] for streak in streaks)
+    assert (lamp == 1).sum() >= 10
+    assert wall.max() < 0.3
 
 
 def test_no_ghosts_a_smear_is_even() -> None:
