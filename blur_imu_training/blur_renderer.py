@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -17,6 +18,27 @@ from blur_imu_training.exposure_motion import ExposureMotion
 Float = NDArray[np.float32]
 
 MOST_SUBFRAMES = 96
+
+FARTHEST_COMER = 64.0
+"""Pixels that something may come from to lie before something else; about the margin of a sample."""
+
+NEAREST_Z = 0.1
+"""Of a point's distance before and after: what comes nearer than that is not followed."""
+
+HIDES = 1.25
+"""Inverse depth over that of what it lies before: a step of less is taken for a slope."""
+
+
+class Geometry(Protocol):
+    """What a camera at rest has before it."""
+
+    @property
+    def inverse_depth(self) -> Float:
+        """(rows, columns) 1/m."""
+
+    @property
+    def camera(self) -> Camera:
+        """Pinhole of its picture."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +68,9 @@ def mean_over_exposure(
     """Return the mean radiance over the exposure in a window of the view.
 
     Sub-frames are at most `step` pixels of motion apart. Each pixel of a sub-frame looks up where
-    it came from at mid-exposure: P_mid = R P_sub + t, with the inverse depth found there.
+    it came from at mid-exposure: P_mid = R P_sub + t, with the inverse depth of the nearest surface
+    that comes to lie there. What nothing of the picture shows, behind an edge that has moved away, is
+    taken from beyond that edge.
 
     Args:
         view: the picture at mid-exposure, with a margin around the window.
@@ -56,11 +80,12 @@ def mean_over_exposure(
         step: pixels.
         skew: read-out time of a rolling shutter in exposures; the middle row is exposed at s = 0.
     """
-    u, v, rays, here = _half_grid(view, window, left, top)
+    _, v, rays = half_grid(window)
+    nearby = foremost(view, motion, window, left, top, skew)
     total = np.zeros((window.height, window.width, 3), np.float32)
-    times = _subframe_times(window, here, u, v, motion, step)
+    times = subframe_times(view, motion, window, left, top, step)
     for s in times:
-        map_x, map_y, _ = _lookup(view, motion, rays, here, s + _row_times(v, window, skew))
+        map_x, map_y, _ = _lookup(view, motion, rays, nearby, s + _row_times(v, window, skew))
         total += cv2.remap(
             view.radiance,
             _at_full_size(map_x, window),
@@ -72,7 +97,7 @@ def mean_over_exposure(
 
 
 def inverse_depth_seen(
-    view: SharpView, motion: ExposureMotion, window: Camera, left: int, top: int, skew: float
+    view: Geometry, motion: ExposureMotion, window: Camera, left: int, top: int, skew: float
 ) -> Float:
     """Return 1/m of the window's pixels, each row at the middle of its own exposure.
 
@@ -82,15 +107,14 @@ def inverse_depth_seen(
     inside = view.inverse_depth[top : top + window.height, left : left + window.width]
     if not skew:
         return inside
-    _, v, rays, here = _half_grid(view, window, left, top)
-    _, _, inverse = _lookup(view, motion, rays, here, _row_times(v, window, skew))
+    _, v, rays = half_grid(window)
+    nearby = foremost(view, motion, window, left, top, skew)
+    _, _, inverse = _lookup(view, motion, rays, nearby, _row_times(v, window, skew))
     return _at_full_size(inverse, window)
 
 
-def _half_grid(
-    view: SharpView, window: Camera, left: int, top: int
-) -> tuple[Float, Float, Float, Float]:
-    """Return pixels (u, v) of every second row and column, their rays, and their inverse depth.
+def half_grid(window: Camera) -> tuple[Float, Float, Float]:
+    """Return pixels (u, v) of every second row and column, and their rays.
 
     Coordinates are smooth: half resolution is enough for them, with one more cell all around
     so that they need not be extrapolated.
@@ -101,7 +125,19 @@ def _half_grid(
     )
     x, y = window.normalised(u, v)
     rays = np.stack([x, y, np.ones_like(x)], -1).astype(np.float32)
-    return u, v, rays, _nearest(view.inverse_depth, u + left, v + top)
+    return u, v, rays
+
+
+def foremost(
+    view: Geometry, motion: ExposureMotion, window: Camera, left: int, top: int, skew: float
+) -> Float:
+    """Return the inverse depth of the nearest that may come to lie on each pixel of the half grid."""
+    path = float(np.linalg.norm(motion.translation)) * motion.unevenness * 0.5 * (1 + skew)
+    reach = path * float(view.inverse_depth.max()) * view.camera.focal
+    side = 2 * int(min(np.ceil(reach), FARTHEST_COMER)) + 1
+    nearest = cv2.dilate(view.inverse_depth, np.ones((side, side), np.uint8))
+    u, v, _ = half_grid(window)
+    return _nearest(np.asarray(nearest, np.float32), u + left, v + top)
 
 
 def _row_times(v: Float, window: Camera, skew: float) -> NDArray[np.float64]:
@@ -121,20 +157,20 @@ def _at_full_size(half: Float, window: Camera) -> Float:
     return np.asarray(double[2 : 2 + window.height, 2 : 2 + window.width], np.float32)
 
 
-def _subframe_times(
-    camera: Camera, inverse_depth: Float, u: Float, v: Float, motion: ExposureMotion, step: float
+def subframe_times(
+    view: Geometry, motion: ExposureMotion, window: Camera, left: int, top: int, step: float
 ) -> NDArray[np.float64]:
-    corners = (slice(None, None, 8), slice(None, None, 8))
-    field = motion_field(
-        camera, u[corners], v[corners], inverse_depth[corners], motion.rotation, motion.translation
-    )
+    """Return the middles of as many equal parts of the exposure as `step` pixels ask for."""
+    u, v = (one[::8, ::8] for one in half_grid(window)[:2])
+    here = _nearest(view.inverse_depth, u + left, v + top)
+    field = motion_field(window, u, v, here, motion.rotation, motion.translation)
     longest = float(np.hypot(field[..., 0], field[..., 1]).max()) * motion.unevenness
     count = int(np.clip(np.ceil(longest / step), 2, MOST_SUBFRAMES))
     return (np.arange(count) + 0.5) / count - 0.5
 
 
 def _lookup(
-    view: SharpView, motion: ExposureMotion, rays: Float, here: Float, s: NDArray[np.float64]
+    view: Geometry, motion: ExposureMotion, rays: Float, nearby: Float, s: NDArray[np.float64]
 ) -> tuple[Float, Float, Float]:
     """Return where in the view the pixels of a sub-frame come from, and their inverse depth then.
 
@@ -145,15 +181,24 @@ def _lookup(
     turned = rays @ matrices.transpose(0, 2, 1) if len(s) > 1 else rays @ matrices[0].T
     shift = shifts.astype(np.float32).T[..., None]
     camera = view.camera
-    inverse = here
-    for last in (False, True):
-        z = np.maximum(turned[..., 2] + shift[2] * inverse, 0.1)
+
+    def origin(inverse: Float) -> tuple[Float, Float, Float]:
+        z = np.maximum(turned[..., 2] + shift[2] * inverse, NEAREST_Z)
         map_x = (turned[..., 0] + shift[0] * inverse) / z * camera.fx + camera.cx
         map_y = (turned[..., 1] + shift[1] * inverse) / z * camera.fy + camera.cy
-        if last:
-            break
-        inverse = _nearest(view.inverse_depth, map_x, map_y)
-    return map_x.astype(np.float32), map_y.astype(np.float32), np.asarray(inverse * z, np.float32)
+        return map_x.astype(np.float32), map_y.astype(np.float32), z
+
+    # Were it the foremost thing around that is seen, it would come from here; if something farther
+    # away is found here, then that is what is seen, unless its own place lies behind something.
+    first_x, first_y, _ = origin(nearby)
+    seen = _nearest(view.inverse_depth, first_x, first_y)
+    map_x, map_y, z = origin(seen)
+    hidden = _nearest(view.inverse_depth, map_x, map_y) > HIDES * seen
+    return (
+        np.where(hidden, first_x, map_x),
+        np.where(hidden, first_y, map_y),
+        np.asarray(seen * z, np.float32),
+    )
 
 
 def true_field(

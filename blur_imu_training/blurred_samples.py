@@ -12,33 +12,19 @@ from numpy.typing import NDArray
 from blur_imu_ros.blur_field import cell_centres
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import TrainingError
-from blur_imu_ros.motion_field import double_angle, motion_field, motion_rows
+from blur_imu_ros.motion_field import double_angle, motion_rows
 from blur_imu_training.blur_renderer import (
     SharpView,
     inverse_depth_seen,
     mean_over_exposure,
     true_field,
 )
-from blur_imu_training.camera_pipeline import develop, linear_light, random_pixel
-from blur_imu_training.exposure_motion import (
-    ExposureMotion,
-    Shutter,
-    gentler,
-    random_motion,
-    random_shutter,
-)
-from blur_imu_training.recorded_turns import RecordedTurns
-from blur_imu_training.sharp_images import SharpImage, WeightedMixture
+from blur_imu_training.camera_pipeline import develop, linear_light
+from blur_imu_training.exposure_motion import ExposureMotion, Shutter
+from blur_imu_training.sharp_images import WeightedMixture
+from blur_imu_training.shots import Shot, random_shot
 
 STRIDE = 8
-MARGIN = 48
-"""Pixels of scene rendered around a crop, so that motion brings in what lies outside."""
-
-SHARP_SCALE = 0.7
-"""How far pictures are enlarged at most, unless the window needs more."""
-
-RECORDED_SHARE = 0.1
-"""Share of samples that move unevenly as a recorded hand did, where there are recordings."""
 
 
 @dataclass(frozen=True)
@@ -121,99 +107,27 @@ def cropped(
     )
 
 
-def render_sample(
-    picture: SharpImage,
-    width: int,
-    height: int,
-    longest: float,
-    rng: np.random.Generator,
-    turns: RecordedTurns | None = None,
-) -> BlurredSample:
-    """Blur a random window of `picture`, seen at a random zoom.
-
-    Args:
-        picture: what is seen at mid-exposure.
-        width, height: of the sample, multiples of the stride.
-        longest: mean blur is drawn from 0 to this many pixels.
-        rng: source of every choice.
-        turns: recorded motion, if there is any.
-    """
-    oversampling = float(rng.choice([1.0, 1.0, 1.0, 1.0, 1.5, 2.0]))
-    view, window, left, top = _random_window(
-        picture, round(width * oversampling), round(height * oversampling), rng
-    )
-    motion, shutter = _fitting_motion(view, window, left, top, longest * oversampling, rng, turns)
-    step = float(rng.uniform(1.0, 1.6))
-    radiance = mean_over_exposure(view, motion, window, left, top, step, shutter.skew)
-    camera = window.resized(width, height)
-    seen = inverse_depth_seen(view, motion, window, left, top, shutter.skew)
-    field, cells = true_field(camera, seen, motion, STRIDE)
-    finished = develop(radiance, rng, min(1.0, random_pixel(rng) * oversampling))
-    if oversampling > 1:
-        finished = np.asarray(
-            cv2.resize(finished, (width, height), interpolation=cv2.INTER_AREA), np.uint8
-        )
-    return BlurredSample(finished, camera, motion, shutter, field, cells, picture.depth_is_real)
+def rendered(shot: Shot) -> BlurredSample:
+    """Return a shot, blurred and developed on the CPU."""
+    view = shot.view
+    sharp = SharpView(linear_light(view.image, view.light), view.inverse_depth, view.camera)
+    place = (view.window, view.left, view.top)
+    radiance = mean_over_exposure(sharp, shot.motion, *place, shot.step, shot.shutter.skew)
+    finished = develop(radiance, shot.camera)
+    if view.window.width > shot.width:
+        size = (shot.width, shot.height)
+        finished = np.asarray(cv2.resize(finished, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return with_truth(shot, finished)
 
 
-def _fitting_motion(
-    view: SharpView,
-    window: Camera,
-    left: int,
-    top: int,
-    longest: float,
-    rng: np.random.Generator,
-    turns: RecordedTurns | None,
-) -> tuple[ExposureMotion, Shutter]:
-    u, v = np.meshgrid(np.arange(0.0, window.width, 16), np.arange(0.0, window.height, 16))
-    inverse = view.inverse_depth[top : top + window.height : 16, left : left + window.width : 16]
-    motion = random_motion(window, u, v, inverse, longest, rng)
-    field = motion_field(window, u, v, inverse, motion.rotation, motion.translation)
-    shutter = random_shutter(motion, float(np.hypot(field[..., 0], field[..., 1]).max()), rng)
-    if turns is not None and rng.uniform() < RECORDED_SHARE:
-        return turns.follow(motion, shutter, rng), shutter
-    return gentler(motion, shutter), shutter
-
-
-def _random_window(
-    picture: SharpImage, width: int, height: int, rng: np.random.Generator
-) -> tuple[SharpView, Camera, int, int]:
-    """Return a scaled region of the picture, and a window of width x height within it."""
-    image, inverse = picture.image, picture.inverse_depth
-    if rng.uniform() < 0.5:
-        image, inverse = image[:, ::-1], inverse[:, ::-1]
-    if not picture.depth_is_real and rng.uniform() < 0.2:
-        image, inverse = image.transpose(1, 0, 2)[::-1], inverse.T[::-1]
-    rows, columns = image.shape[:2]
-    # From the whole picture just covering the window to nearly its full resolution: at that, most
-    # pictures are softer than what a camera's larger image gives when it is scaled down.
-    cover = max(width / columns, height / rows)
-    scale = float(np.exp(rng.uniform(np.log(cover), np.log(max(cover, SHARP_SCALE)))))
-    reach_x, reach_y = (
-        min(columns, round((width + 2 * MARGIN) / scale)),
-        min(rows, round((height + 2 * MARGIN) / scale)),
-    )
-    x = int(rng.integers(0, columns - reach_x + 1))
-    y = int(rng.integers(0, rows - reach_y + 1))
-    size = (max(width, round(reach_x * scale)), max(height, round(reach_y * scale)))
-    region = np.ascontiguousarray(image[y : y + reach_y, x : x + reach_x])
-    depth_region = np.ascontiguousarray(inverse[y : y + reach_y, x : x + reach_x])
-    radiance = linear_light(region, size, rng)
-    # Another focal length for the same picture stretches the scene along the axis: depth follows.
-    stretch = float(np.exp(rng.uniform(np.log(0.6), np.log(1.6))))
-    scaled_depth = cv2.resize(depth_region, size, interpolation=cv2.INTER_NEAREST) / stretch
-    focal = picture.focal * scale * stretch
-    camera = Camera(
-        width=size[0],
-        height=size[1],
-        fx=focal,
-        fy=focal,
-        cx=(columns / 2 - x) * scale - 0.5,
-        cy=(rows / 2 - y) * scale - 0.5,
-    )
-    left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    view = SharpView(radiance, scaled_depth.astype(np.float32), camera)
-    return view, camera.cropped(left, top, width, height), left, top
+def with_truth(shot: Shot, image: NDArray[np.uint8]) -> BlurredSample:
+    """Return the sample that an image of a shot is."""
+    view = shot.view
+    place = (view.window, view.left, view.top)
+    seen = inverse_depth_seen(view, shot.motion, *place, shot.shutter.skew)
+    camera = view.window.resized(shot.width, shot.height)
+    field, cells = true_field(camera, seen, shot.motion, STRIDE)
+    return BlurredSample(image, camera, shot.motion, shot.shutter, field, cells, shot.depth_is_real)
 
 
 class SampleStream:
@@ -229,7 +143,11 @@ class SampleStream:
         self._seed = seed
 
     def __getitem__(self, index: int) -> BlurredSample:
-        """Return sample `index`."""
+        """Return sample `index`, rendered on the CPU."""
+        return rendered(self.shot(index))
+
+    def shot(self, index: int) -> Shot:
+        """Return what decides sample `index`."""
         rng = np.random.default_rng((self._seed, index))
         picture = self._pictures.draw(rng)
-        return render_sample(picture, *self._size, self._longest, rng, self._pictures.turns)
+        return random_shot(picture, *self._size, self._longest, rng, self._pictures.turns)

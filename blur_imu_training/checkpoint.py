@@ -23,6 +23,9 @@ STATE = "state.safetensors"
 BEST = "best.safetensors"
 TEACHER = "teacher.safetensors"
 
+TOLD = ("recipe", "sets", "held_out", "selected_on")
+"""Facts of a run that are told beside its network, where they are known."""
+
 Tensors = dict[str, Tensor]
 Facts = dict[str, Any]
 
@@ -118,7 +121,7 @@ def read_weights(path: Path) -> Tensors:
 
 
 def load_run(run: Path, best: bool = False) -> tuple[nn.Module, Facts]:
-    """Return a network of a run in evaluation mode, and the facts of it: recipe and progress.
+    """Return a network of a run in evaluation mode, and the facts of it: progress and `TOLD`.
 
     Args:
         run: folder of the run.
@@ -136,7 +139,7 @@ def load_run(run: Path, best: bool = False) -> tuple[nn.Module, Facts]:
     network = build(NetworkChoice.of(facts["recipe"].get("network", {})))
     load_weights(network, tensors if best else part(tensors, "average."), path)
     far: Facts = {name: facts["progress"][name] for name in ("step", "samples", "elapsed")}
-    return network.eval(), far | {n: facts[n] for n in ("recipe", "held_out") if n in facts}
+    return network.eval(), far | {n: facts[n] for n in TOLD if n in facts}
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:

@@ -157,7 +157,8 @@ def validate(
     console = Console()
     if calibrate:
         figures = card.metrics | {"held_out": validation.as_metrics(result)}
-        replace(card, metrics=figures).save(path)
+        told = {"calibration": f"length_scale: {' and '.join(held_out.terms(data))}"}
+        replace(card, metrics=figures, training=card.training | told).save(path)
         console.print(f"{path}: length scale {scale:g}, exponent {exponent:g}")
     console.print(validation.table(result))
     console.print(validation.summary(result))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from blur_imu_ros.model_card import ModelCard
 from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.checkpoint import load_run
-from blur_imu_training.learners import HEIGHT, LEARNERS, WIDTH
+from blur_imu_training.learners import LEARNERS
 from blur_imu_training.onnx_writer import write_model
-from blur_imu_training.picture_sets import load_pictures
+from blur_imu_training.picture_sets import load_pictures, shares_of
 from blur_imu_training.recipe import NetworkChoice, TrainingConfig
 from blur_imu_training.reduced_precision import Precision, View, parity_of, write_reduced
 
@@ -20,6 +22,8 @@ TERMS = {
     "panoramas": "panoramas of Poly Haven: CC0",
     "procedural": "dead leaves made from nothing: ours",
     "rooms": "rooms made from nothing: ours",
+    "scannetpp": "ScanNet++ v2, iPhone (Yeshwanth et al. 2023): its own terms, non-commercial",
+    "strayscanner": "recordings with StrayScanner: of those who made them",
 }
 """What each set of pictures of a recipe is, and what its owners ask for."""
 
@@ -34,11 +38,17 @@ def export_run(
     """
     network, facts = load_run(run, best)
     recipe = facts["recipe"]
-    learner = LEARNERS[NetworkChoice.of(recipe.get("network", {})).kind]
-    data = [TERMS.get(n, n) for n in (*recipe["pictures"], *recipe.get("samples", ()))]
-    card = learner.card(name, recipe["focal_reference"], {"data": data, **facts})
+    choice = NetworkChoice.of(recipe.get("network", {}))
+    sets = facts.pop("sets", None) or [*recipe["pictures"], *recipe.get("samples", ())]
+    training = {"data": terms_of(sets), **facts}
+    card = LEARNERS[choice.kind].card(name, recipe["focal_reference"], training, choice.size)
     card = write_model(network, card, output, any_batch)
     return describe(output, card)
+
+
+def terms_of(sets: Iterable[str]) -> list[str]:
+    """Return what sets are and what their owners ask for; of others than ours, their names."""
+    return [TERMS.get(name, name) for name in sets]
 
 
 def export_reduced(
@@ -46,7 +56,7 @@ def export_reduced(
     output: Path,
     name: str,
     precision: Precision,
-    views: list[View],
+    views: Views,
     best: bool = False,
 ) -> str:
     """Write a run, or a model in fp32, as `output` with other numbers; return its parity in words.
@@ -63,7 +73,7 @@ def export_reduced(
         ModelError: what cannot be read or written, or differs too much.
     """
     if source.suffix == ".onnx":
-        card = write_reduced(source, output, precision, views, name)
+        card = write_reduced(source, output, precision, views.seen, name, views.terms)
         return f"{output}: {output.stat().st_size / 1e6:.1f} MB, {parity_of(card)}"
     with tempfile.TemporaryDirectory() as folder:
         original = Path(folder) / "original.onnx"
@@ -71,13 +81,22 @@ def export_reduced(
         return export_reduced(original, output, name, precision, views)
 
 
-def sample_views(recipe: Path, data: Path | None, count: int) -> list[View]:
+@dataclass(frozen=True)
+class Views:
+    """What a network sees when it is reduced, and what that is made of."""
+
+    seen: list[View]
+    terms: list[str]
+
+
+def sample_views(recipe: Path, data: Path | None, count: int) -> Views:
     """Return views of samples as a recipe makes them for training; `data` None makes pictures."""
     config = TrainingConfig.load(recipe)
     stage = config.stages[-1]
     pictures = load_pictures(config.pictures, data)
-    stream = SampleStream(pictures, WIDTH, HEIGHT, stage.longest, config.seed)
-    return [(sample.image, sample.camera) for sample in map(stream.__getitem__, range(count))]
+    stream = SampleStream(pictures, *config.network.size, stage.longest, config.seed)
+    seen = [(sample.image, sample.camera) for sample in map(stream.__getitem__, range(count))]
+    return Views(seen, terms_of(shares_of(config.pictures, data)))
 
 
 def describe(output: Path, card: ModelCard) -> str:

@@ -26,6 +26,12 @@ from blur_imu_training.sharp_images import NyuFolder, SevenScenesFolder, SharpIm
 EXPOSURE_TIME = 0.02
 SEVEN_SCENES, NYU = "7scenes_redkitchen", "nyuv2"
 
+TERMS = (
+    "7-Scenes redkitchen (Shotton et al. 2013): non-commercial",
+    "NYU Depth v2, pairs 1250-1448 (Silberman et al. 2012): research use",
+)
+"""What held-out pictures are, and what their owners ask for."""
+
 
 @dataclass(frozen=True)
 class HeldOutFrame:
@@ -50,6 +56,11 @@ class _OtherRooms(RoomPictures):
 def is_held_out_data(data: Path | None) -> bool:
     """Return whether a data folder holds what `held_out_frames` reads."""
     return data is not None and all((data / name).is_dir() for name in (SEVEN_SCENES, NYU))
+
+
+def terms(data: Path | None) -> list[str]:
+    """Return what the frames that a data folder gives are made of."""
+    return list(TERMS) if is_held_out_data(data) else ["rooms made from nothing: ours"]
 
 
 def held_out_frames(data: Path | None, count: int, seed: int = 7) -> Iterator[HeldOutFrame]:

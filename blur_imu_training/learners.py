@@ -24,9 +24,6 @@ from blur_imu_training.pose_loss import pose_loss
 from blur_imu_training.published_loss import published_losses, true_of_pixels
 from blur_imu_training.recipe import NetworkChoice
 
-WIDTH, HEIGHT = 320, 224
-"""Pixels. The input of models that are exported."""
-
 FLOW_SIGMA = 2.7
 """Pixels. The published error of pitch and yaw, 1.08 rad/s, over 10 ms at 250.8 px."""
 LOG_DEPTH_SIGMA = 0.3
@@ -56,13 +53,20 @@ class Learner:
     main: str
     uncertainty: dict[str, Any]
 
-    def card(self, name: str, focal_reference: float, training: dict[str, Any]) -> ModelCard:
+    def card(
+        self,
+        name: str,
+        focal_reference: float,
+        training: dict[str, Any],
+        size: tuple[int, int] = NetworkChoice().size,
+    ) -> ModelCard:
         """Return the card of a model of this kind, as far as it is known before it is written."""
+        width, height = size
         return ModelCard(
             name=name,
             interface=self.interface,
-            width=WIDTH,
-            height=HEIGHT,
+            width=width,
+            height=height,
             stride=STRIDE,
             mean=MEAN,
             std=STD,
@@ -81,8 +85,17 @@ class _NoStructure(nn.Module):
         return image.new_zeros(n, StructureTensor.CHANNELS, height // STRIDE, width // STRIDE)
 
 
+class _Even(CompactNetwork):
+    """Tells the same uncertainty of all cells."""
+
+    def forward(self, image: Tensor) -> CompactOutput:
+        out = super().forward(image)
+        return out._replace(log_sigma=torch.zeros_like(out.log_sigma))
+
+
 def _compact(choice: NetworkChoice) -> nn.Module:
-    network = CompactNetwork(choice.widths, choice.blocks, choice.head_blocks)  # type: ignore[arg-type]
+    kind = CompactNetwork if choice.uncertainty else _Even
+    network = kind(choice.widths, choice.blocks, choice.head_blocks, choice.kernel)  # type: ignore[arg-type]
     if not choice.structure_tensor:
         network.structure = _NoStructure()  # type: ignore[assignment]
     return network

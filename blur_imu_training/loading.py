@@ -6,15 +6,19 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, count
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from blur_imu_ros.errors import BlurImuError, TrainingError
-from blur_imu_training.blurred_samples import BlurredSample
+from blur_imu_training.blurred_samples import BlurredSample, SampleStream, with_truth
+from blur_imu_training.device_renderer import Exposures, exposures_of, rendered_on
+from blur_imu_training.shots import Shot
 
 Batch = dict[str, Tensor]
 
@@ -59,17 +63,68 @@ class _Tensors(Dataset[dict[str, Any]]):
         return self._samples[index].tensors(self._focal)
 
 
+class _Shots(Dataset[Shot]):
+    def __init__(self, stream: SampleStream) -> None:
+        self._stream = stream
+
+    def __getitem__(self, index: int) -> Shot:
+        return self._stream.shot(index)
+
+
+@dataclass(frozen=True)
+class _Undeveloped:
+    """A batch whose images are still to be rendered."""
+
+    exposures: list[Exposures]
+    truth: Batch
+
+    @classmethod
+    def of(cls, shots: list[Shot], focal_reference: float) -> _Undeveloped:
+        nothing = np.zeros((1, 1, 3), np.uint8)
+        truth = default_collate([with_truth(s, nothing).tensors(focal_reference) for s in shots])
+        del truth["image"]
+        return cls(exposures_of(shots), truth)
+
+    def pin_memory(self) -> _Undeveloped:
+        """Called by torch's loader."""
+        truth = {name: value.pin_memory() for name, value in self.truth.items()}
+        return _Undeveloped([one.pin_memory() for one in self.exposures], truth)
+
+    def developed(self, device: torch.device) -> Batch:
+        """Return the batch, its images rendered on the device."""
+        with torch.no_grad():
+            return {"image": rendered_on(device, self.exposures), **_moved(self.truth, device)}
+
+
+def _moved(batch: Batch, device: torch.device) -> Batch:
+    return {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+
+
 def batches(
-    samples: Samples, numbers: BatchNumbers, focal_reference: float, device: torch.device
+    samples: Samples,
+    numbers: BatchNumbers,
+    focal_reference: float,
+    device: torch.device,
+    rendering: str = "auto",
 ) -> Iterator[Batch]:
     """Yield the batches with these numbers, on the device.
+
+    Args:
+        samples: where they come from; those that are rendered while training are a `SampleStream`.
+        numbers: of the batches.
+        focal_reference: see `BlurredSample.tensors`.
+        device: that trains.
+        rendering: one of `recipe.RENDERING`.
 
     Raises:
         BlurImuError: what a sample could not be made of; TrainingError where a worker was killed.
     """
-    loader = DataLoader(
-        _Tensors(samples, focal_reference),
+    wanted = rendering == "device" or (rendering == "auto" and device.type != "cpu")
+    on_device = wanted and isinstance(samples, SampleStream)
+    loader: DataLoader[Any] = DataLoader(
+        _Shots(samples) if on_device else _Tensors(samples, focal_reference),  # type: ignore[arg-type]
         batch_sampler=numbers,
+        collate_fn=partial(_Undeveloped.of, focal_reference=focal_reference) if on_device else None,
         num_workers=_workers(),
         prefetch_factor=3,
         worker_init_fn=_quiet_worker,
@@ -79,7 +134,7 @@ def batches(
     )
     try:
         for batch in loader:
-            yield {k: v.to(device, non_blocking=True) for k, v in batch.items()}
+            yield batch.developed(device) if on_device else _moved(batch, device)
     except BlurImuError as error:
         # The loader makes a traceback of it, at whose end is what it said.
         raise type(error)(str(error).splitlines()[-1].partition("Error: ")[2] or error) from error

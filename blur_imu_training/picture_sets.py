@@ -36,13 +36,24 @@ PICTURE_SETS: dict[str, Callable[[Path], SharpImages]] = {
 """What `pictures` of a recipe may name, and how each is loaded from the data folder."""
 
 
+FROM_NOTHING = {"procedural": 1.0, "rooms": 1.0}
+"""What is drawn from where there is no data folder."""
+
+
+def shares_of(shares: dict[str, float], data: Path | None) -> dict[str, float]:
+    """Return the sets of a recipe, or those that need no data folder where there is none."""
+    return FROM_NOTHING if data is None else shares
+
+
 def load_pictures(shares: dict[str, float], data: Path | None) -> WeightedMixture:
     """Return the mixture of `shares`; without a data folder, what is made from nothing.
 
     Motion follows the gyroscope logs of `data / "gyro_traces"` where there are some.
     """
     if data is None:
-        return WeightedMixture([(ProceduralPictures(), 1.0), (RoomPictures(), 1.0)])
+        return WeightedMixture(
+            [(PICTURE_SETS[n](Path()), share) for n, share in FROM_NOTHING.items()]
+        )
     if not shares:
         raise TrainingError("the recipe names no pictures to blur; use one that does")
     sets: list[tuple[SharpImages, float]] = []

@@ -20,6 +20,9 @@ CELL, COARSEST = 8, 32
 KINDS = ("compact", "published")
 """Networks; what belongs to each is in `learners.py`."""
 
+RENDERING = ("auto", "workers", "device")
+"""By one process for each core, by the device that trains, or by that unless it is the CPU."""
+
 LASTING = ("network", "focal_reference")
 """What a run keeps to its end: with another one its weights would mean something else."""
 
@@ -28,7 +31,8 @@ LASTING = ("network", "focal_reference")
 class Stage:
     """A part of the training: its share of the time, samples, batch and longest mean blur.
 
-    `pose` is the weight of the error of the solved velocity; views should be whole for it.
+    `pose` is the weight of the error of the solved velocity; views should be whole for it. A batch is
+    calculated in so many `parts`, one after the other, where all of it would not fit into memory.
     """
 
     share: float
@@ -37,6 +41,7 @@ class Stage:
     batch: int
     longest: float
     pose: float = 0.0
+    parts: int = 1
 
 
 @dataclass(frozen=True)
@@ -48,14 +53,21 @@ class NetworkChoice:
         widths: at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size.
         blocks: residual ones at 1/4 to 1/32.
         head_blocks: residual ones before the output.
+        kernel: side of what its residual blocks look at, pixels of their own grids; odd.
         structure_tensor: whether it is shown the local directions of gradients.
+        uncertainty: whether it tells how certain each cell is; else all are alike.
+        width, height: of the view that it is given when it is used, of either kind.
     """
 
     kind: str = "compact"
     widths: tuple[int, ...] = (24, 40, 80, 144, 192)
     blocks: tuple[int, ...] = (1, 2, 3, 2)
     head_blocks: int = 2
+    kernel: int = 3
     structure_tensor: bool = True
+    uncertainty: bool = True
+    width: int = 320
+    height: int = 224
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> NetworkChoice:
@@ -66,7 +78,18 @@ class NetworkChoice:
             raise ValueError(f"network kind '{choice.kind}' is not known; use {', '.join(KINDS)}")
         if (len(choice.widths), len(choice.blocks)) != (5, 4):
             raise ValueError("a network has five widths and four numbers of blocks")
+        if choice.kernel % 2 != 1 or choice.kernel < 3:
+            raise ValueError(f"kernel: {choice.kernel} is no odd number of pixels from 3 on")
+        if choice.width % COARSEST or choice.height % COARSEST or choice.width * choice.height == 0:
+            raise ValueError(
+                f"network: {choice.width}x{choice.height} is no multiple of {COARSEST}"
+            )
         return choice
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of its view."""
+        return self.width, self.height
 
 
 @dataclass(frozen=True)
@@ -90,6 +113,7 @@ class TrainingConfig:
         pseudo_labels: whether recorded frames keep, as their field and depth, what the weights
             that the run began with made of them; then only their pose teaches anything new.
         exposure_time: seconds, of recordings that do not tell it.
+        rendering: where pictures are blurred; see `RENDERING`.
     """
 
     seed: int
@@ -103,6 +127,7 @@ class TrainingConfig:
     uses: int = 1
     pseudo_labels: bool = False
     exposure_time: float = 0.01
+    rendering: str = "auto"
     network: NetworkChoice = field(default_factory=NetworkChoice)
     validation: HeldOut = field(default_factory=HeldOut)
 
@@ -148,6 +173,8 @@ class TrainingConfig:
             raise ValueError("stages, and pictures or samples, must not be empty")
         if self.pictures and self.samples:
             raise ValueError("there are pictures and samples; train on one of them after the other")
+        if self.rendering not in RENDERING:
+            raise ValueError(f"rendering: '{self.rendering}' is none of {', '.join(RENDERING)}")
         for part in (self, self.validation, *self.stages):
             _check_numbers(part)
         for stage in self.stages:
@@ -157,7 +184,7 @@ class TrainingConfig:
             _check_number(f"share of {name}", share, 0)
 
 
-_LEAST = {"share": 0, "width": CELL, "height": CELL, "batch": 1, "uses": 1}
+_LEAST = {"share": 0, "width": CELL, "height": CELL, "batch": 1, "parts": 1, "uses": 1}
 
 
 def _check_numbers(part: Any) -> None:

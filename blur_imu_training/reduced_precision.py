@@ -70,6 +70,7 @@ def write_reduced(
     precision: Precision,
     views: Sequence[View],
     name: str | None = None,
+    terms: Sequence[str] = (),
 ) -> ModelCard:
     """Write the model `source` with other numbers as `output`, its card beside it.
 
@@ -82,6 +83,7 @@ def write_reduced(
         views: what the network sees of blurred images; the first half calibrates the ranges of
             int8, the second half is measured on.
         name: of the new model; by default that of its file.
+        terms: what the views are made of, for the card.
 
     Raises:
         ModelError: a path, a model of another kind, or the difference is too large.
@@ -96,7 +98,11 @@ def write_reduced(
             _write_fp16(source, partial)
         else:
             _write_int8(source, partial, [original.prepared(image) for image, _ in used])
-        training = {"made_from": original.card.sha256, "precision": precision.value}
+        training = {
+            "made_from": original.card.sha256,
+            "precision": precision.value,
+            "views": list(terms),
+        }
         card = replace(
             original.card,
             name=name or output.stem,

@@ -22,6 +22,7 @@ from blur_imu_training.recipe import HeldOut
 from blur_imu_training.validation import (
     CALIBRATED,
     FEWEST_CELLS,
+    HeldOutErrors,
     ValidationReport,
     measure,
     report,
@@ -134,10 +135,7 @@ class Selection:
         begin = time.monotonic()
         frames = self._rendered()
         rendered = time.monotonic()
-        imu = VisualImu(BlurNetwork(_InMemory(network), self._card))
-        result = report(measure(imu, frames))
-        ratio = _length_ratio(result)
-        found = self.last = Figures(result.rotation_error, result.translation_angle, ratio)
+        found = self.last = figures_of(read(network, self._card, frames))
         if self.best is None or found.score < self.best.score:
             self.best = found
         end = time.monotonic()
@@ -148,8 +146,24 @@ class Selection:
     def _rendered(self) -> list[HeldOutFrame]:
         """Return the frames; they are rendered once and kept in memory."""
         if not self._frames:
-            data = self._data if is_held_out_data(self._data) else None
-            if data is None:
-                logger.warning("validating on rooms made from nothing: no held-out pictures")
-            self._frames = list(held_out_frames(data, self._choice.frames))
+            self._frames = rendered(self._data, self._choice.frames)
         return self._frames
+
+
+def rendered(data: Path | None, count: int) -> list[HeldOutFrame]:
+    """Return held-out frames of the pictures in a data folder; of rooms where it holds none."""
+    if not is_held_out_data(data):
+        logger.warning("validating on rooms made from nothing: no held-out pictures")
+        data = None
+    return list(held_out_frames(data, count))
+
+
+def read(network: nn.Module, card: ModelCard, frames: list[HeldOutFrame]) -> HeldOutErrors:
+    """Return what a network in evaluation mode makes of frames; the card tells its view."""
+    return measure(VisualImu(BlurNetwork(_InMemory(network), card)), frames)
+
+
+def figures_of(errors: HeldOutErrors) -> Figures:
+    """Return the figures of measured frames."""
+    result = report(errors)
+    return Figures(result.rotation_error, result.translation_angle, _length_ratio(result))

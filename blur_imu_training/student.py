@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -22,9 +24,15 @@ from blur_imu_training.checkpoint import (
     write_tensors,
 )
 from blur_imu_training.learners import LEARNERS, Batch, Losses, build
-from blur_imu_training.recipe import TrainingConfig
+from blur_imu_training.recipe import Stage, TrainingConfig
 
 LONGEST_GRADIENT = 2.0
+
+
+def _parts(batch: Batch, count: int) -> list[Batch]:
+    """Return a batch cut into `count` parts, or as many as it has samples."""
+    cut = {name: value.chunk(count) for name, value in batch.items()}
+    return [{name: cut[name][i] for name in cut} for i in range(len(cut["image"]))]
 
 
 class Student:
@@ -67,22 +75,36 @@ class Student:
         network: nn.Module = self._accelerator.unwrap_model(self._network)
         return network
 
-    def learn(self, batch: Batch, pose: float, rate: float, step: int) -> Losses:
+    def learn(self, batch: Batch, stage: Stage, rate: float, step: int) -> Losses:
         """Make step number `step`, from 0, at a learning rate; return the losses before it."""
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._network.train()
+        self._optimizer.zero_grad(set_to_none=True)
+        losses: Losses = {}
+        parts = _parts(batch, stage.parts)
+        for number, part_of_it in enumerate(parts):
+            share = len(part_of_it["image"]) / len(batch["image"])
+            # Several processes add up their gradients once, after the last part.
+            with self._together(number == len(parts) - 1):
+                found = self._losses(part_of_it, stage.pose)
+                self._accelerator.backward(found["total"] * share)
+            for name, value in found.items():
+                losses[name] = losses.get(name, 0.0) + value.detach() * share
+        self._accelerator.clip_grad_norm_(self._network.parameters(), LONGEST_GRADIENT)
+        self._optimizer.step()
+        self._update_average(step + 1)
+        return losses
+
+    def _losses(self, batch: Batch, pose: float) -> Losses:
         image = normalise(batch["image"]).contiguous(memory_format=torch.channels_last)
         if self._teacher is not None:
             with torch.no_grad(), self._accelerator.autocast():
                 batch = self.learner.labelled(batch, self._teacher(image))
-        losses = self.learner.losses(self._network(image), batch, pose)
-        self._optimizer.zero_grad(set_to_none=True)
-        self._accelerator.backward(losses["total"])
-        self._accelerator.clip_grad_norm_(self._network.parameters(), LONGEST_GRADIENT)
-        self._optimizer.step()
-        self._update_average(step + 1)
-        return {name: value.detach() for name, value in losses.items()}
+        return self.learner.losses(self._network(image), batch, pose)
+
+    def _together(self, is_last: bool) -> AbstractContextManager[Any]:
+        return nullcontext() if is_last else self._accelerator.no_sync(self._network)
 
     def tensors(self) -> Tensors:
         """Return all that training changes."""

@@ -24,17 +24,19 @@ from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.checkpoint import (
     BEST,
     STATE,
+    Facts,
     Progress,
     facts_of,
     progress_of,
     read_tensors,
     write_tensors,
 )
+from blur_imu_training.held_out import terms
 from blur_imu_training.journal import Journal
 from blur_imu_training.learners import Batch, Losses
 from blur_imu_training.loading import BatchNumbers, Samples, batches
 from blur_imu_training.overfitting import SIDE, check_that_it_learns
-from blur_imu_training.picture_sets import load_pictures
+from blur_imu_training.picture_sets import load_pictures, shares_of
 from blur_imu_training.recipe import LASTING, Stage, TrainingConfig
 from blur_imu_training.reuse import ReusedBatches
 from blur_imu_training.sample_sets import load_samples
@@ -46,6 +48,11 @@ logger = logging.getLogger(__name__)
 
 SAVE_EVERY = 60.0
 """Seconds between checkpoints: what a kill may lose."""
+
+
+def accelerated() -> Accelerator:
+    """Return where is trained: GPUs if there are some, in bfloat16 where they can."""
+    return Accelerator(mixed_precision="bf16" if is_bf16_available() else "no")
 
 
 class Trainer:
@@ -79,7 +86,7 @@ class Trainer:
         make_folder_of(folder / STATE)
         self.schedule = Schedule(config, minutes * 60)
         self.progress = Progress()
-        self.accelerator = Accelerator(mixed_precision="bf16" if is_bf16_available() else "no")
+        self.accelerator = accelerated()
         _share_cores(self.accelerator.device)
         torch.manual_seed(config.seed)
         self.student = Student(config, self.accelerator, folder, weights)
@@ -94,7 +101,7 @@ class Trainer:
         self.selection = Selection(
             config.validation,
             data,
-            self.student.learner.card("", config.focal_reference, {}),
+            self.student.learner.card("", config.focal_reference, {}, config.network.size),
             self.schedule.seconds,
             Figures.of_file(folder / BEST),
         )
@@ -141,7 +148,7 @@ class Trainer:
     def _learn(self, batch: Batch, stage: Stage) -> Losses:
         progress = self.progress
         rate = self.schedule.learning_rate(progress.elapsed, progress.step)
-        losses = self.student.learn(batch, stage.pose, rate, progress.step)
+        losses = self.student.learn(batch, stage, rate, progress.step)
         progress.step += 1
         progress.samples += self._of_all_processes(stage)
         return losses
@@ -211,7 +218,8 @@ class Trainer:
             self.accelerator.num_processes,
         )
         focal = self.config.focal_reference
-        return batches(self._samples(stage), numbers, focal, self.accelerator.device)
+        device, rendering = self.accelerator.device, self.config.rendering
+        return batches(self._samples(stage), numbers, focal, device, rendering)
 
     # --- the folder -------------------------------------------------------------------------
 
@@ -221,7 +229,7 @@ class Trainer:
             return
         self.progress.reuse = self._reused.state()
         tensors = self.student.tensors() | {"random.torch": torch.get_rng_state()}
-        write_tensors(self.folder / STATE, tensors, facts_of(self.progress, self.config.entries()))
+        write_tensors(self.folder / STATE, tensors, self._facts())
 
     def _save_if_possible(self, save: Callable[[], None]) -> None:
         try:
@@ -242,9 +250,13 @@ class Trainer:
 
     def _save_best(self) -> None:
         assert self.selection.best is not None
+        chosen = {"held_out": self.selection.best.entries(), "selected_on": terms(self._data)}
+        write_tensors(self.folder / BEST, self.student.average.state_dict(), self._facts() | chosen)
+
+    def _facts(self) -> Facts:
         facts = facts_of(self.progress, self.config.entries())
-        facts["held_out"] = self.selection.best.entries()
-        write_tensors(self.folder / BEST, self.student.average.state_dict(), facts)
+        pictures = shares_of(self.config.pictures, self._data) if self.config.pictures else {}
+        return facts | {"sets": [*pictures, *self.config.samples]}
 
     def summary(self) -> str:
         """Return one line about the run, for a person."""

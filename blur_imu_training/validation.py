@@ -151,7 +151,7 @@ def report(errors: HeldOutErrors) -> ValidationReport:
     bins = zip(LENGTH_BINS[:-1], LENGTH_BINS[1:], strict=True)
     return ValidationReport(
         tuple(_bin(errors, low, high) for low, high in bins),
-        _median(_rotation_error(errors)),
+        _median(rotation_errors(errors)),
         _median(_translation_angle(errors)),
         np.array([s.mean() for s in squared]),
         np.stack([np.mean(sigmas < k, axis=0) for k in (1, 2)]),
@@ -218,7 +218,7 @@ def _bin(errors: HeldOutErrors, low: float, high: float) -> BinOfBlur:
         _median(read),
         _median(ratio),
         int(frames.sum()),
-        _median(_rotation_error(errors)[frames]),
+        _median(rotation_errors(errors)[frames]),
         _median(_translation_angle(errors)[frames]),
         _median(_translation_scale(errors)[frames]),
     )
@@ -228,7 +228,8 @@ def _median(values: Array) -> float:
     return float(np.median(values)) if len(values) else float("nan")
 
 
-def _rotation_error(errors: HeldOutErrors) -> Array:
+def rotation_errors(errors: HeldOutErrors) -> Array:
+    """Return (n,) |omega - true| / |true| of each frame."""
     return np.asarray(_norm(errors.error[:, :3]) / _norm(errors.truth[:, :3]))
 
 

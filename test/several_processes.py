@@ -13,10 +13,10 @@ from blur_imu_training.recipe import Stage
 from small_training import CONFIG, Ticks, few_pictures
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, steps: int) -> None:
     module.load_pictures = few_pictures
     config = replace(CONFIG, stages=(Stage(1.0, 64, 32, 2, 8.0),))
-    trainer = module.Trainer(config, None, folder, 4 / 60, clock=Ticks())
+    trainer = module.Trainer(config, None, folder, steps / 60, clock=Ticks())
     seen = []
     learn = trainer._learn
     trainer._learn = lambda batch, stage: seen.append(batch["image"]) or learn(batch, stage)
@@ -35,4 +35,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

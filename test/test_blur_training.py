@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,8 @@ from blur_imu_ros.camera import Camera
 from blur_imu_ros.motion_field import motion_field
 from blur_imu_training.blur_renderer import SharpView, mean_over_exposure, true_field
 from blur_imu_training.blurred_samples import SampleStream
-from blur_imu_training.camera_pipeline import develop, linear_light, random_pixel
+from blur_imu_training.camera_choices import Light, random_camera, random_light, random_pixel
+from blur_imu_training.camera_pipeline import develop, linear_light
 from blur_imu_training.exposure_motion import ExposureMotion, random_motion
 from blur_imu_training.procedural import dead_leaves, invented_inverse_depth
 from blur_imu_training.sharp_images import ProceduralPictures, WeightedMixture
@@ -76,10 +79,50 @@ def test_no_motion_leaves_the_picture_as_it_is() -> None:
     np.testing.assert_allclose(blurred(radiance, still_turn((0, 0, 0))), radiance, atol=1e-4)
 
 
+def test_a_lamp_that_clipped_leaves_a_streak_that_clips() -> None:
+    """Once brighter than white, its light spread over 15 px is still white; a white wall's is not."""
+    picture = np.full((HEIGHT, WIDTH, 3), 10, np.uint8)
+    picture[HEIGHT // 2 - 1 : HEIGHT // 2 + 2, WIDTH // 2 - 1 : WIDTH // 2 + 2] = 255
+    plain = Light(np.linspace(0, 1, 256, dtype=np.float32), knee=0.9, lift=0.0)
+    streaks = [
+        np.clip(blurred(linear_light(picture, light), still_turn((0, 0.1, 0))), 0, 1)[HEIGHT // 2]
+        for light in (replace(plain, lift=15.0), plain)
+    ]
+    lamp, wall = (streak[:, 0] for streak in streaks)
+    assert (lamp == 1).sum() >= 10
+    assert wall.max() < 0.3
+
+
 def test_no_ghosts_a_smear_is_even() -> None:
     row = blurred(point(), still_turn((0, 0.2, 0)))[HEIGHT // 2, :, 0]
     inside = row[WIDTH // 2 - 10 : WIDTH // 2 + 10]
     assert inside.std() / inside.mean() < 0.15
+
+
+def test_an_edge_smears_as_far_as_what_lies_before_it_moves() -> None:
+    """A light board 1 m away before a dark wall: what its edges cover is known exactly."""
+    board = (slice(40, 90), slice(60, 100))
+    inverse = np.full((HEIGHT, WIDTH), 0.25, np.float32)
+    radiance = np.full((HEIGHT, WIDTH, 3), 0.2, np.float32)
+    inverse[board], radiance[board] = 1.0, 0.8
+    motion = ExposureMotion(ZERO, np.array([0.2, 0, 0]), ZERO, ZERO)
+    row = mean_over_exposure(SharpView(radiance, inverse, CAMERA), motion, CAMERA, 0, 0, 0.5)[65]
+    columns = np.arange(WIDTH)[:, None]
+    moved = 150 * 0.2 * ((np.arange(500) + 0.5) / 500 - 0.5)
+    covered = (columns >= 59.5 - moved) & (columns < 99.5 - moved)
+    np.testing.assert_allclose(row[:, 0], 0.2 + 0.6 * covered.mean(1), atol=0.04)
+
+
+def test_nothing_behind_a_moving_edge_is_smeared_through_it() -> None:
+    """A lamp on the wall moves by 7.5 px, but soon a board that moves by 30 px lies before it."""
+    inverse = np.full((HEIGHT, WIDTH), 0.25, np.float32)
+    radiance = np.full((HEIGHT, WIDTH, 3), 0.1, np.float32)
+    inverse[:, :80] = 1.0
+    radiance[:, 82] = 5.0
+    motion = ExposureMotion(ZERO, np.array([-0.2, 0, 0]), ZERO, ZERO)
+    row = mean_over_exposure(SharpView(radiance, inverse, CAMERA), motion, CAMERA, 0, 0, 0.5)[65]
+    assert row[79:82, 0].min() > 0.3
+    assert row[84:, 0].max() < 0.4  # it would be 0.7, were it seen through the board
 
 
 def test_the_true_field_is_the_difference_between_shutter_open_and_close() -> None:
@@ -135,22 +178,25 @@ def test_samples_are_finite_and_of_the_size_asked_for(index: int) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_every_camera_gives_a_picture(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    image = dead_leaves(64, 96, rng)
-    light = linear_light(image, (48, 32), rng)
+    light = linear_light(dead_leaves(32, 48, rng), random_light(rng))
     assert light.shape == (32, 48, 3) and light.min() >= 0 and np.isfinite(light).all()
-    picture = develop(light, rng)
+    picture = develop(light, random_camera(rng))
     assert picture.shape == (32, 48, 3) and picture.dtype == np.uint8
 
 
 def pictures_of(radiance: np.ndarray, pixel: float) -> list[np.ndarray]:
     rngs = (np.random.default_rng(i) for i in range(40))
-    return [develop(radiance, rng, pixel).mean(axis=-1) for rng in rngs]
+    return [develop(radiance, random_camera(rng, pixel)).mean(axis=-1) for rng in rngs]
 
 
 def test_scaling_down_from_many_pixels_averages_noise_away() -> None:
+    cameras = [[random_camera(np.random.default_rng(i), p) for i in range(40)] for p in (0.2, 1.0)]
+    noisy = [(many, few) for many, few in zip(*cameras, strict=True) if few.noise]
+    assert len(noisy) > 20 and all(many.noise < 0.5 * few.noise for many, few in noisy)
     flat = np.full((96, 128, 3), 0.2, np.float32)
-    many, few = (np.median([p.std() for p in pictures_of(flat, pixel)]) for pixel in (0.2, 1.0))
-    assert many < 0.8 * few
+    plain = replace(noisy[0][1], vignette=0.0, read=0.01, shot=0.0, stages=(), compressions=())
+    loud, quiet = (develop(flat, replace(plain, noise=x))[..., 1].std() for x in (1.0, 0.4))
+    assert quiet < 0.6 * loud
 
 
 def test_scaling_down_from_many_pixels_gives_steep_edges() -> None:

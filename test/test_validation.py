@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import numpy as np
 import pytest
 
 from blur_imu_ros.blur_field import BlurField, cell_centres
+from blur_imu_ros.blur_network import model_path
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.frame import Frame
+from blur_imu_ros.model_card import ModelCard
 from blur_imu_ros.motion_field import double_angle, motion_field
 from blur_imu_ros.visual_imu import VisualImu
-from blur_imu_training import validation
+from blur_imu_training import held_out, validation
+from blur_imu_training.commands import validate
 from blur_imu_training.held_out import EXPOSURE_TIME, HeldOutFrame, held_out_frames
 
 CAMERA = Camera(640, 448, 500.0, 500.0, 319.5, 223.5)
@@ -113,6 +117,23 @@ def test_a_model_is_run_once_for_each_image_however_often_it_is_asked() -> None:
         for image in images:
             np.testing.assert_array_equal(backend.run(image)[0], image + 1)
     assert len(runs) == 2
+
+
+def test_the_card_tells_whose_pictures_lengths_were_calibrated_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("compact.onnx", "compact.json"):
+        shutil.copy(model_path("compact").with_name(name), tmp_path / name)
+    for name in (held_out.SEVEN_SCENES, held_out.NYU):
+        (tmp_path / name).mkdir()
+    seen = [*frames(2), *map(slower, frames(2))]
+    noise = np.random.default_rng(0).integers(0, 255, (448, 640, 3), np.uint8)
+    made = [replace(one, frame=replace(one.frame, image=noise)) for one in seen]
+    monkeypatch.setattr(held_out, "held_out_frames", lambda *_: made)
+    validate(str(tmp_path / "compact.onnx"), tmp_path, frames=4, calibrate=True, bend=False)
+    card = ModelCard.load(tmp_path / "compact.json")
+    assert card.metrics["held_out"]["frames"] == 4
+    assert all(term in card.training["calibration"] for term in held_out.TERMS)
 
 
 def test_no_frames_are_refused() -> None:

@@ -1,39 +1,59 @@
-"""Train variants of a recipe for the same time each, and print what each makes of held-out blur.
+"""Train variants of a recipe for the same time each, and tell what each makes of held-out blur.
 
-    tools/ablation.py tools/ablation.yaml --data DATA --minutes 30 --output runs/ablation
+    tools/ablation.py tools/ablation.yaml --data DATA --minutes 30 --output runs/ablation --write docs/TRAINING.md
 
 The file names a recipe and, for each variant, the entries in which it differs; those within `network` are
-merged with the recipe's. Variants that were trained already are not trained again; times are of this machine
-and differ where it does other work.
+merged with the recipe's. Variants that were trained already are not trained again, and one that was stopped
+is gone on with. Prints a table in Markdown, or puts it into a page.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
+import torch
 import typer
 import yaml
-from rich.console import Console
-from rich.table import Table
+from torch.utils.flop_counter import FlopCounterMode
 
-from blur_imu_ros.errors import TrainingError
-from blur_imu_training.recipe import TrainingConfig, recipe_path
-from blur_imu_training.selection import Figures
+from blur_imu_ros.errors import BlurImuError, TrainingError
+from blur_imu_training.checkpoint import STATE, load_run, read_facts
+from blur_imu_training.held_out import HeldOutFrame
+from blur_imu_training.learners import LEARNERS
+from blur_imu_training.recipe import HeldOut, TrainingConfig, recipe_path
+from blur_imu_training.selection import Figures, figures_of, read, rendered
 from blur_imu_training.trainer import Trainer
+from blur_imu_training.validation import rotation_errors
+from markdown import write_part
+
+BEGIN, END = "<!-- ablation -->\n", "<!-- end of the ablation -->\n"
+
+DRAWS = 400
+"""Of as many frames out of all, to tell how far the median may be off."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a variant: of its last averaged network, and of the best one."""
+    """What became of a variant, of the average of its weights at the end.
+
+    Attributes:
+        parameters: how many.
+        work: multiplications and additions of one view, each pair counted once.
+        samples: trained on.
+        figures: of held-out frames.
+        doubt: standard deviation of the median rotation error, by drawing frames anew.
+    """
 
     name: str
     parameters: int
+    work: float
     samples: int
-    last: Figures
-    best: Figures
+    figures: Figures
+    doubt: float
 
 
 def variants(path: Path) -> Iterator[tuple[str, TrainingConfig]]:
@@ -52,34 +72,64 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return {**base, **changes, "network": network}
 
 
-def outcome(
-    name: str, config: TrainingConfig, data: Path | None, folder: Path, minutes: float
-) -> Outcome:
-    """Train a variant in its folder, unless that is done, and measure it."""
-    trainer = Trainer(config, data, folder, minutes)
-    trainer.run()
-    last = trainer.selection.measure(trainer.student.average)
-    assert trainer.selection.best is not None
-    parameters = sum(value.numel() for value in trainer.student.average.parameters())
-    return Outcome(name, parameters, trainer.progress.samples, last, trainer.selection.best)
+def train(config: TrainingConfig, data: Path | None, folder: Path, minutes: float) -> None:
+    """Train a variant in its folder, unless that is done; all of the time is spent on training."""
+    config = replace(config, validation=HeldOut(frames=0))
+    if not _is_done(config, folder, minutes):
+        Trainer(config, data, folder, minutes).run()
+        if not _is_done(config, folder, minutes):
+            raise TrainingError(f"{folder}: was stopped; start again to go on")
 
 
-def table(outcomes: list[Outcome]) -> Table:
-    """Return the outcomes, a row each."""
-    shown = Table()
-    for heading in (
-        "variant", "parameters [M]", "samples", "rotation error", "translation [deg]",
-        "lengths", "score", "best score",
-    ):  # fmt: skip
-        shown.add_column(heading, justify="left" if heading == "variant" else "right")
+def _is_done(config: TrainingConfig, folder: Path, minutes: float) -> bool:
+    if not (folder / STATE).is_file():
+        return False
+    facts = read_facts(folder / STATE)
+    return not config.differences(facts["recipe"]) and (
+        facts["progress"]["elapsed"] >= minutes * 60
+    )
+
+
+def outcome(name: str, folder: Path, frames: list[HeldOutFrame]) -> Outcome:
+    """Measure a variant that was trained in a folder."""
+    network, facts = load_run(folder)
+    config = TrainingConfig.of(facts["recipe"])
+    card = LEARNERS[config.network.kind].card(name, config.focal_reference, {}, config.network.size)
+    errors = read(network, card, frames)
+    each = rotation_errors(errors)
+    rng = np.random.default_rng(0)
+    drawn = np.median(each[rng.integers(len(each), size=(DRAWS, len(each)))], axis=1)
+    width, height = config.network.size
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network(torch.zeros(1, 3, height, width))
+    return Outcome(
+        name,
+        sum(value.numel() for value in network.parameters()),
+        counter.get_total_flops() / 2,
+        facts["samples"],
+        figures_of(errors),
+        float(drawn.std()),
+    )
+
+
+def table(outcomes: list[Outcome], frames: int, minutes: float) -> None:
+    """Print the outcomes, a row each."""
+    print(
+        f"{minutes:g} minutes each, {frames} held-out frames; rotation error of zero velocity: 100 %.\n"
+    )
+    names = (
+        "parameters [M]", "G multiply-adds", "samples", "rotation error [%]", "translation [deg]",
+        "lengths", "score",
+    )  # fmt: skip
+    print(f"| variant | {' | '.join(names)} |")
+    print("|---" * (len(names) + 1) + "|")
     for one in outcomes:
-        last = one.last
-        shown.add_row(
-            one.name, f"{one.parameters / 1e6:.2f}", f"{one.samples}",
-            f"{last.rotation_error:.1%}", f"{last.translation_angle:.0f}",
-            f"{last.length_ratio:.2f}", f"{last.score:.3f}", f"{one.best.score:.3f}",
-        )  # fmt: skip
-    return shown
+        found = one.figures
+        print(
+            f"| {one.name} | {one.parameters / 1e6:.2f} | {one.work / 1e9:.2f} | {one.samples} "
+            f"| {100 * found.rotation_error:.1f} ± {100 * one.doubt:.1f} "
+            f"| {found.translation_angle:.0f} | {found.length_ratio:.2f} | {found.score:.3f} |"
+        )
 
 
 def main(
@@ -87,13 +137,24 @@ def main(
     output: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/ablation"),
     data: Annotated[Path | None, typer.Option(help="Folder of the picture sets.")] = None,
     minutes: Annotated[float, typer.Option(help="Of training, for each variant.")] = 30,
+    frames: Annotated[int, typer.Option(min=1, help="Held-out frames to measure on.")] = 80,
+    write: Annotated[Path | None, typer.Option(help="Page to put the table into.")] = None,
 ) -> None:
     """Train variants of a recipe and print a table of their figures."""
-    outcomes = [
-        outcome(name, config, data, output / name.replace(" ", "-"), minutes)
-        for name, config in list(variants(file))
-    ]
-    Console().print(table(outcomes))
+    folders: dict[str, Path] = {}
+    try:
+        for name, config in list(variants(file)):
+            typer.echo(name, err=True)
+            folders[name] = output / name.replace(" ", "-")
+            train(config, data, folders[name], minutes)
+    except BlurImuError as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(1) from error
+    seen = rendered(data, frames)
+    outcomes = [outcome(name, folder, seen) for name, folder in folders.items()]
+    table(outcomes, frames, minutes)
+    if write is not None:
+        write_part(write, BEGIN, END, lambda: table(outcomes, frames, minutes))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+
+
+def write_part(page: Path, begin: str, end: str, print_it: Callable[[], None]) -> None:
+    """Put what is printed between two lines of a page, in place of what is there."""
+    text = page.read_text()
+    before, after = text[: text.index(begin)], text[text.index(end) :]
+    with redirect_stdout(io.StringIO()) as printed:
+        print_it()
+    page.write_text(f"{before}{begin}\n{printed.getvalue()}\n{after}")
 
 
 def heading(first: str, names: Iterable[str]) -> None:

@@ -7,13 +7,11 @@ one table come from one run in which the contenders take turns.
 from __future__ import annotations
 
 import argparse
-import io
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +32,7 @@ from blur_imu_ros.blur_network import OnnxBackend, load_network, model_path
 from blur_imu_ros.model_card import ModelCard
 from blur_imu_ros.networks.compact import CompactNetwork
 from blur_imu_training.onnx_writer import write_model
-from markdown import heading, row
+from markdown import heading, row, write_part
 
 BEGIN, END = "<!-- measured -->\n", "<!-- end of what is measured -->\n"
 MATRIX = 1536
@@ -55,11 +53,7 @@ def main() -> None:
     if options.write is None:
         report(models, options.seconds)
         return
-    with redirect_stdout(io.StringIO()) as tables:
-        report(models, options.seconds)
-    text = options.write.read_text()
-    before, after = text[: text.index(BEGIN)], text[text.index(END) :]
-    options.write.write_text(f"{before}{BEGIN}\n{tables.getvalue()}\n{after}")
+    write_part(options.write, BEGIN, END, lambda: report(models, options.seconds))
 
 
 def report(models: list[str], seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -80,10 +81,20 @@ def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     )
 
 
+def _far_sighted(width: int, kernel: int) -> nn.Sequential:
+    """Return a convolution that looks far in each channel, and at one place in all of them."""
+    return nn.Sequential(
+        nn.Conv2d(width, width, kernel, 1, kernel // 2, groups=width, bias=False),
+        nn.Conv2d(width, width, 1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(inplace=True),
+    )
+
+
 class _Residual(nn.Module):
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, kernel: int) -> None:
         super().__init__()
-        self.first = _convolution(width, width)
+        self.first = _convolution(width, width) if kernel == 3 else _far_sighted(width, kernel)
         self.second = nn.Sequential(
             nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
         )
@@ -93,8 +104,12 @@ class _Residual(nn.Module):
         return functional.relu(x + self.second(self.first(x)))
 
 
-def _stage(inputs: int, width: int, blocks: int) -> nn.Sequential:
-    return nn.Sequential(_convolution(inputs, width, 2), *(_Residual(width) for _ in range(blocks)))
+def _residuals(width: int, count: int, kernel: int) -> Iterator[nn.Module]:
+    return (_Residual(width, kernel) for _ in range(count))
+
+
+def _stage(inputs: int, width: int, blocks: int, kernel: int) -> nn.Sequential:
+    return nn.Sequential(_convolution(inputs, width, 2), *_residuals(width, blocks, kernel))
 
 
 class CompactNetwork(nn.Module):
@@ -105,26 +120,30 @@ class CompactNetwork(nn.Module):
         widths: tuple[int, int, int, int, int] = (24, 40, 80, 144, 192),
         blocks: tuple[int, int, int, int] = (1, 2, 3, 2),
         head_blocks: int = 2,
+        kernel: int = 3,
     ) -> None:
-        """Take the widths at 1/2, 1/4, 1/8, 1/16, 1/32 and the residual blocks at 1/4 to 1/32."""
+        """Take the widths at 1/2, 1/4, 1/8, 1/16, 1/32 and the residual blocks at 1/4 to 1/32.
+
+        kernel: side of what residual blocks look at, odd; beyond 3 in each channel on its own.
+        """
         super().__init__()
         half, quarter, eighth, sixteenth, coarse = widths
         self.structure = StructureTensor()
-        self.stem = nn.Sequential(_convolution(3, half, 2), _stage(half, quarter, blocks[0]))
+        self.stem = nn.Sequential(
+            _convolution(3, half, 2), _stage(half, quarter, blocks[0], kernel)
+        )
         self.to_eighth = _convolution(quarter, eighth, 2)
         self.merge = nn.Sequential(
             nn.Conv2d(eighth + StructureTensor.CHANNELS, eighth, 1, bias=False),
             nn.BatchNorm2d(eighth),
             nn.ReLU(inplace=True),
-            *(_Residual(eighth) for _ in range(blocks[1])),
+            *_residuals(eighth, blocks[1], kernel),
         )
-        self.to_sixteenth = _stage(eighth, sixteenth, blocks[2])
-        self.to_coarse = _stage(sixteenth, coarse, blocks[3])
+        self.to_sixteenth = _stage(eighth, sixteenth, blocks[2], kernel)
+        self.to_coarse = _stage(sixteenth, coarse, blocks[3], kernel)
         self.up_sixteenth = nn.Conv2d(coarse, sixteenth, 1)
         self.up_eighth = nn.Conv2d(sixteenth, eighth, 1)
-        self.head = nn.Sequential(
-            *(_Residual(eighth) for _ in range(head_blocks)), nn.Conv2d(eighth, 5, 1)
-        )
+        self.head = nn.Sequential(*_residuals(eighth, head_blocks, kernel), nn.Conv2d(eighth, 5, 1))
         nn.init.normal_(self.head[-1].weight, std=0.01)  # type: ignore[arg-type]
 
     def forward(self, image: Tensor) -> CompactOutput:
