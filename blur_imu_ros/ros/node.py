@@ -185,9 +185,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         network = self._load(settings.model, settings.backend, settings.device, settings.threads)
         network.warm_up()
         taken = time.monotonic() - begun
-        self.get_logger().info(
-            f"model {network.name} ({settings.backend}, {settings.device}) ready in {taken:.2f} s"
-        )
+        self.get_logger().info(f"model {network.name} ({network.runs_on}) ready in {taken:.2f} s")
         self._model = str(network.name)
         direction = DirectionConfig(mode=settings.direction)
         self._imu = VisualImu(
@@ -199,8 +197,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         self._start_tracking()
         self._epoch, self._last_time = self._times.epoch, 0.0
         self._health.fact("model", self._model)
-        self._health.fact("backend", settings.backend)
-        self._health.fact("device", settings.device)
+        self._health.fact("backend", str(network.runs_on))
 
     def _create_topics(self, settings: parameters.Settings) -> None:
         if messages.BlurMotion is None:
