@@ -292,6 +292,7 @@ def test_diagnostics_tell_all_that_a_person_asks(bench: Any) -> None:
     assert one.send_until(lambda: float(one.fact("output rate [Hz]") or 0) > 0)
     for name in (
         "image rate [Hz]", "latency median [ms]", "latency p95 [ms]", "latency p99 [ms]",
+        "beyond measuring p95 [ms]",
         "images dropped for newer ones", "images late", "images missing", "blur length [px]",
         "direction probability", "exposure source", "exposure time [ms]", "model", "backend",
     ):  # fmt: skip

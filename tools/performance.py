@@ -7,6 +7,7 @@ one table come from one run in which the contenders take turns.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import io
 import subprocess
 import sys
@@ -70,6 +71,7 @@ def report(models: list[str], seconds: float) -> None:
     threads(models, seconds)
     batches(models[0], seconds)
     starts(models)
+    node(models)
 
 
 def floor(models: list[str], seconds: float) -> None:
@@ -151,6 +153,18 @@ def starts(models: list[str]) -> None:
         for name in models:
             first, whole = child(run_command(one, name)), child(run_command(many, name))
             row(shown(name), [first, whole, (FRAMES - 1) / (whole - first)])
+
+
+def node(models: list[str]) -> None:
+    """Print what the ROS node costs, measured by a program of its own: ROS restarts its process."""
+    print("\n### The node\n")
+    if importlib.util.find_spec("rclpy") is None:
+        print("Not measured: ROS 2 is not installed here.")
+        return
+    command = [sys.executable, str(Path(__file__).with_name("node_performance.py"))]
+    for model in models:
+        command += ["--model", model]
+    print(subprocess.run(command, check=True, capture_output=True, text=True).stdout, end="")
 
 
 def recording(folder: Path, count: int) -> Path:

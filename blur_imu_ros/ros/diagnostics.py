@@ -27,6 +27,7 @@ class Health:
         """Start at zero."""
         self._lock = threading.Lock()
         self._latency: deque[float] = deque(maxlen=WINDOW)
+        self._beyond: deque[float] = deque(maxlen=WINDOW)
         self._silences: Counter[str] = Counter()
         self._recent: Counter[str] = Counter()
         self._words: dict[str, str] = {OTHER: OTHER}
@@ -65,12 +66,22 @@ class Health:
             self._received_recently += 1
             self._mismatch = ""
 
-    def published(self, latency: float, blur_px: float, probability: float) -> None:
-        """Count an estimate published `latency` seconds after its image came."""
+    def published(
+        self, latency: float, measuring: float, blur_px: float, probability: float
+    ) -> None:
+        """Count an estimate published `latency` seconds after its image came.
+
+        Args:
+            latency: seconds.
+            measuring: seconds that the chain took for the image that decided it; all else is ours.
+            blur_px: median length of the smear, pixels.
+            probability: that its sign is right.
+        """
         with self._lock:
             self._published += 1
             self._published_recently += 1
             self._latency.append(latency)
+            self._beyond.append(latency - measuring)
             self._facts["blur length [px]"] = f"{blur_px:.1f}"
             self._facts["direction probability"] = f"{probability:.3f}"
 
@@ -141,9 +152,9 @@ class Health:
     def _latencies(self) -> dict[str, str]:
         if not self._latency:
             return {}
-        values = np.percentile(self._latency, [50, 95, 99]) * 1e3
         names = ("median", "p95", "p99")
         return {
-            f"latency {name} [ms]": f"{value:.1f}"
-            for name, value in zip(names, values, strict=True)
+            f"{what} {name} [ms]": f"{value:.1f}"
+            for what, seconds in (("latency", self._latency), ("beyond measuring", self._beyond))
+            for name, value in zip(names, 1e3 * np.percentile(seconds, [50, 95, 99]), strict=True)
         }

@@ -315,13 +315,17 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
             return
         self._last_time = frame.t
         self._waiting.append(arrival)
-        for measurement in self._tracker.push(frame):
+        begun = time.monotonic()
+        measurements = self._tracker.push(frame)
+        self._measuring = time.monotonic() - begun
+        for measurement in measurements:
             self._publish(measurement)
 
     def _start_tracking(self) -> None:
         """Begin without a past."""
         self._tracker = Tracker(self._imu)
         self._waiting: deque[_Arrival] = deque()
+        self._measuring = 0.0
 
     def _forget_direction(self) -> None:
         """Drop what earlier images said of the sign; the lever arm stays, as the device does."""
@@ -342,6 +346,8 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         return Frame(image, t, exposure_time, camera, "image")
 
     def _report_failure(self, error: BaseException) -> None:
+        if not self.context.ok():  # The process was asked to end while an image was at hand.
+            return
         # The tracker may have taken the frame, or not.
         self._start_tracking()
         reason = f"internal error: {type(error).__name__}: {error}"
@@ -370,7 +376,10 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         else:
             self._outputs.publish_velocity(estimate, frame_id)
             self._health.published(
-                time.monotonic() - arrival.came, estimate.blur_px, estimate.direction_probability
+                time.monotonic() - arrival.came,
+                self._measuring,
+                estimate.blur_px,
+                estimate.direction_probability,
             )
         self._outputs.publish_debug(measurement, image_frame)
 
