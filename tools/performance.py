@@ -20,8 +20,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnx
-from safetensors.torch import load_file
 
 from blur_imu_ros.benchmark import (
     EXPOSURE_TIME,
@@ -29,12 +27,12 @@ from blur_imu_ros.benchmark import (
     Contender,
     benchmark,
     machine,
+    ratios,
     rendered_frames,
 )
 from blur_imu_ros.blur_network import OnnxBackend, load_network, model_path
+from blur_imu_ros.commands.benchmark import PUBLISHED, BenchmarkOptions, contenders_of
 from blur_imu_ros.model_card import ModelCard
-from blur_imu_ros.networks.compact import CompactNetwork
-from blur_imu_training.onnx_writer import write_model
 from markdown import heading, row
 
 BEGIN, END = "<!-- measured -->\n", "<!-- end of what is measured -->\n"
@@ -68,6 +66,7 @@ def report(models: list[str], seconds: float) -> None:
     print(", ".join(f"{name} {value}" for name, value in machine().items()) + ".")
     floor(models, seconds)
     stages(models, seconds)
+    against_published(models, seconds)
     threads(models, seconds)
     batches(models[0], seconds)
     starts(models)
@@ -107,6 +106,30 @@ def stages(models: list[str], seconds: float) -> None:
         print(f"| {one.contender}, {one.width}x{one.height} | {cells} |")
 
 
+def against_published(models: list[str], seconds: float) -> None:
+    """Print how many times as long the network of the paper takes, frame by frame in one run."""
+    print("\n### Beside the published network\n")
+    if not has_torch():
+        return
+    contenders = contenders_of(BenchmarkOptions(tuple(models), against=PUBLISHED))
+    published = contenders[-1]
+    print(
+        f"In ONNX Runtime like ours, {SIZES[0][0]}x{SIZES[0][1]}: how many times as long it takes.\n"
+    )
+    heading(published.name, ["network", "whole"])
+    for one in contenders[:-1]:
+        found = ratios(benchmark([one, published], SIZES[0], seconds))
+        row(f"beside {one.name}", [ratio for _, _, ratio in found], digits=1)
+
+
+def has_torch() -> bool:
+    """Return whether torch is here, and print that this part is left out if it is not."""
+    if importlib.util.find_spec("torch") is None:
+        print("Not measured: torch is not installed here.")
+        return False
+    return True
+
+
 def threads(models: list[str], seconds: float) -> None:
     """Print the network's time by threads."""
     counts = (1, 2, 4)
@@ -120,24 +143,31 @@ def threads(models: list[str], seconds: float) -> None:
 
 def batches(model: str, seconds: float) -> None:
     """Print the time of an image in a batch."""
+    print("\n### Batches, median ms an image\n")
+    if not has_torch():
+        return
     counts = (1, 2, 4, 8)
-    path = model_path(model)
-    card = ModelCard.load(path.with_suffix(".json"))
-    network = CompactNetwork()
-    network.load_state_dict(load_file(path.with_suffix(".safetensors")))
+    card = ModelCard.load(model_path(model).with_suffix(".json"))
     with tempfile.TemporaryDirectory() as folder:
-        backend = OnnxBackend(Path(folder) / "any.onnx", write_any_batch(network, card, folder))
+        path = Path(folder) / "any.onnx"
+        backend = OnnxBackend(path, write_any_batch(model_path(model), card, path))
         shape = (3, card.height, card.width)
         images = [np.zeros((count, *shape), np.float32) for count in counts]
         taken = durations([bound(backend.run, image) for image in images], seconds)
-    print("\n### Batches, median ms an image\n")
     heading("model", [f"{count}" for count in counts])
     row(shown(model), [1e3 * float(np.median(t)) / n for t, n in zip(taken, counts, strict=True)])
 
 
-def write_any_batch(network: CompactNetwork, card: ModelCard, folder: str) -> tuple[str, ...]:
+def write_any_batch(model: Path, card: ModelCard, output: Path) -> tuple[str, ...]:
     """Write the model for any number of images; return its outputs' names."""
-    return write_model(network.eval(), card, Path(folder) / "any.onnx", any_batch=True).outputs
+    from safetensors.torch import load_file
+
+    from blur_imu_ros.networks.compact import CompactNetwork
+    from blur_imu_training.onnx_writer import write_model
+
+    network = CompactNetwork()
+    network.load_state_dict(load_file(model.with_suffix(".safetensors")))
+    return write_model(network.eval(), card, output, any_batch=True).outputs
 
 
 def starts(models: list[str]) -> None:
@@ -229,6 +259,8 @@ def bound(function: Callable[[Any], Any], argument: Any) -> Callable[[], Any]:
 
 def multiply_adds(path: Path) -> float:
     """Return the multiplications of all convolutions of a model, for one image."""
+    import onnx
+
     model = onnx.shape_inference.infer_shapes(onnx.load(path))
     weights = {one.name: list(one.dims) for one in model.graph.initializer}
     values = [*model.graph.value_info, *model.graph.output]
@@ -237,7 +269,7 @@ def multiply_adds(path: Path) -> float:
 
 
 def convolutions(
-    nodes: Iterable[onnx.NodeProto], weights: dict[str, list[int]], shapes: dict[str, list[int]]
+    nodes: Iterable[Any], weights: dict[str, list[int]], shapes: dict[str, list[int]]
 ) -> Iterator[float]:
     """Yield the multiplications of each convolution that has learned weights."""
     for node in nodes:
