@@ -66,3 +66,9 @@ def test_the_time_that_the_node_adds_to_measuring_is_told(health: Health) -> Non
     told = {p.key: p.value for p in reported(health).values}
     assert told["latency median [ms]"] == "22.0"
     assert told["beyond measuring median [ms]"] == told["beyond measuring p99 [ms]"] == "3.0"
+
+
+def test_images_that_come_and_are_not_measured_are_not_said_to_be_missing(health: Health) -> None:
+    health.received()
+    assert reported(health).message.startswith("images are coming, but none was measured")
+    assert reported(health).message == "no images are coming"

@@ -36,7 +36,7 @@ class Health:
         self._since = time.monotonic()
         self._facts: dict[str, str] = {}
         self._resting: tuple[bytes, str] | None = (DiagnosticStatus.WARN, "not configured")
-        self._mismatch = self._no_images = self._caution = ""
+        self._mismatch = self._no_images = self._caution = self._stuck = ""
 
     def working(self) -> None:
         """The node is active."""
@@ -54,6 +54,10 @@ class Health:
     def missing_images(self, text: str) -> None:
         """What explains it if no images come; empty if nothing does."""
         self._no_images = text
+
+    def stuck(self, text: str) -> None:
+        """What holds up everything; empty if nothing does."""
+        self._stuck = text
 
     def caution(self, text: str) -> None:
         """What may be wrong although estimates are published; empty if nothing is."""
@@ -129,6 +133,8 @@ class Health:
     def _judgement(self) -> tuple[bytes, str]:
         if self._resting is not None:
             return self._resting
+        if self._stuck:
+            return DiagnosticStatus.ERROR, self._stuck
         if self._recent:
             reason = self._words[self._recent.most_common(1)[0][0]]
             level = DiagnosticStatus.WARN if self._published_recently else DiagnosticStatus.ERROR
@@ -139,6 +145,11 @@ class Health:
             return DiagnosticStatus.OK, "publishing"
         if self._mismatch and not self._received_recently:
             return DiagnosticStatus.ERROR, self._mismatch
+        if self._received_recently:
+            return (
+                DiagnosticStatus.WARN,
+                "images are coming, but none was measured since the last report",
+            )
         what = "no images are coming" if self._received else "no image has come yet"
         return DiagnosticStatus.WARN, f"{what}: {self._no_images}" if self._no_images else what
 

@@ -48,6 +48,9 @@ EXPOSURES = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
+STUCK = 5.0
+"""Seconds for one image after which something is wrong, however slow the computer."""
+
 NO_CAMERA = "no camera_info has come yet"
 
 ImageMessage: TypeAlias = Image | CompressedImage
@@ -399,6 +402,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
             facts |= self._exposure.facts()
             facts |= self._place()
             self._health.missing_images(self._why_no_images())
+            self._health.stuck(self._what_holds_up())
         now = self.get_clock().now().to_msg()
         report = self._health.report(now, self.get_fully_qualified_name(), facts)
         self._diagnostics_out.publish(report)
@@ -413,6 +417,15 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         if complaint:
             self.get_logger().warning(complaint, once=True)
         return {f"TF from {base.name}": base.state}
+
+    def _what_holds_up(self) -> str:
+        """Return that an image has been measured for too long to be well, or nothing."""
+        busy = 0.0 if self._worker is None else self._worker.busy_seconds
+        return (
+            f"one image has been measured for {busy:.0f} s: is the model stuck?"
+            if busy > STUCK
+            else ""
+        )
 
     def _why_no_images(self) -> str:
         """Return what of the image topic explains that none come, or nothing."""
