@@ -6,7 +6,6 @@ whose speed changes from one minute to the next.
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 import time
@@ -29,6 +28,7 @@ from blur_imu_ros.direction import DirectionFilter
 from blur_imu_ros.errors import FrameError
 from blur_imu_ros.frame import Frame
 from blur_imu_ros.image_decoding import LARGEST_SIDE, decode_compressed
+from blur_imu_ros.parallel import usual_jobs
 from blur_imu_ros.room_renderer import blurred_image, furnished_room, hand_held
 from blur_imu_ros.velocity import VelocitySolver
 from blur_imu_ros.visual_imu import Network, Tracker, VisualImu
@@ -241,7 +241,7 @@ def machine() -> dict[str, Any]:
 
     return {
         "processor": _processor(),
-        "cores": os.cpu_count(),
+        "cores": usual_jobs(),
         "system": platform.platform(),
         "python": platform.python_version(),
         "onnxruntime": onnxruntime.__version__,

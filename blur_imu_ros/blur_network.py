@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,12 +15,17 @@ from blur_imu_ros.errors import ModelError
 from blur_imu_ros.field_readers import READERS
 from blur_imu_ros.model_card import ModelCard
 from blur_imu_ros.model_file import read_model
+from blur_imu_ros.parallel import usual_jobs
 
 Array = NDArray[Any]
 
 
 class Backend(Protocol):
     """Runs a model."""
+
+    @property
+    def runs_on(self) -> str:
+        """What runs it and where, for a person."""
 
     def run(self, image: NDArray[np.float32]) -> tuple[Array, ...]:
         """Return the outputs for a normalised image (1, 3, height, width), in the card's order."""
@@ -45,7 +49,7 @@ class OnnxBackend:
         content = read_model(path, sha256)
         providers = _providers(device)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
+        options.intra_op_num_threads = threads or min(4, usual_jobs())
         options.log_severity_level = 3
         # Threads that wait in a loop take twice the processor time, also from whoever else needs it.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -68,6 +72,11 @@ class OnnxBackend:
                 f"{path}: is no blur network: expected input 'image' and outputs "
                 f"{', '.join(outputs)}, found outputs {', '.join(names)}"
             )
+
+    @property
+    def runs_on(self) -> str:
+        """See `Backend`."""
+        return f"ONNX Runtime, {self._session.get_providers()[0]}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let another process load the model for itself."""
@@ -115,6 +124,11 @@ class BlurNetwork:
         gain = (1 / (255 * np.array(card.std))).astype(np.float32)[:, None]
         offset = (-np.array(card.mean) / card.std).astype(np.float32)[:, None]
         self._normalised = np.arange(256, dtype=np.float32) * gain + offset
+
+    @property
+    def runs_on(self) -> str:
+        """What runs the model and where, as it is and not as it was asked for."""
+        return self.backend.runs_on
 
     def predict(self, image: NDArray[np.uint8], camera: Camera) -> BlurField:
         """Return the blur field of a view.

@@ -279,7 +279,11 @@ def benchmark(
     device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
     threads: Annotated[int, typer.Option(min=0, help="Of the model; 0 chooses.")] = 0,
     against: Annotated[
-        str | None, typer.Option(help="Another model, timed in the same run, frame by frame.")
+        str | None,
+        typer.Option(
+            help="Another model, timed in the same run, frame by frame; published: the network of "
+            "the paper, with random weights unless models/ has it (needs torch)."
+        ),
     ] = None,
     size: Annotated[
         list[str] | None, typer.Option(help="Image size such as 640x480; may be repeated.")

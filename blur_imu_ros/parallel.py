@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -10,12 +11,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any, TypeVar
 
 from blur_imu_ros.errors import BlurImuError
 
 A = TypeVar("A")
 B = TypeVar("B")
+
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""Where Linux tells a container how many microseconds of processor time it has in each period."""
 
 AHEAD = 2
 """How many things each process is given before the first of them is waited for."""
@@ -25,8 +30,14 @@ _work: Callable[[Any], Any] | None = None
 
 
 def usual_jobs() -> int:
-    """Return how many workers suit this machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use: by its affinity, and by its container's quota."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    try:
+        microseconds, period = map(float, QUOTA.read_text().split())
+    except (OSError, ValueError):  # no container, or one without a limit: "max 100000"
+        return cores
+    return min(cores, max(1, math.ceil(microseconds / period)))
 
 
 def in_order(work: Callable[[A], B], items: Iterable[A], jobs: int = 1) -> Iterator[tuple[A, B]]:

@@ -8,7 +8,7 @@ squares, from several starts at once on a sample of the cells, and refines the b
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,19 @@ _LARGEST_CONDITION = 1e9
 _LARGEST_MOTION, _LARGEST_INVERSE_DEPTH, _LARGEST_SIGMA_LOG_DEPTH = 1e5, 1e3, 1e2
 _LARGEST_SIGMA = np.finfo(float).max
 """Pixels, 1/m, none, and pixels. Beyond these the arithmetic of the solve is lost."""
-_UPPER = np.triu_indices(6)
+_PAIRS = np.array(
+    [(i, j) for i in range(3) for j in range(i, 3)]
+    + [(i, j) for i in range(3) for j in range(3, 6)]
+    + [(i, j) for i in range(3, 6) for j in range(i, 6)]
+).T
+"""(2, 21) the upper triangle of A^T A: of two columns for rotation, of one of each, of two for translation."""
+_WITH_DEPTH, _WITH_DEPTH2 = slice(6, None), slice(15, None)
+"""Those that grow with inverse depth, and those that do so with its square."""
+_PLACE = np.zeros((6, 6), dtype=int)
+_PLACE[_PAIRS[0], _PAIRS[1]] = _PLACE[_PAIRS[1], _PAIRS[0]] = np.arange(_PAIRS.shape[1])
+"""Which of them is at each place of A^T A."""
+_TIMES = np.where(_PAIRS[0] == _PAIRS[1], 1.0, 2.0)
+"""At how many places each is."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +99,12 @@ class VelocityPrior:
 
 @dataclass(frozen=True)
 class _Equations:
-    """The rows of n cells (all x rows, then all y rows), ready for many weighted solves.
+    """The equations of n cells, ready for many weighted solves.
 
     Attributes:
-        columns: (6, 2n) A transposed, pixels per radian and per metre.
-        products: (6, n) A^T F of each cell.
-        motion: (2n,) F, pixels, sign of each cell open unless `signed`.
-        length2: (n,) |F|^2.
+        squares: (21, n) entries `_PAIRS` of A^T A of each cell; A in pixels per radian and metre.
+        products: (6, n) A^T F of each cell, its sign open unless `signed`.
+        length2: (n,) |F|^2, pixels^2.
         variance: (n,) of each component of F, pixels^2.
         half_depth_variance: (n,) of the logarithm of depth, halved: its share in each component.
         redundancy: how many cells make one independent measurement.
@@ -102,9 +113,8 @@ class _Equations:
         signed: whether F carries its sign.
     """
 
-    columns: Array
+    squares: Array
     products: Array
-    motion: Array
     length2: Array
     variance: Array
     half_depth_variance: Array
@@ -113,23 +123,15 @@ class _Equations:
     pull: Array
     signed: bool
 
-    @cached_property
-    def squares(self) -> Array:
-        """(21, n) the upper triangle of A^T A of each cell."""
-        return _over_components(self.columns[_UPPER[0]] * self.columns[_UPPER[1]])
-
     def sample(self, cells: Array) -> _Equations:
         """Return the equations of some cells, carrying the information of all."""
-        count = len(self.length2)
-        both = np.concatenate([cells, cells + count])
         return _Equations(
-            self.columns[:, both],
+            self.squares[:, cells],
             self.products[:, cells],
-            self.motion[both],
             self.length2[cells],
             self.variance[cells],
             self.half_depth_variance[cells],
-            self.redundancy * len(cells) / count,
+            self.redundancy * len(cells) / len(self.length2),
             self.information,
             self.pull,
             self.signed,
@@ -223,20 +225,23 @@ class VelocitySolver:
         return np.array([self.config.angular_std] * 3 + [self.config.linear_std] * 3)
 
     def _equations(self, field: BlurField, tau: float, prior: VelocityPrior | None) -> _Equations:
-        geometry = _geometry(field.camera, *field.q.shape[:2], field.stride)
-        columns = geometry.copy()
-        columns[3:].reshape(3, 2, -1)[:] *= field.inverse_depth.ravel()
-        motion = field.motion.reshape(-1, 2).T.ravel().astype(float)
+        columns, squares = _geometry(field.camera, *field.q.shape[:2], field.stride)
+        inverse_depth = field.inverse_depth.ravel()
+        motion_x, motion_y = field.motion.reshape(-1, 2).T.astype(float)
+        products = columns[0] * motion_x + columns[1] * motion_y
+        products[3:] *= inverse_depth
+        squares = squares.copy()
+        squares[_WITH_DEPTH] *= inverse_depth
+        squares[_WITH_DEPTH2] *= inverse_depth
         information = np.diag((self._weak_std() * tau) ** -2.0)
         pull = np.zeros(6)
         if prior is not None:
             information = information + prior.information / tau**2
             pull = prior.information @ prior.mean / tau
         return _Equations(
-            columns=columns,
-            products=_over_components(columns * motion),
-            motion=motion,
-            length2=_over_components(motion * motion),
+            squares=squares,
+            products=products,
+            length2=motion_x**2 + motion_y**2,
             variance=field.sigma.ravel().astype(float) ** 2 + self.config.noise_floor_px**2,
             half_depth_variance=field.sigma_log_depth.ravel().astype(float) ** 2 / 2,
             redundancy=max(1.0, (self.config.correlation_length_px / field.stride) ** 2),
@@ -281,15 +286,12 @@ class VelocitySolver:
 
     def _fit(self, equations: _Equations, x: Array) -> _Fit:
         """Judge k motions (k, 6) by the cells' residuals and by the prior."""
-        parallax = x[:, 3:] @ equations.columns[3:]
-        parallax2 = _over_components(parallax * parallax)
-        predicted = x[:, :3] @ equations.columns[:3]
-        predicted += parallax
+        pairs = x[:, _PAIRS[0]] * x[:, _PAIRS[1]] * _TIMES
+        # Both are squares, but rounding may leave less than nothing of a sum of products.
+        parallax2 = np.maximum(pairs[:, _WITH_DEPTH2] @ equations.squares[_WITH_DEPTH2], 0)
         agreement = x @ equations.products
         signs = np.ones_like(agreement) if equations.signed else np.copysign(1.0, agreement)
-        residual2 = _over_components(predicted * predicted)
-        residual2 += equations.length2
-        residual2 -= 2 * signs * agreement
+        residual2 = pairs @ equations.squares + equations.length2 - 2 * signs * agreement
         np.maximum(residual2, 0, out=residual2)
         variance = equations.variance + equations.half_depth_variance * parallax2
         whitened2 = (residual2 + self.config.noise_floor_px**2) / variance
@@ -389,11 +391,12 @@ _CANONICAL_MOTIONS = _canonical_motions()
 
 
 @lru_cache(maxsize=8)
-def _geometry(camera: Camera, rows: int, columns: int, stride: int) -> Array:
-    """Return A transposed of a grid of cells, (6, 2n), everything at 1 m."""
+def _geometry(camera: Camera, rows: int, columns: int, stride: int) -> tuple[Array, Array]:
+    """Return A of a grid of cells, (2, 6, n), and their `_PAIRS`, (21, n), everything at 1 m."""
     u, v = cell_centres(rows, columns, stride)
-    at_1_m = motion_rows(camera, u.ravel(), v.ravel(), np.ones(u.size))
-    return np.ascontiguousarray(at_1_m.transpose(2, 1, 0).reshape(6, -1))
+    at_1_m = motion_rows(camera, u.ravel(), v.ravel(), np.ones(u.size)).transpose(1, 2, 0)
+    pairs = np.sum(at_1_m[:, _PAIRS[0]] * at_1_m[:, _PAIRS[1]], axis=0)
+    return np.ascontiguousarray(at_1_m), pairs
 
 
 @lru_cache(maxsize=8)
@@ -414,12 +417,6 @@ def _is_possible(field: BlurField) -> bool:
         parts.append((field.signed_motion, _LARGEST_MOTION))
     # The largest of what holds a NaN is NaN, and no NaN is small enough.
     return all(bool(np.abs(p).max() <= most) for p, most in parts)
-
-
-def _over_components(values: Array) -> Array:
-    """(..., n) sums of the x and the y value of each cell of (..., 2n)."""
-    cells = values.shape[-1] // 2
-    return np.asarray(values[..., :cells] + values[..., cells:])
 
 
 def _median(values: Array) -> Array:
@@ -450,13 +447,7 @@ def _solve(equations: _Equations, scale2: Array, signs: Array, weights: Array, x
 
 def _normal_matrices(equations: _Equations, weights: Array) -> Array:
     """(k, 6, 6) A^T W A for the weights (k, n) of the cells."""
-    if len(weights) == 1:  # the squares of each cell pay only where they serve many motions
-        both = np.concatenate([weights[0], weights[0]])
-        return np.asarray((equations.columns * both) @ equations.columns.T)[None]
-    normal = np.empty((len(weights), 6, 6))
-    i, j = _UPPER
-    normal[:, i, j] = normal[:, j, i] = weights @ equations.squares.T
-    return normal
+    return np.asarray((weights @ equations.squares.T)[:, _PLACE])
 
 
 def _condition(normal: Array) -> float:

@@ -48,14 +48,27 @@ def import_checkpoint(source: Path, output: Path) -> str:
     network.load_state_dict(
         {name: value.to(layout[name].dtype) for name, value in weights.items()}, assign=True
     )
-    card = write_model(network.eval(), _card(output.stem, source), output)
+    weights_from = {"name": source.name, "sha256": file_hash(source)}
+    card = write_model(network.eval(), _card(output.stem, weights_from), output)
     return describe(output, card)
 
 
-def _card(name: str, source: Path) -> ModelCard:
+def write_untrained(output: Path) -> None:
+    """Write the published network with random weights: as fast as with its own, of no other use.
+
+    Args:
+        output: path ending in .onnx.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = PublishedNetwork()
+    write_model(network.eval(), _card(output.stem, {"name": "none: random weights"}), output)
+
+
+def _card(name: str, weights_from: dict[str, str]) -> ModelCard:
     training = {
         "method": "Image as an IMU (Chen & Clark, ICCV 2025)",
-        "checkpoint": {"name": source.name, "sha256": file_hash(source)},
+        "checkpoint": weights_from,
         "flow_sigma": "from the published error of pitch and yaw at 10 ms",
         "log_depth_sigma": "assumed; no figure is published",
     }

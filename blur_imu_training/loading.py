@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from blur_imu_ros.errors import BlurImuError, TrainingError
+from blur_imu_ros.parallel import usual_jobs
 from blur_imu_training.blurred_samples import BlurredSample, SampleStream, with_truth
 from blur_imu_training.device_renderer import Exposures, exposures_of, rendered_on
 from blur_imu_training.shots import Shot
@@ -149,7 +150,7 @@ def batches(
 
 def _workers() -> int:
     """Return how many processes render, if each trainer on this machine takes its share."""
-    return max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return max(1, usual_jobs() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def _quiet_worker(_: int) -> None:

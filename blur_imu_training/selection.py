@@ -82,6 +82,7 @@ class _InMemory:
     def __init__(self, network: nn.Module) -> None:
         self._network = network
         self._device = next(network.parameters()).device
+        self.runs_on = f"torch, {self._device}"
 
     def run(self, image: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
         """See `blur_network.Backend`."""

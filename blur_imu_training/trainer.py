@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from accelerate import Accelerator
 from accelerate.utils import is_bf16_available, reduce
 
 from blur_imu_ros.errors import TrainingError
+from blur_imu_ros.parallel import usual_jobs
 from blur_imu_ros.results import make_folder_of
 from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.checkpoint import (
@@ -305,6 +305,6 @@ class Trainer:
 def _share_cores(device: torch.device) -> None:
     if device.type == "cpu":
         # Half of the cores render; a thread that waits for a busy core would hold up the other.
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
+        torch.set_num_threads(max(1, usual_jobs() // 2))
     # Workers are forked, and OpenCV's thread pool does not survive that.
     cv2.setNumThreads(1)

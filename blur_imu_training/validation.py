@@ -103,7 +103,7 @@ class Remembered:
 
     def __init__(self, backend: Backend) -> None:
         """Remember what `backend` gives."""
-        self._backend = backend
+        self._backend, self.runs_on = backend, backend.runs_on
         self._outputs: dict[bytes, tuple[Array, ...]] = {}
 
     def run(self, image: NDArray[np.float32]) -> tuple[Array, ...]:

@@ -26,7 +26,7 @@ WIDTH, HEIGHT, FOCAL, TAU = 320, 240, 300.0, 0.02
 class Oracle:
     """A network that reads the given motion from any image; with its sign, so no doubt is left."""
 
-    name = "oracle"
+    name, runs_on = "oracle", "thin air"
     input_size = (320, 224)
 
     def __init__(self, omega: tuple[float, ...] = (0, 0, 0), v: tuple[float, ...] = (0, 0, 0)):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,14 @@ from blur_imu_ros.benchmark import (
 )
 from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.camera import Camera
-from blur_imu_ros.commands.benchmark import BenchmarkOptions, parse_size, run_benchmark
-from blur_imu_ros.errors import FrameError, RecordingError
+from blur_imu_ros.commands.benchmark import (
+    BenchmarkOptions,
+    contenders_of,
+    parse_size,
+    run_benchmark,
+)
+from blur_imu_ros.errors import FrameError, ModelError, RecordingError
+from command_line import MODEL, needs_model
 from synthetic_fields import field_of
 
 TINY = (64, 48)
@@ -114,6 +122,27 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path: Path, capsys):
     assert content["machine"]["processor"]
     assert content["results"][0]["stages"]["network"]["median"] > 0
     assert content["ratios"][0]["contender"] == "two" and content["ratios"][0]["to"] == "one"
+
+
+@needs_model
+def test_the_published_network_is_timed_without_its_weights_and_that_is_said(monkeypatch, capsys):
+    pytest.importorskip("torch", reason="the published network needs torch: pip install .[train]")
+    from blur_imu_training import import_checkpoint
+
+    def stand_in(output: Path) -> None:
+        for ending in (".onnx", ".json"):
+            shutil.copy(MODEL.with_suffix(ending), output.with_suffix(ending))
+
+    monkeypatch.setattr(import_checkpoint, "write_untrained", stand_in)
+    run_benchmark(BenchmarkOptions(against="published", sizes=(TINY,), seconds=0.0))
+    said = capsys.readouterr().out
+    assert "network: published, random weights takes" in said
+
+
+def test_the_published_network_needs_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "blur_imu_training.import_checkpoint", None)
+    with pytest.raises(ModelError, match="--against published: .*pip install"):
+        contenders_of(BenchmarkOptions(models=(), against="published"))
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):

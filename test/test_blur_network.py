@@ -171,6 +171,8 @@ def test_a_device_that_is_not_there_says_what_to_install(model: Path) -> None:
 
 def test_a_network_can_be_given_any_backend() -> None:
     class Constant:
+        runs_on = "nothing"
+
         def run(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             cells = (1, 1, 4, 8)
             return np.ones((1, 2, 4, 8)), np.zeros(cells), np.zeros((1, 2, 4, 8))
@@ -207,7 +209,7 @@ def test_a_device_asks_for_its_provider_first(monkeypatch, model, device, instal
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: installed)
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
-    load_network(model, device=device)
+    assert load_network(model, device=device).runs_on == f"ONNX Runtime, {chosen[0]}"
     assert asked == [chosen]
 
 

@@ -20,7 +20,9 @@ from blur_imu_ros.camera import Camera  # noqa: E402
 from blur_imu_ros.errors import ModelError  # noqa: E402
 from blur_imu_ros.frame import Frame  # noqa: E402
 from blur_imu_ros.model_card import OUTPUTS, SIGNED_FLOW, ModelCard  # noqa: E402
+from blur_imu_ros.networks.published import PublishedNetwork  # noqa: E402
 from blur_imu_ros.visual_imu import VisualImu  # noqa: E402
+from blur_imu_training import import_checkpoint as module  # noqa: E402
 from blur_imu_training.import_checkpoint import import_checkpoint  # noqa: E402
 from published_fill import empty_network, filled_state, published_input  # noqa: E402
 
@@ -159,3 +161,19 @@ def test_safetensors_are_read_too(tmp_path: Path) -> None:
     save_file({"module.a": torch.zeros(1)}, tmp_path / "a.safetensors")
     with pytest.raises(ModelError, match=r"lacks backbone\.patch_embed1"):
         import_checkpoint(tmp_path / "a.safetensors", tmp_path / "out.onnx")
+
+
+def test_without_weights_the_network_is_the_same_every_time_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[tuple[PublishedNetwork, ModelCard]] = []
+    monkeypatch.setattr(module, "write_model", lambda *given: written.append(given[:2]))
+    before = torch.random.get_rng_state()
+    for _ in range(2):
+        module.write_untrained(tmp_path / "published.onnx")
+    assert torch.equal(torch.random.get_rng_state(), before)
+    (first, card), (second, _) = written
+    assert card.training["checkpoint"] == {"name": "none: random weights"}
+    assert not first.training
+    for name, value in second.state_dict().items():
+        assert torch.equal(first.state_dict()[name], value), name

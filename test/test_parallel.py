@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from blur_imu_ros import parallel
 from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.commands.run import RunOptions, run
 from blur_imu_ros.errors import BlurImuError, RecordingError
@@ -30,6 +31,20 @@ def test_results_come_in_order_and_those_before_an_error_first() -> None:
             for pair in in_order(neg, failing_after(6), jobs):
                 found.append(pair)
         assert found == [(x, -x) for x in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("quota", "jobs"),
+    [("max 100000", 6), ("250000 100000", 3), ("50000 100000", 1), ("9900000 100000", 6), ("?", 6)],
+)
+def test_there_are_as_many_jobs_as_cores_that_may_be_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quota: str, jobs: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
+    monkeypatch.setattr(parallel, "QUOTA", tmp_path / "cpu.max")
+    assert parallel.usual_jobs() == 6
+    parallel.QUOTA.write_text(f"{quota}\n")
+    assert parallel.usual_jobs() == jobs
 
 
 def test_whoever_stops_early_does_not_wait_for_the_rest() -> None:

@@ -53,8 +53,22 @@ def test_silence_beside_output_is_a_warning_and_silence_alone_an_error(health: H
     health.silent("too dark")
     assert reported(health).level == DiagnosticStatus.ERROR
     health.silent("too dark")
-    health.published(0.01, 5.0, 1.0)
+    health.published(0.01, 0.004, 5.0, 1.0)
     assert reported(health).level == DiagnosticStatus.WARN
-    health.published(0.01, 5.0, 1.0)
+    health.published(0.01, 0.004, 5.0, 1.0)
     status = reported(health)
     assert (status.level, status.message) == (DiagnosticStatus.OK, "publishing")
+
+
+def test_the_time_that_the_node_adds_to_measuring_is_told(health: Health) -> None:
+    for latency in (0.020, 0.025, 0.022):
+        health.published(latency, latency - 0.003, 5.0, 1.0)
+    told = {p.key: p.value for p in reported(health).values}
+    assert told["latency median [ms]"] == "22.0"
+    assert told["beyond measuring median [ms]"] == told["beyond measuring p99 [ms]"] == "3.0"
+
+
+def test_images_that_come_and_are_not_measured_are_not_said_to_be_missing(health: Health) -> None:
+    health.received()
+    assert reported(health).message.startswith("images are coming, but none was measured")
+    assert reported(health).message == "no images are coming"

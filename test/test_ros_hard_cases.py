@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -292,11 +293,12 @@ def test_diagnostics_tell_all_that_a_person_asks(bench: Any) -> None:
     assert one.send_until(lambda: float(one.fact("output rate [Hz]") or 0) > 0)
     for name in (
         "image rate [Hz]", "latency median [ms]", "latency p95 [ms]", "latency p99 [ms]",
+        "beyond measuring p95 [ms]",
         "images dropped for newer ones", "images late", "images missing", "blur length [px]",
         "direction probability", "exposure source", "exposure time [ms]", "model", "backend",
-        "device",
     ):  # fmt: skip
         assert one.fact(name), name
+    assert one.fact("backend") == Oracle.runs_on  # not the parameter, which may say `auto`
     assert one.statuses()[-1].name == "blur_imu: velocity from blur"
 
 
@@ -649,6 +651,28 @@ def test_a_network_that_answers_nonsense_is_not_believed(bench: Any) -> None:
     assert one.send_until(lambda: one.heard["twist"])
     variances = np.diag(np.array(one.heard["twist"][0].twist.covariance).reshape(6, 6))
     assert variances.min() == pytest.approx(1e-8)
+
+
+class Hanging(Oracle):
+    """Waits in `predict`, as an accelerator that hangs does, until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__((0, -2, 0))
+        self.let_go = threading.Event()
+
+    def predict(self, image: np.ndarray, camera: Camera) -> BlurField:
+        self.let_go.wait(30)
+        return super().predict(image, camera)
+
+
+def test_a_model_that_hangs_is_told_and_its_return_too(bench: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(node, "STUCK", 0.3)
+    network = Hanging()
+    one = started(bench, network)
+    assert one.complaint("one image has been measured for")
+    assert one.statuses()[-1].level == DiagnosticStatus.ERROR
+    network.let_go.set()
+    assert one.send_until(lambda: one.statuses()[-1].message == "publishing")
 
 
 def test_the_covariance_turns_with_the_axes(bench: Any) -> None:

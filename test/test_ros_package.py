@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 import blur_imu_ros
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,3 +66,20 @@ def test_the_quality_declaration_is_found_and_its_links_lead_somewhere() -> None
     assert "QUALITY_DECLARATION.md" in (ROOT / "docs" / "ROS.md").read_text()
     for link in ("README.md", "docs/ROS.md", "docs/ACCURACY.md", "docs/TRAINING_DATA.md"):
         assert f"({link})" in declaration and (ROOT / link).is_file()
+
+
+def test_a_message_that_is_built_again_leaves_a_node_that_runs_what_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    import build_messages
+
+    built, place = tmp_path / "built.so", tmp_path / "environment"
+    place.mkdir()
+    built.write_bytes(b"before")
+    build_messages._copy_library(built, place)
+    with (place / "built.so").open("rb") as mapped:
+        built.write_bytes(b"after")
+        build_messages._copy_library(built, place)
+        assert mapped.read() == b"before"
+    assert [one.read_bytes() for one in place.iterdir()] == [b"after"]

@@ -107,6 +107,8 @@ def test_a_model_is_run_once_for_each_image_however_often_it_is_asked() -> None:
     runs: list[float] = []
 
     class Counting:
+        runs_on = "a counter"
+
         def run(self, image: np.ndarray) -> tuple[np.ndarray, ...]:
             runs.append(float(image.sum()))
             return (image + 1,)

@@ -95,9 +95,16 @@ def _copy(install: Path) -> None:
     shutil.rmtree(target / "msg", ignore_errors=True)
     shutil.copytree(source, target / "msg")
     for library in source.parent.glob("*.so"):
-        shutil.copy2(library, target)
+        _copy_library(library, target)
     for library in (install / "lib").glob(f"lib{PACKAGE}__*.so"):
-        shutil.copy2(library, Path(sys.prefix) / "lib")
+        _copy_library(library, Path(sys.prefix) / "lib")
+
+
+def _copy_library(library: Path, folder: Path) -> None:
+    """Copy beside, then rename: a node that runs keeps the library that it has mapped."""
+    beside = folder / f".{library.name}.new"
+    shutil.copy2(library, beside)
+    beside.replace(folder / library.name)
 
 
 if __name__ == "__main__":

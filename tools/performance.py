@@ -7,6 +7,7 @@ one table come from one run in which the contenders take turns.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -17,8 +18,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnx
-from safetensors.torch import load_file
 
 from blur_imu_ros.benchmark import (
     EXPOSURE_TIME,
@@ -26,9 +25,11 @@ from blur_imu_ros.benchmark import (
     Contender,
     benchmark,
     machine,
+    ratios,
     rendered_frames,
 )
 from blur_imu_ros.blur_network import OnnxBackend, load_network, model_path
+from blur_imu_ros.commands.benchmark import PUBLISHED, BenchmarkOptions, contenders_of
 from blur_imu_ros.model_card import ModelCard
 from blur_imu_ros.networks.compact import CompactNetwork
 from blur_imu_training.onnx_writer import write_model
@@ -61,9 +62,11 @@ def report(models: list[str], seconds: float) -> None:
     print(", ".join(f"{name} {value}" for name, value in machine().items()) + ".")
     floor(models, seconds)
     stages(models, seconds)
+    against_published(models, seconds)
     threads(models, seconds)
     batches(models[0], seconds)
     starts(models)
+    node(models)
 
 
 def floor(models: list[str], seconds: float) -> None:
@@ -99,6 +102,30 @@ def stages(models: list[str], seconds: float) -> None:
         print(f"| {one.contender}, {one.width}x{one.height} | {cells} |")
 
 
+def against_published(models: list[str], seconds: float) -> None:
+    """Print how many times as long the network of the paper takes, frame by frame in one run."""
+    print("\n### Beside the published network\n")
+    if not has_torch():
+        return
+    contenders = contenders_of(BenchmarkOptions(tuple(models), against=PUBLISHED))
+    published = contenders[-1]
+    print(
+        f"In ONNX Runtime like ours, {SIZES[0][0]}x{SIZES[0][1]}: how many times as long it takes.\n"
+    )
+    heading(published.name, ["network", "whole"])
+    for one in contenders[:-1]:
+        found = ratios(benchmark([one, published], SIZES[0], seconds))
+        row(f"beside {one.name}", [ratio for _, _, ratio in found], digits=1)
+
+
+def has_torch() -> bool:
+    """Return whether torch is here, and print that this part is left out if it is not."""
+    if importlib.util.find_spec("torch") is None:
+        print("Not measured: torch is not installed here.")
+        return False
+    return True
+
+
 def threads(models: list[str], seconds: float) -> None:
     """Print the network's time by threads."""
     counts = (1, 2, 4)
@@ -112,24 +139,28 @@ def threads(models: list[str], seconds: float) -> None:
 
 def batches(model: str, seconds: float) -> None:
     """Print the time of an image in a batch."""
+    print("\n### Batches, median ms an image\n")
+    if not has_torch():
+        return
     counts = (1, 2, 4, 8)
-    path = model_path(model)
-    card = ModelCard.load(path.with_suffix(".json"))
-    network = CompactNetwork()
-    network.load_state_dict(load_file(path.with_suffix(".safetensors")))
+    card = ModelCard.load(model_path(model).with_suffix(".json"))
     with tempfile.TemporaryDirectory() as folder:
-        backend = OnnxBackend(Path(folder) / "any.onnx", write_any_batch(network, card, folder))
+        path = Path(folder) / "any.onnx"
+        backend = OnnxBackend(path, write_any_batch(model_path(model), card, path))
         shape = (3, card.height, card.width)
         images = [np.zeros((count, *shape), np.float32) for count in counts]
         taken = durations([bound(backend.run, image) for image in images], seconds)
-    print("\n### Batches, median ms an image\n")
     heading("model", [f"{count}" for count in counts])
     row(shown(model), [1e3 * float(np.median(t)) / n for t, n in zip(taken, counts, strict=True)])
 
 
-def write_any_batch(network: CompactNetwork, card: ModelCard, folder: str) -> tuple[str, ...]:
+def write_any_batch(model: Path, card: ModelCard, output: Path) -> tuple[str, ...]:
     """Write the model for any number of images; return its outputs' names."""
-    return write_model(network.eval(), card, Path(folder) / "any.onnx", any_batch=True).outputs
+    from safetensors.torch import load_file
+
+    network = CompactNetwork()
+    network.load_state_dict(load_file(model.with_suffix(".safetensors")))
+    return write_model(network.eval(), card, output, any_batch=True).outputs
 
 
 def starts(models: list[str]) -> None:
@@ -145,6 +176,18 @@ def starts(models: list[str]) -> None:
         for name in models:
             first, whole = child(run_command(one, name)), child(run_command(many, name))
             row(shown(name), [first, whole, (FRAMES - 1) / (whole - first)])
+
+
+def node(models: list[str]) -> None:
+    """Print what the ROS node costs, measured by a program of its own: ROS restarts its process."""
+    print("\n### The node\n")
+    if importlib.util.find_spec("rclpy") is None:
+        print("Not measured: ROS 2 is not installed here.")
+        return
+    command = [sys.executable, str(Path(__file__).with_name("node_performance.py"))]
+    for model in models:
+        command += ["--model", model]
+    print(subprocess.run(command, check=True, capture_output=True, text=True).stdout, end="")
 
 
 def recording(folder: Path, count: int) -> Path:
@@ -209,6 +252,8 @@ def bound(function: Callable[[Any], Any], argument: Any) -> Callable[[], Any]:
 
 def multiply_adds(path: Path) -> float:
     """Return the multiplications of all convolutions of a model, for one image."""
+    import onnx
+
     model = onnx.shape_inference.infer_shapes(onnx.load(path))
     weights = {one.name: list(one.dims) for one in model.graph.initializer}
     values = [*model.graph.value_info, *model.graph.output]
@@ -217,7 +262,7 @@ def multiply_adds(path: Path) -> float:
 
 
 def convolutions(
-    nodes: Iterable[onnx.NodeProto], weights: dict[str, list[int]], shapes: dict[str, list[int]]
+    nodes: Iterable[Any], weights: dict[str, list[int]], shapes: dict[str, list[int]]
 ) -> Iterator[float]:
     """Yield the multiplications of each convolution that has learned weights."""
     for node in nodes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
@@ -12,9 +13,13 @@ from rich.table import Table
 
 from blur_imu_ros.benchmark import SIZES, Contender, Result, benchmark, machine, ratios
 from blur_imu_ros.blur_network import load_network
-from blur_imu_ros.errors import FrameError
+from blur_imu_ros.errors import FrameError, ModelError
+from blur_imu_ros.resources import resource_path
 from blur_imu_ros.results import write_json
 from blur_imu_ros.visual_imu import Network
+
+PUBLISHED = "published"
+"""The network of Image as an IMU (Chen & Clark, ICCV 2025), whose weights are not ours to ship."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,10 @@ def run_benchmark(
     Raises:
         BlurImuError: a model, size or output that cannot be used.
     """
-    contenders = contenders or _contenders(options)
     console, progress = Console(), Console(stderr=True)
+    if contenders is None:
+        with progress.status("Loading"):
+            contenders = contenders_of(options)
     results: list[Result] = []
     for width, height in options.sizes:
         with progress.status(f"Timing {width}x{height}"):
@@ -63,7 +70,13 @@ def run_benchmark(
     return results
 
 
-def _contenders(options: BenchmarkOptions) -> list[Contender]:
+def contenders_of(options: BenchmarkOptions) -> list[Contender]:
+    """Return who is timed, the one that others are compared with first.
+
+    Raises:
+        ModelError: a model that cannot be used.
+    """
+
     def load(model: str, backend: str) -> Network:
         return load_network(model, backend, options.device, options.threads)
 
@@ -73,10 +86,28 @@ def _contenders(options: BenchmarkOptions) -> list[Contender]:
         for model, name in zip(options.models, map(_shown, options.models), strict=True)
         for backend in options.backends
     ]
-    if options.against is not None:
+    if options.against == PUBLISHED and resource_path("models", f"{PUBLISHED}.onnx") is None:
+        with TemporaryDirectory() as folder:
+            path = _untrained(Path(folder))
+            found.append(Contender(f"{PUBLISHED}, random weights", load(path, options.backends[0])))
+    elif options.against is not None:
         network = load(options.against, options.backends[0])
         found.append(Contender(_shown(options.against), network))
     return found
+
+
+def _untrained(folder: Path) -> str:
+    """Write the published network without the authors' weights: they do not change its speed."""
+    try:
+        from blur_imu_training.import_checkpoint import write_untrained
+    except ImportError as error:
+        raise ModelError(
+            f"--against {PUBLISHED}: the network is written by torch, which is not installed; "
+            "pip install .[train], or give the path of a model that import-checkpoint made"
+        ) from error
+    path = folder / f"{PUBLISHED}.onnx"
+    write_untrained(path)
+    return str(path)
 
 
 def _shown(model: str) -> str:

@@ -49,6 +49,11 @@ class TorchBackend:
             raise ModelError(f"{weights}: {str(error).splitlines()[-1].strip()}") from error
         self._network.eval().to(self._device)
 
+    @property
+    def runs_on(self) -> str:
+        """See `blur_network.Backend`."""
+        return f"torch, {self._device}"
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Let another process load the weights for itself."""
         return TorchBackend, self._made_of

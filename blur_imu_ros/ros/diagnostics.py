@@ -27,6 +27,7 @@ class Health:
         """Start at zero."""
         self._lock = threading.Lock()
         self._latency: deque[float] = deque(maxlen=WINDOW)
+        self._beyond: deque[float] = deque(maxlen=WINDOW)
         self._silences: Counter[str] = Counter()
         self._recent: Counter[str] = Counter()
         self._words: dict[str, str] = {OTHER: OTHER}
@@ -35,7 +36,7 @@ class Health:
         self._since = time.monotonic()
         self._facts: dict[str, str] = {}
         self._resting: tuple[bytes, str] | None = (DiagnosticStatus.WARN, "not configured")
-        self._mismatch = self._no_images = self._caution = ""
+        self._mismatch = self._no_images = self._caution = self._stuck = ""
 
     def working(self) -> None:
         """The node is active."""
@@ -54,6 +55,10 @@ class Health:
         """What explains it if no images come; empty if nothing does."""
         self._no_images = text
 
+    def stuck(self, text: str) -> None:
+        """What holds up everything; empty if nothing does."""
+        self._stuck = text
+
     def caution(self, text: str) -> None:
         """What may be wrong although estimates are published; empty if nothing is."""
         self._caution = text
@@ -65,12 +70,22 @@ class Health:
             self._received_recently += 1
             self._mismatch = ""
 
-    def published(self, latency: float, blur_px: float, probability: float) -> None:
-        """Count an estimate published `latency` seconds after its image came."""
+    def published(
+        self, latency: float, measuring: float, blur_px: float, probability: float
+    ) -> None:
+        """Count an estimate published `latency` seconds after its image came.
+
+        Args:
+            latency: seconds.
+            measuring: seconds that the chain took for the image that decided it; all else is ours.
+            blur_px: median length of the smear, pixels.
+            probability: that its sign is right.
+        """
         with self._lock:
             self._published += 1
             self._published_recently += 1
             self._latency.append(latency)
+            self._beyond.append(latency - measuring)
             self._facts["blur length [px]"] = f"{blur_px:.1f}"
             self._facts["direction probability"] = f"{probability:.3f}"
 
@@ -118,6 +133,8 @@ class Health:
     def _judgement(self) -> tuple[bytes, str]:
         if self._resting is not None:
             return self._resting
+        if self._stuck:
+            return DiagnosticStatus.ERROR, self._stuck
         if self._recent:
             reason = self._words[self._recent.most_common(1)[0][0]]
             level = DiagnosticStatus.WARN if self._published_recently else DiagnosticStatus.ERROR
@@ -128,6 +145,11 @@ class Health:
             return DiagnosticStatus.OK, "publishing"
         if self._mismatch and not self._received_recently:
             return DiagnosticStatus.ERROR, self._mismatch
+        if self._received_recently:
+            return (
+                DiagnosticStatus.WARN,
+                "images are coming, but none was measured since the last report",
+            )
         what = "no images are coming" if self._received else "no image has come yet"
         return DiagnosticStatus.WARN, f"{what}: {self._no_images}" if self._no_images else what
 
@@ -141,9 +163,9 @@ class Health:
     def _latencies(self) -> dict[str, str]:
         if not self._latency:
             return {}
-        values = np.percentile(self._latency, [50, 95, 99]) * 1e3
         names = ("median", "p95", "p99")
         return {
-            f"latency {name} [ms]": f"{value:.1f}"
-            for name, value in zip(names, values, strict=True)
+            f"{what} {name} [ms]": f"{value:.1f}"
+            for what, seconds in (("latency", self._latency), ("beyond measuring", self._beyond))
+            for name, value in zip(names, 1e3 * np.percentile(seconds, [50, 95, 99]), strict=True)
         }

@@ -49,6 +49,9 @@ EXPOSURES = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
+STUCK = 5.0
+"""Seconds for one image after which something is wrong, however slow the computer."""
+
 NO_CAMERA = "no camera_info has come yet"
 
 ImageMessage: TypeAlias = Image | CompressedImage
@@ -186,9 +189,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         network = self._load(settings.model, settings.backend, settings.device, settings.threads)
         network.warm_up()
         taken = time.monotonic() - begun
-        self.get_logger().info(
-            f"model {network.name} ({settings.backend}, {settings.device}) ready in {taken:.2f} s"
-        )
+        self.get_logger().info(f"model {network.name} ({network.runs_on}) ready in {taken:.2f} s")
         self._model = str(network.name)
         direction = DirectionConfig(mode=settings.direction)
         self._imu = VisualImu(
@@ -200,8 +201,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         self._start_tracking()
         self._epoch, self._last_time = self._times.epoch, 0.0
         self._health.fact("model", self._model)
-        self._health.fact("backend", settings.backend)
-        self._health.fact("device", settings.device)
+        self._health.fact("backend", str(network.runs_on))
 
     def _create_topics(self, settings: parameters.Settings) -> None:
         if messages.BlurMotion is None:
@@ -320,13 +320,17 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
             return
         self._last_time = frame.t
         self._waiting.append(arrival)
-        for measurement in self._tracker.push(frame):
+        begun = time.monotonic()
+        measurements = self._tracker.push(frame)
+        self._measuring = time.monotonic() - begun
+        for measurement in measurements:
             self._publish(measurement)
 
     def _start_tracking(self) -> None:
         """Begin without a past."""
         self._tracker = Tracker(self._imu)
         self._waiting: deque[_Arrival] = deque()
+        self._measuring = 0.0
 
     def _forget_direction(self) -> None:
         """Drop what earlier images said of the sign; the lever arm stays, as the device does."""
@@ -347,6 +351,8 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         return Frame(image, t, exposure_time, camera, "image")
 
     def _report_failure(self, error: BaseException) -> None:
+        if not self.context.ok():  # The process was asked to end while an image was at hand.
+            return
         # The tracker may have taken the frame, or not.
         self._start_tracking()
         reason = f"internal error: {type(error).__name__}: {error}"
@@ -375,7 +381,10 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         else:
             self._outputs.publish_velocity(estimate, frame_id)
             self._health.published(
-                time.monotonic() - arrival.came, estimate.blur_px, estimate.direction_probability
+                time.monotonic() - arrival.came,
+                self._measuring,
+                estimate.blur_px,
+                estimate.direction_probability,
             )
         self._outputs.publish_debug(measurement, image_frame)
 
@@ -396,6 +405,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
             self._health.caution(self._doubts())
             facts |= self._place()
             self._health.missing_images(self._why_no_images())
+            self._health.stuck(self._what_holds_up())
         now = self.get_clock().now().to_msg()
         report = self._health.report(now, self.get_fully_qualified_name(), facts)
         self._diagnostics_out.publish(report)
@@ -418,6 +428,15 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         """Return how the output's frame is reached from the robot's."""
         base = self._base
         return {f"TF from {base.name}": base.state} if base is not None and base.name else {}
+
+    def _what_holds_up(self) -> str:
+        """Return that an image has been measured for too long to be well, or nothing."""
+        busy = 0.0 if self._worker is None else self._worker.busy_seconds
+        return (
+            f"one image has been measured for {busy:.0f} s: is the model stuck?"
+            if busy > STUCK
+            else ""
+        )
 
     def _why_no_images(self) -> str:
         """Return what of the image topic explains that none come, or nothing."""

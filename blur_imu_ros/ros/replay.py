@@ -78,7 +78,7 @@ def replay(
     os.environ["ROS_DOMAIN_ID"] = str(os.getpid() % 90 + 10)
     rclpy.init()
     try:
-        with _our_node(model, frames[0].exposure_time) as process:
+        with our_node(model, frames[0].exposure_time) as process:
             return _Player(frames, rate).play(process, progress)
     finally:
         rclpy.try_shutdown()
@@ -162,8 +162,13 @@ def _collected(listener: _Listener, sent: dict[float, float]) -> Heard:
 
 
 @contextmanager
-def _our_node(model: str, exposure_time: float) -> Iterator[subprocess.Popen[bytes]]:
-    """Run our node in its own process, and end it."""
+def our_node(model: str, exposure_time: float) -> Iterator[subprocess.Popen[bytes]]:
+    """Run our node in its own process, and end it.
+
+    Args:
+        model: name or path.
+        exposure_time: of every image, seconds.
+    """
     command = [
         sys.executable, "-m", "blur_imu_ros.ros.node", "--ros-args", "--log-level", "warn",
         "-p", f"model:={model}", "-p", f"exposure_time:={exposure_time}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -26,7 +27,14 @@ class NewestWorker(Generic[T]):
         self._stopped = threading.Event()
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._begun: float | None = None
         self.dropped = 0
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the item at hand has been worked on; 0 while there is none."""
+        begun = self._begun
+        return 0.0 if begun is None else time.monotonic() - begun
 
     def start(self) -> None:
         """Start the thread; nothing happens if it runs."""
@@ -63,13 +71,16 @@ class NewestWorker(Generic[T]):
                 if stopped.is_set():
                     return
                 item, self._item = self._item, None
+            self._begun = time.monotonic()
             try:
                 self._work(item)  # type: ignore[arg-type]
             except BaseException as error:  # Whatever it is, the next image may be fine.
                 self._tell(error)
+            finally:
+                self._begun = None
 
     def _tell(self, error: BaseException) -> None:
         try:
             self._failed(error)
-        except Exception:  # Who cannot be told must not end the work.
+        except BaseException:  # Who cannot be told must not end the work.
             logger.exception("%s: and nobody could be told of it", error)
