@@ -69,9 +69,9 @@ MODELS := compact $(filter-out models/compact.onnx,$(wildcard models/compact*.on
 performance: $(VENV)/.development
 	$(RUN) tools/performance.py --write docs/PERFORMANCE.md $(addprefix --model ,$(MODELS))
 
-# What takes hours: many more damaged files, and half an hour of frames at 30 Hz.
+# What takes hours: many more damaged files, half an hour of frames at 30 Hz, and a hundred kills.
 nightly: $(VENV)/.messages $(VENV)/.development
-	FUZZ_CASES=100000 SOAK_SECONDS=1800 $(RUN) -m pytest test/test_fuzz.py test/test_soak.py
+	FUZZ_CASES=100000 SOAK_SECONDS=1800 KILLS=100 $(RUN) -m pytest test/test_fuzz.py test/test_soak.py test/test_killed.py
 
 # How many small faults in the geometry the tests find.
 mutation: $(VENV)/.development

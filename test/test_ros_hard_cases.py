@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -699,35 +695,3 @@ def test_two_cameras_in_one_process_measure_each_its_own(bench: Any) -> None:
     right.node.trigger_deactivate()
     count = len(left.heard["imu"])
     assert left.send_until(lambda: len(left.heard["imu"]) > count)
-
-
-def node_process(*arguments: str) -> subprocess.Popen[str]:
-    environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "blur_imu_ros.ros.node", "--ros-args", *arguments],
-        env=environment, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
-@needs_model
-@pytest.mark.skipif(messages.BlurMotion is None, reason="the message BlurMotion is not built")
-def test_a_node_that_is_killed_and_started_again_goes_on(bench: Any) -> None:
-    one = bench(Oracle(), namespace="/respawned")
-    parameters = (f"exposure_time:={TAU}", "image_reliability:=reliable", "threads:=1")
-    given = [part for parameter in parameters for part in ("-p", parameter)]
-    for last in (False, True):
-        process = node_process("-r", "__ns:=/respawned", *given)
-        try:
-            count = len(one.heard["motion"])
-            for _ in range(300):
-                one.calibrate()
-                one.send(GREY)
-                if len(one.heard["motion"]) > count:
-                    break
-                assert process.poll() is None
-            assert len(one.heard["motion"]) > count
-        finally:
-            process.send_signal(signal.SIGTERM if last else signal.SIGKILL)
-            assert process.wait(timeout=15) == (0 if last else -signal.SIGKILL)
-    stamps = [messages.seconds(m.header.stamp) for m in one.heard["motion"]]
-    assert np.all(np.diff(stamps) > 0)
