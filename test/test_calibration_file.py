@@ -66,6 +66,7 @@ def test_without_an_exposure_time_the_scale_holds_for_the_one_that_was_assumed(
         ("a: [", "is no calibration"),
         ("linear_scale: wide\n", "linear_scale is 'wide', not a number"),
         ("linear_scale: .nan\n", "not a number"),
+        (f"time_offset: {10**400}\n", "not a number"),
         ("linear_scale: 0\n", "use 0.01 to 100"),
         ("exposure_time: 8\n", "exposure"),
     ],

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from blur_imu_ros.camera import load_camera, load_exposure_time
@@ -145,6 +145,7 @@ def test_damaged_cameras(folder, content):
 
 @fuzz
 @given(changed=damaged(CARD))
+@example(changed=CARD | {"focal_reference": 10**400})
 def test_damaged_model_cards(folder, changed):
     path = folder / "card.json"
     path.write_text(json.dumps(changed))

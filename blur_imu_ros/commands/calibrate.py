@@ -43,7 +43,9 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     Raises:
         BlurImuError: a file is wrong, or the data cannot tell.
     """
-    exposure_time, camera = options.exposure or exposure_of(options.estimate), {}
+    exposure_time, camera = options.exposure, {}
+    if exposure_time is None:
+        exposure_time = exposure_of(options.estimate)
     if options.camera is not None:
         load_camera(options.camera)  # refuses what `run` would refuse
         camera = yaml.safe_load(options.camera.read_text())
