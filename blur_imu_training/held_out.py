@@ -26,6 +26,12 @@ from blur_imu_training.sharp_images import NyuFolder, SevenScenesFolder, SharpIm
 EXPOSURE_TIME = 0.02
 SEVEN_SCENES, NYU = "7scenes_redkitchen", "nyuv2"
 
+FARTHEST_SHIFT = 60
+"""Pixels at full size, by translation within half an exposure."""
+
+SEARCHES, SETTLED = 5, 0.02
+"""How often what a pixel sees is looked up, and the relative change that may be left."""
+
 TERMS = (
     "7-Scenes redkitchen (Shotton et al. 2013): non-commercial",
     "NYU Depth v2, pairs 1250-1448 (Silberman et al. 2012): research use",
@@ -127,20 +133,77 @@ def _mean_light(
         omega * EXPOSURE_TIME, v * EXPOSURE_TIME,
     )  # fmt: skip
     count = int(np.clip(np.hypot(field[..., 0], field[..., 1]).max() / 1.5, 5, 81)) | 1
+    nearest = _nearest_around(inverse_depth, camera, v)
     total = np.zeros_like(light)
     for s in np.linspace(-0.5, 0.5, count):
-        turn = Rotation.from_rotvec(omega * EXPOSURE_TIME * s).as_matrix().astype(np.float32)
-        shift = (v * EXPOSURE_TIME * s).astype(np.float32)
-        point = rays @ turn.T + shift * inverse_depth[..., None]
-        z = np.maximum(point[..., 2], 0.1)
+        pose = _Pose(camera, rays, omega * EXPOSURE_TIME * s, v * EXPOSURE_TIME * s)
+        seen = pose.seen(inverse_depth, nearest)
         total += cv2.remap(
-            light,
-            (point[..., 0] / z * camera.fx + camera.cx).astype(np.float32),
-            (point[..., 1] / z * camera.fy + camera.cy).astype(np.float32),
-            cv2.INTER_CUBIC,
-            borderMode=cv2.BORDER_REPLICATE,
+            light, *pose.places(seen), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
         )
     return np.asarray(np.clip(total / count, 0, 1), np.float32)
+
+
+def _nearest_around(
+    inverse_depth: NDArray[np.float32], camera: Camera, v: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return the inverse depth of the nearest that translation may bring to each place."""
+    shift = float(np.linalg.norm(v)) * EXPOSURE_TIME / 2 * camera.fx
+    reach = int(np.clip(np.ceil(shift * float(inverse_depth.max())), 1, FARTHEST_SHIFT))
+    around = cv2.dilate(inverse_depth, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    return np.asarray(around, np.float32)
+
+
+class _Pose:
+    """The camera at one moment of the exposure, relative to where it was in the middle."""
+
+    def __init__(
+        self,
+        camera: Camera,
+        rays: NDArray[np.float32],
+        rotation: NDArray[np.float64],
+        translation: NDArray[np.float64],
+    ) -> None:
+        turn = Rotation.from_rotvec(rotation).as_matrix().astype(np.float32)
+        self._camera, self._turned = camera, rays @ turn.T
+        self._shift = translation.astype(np.float32)
+
+    def places(self, seen: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return where, in the middle of the exposure, the points were that are seen now."""
+        z, c = self._z(seen), self._camera
+        x = (self._turned[..., 0] + self._shift[0] * seen) / z * c.fx + c.cx
+        y = (self._turned[..., 1] + self._shift[1] * seen) / z * c.fy + c.cy
+        return x.astype(np.float32), y.astype(np.float32)
+
+    def seen(
+        self, inverse_depth: NDArray[np.float32], nearest: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the inverse depth of what each pixel sees now, the foremost where there is a choice.
+
+        What a pixel sees is a fixed point: its depth says where it was, and what was there has that
+        depth. The search begins with the nearest around. Where an edge has laid open what no picture
+        shows, there is none, and the foremost is returned: it leads beyond that edge.
+        """
+        foremost = self._found(nearest, np.zeros_like(nearest))
+        seen = foremost
+        for _ in range(SEARCHES):
+            before, seen = seen, self._found(inverse_depth, seen)
+        settled = np.abs(seen / before - 1) < SETTLED
+        return np.asarray(np.where(settled, seen, foremost), np.float32)
+
+    def _found(
+        self, inverse_depth: NDArray[np.float32], supposed: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        found = cv2.remap(
+            inverse_depth,
+            *self.places(supposed),
+            cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return np.asarray(found * self._z(supposed), np.float32)
+
+    def _z(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(np.maximum(self._turned[..., 2] + self._shift[2] * seen, 0.1), np.float32)
 
 
 def _plain_camera(light: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
