@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.errors import RecordingError
+from blur_imu_training.exposure_motion import RecordedMotion
 from blur_imu_training.procedural import dead_leaves, invented_inverse_depth
 from blur_imu_training.recorded_turns import RecordedTurns
 
@@ -35,12 +36,15 @@ class SharpImage:
         inverse_depth: (height, width) 1/m, float32.
         focal: focal length, pixels.
         depth_is_real: whether depth may be learned from.
+        motion: of the camera that recorded it, around that moment, as one exposure; None if it is not
+            known or may be any.
     """
 
     image: NDArray[np.uint8]
     inverse_depth: NDArray[np.float32]
     focal: float
     depth_is_real: bool
+    motion: RecordedMotion | None = None
 
 
 class SharpImages(ABC):

@@ -87,6 +87,26 @@ def test_the_motion_of_a_keyframe_is_that_of_the_poses_around_it(tmp_path: Path)
     np.testing.assert_allclose(motion.at(0.5)[1], expected, atol=1e-5)
 
 
+def test_the_recorded_motion_blurs_the_picture_mirrored_where_it_is(tmp_path: Path) -> None:
+    write_scene(tmp_path, "scene", STEADY)
+    stream = SampleStream(WeightedMixture([(scannetpp(tmp_path), 1.0)]), 48, 32, 40.0, seed=0)
+    shots = [stream.shot(index) for index in range(12)]
+    turn, shift = 10 * YAW_A_FRAME, 10 * STEP_A_FRAME
+    sides = {float(np.sign(shot.motion.rotation[1])) for shot in shots}
+    assert sides == {-1.0, 1.0}
+    for shot in shots:
+        side = np.sign(shot.motion.rotation[1])
+        np.testing.assert_allclose(shot.motion.rotation, [0, side * turn, 0], atol=1e-9)
+        np.testing.assert_allclose(shot.motion.translation[0], side * shift, rtol=0.01)
+
+
+def test_recorded_motion_is_slowed_to_the_longest_blur(tmp_path: Path) -> None:
+    write_scene(tmp_path, "scene", STEADY)
+    stream = SampleStream(WeightedMixture([(scannetpp(tmp_path), 1.0)]), 48, 32, 2.0, seed=0)
+    samples = [stream[index] for index in range(8)]
+    assert all(0.9 < np.hypot(*s.field.T).mean() < 2.2 for s in samples)
+
+
 def test_validation_scenes_are_left_out(tmp_path: Path) -> None:
     write_scene(tmp_path, "held_out", STEADY)
     with pytest.raises(RecordingError, match="no usable"):
