@@ -64,10 +64,12 @@ class Keyframe:
     Attributes:
         frame: the frame.
         motion: from half a gap before to half a gap after it, as one exposure.
+        around: the frames of that stretch, in order.
     """
 
     frame: PosedFrame
     motion: RecordedMotion
+    around: Sequence[PosedFrame]
 
 
 def read_depth_image(path: Path) -> Array | None:
@@ -92,7 +94,7 @@ def keyframes(frames: Sequence[PosedFrame], skipped: list[str]) -> list[Keyframe
         elif (blur := _mean_blur(frame, motion := motion_through(around), depth)) > LONGEST_BLUR:
             skipped.append(f"{frame.name}: {blur:.0f} px of motion")
         else:
-            kept.append(Keyframe(frame, motion))
+            kept.append(Keyframe(frame, motion, around))
     return kept
 
 
