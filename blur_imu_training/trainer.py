@@ -51,8 +51,15 @@ SAVE_EVERY = 60.0
 
 
 def accelerated() -> Accelerator:
-    """Return where is trained: GPUs if there are some, in bfloat16 where they can."""
-    return Accelerator(mixed_precision="bf16" if is_bf16_available() else "no")
+    """Return where is trained: GPUs if there are some; in bfloat16 where that is faster."""
+    return Accelerator(mixed_precision="bf16" if _has_fast_bfloat16() else "no")
+
+
+def _has_fast_bfloat16() -> bool:
+    """Return whether what trains has instructions for bfloat16; CPUs without imitate it, slowly."""
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        return bool(is_bf16_available())
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 class Trainer:
