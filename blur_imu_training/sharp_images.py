@@ -114,17 +114,17 @@ class SevenScenesFolder(SharpImages):
 
     FOCAL = 585.0
 
-    def __init__(self, folder: Path) -> None:
-        """Load every `frame-*.color.jpg|png` with its `.depth.png` (uint16 millimetres)."""
+    def __init__(self, folder: Path, pattern: str = "frame-*.color.*", every: int = 1) -> None:
+        """Load every so many-th colour image that fits the pattern, with its `.depth.png` (uint16 mm)."""
         self._pairs: list[tuple[NDArray[np.uint8], NDArray[np.float32]]] = []
         super().__init__()
-        for path in sorted(folder.glob("frame-*.color.*")):
+        for path in sorted(folder.glob(pattern))[::every]:
             image = cv2.imread(str(path))
             depth = cv2.imread(
                 str(path.with_name(path.name.split(".")[0] + ".depth.png")), cv2.IMREAD_UNCHANGED
             )
-            if image is None or depth is None:
-                self.skipped.append(path.name)
+            if image is None or depth is None or depth.dtype != np.uint16 or not depth.any():
+                self.skipped.append(str(path.relative_to(folder)))
                 continue
             self._pairs.append(
                 (np.asarray(image, np.uint8), filled_inverse_depth(np.asarray(depth, np.uint16)))
