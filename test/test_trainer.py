@@ -36,7 +36,7 @@ from blur_imu_training.learners import LEARNERS  # noqa: E402
 from blur_imu_training.losses import field_loss  # noqa: E402
 from blur_imu_training.recipe import NetworkChoice, Stage, TrainingConfig  # noqa: E402
 from blur_imu_training.student import Student  # noqa: E402
-from blur_imu_training.trainer import Trainer, accelerated  # noqa: E402
+from blur_imu_training.trainer import CPU_BFLOAT16, Trainer, accelerated  # noqa: E402
 from small_training import CONFIG, NETWORK, Ticks, few_pictures  # noqa: E402
 
 
@@ -275,7 +275,7 @@ def test_cpus_train_in_bfloat16_only_where_they_have_instructions_for_it(
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
-    for name in ("avx512_bf16", "amx_tile"):
+    for name in CPU_BFLOAT16:
         monkeypatch.setattr(f"torch.cpu._is_{name}_supported", lambda n=name: n in instructions)
     chosen: dict[str, str] = {}
     monkeypatch.setattr(
