@@ -21,7 +21,7 @@ from blur_imu_training.sample_folder import truth_path, write_index, write_sampl
 
 SETTINGS = "set.json"
 
-RENDERER = 2
+RENDERER = 3
 """Raised whenever the same recipe, data and seed give other samples than before."""
 
 _stream: SampleStream | None = None
