@@ -25,6 +25,12 @@ Rng = np.random.Generator
 MOSAIC_SHOWS = 0.7
 """Size of a camera's pixel from which its mosaic and the grain of denoising survive scaling down."""
 
+VIDEO_SHARE = 0.2
+"""Share of pictures that are frames of a video."""
+
+BEST_VIDEO, WORST_VIDEO = 18.0, 38.0
+"""Quantisers."""
+
 METHODS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA, cv2.INTER_LANCZOS4)
 
 
@@ -111,6 +117,19 @@ class Compression:
 
 
 @dataclass(frozen=True)
+class VideoCoding:
+    """A frame of a video (H.264): `quantiser` from 0 to 51, and the side of its `block`, 4 or 8 pixels."""
+
+    quantiser: float
+    block: int
+
+    @property
+    def step(self) -> float:
+        """Between the multiples that frequencies are rounded to, levels."""
+        return float(0.625 * 2 ** (self.quantiser / 6))
+
+
+@dataclass(frozen=True)
 class CameraChoice:
     """A camera.
 
@@ -128,6 +147,7 @@ class CameraChoice:
         gamma, bend: of the tone curve, and its S shape.
         local_contrast: after it.
         stages: what follows, in this order.
+        video: the coding of the video that the picture was taken from, if it was.
         compressions: one after the other.
         grey: whether colours are lost.
         seed: of the noise.
@@ -151,6 +171,7 @@ class CameraChoice:
     bend: float
     local_contrast: LocalContrast | None
     stages: tuple[Stage, ...]
+    video: VideoCoding | None
     compressions: tuple[Compression, ...]
     grey: bool
     seed: int
@@ -211,6 +232,7 @@ def random_camera(rng: Rng, pixel: float = 1.0, shape: float = 0.75) -> CameraCh
         compressions=_compressions(100 - (15 + 60 * severity) * pixel, rng),
         grey=rng.uniform() < 0.06,
         seed=int(rng.integers(2**31)),
+        video=_video(severity, pixel, rng) if rng.uniform() < VIDEO_SHARE else None,
     )
 
 
@@ -281,3 +303,10 @@ def _compressions(worst: float, rng: Rng) -> tuple[Compression, ...]:
     return tuple(
         Compression(int(rng.uniform(worst, 100)), bool(rng.uniform() < 0.5)) for _ in range(count)
     )
+
+
+def _video(severity: float, pixel: float, rng: Rng) -> VideoCoding:
+    worst = BEST_VIDEO + (WORST_VIDEO - BEST_VIDEO) * max(severity, 0.4)
+    # Scaling down averages what was lost: a step shrinks with the pixels, by half for each 6.
+    quantiser = float(rng.uniform(BEST_VIDEO, worst)) + 6 * float(np.log2(pixel))
+    return VideoCoding(quantiser, 8 if pixel > MOSAIC_SHOWS and rng.uniform() < 0.5 else 4)

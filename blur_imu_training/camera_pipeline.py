@@ -19,6 +19,7 @@ from blur_imu_training.camera_choices import (
     Stage,
     Tint,
 )
+from blur_imu_training.video_coding import video_coded
 
 Image = NDArray[np.uint8]
 
@@ -47,6 +48,8 @@ def develop(radiance: Float, camera: CameraChoice) -> Image:
     for stage in camera.stages:
         picture = np.clip(_applied(picture, stage), 0, 1)
     finished = np.asarray(picture * 255 + 0.5, np.uint8)
+    if camera.video is not None:
+        finished = video_coded(finished, camera.video)
     for compression in camera.compressions:
         finished = _compressed(finished, compression)
     if camera.grey:

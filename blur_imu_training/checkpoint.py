@@ -112,11 +112,19 @@ def load_weights(network: nn.Module, weights: Tensors, path: Path) -> None:
 
 
 def read_weights(path: Path) -> Tensors:
-    """Return the weights of a file, or of a run's folder: its best ones, else its average."""
+    """Return the weights of a file, or of a run's folder: its best ones, else its average.
+
+    TrainingError if there are none, or they cannot be read.
+    """
     if not path.is_dir():
         return read_tensors(path)[0]
     if (path / BEST).is_file():
         return read_tensors(path / BEST)[0]
+    if not (path / STATE).is_file():
+        raise TrainingError(
+            f"{path}: holds no state of a training run ({STATE}); if it has just begun, wait until it "
+            "has saved one"
+        )
     return part(read_tensors(path / STATE)[0], "average.")
 
 

@@ -28,6 +28,7 @@ from blur_imu_training.camera_choices import (
 )
 from blur_imu_training.camera_pipeline import DARKEST_CORNER, EXPOSURE_GAINS, disc, resampled_size
 from blur_imu_training.device_jpeg import compressed
+from blur_imu_training.device_video import video_coded
 
 Choice = TypeVar("Choice")
 
@@ -52,6 +53,11 @@ def develop(light: Tensor, cameras: Sequence[CameraChoice]) -> Tensor:
             pictures = _where(pictures, chosen, change)
         pictures = pictures.clamp(0, 1)
     finished = (pictures * 255 + 0.5).floor()
+    for block in (4, 8):
+        videos = [
+            c.video if c.video is not None and c.video.block == block else None for c in cameras
+        ]
+        finished = _where(finished, videos, video_coded)
     for number in range(max(len(c.compressions) for c in cameras)):
         files = [c.compressions[number] if number < len(c.compressions) else None for c in cameras]
         for halved in (False, True):

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from blur_imu_training.camera_choices import Compression
+from blur_imu_training.video_coding import cosines
 
 LUMA = (
     16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
@@ -45,7 +46,7 @@ def compressed(pictures: Tensor, compressions: Sequence[Compression]) -> Tensor:
     height, width = pictures.shape[-2:]
     reach = BLOCK * (2 if halved == {True} else 1)
     padding = (0, -width % reach, 0, -height % reach)
-    coloured = _mixed(functional.pad(pictures, padding, mode="replicate"), FROM_BGR).round()
+    coloured = mixed(functional.pad(pictures, padding, mode="replicate"), FROM_BGR).round()
     steps = pictures.new_tensor([_tables(one.quality) for one in compressions])
     luma = _rounded(coloured[:, :1] - 128, steps[:, :1]) + 128
     chroma = coloured[:, 1:]
@@ -54,11 +55,12 @@ def compressed(pictures: Tensor, compressions: Sequence[Compression]) -> Tensor:
         chroma = functional.interpolate(small, scale_factor=2.0, mode="bilinear")
     else:
         chroma = _rounded(chroma, steps[:, 1:])
-    back = _mixed(torch.cat([luma, chroma], dim=1), TO_BGR)[..., :height, :width]
+    back = mixed(torch.cat([luma, chroma], dim=1), TO_BGR)[..., :height, :width]
     return back.round().clamp(0, 255)
 
 
-def _mixed(pictures: Tensor, matrix: Sequence[Sequence[float]]) -> Tensor:
+def mixed(pictures: Tensor, matrix: Sequence[Sequence[float]]) -> Tensor:
+    """Return pictures (n, 3, height, width), their colours mixed by a matrix (3, 3)."""
     return torch.einsum("ij,njhw->nihw", pictures.new_tensor(matrix), pictures)
 
 
@@ -77,18 +79,9 @@ def _rounded(channels: Tensor, steps: Tensor) -> Tensor:
     """Return channels (n, c, height, width) with their blocks' frequencies rounded to steps (n, 1, 64)."""
     rows, columns = (side // BLOCK for side in channels.shape[-2:])
     blocks = channels.unflatten(3, (columns, BLOCK)).unflatten(2, (rows, BLOCK))
-    basis = channels.new_tensor(_cosines())
+    basis = channels.new_tensor(cosines(BLOCK))
     frequencies = torch.einsum("ai,bj,ncrixj->ncrxab", basis, basis, blocks)
     step = steps.reshape(len(steps), 1, 1, 1, BLOCK, BLOCK)
     kept = (frequencies / step).round() * step
     back = torch.einsum("ai,bj,ncrxab->ncrixj", basis, basis, kept)
     return back.flatten(4, 5).flatten(2, 3).round().clamp(-128, 127)
-
-
-@cache
-def _cosines() -> tuple[tuple[float, ...], ...]:
-    """Return the orthonormal cosines of a block, (frequency, place)."""
-    place, frequency = np.meshgrid(np.arange(BLOCK), np.arange(BLOCK))
-    basis = np.cos((2 * place + 1) * frequency * np.pi / (2 * BLOCK)) * np.sqrt(2 / BLOCK)
-    basis[0] /= np.sqrt(2)
-    return tuple(tuple(float(x) for x in row) for row in basis)

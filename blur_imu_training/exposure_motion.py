@@ -155,6 +155,12 @@ class RecordedMotion(ExposureMotion):
         """Return the same course of velocities, `factor` times as fast."""
         return self.from_rates(self.angular_rates * factor, self.linear_rates * factor, self.reach)
 
+    def mirrored(self) -> RecordedMotion:
+        """Return the motion as a mirror shows it that exchanges left and right."""
+        return self.from_rates(
+            self.angular_rates * (1, -1, -1), self.linear_rates * (-1, 1, 1), self.reach
+        )
+
 
 def _time_within_exposure(steps: int, reach: float) -> Array:
     """Return the share of the exposure that each of the equal steps over +-reach takes, (n,)."""
@@ -164,6 +170,9 @@ def _time_within_exposure(steps: int, reach: float) -> Array:
 
 STILL_SHARE = 0.1
 """Share of samples without visible motion."""
+
+MOST_OVER_MEAN = 1.8
+"""The longest blur in a picture may be so many times the longest mean blur."""
 
 
 def random_motion(
@@ -186,7 +195,7 @@ def random_motion(
         field = motion_field(camera, u, v, inverse_depth, motion.rotation, motion.translation)
         lengths = np.hypot(field[..., 0], field[..., 1])
         scale = wanted / max(float(lengths.mean()), 1e-9)
-        scale = min(scale, 1.8 * longest / max(float(lengths.max()), 1e-9))
+        scale = min(scale, MOST_OVER_MEAN * longest / max(float(lengths.max()), 1e-9))
         motion = _possible(motion.scaled(scale))
     return motion
 
@@ -200,6 +209,30 @@ def _possible(motion: ExposureMotion) -> ExposureMotion:
         motion.translation * shift,
         motion.angular_acceleration * turn,
         motion.linear_acceleration * shift,
+    )
+
+
+def slowed(
+    motion: RecordedMotion,
+    camera: Camera,
+    u: Array,
+    v: Array,
+    inverse_depth: NDArray[np.float32],
+    longest: float,
+) -> RecordedMotion:
+    """Return recorded motion, slowed where its mean blur over the pixels (u, v) is above `longest` pixels.
+
+    It is at most what the fastest camera does in the longest exposure.
+    """
+    field = motion_field(camera, u, v, inverse_depth, motion.rotation, motion.translation)
+    lengths = np.hypot(field[..., 0], field[..., 1])
+    return motion.scaled(
+        min(
+            longest / max(float(lengths.mean()), longest),
+            MOST_OVER_MEAN * longest / max(float(lengths.max()), MOST_OVER_MEAN * longest),
+            _shortening(motion.rotation, FASTEST_TURN),
+            _shortening(motion.translation, FASTEST_SHIFT),
+        )
     )
 
 

@@ -24,7 +24,8 @@ from blur_imu_training.room_pictures import VIEWS_A_ROOM, RoomPictures
 from blur_imu_training.sharp_images import NyuFolder, SevenScenesFolder, SharpImage, SharpImages
 
 EXPOSURE_TIME = 0.02
-SEVEN_SCENES, NYU = "7scenes_redkitchen", "nyuv2"
+HELD_OUT_SCENE = "redkitchen"
+SEVEN_SCENES, NYU = f"7scenes_{HELD_OUT_SCENE}", "nyuv2"
 
 FARTHEST_SHIFT = 60
 """Pixels at full size, by translation within half an exposure."""
@@ -62,6 +63,13 @@ class _OtherRooms(RoomPictures):
 def is_held_out_data(data: Path | None) -> bool:
     """Return whether a data folder holds what `held_out_frames` reads."""
     return data is not None and all((data / name).is_dir() for name in (SEVEN_SCENES, NYU))
+
+
+def is_held_out_scene(folder: Path, data: Path) -> bool:
+    """Return whether a folder of 7-Scenes holds the scene that `held_out_frames` reads."""
+    return folder.name in (HELD_OUT_SCENE, SEVEN_SCENES) or (
+        folder.exists() and folder.resolve() == (data / SEVEN_SCENES).resolve()
+    )
 
 
 def terms(data: Path | None) -> list[str]:

@@ -11,6 +11,7 @@ from blur_imu_training.panoramas import PanoramaFolder
 from blur_imu_training.recorded_turns import RecordedTurns
 from blur_imu_training.room_pictures import RoomPictures
 from blur_imu_training.scannetpp import scannetpp
+from blur_imu_training.seven_scenes import seven_scenes
 from blur_imu_training.sharp_images import (
     NyuFolder,
     PhotoFolder,
@@ -31,6 +32,7 @@ PICTURE_SETS: dict[str, Callable[[Path], SharpImages]] = {
     "rooms": lambda data: RoomPictures(),
     "panoramas": lambda data: PanoramaFolder(data / "hdri_cc0_ldr"),
     "scannetpp": lambda data: scannetpp(data / "scannetpp"),
+    "7scenes": seven_scenes,
     "strayscanner": lambda data: stray_scanner(data / "strayscanner"),
 }
 """What `pictures` of a recipe may name, and how each is loaded from the data folder."""

@@ -64,10 +64,12 @@ class Keyframe:
     Attributes:
         frame: the frame.
         motion: from half a gap before to half a gap after it, as one exposure.
+        around: the frames of that stretch, in order.
     """
 
     frame: PosedFrame
     motion: RecordedMotion
+    around: Sequence[PosedFrame]
 
 
 def read_depth_image(path: Path) -> Array | None:
@@ -92,7 +94,7 @@ def keyframes(frames: Sequence[PosedFrame], skipped: list[str]) -> list[Keyframe
         elif (blur := _mean_blur(frame, motion := motion_through(around), depth)) > LONGEST_BLUR:
             skipped.append(f"{frame.name}: {blur:.0f} px of motion")
         else:
-            kept.append(Keyframe(frame, motion))
+            kept.append(Keyframe(frame, motion, around))
     return kept
 
 
@@ -156,18 +158,20 @@ class RecordedSequences(SharpImages):
     def draw(self, index: int, rng: np.random.Generator) -> SharpImage:
         """Return keyframe `index`, or the next one whose image and depth can be read."""
         for number in range(index, index + len(self.keyframes)):
-            frame = self.keyframes[number % len(self.keyframes)].frame
+            keyframe = self.keyframes[number % len(self.keyframes)]
+            frame = keyframe.frame
             image, depth = frame.read_image(), frame.read_depth()
             if image is not None and depth is not None:
-                return _sharp(frame, image, depth)
+                return _sharp(keyframe, image, depth)
             if f"{frame.name}: damaged" not in self.skipped:
                 self.skipped.append(f"{frame.name}: damaged")
         raise RecordingError(f"{self.keyframes[index].frame.name}: damaged, as are all others")
 
 
-def _sharp(frame: PosedFrame, image: Array, depth: Array) -> SharpImage:
+def _sharp(keyframe: Keyframe, image: Array, depth: Array) -> SharpImage:
     small = bounded(np.asarray(image, np.uint8))
     size = (small.shape[1], small.shape[0])
     inverse = cv2.resize(filled_inverse_depth(depth), size, interpolation=cv2.INTER_LINEAR)
-    focal = frame.camera.focal * small.shape[1] / frame.camera.width
-    return SharpImage(small, np.asarray(inverse, np.float32), focal, depth_is_real=True)
+    camera = keyframe.frame.camera
+    focal = camera.focal * small.shape[1] / camera.width
+    return SharpImage(small, np.asarray(inverse, np.float32), focal, True, keyframe.motion)

@@ -11,20 +11,22 @@ from typing import Protocol
 import numpy as np
 
 from blur_imu_ros.errors import BlurImuError, TrainingError
+from blur_imu_training.averaged_frames import AveragedFrames
 from blur_imu_training.blurred_samples import BlurredSample, cropped
 from blur_imu_training.gyro_recording import VELOCITIES, gyro_samples
 from blur_imu_training.picture_sets import warn_of_skipped
 from blur_imu_training.published_csv import PublishedSamples
 from blur_imu_training.recipe import TrainingConfig
 from blur_imu_training.sample_folder import INDEX, SampleFolder
+from blur_imu_training.scannetpp import VALIDATION_SCENES, averaged_scannetpp
 from blur_imu_training.sharp_images import refuse_empty
-from blur_imu_training.stray_scanner import real_samples
+from blur_imu_training.stray_scanner import averaged_stray_scanner, real_samples
 
 logger = logging.getLogger(__name__)
 
 KNOWN = (
     f"{INDEX} of synthesize, a table (.csv) of the published code, a StrayScanner recording "
-    f"(odometry.csv), or frames beside {VELOCITIES}"
+    f"(odometry.csv) or a folder of them, ScanNet++ ({VALIDATION_SCENES}), or frames beside {VELOCITIES}"
 )
 
 
@@ -52,6 +54,10 @@ def open_samples(path: Path, width: int, height: int, exposure_time: float) -> S
     """
     if path.suffix == ".csv" or (path / INDEX).is_file():
         return _written(path)
+    if (path / VALIDATION_SCENES).is_file():
+        return _told(path, averaged_scannetpp(path, width, height, exposure_time))
+    if next(path.glob("*/odometry.csv"), None) is not None:
+        return _told(path, averaged_stray_scanner(path, width, height, exposure_time))
     if (path / "odometry.csv").is_file():
         found = list(real_samples(path, exposure_time, width, height))
     elif (path / VELOCITIES).is_file():
@@ -65,7 +71,10 @@ def open_samples(path: Path, width: int, height: int, exposure_time: float) -> S
 @lru_cache(maxsize=8)
 def _written(path: Path) -> SampleSet:
     """Return a set on disk; each stage of a training asks for it, and all of it is read to check it."""
-    found = PublishedSamples(path) if path.suffix == ".csv" else SampleFolder(path)
+    return _told(path, PublishedSamples(path) if path.suffix == ".csv" else SampleFolder(path))
+
+
+def _told(path: Path, found: PublishedSamples | SampleFolder | AveragedFrames) -> SampleSet:
     warn_of_skipped(str(path), found.skipped)
     return found
 

@@ -22,6 +22,7 @@ from scipy.spatial.transform import Rotation
 
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import CameraError, RecordingError
+from blur_imu_training.averaged_frames import AveragedFrames
 from blur_imu_training.recorded_sequences import PosedFrame, RecordedSequences, read_depth_image
 
 VALIDATION_SCENES = Path("splits") / "nvs_sem_val.txt"
@@ -33,14 +34,24 @@ def scannetpp(root: Path) -> RecordedSequences:
     Raises:
         RecordingError: no scenes, no list of validation scenes, or a scene without readable poses.
     """
-    held_out = _validation_scenes(root)
-    scenes = [p.parent for p in sorted((root / "data").glob("*/iphone/pose_intrinsic_imu.json"))]
-    scenes = [scene for scene in scenes if scene.parent.name not in held_out]
     unpaired: list[str] = []
-    recordings = [scene_frames(scene, unpaired) for scene in scenes]
-    sequences = RecordedSequences(recordings, root)
+    sequences = RecordedSequences(_recordings(root, unpaired), root)
     sequences.skipped[:0] = unpaired
     return sequences
+
+
+def averaged_scannetpp(root: Path, width: int, height: int, exposure_time: float) -> AveragedFrames:
+    """Return the means of the frames around the keyframes that `scannetpp` returns."""
+    unpaired: list[str] = []
+    frames = AveragedFrames(_recordings(root, unpaired), root, width, height, exposure_time)
+    frames.skipped[:0] = unpaired
+    return frames
+
+
+def _recordings(root: Path, unpaired: list[str]) -> list[list[PosedFrame]]:
+    held_out = _validation_scenes(root)
+    scenes = [p.parent for p in sorted((root / "data").glob("*/iphone/pose_intrinsic_imu.json"))]
+    return [scene_frames(scene, unpaired) for scene in scenes if scene.parent.name not in held_out]
 
 
 def _validation_scenes(root: Path) -> set[str]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.errors import RecordingError
+from blur_imu_training.exposure_motion import RecordedMotion
 from blur_imu_training.procedural import dead_leaves, invented_inverse_depth
 from blur_imu_training.recorded_turns import RecordedTurns
 
@@ -35,12 +36,15 @@ class SharpImage:
         inverse_depth: (height, width) 1/m, float32.
         focal: focal length, pixels.
         depth_is_real: whether depth may be learned from.
+        motion: of the camera that recorded it, around that moment, as one exposure; None if it is not
+            known or may be any.
     """
 
     image: NDArray[np.uint8]
     inverse_depth: NDArray[np.float32]
     focal: float
     depth_is_real: bool
+    motion: RecordedMotion | None = None
 
 
 class SharpImages(ABC):
@@ -110,17 +114,17 @@ class SevenScenesFolder(SharpImages):
 
     FOCAL = 585.0
 
-    def __init__(self, folder: Path) -> None:
-        """Load every `frame-*.color.jpg|png` with its `.depth.png` (uint16 millimetres)."""
+    def __init__(self, folder: Path, pattern: str = "frame-*.color.*", every: int = 1) -> None:
+        """Load every so many-th colour image that fits the pattern, with its `.depth.png` (uint16 mm)."""
         self._pairs: list[tuple[NDArray[np.uint8], NDArray[np.float32]]] = []
         super().__init__()
-        for path in sorted(folder.glob("frame-*.color.*")):
+        for path in sorted(folder.glob(pattern))[::every]:
             image = cv2.imread(str(path))
             depth = cv2.imread(
                 str(path.with_name(path.name.split(".")[0] + ".depth.png")), cv2.IMREAD_UNCHANGED
             )
-            if image is None or depth is None:
-                self.skipped.append(path.name)
+            if image is None or depth is None or depth.dtype != np.uint16 or not depth.any():
+                self.skipped.append(str(path.relative_to(folder)))
                 continue
             self._pairs.append(
                 (np.asarray(image, np.uint8), filled_inverse_depth(np.asarray(depth, np.uint16)))

@@ -6,7 +6,7 @@ many at a time on a GPU (`device_renderer.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -23,10 +23,12 @@ from blur_imu_training.camera_choices import (
 )
 from blur_imu_training.exposure_motion import (
     ExposureMotion,
+    RecordedMotion,
     Shutter,
     gentler,
     random_motion,
     random_shutter,
+    slowed,
 )
 from blur_imu_training.recorded_turns import RecordedTurns
 from blur_imu_training.sharp_images import SharpImage
@@ -106,25 +108,56 @@ def random_shot(
         turns: recorded motion, if there is any.
     """
     oversampling = float(rng.choice(OVERSAMPLINGS))
+    picture = _as_held(picture, rng)
     view = _random_view(picture, round(width * oversampling), round(height * oversampling), rng)
-    motion, shutter = _fitting_motion(view, longest * oversampling, rng, turns)
+    motion, shutter = _fitting_motion(view, longest * oversampling, rng, turns, picture.motion)
     step = float(rng.uniform(1.0, 1.6))
     camera = random_camera(rng, min(1.0, random_pixel(rng) * oversampling), height / width)
     return Shot(view, motion, shutter, step, camera, width, height, picture.depth_is_real)
 
 
 def _fitting_motion(
-    view: PictureView, longest: float, rng: np.random.Generator, turns: RecordedTurns | None
+    view: PictureView,
+    longest: float,
+    rng: np.random.Generator,
+    turns: RecordedTurns | None,
+    recorded: RecordedMotion | None,
 ) -> tuple[ExposureMotion, Shutter]:
+    """Return the picture's own recorded motion where it has one, else a drawn one, and a shutter."""
     window, left, top = view.window, view.left, view.top
     u, v = np.meshgrid(np.arange(0.0, window.width, 16), np.arange(0.0, window.height, 16))
     inverse = view.inverse_depth[top : top + window.height : 16, left : left + window.width : 16]
-    motion = random_motion(window, u, v, inverse, longest, rng)
+    motion = (
+        random_motion(window, u, v, inverse, longest, rng)
+        if recorded is None
+        else slowed(recorded, window, u, v, inverse, longest)
+    )
     field = motion_field(window, u, v, inverse, motion.rotation, motion.translation)
     shutter = random_shutter(motion, float(np.hypot(field[..., 0], field[..., 1]).max()), rng)
+    if recorded is not None:
+        return motion, shutter
     if turns is not None and rng.uniform() < RECORDED_SHARE:
         return turns.follow(motion, shutter, rng), shutter
     return gentler(motion, shutter), shutter
+
+
+def _as_held(picture: SharpImage, rng: np.random.Generator) -> SharpImage:
+    """Return the picture mirrored at random, its motion with it; on its side only without depth."""
+    if rng.uniform() < 0.5:
+        picture = replace(
+            picture,
+            image=picture.image[:, ::-1],
+            inverse_depth=picture.inverse_depth[:, ::-1],
+            motion=picture.motion and picture.motion.mirrored(),
+        )
+    if not picture.depth_is_real and rng.uniform() < 0.2:
+        picture = replace(
+            picture,
+            image=picture.image.transpose(1, 0, 2)[::-1],
+            inverse_depth=picture.inverse_depth.T[::-1],
+            motion=None,
+        )
+    return picture
 
 
 def _random_view(
@@ -132,10 +165,6 @@ def _random_view(
 ) -> PictureView:
     """Return a scaled region of the picture with a window of width x height, `MARGIN` around it."""
     image, inverse = picture.image, picture.inverse_depth
-    if rng.uniform() < 0.5:
-        image, inverse = image[:, ::-1], inverse[:, ::-1]
-    if not picture.depth_is_real and rng.uniform() < 0.2:
-        image, inverse = image.transpose(1, 0, 2)[::-1], inverse.T[::-1]
     rows, columns = image.shape[:2]
     # From the whole picture just covering the window to nearly its full resolution: at that, most
     # pictures are softer than what a camera's larger image gives when it is scaled down.

@@ -25,9 +25,9 @@ from blur_imu_ros.camera import Camera, NetworkView
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.image_decoding import decode_compressed
 from blur_imu_ros.results import CsvTable
-from blur_imu_training.blur_renderer import true_field
-from blur_imu_training.blurred_samples import STRIDE, BlurredSample
-from blur_imu_training.exposure_motion import ExposureMotion, Shutter
+from blur_imu_training.averaged_frames import AveragedFrames, frame_sample
+from blur_imu_training.blurred_samples import BlurredSample
+from blur_imu_training.exposure_motion import ExposureMotion
 from blur_imu_training.recorded_sequences import (
     KEYFRAME_GAP,
     PosedFrame,
@@ -35,7 +35,7 @@ from blur_imu_training.recorded_sequences import (
     pose_jumps,
     read_depth_image,
 )
-from blur_imu_training.sharp_images import bounded, filled_inverse_depth
+from blur_imu_training.sharp_images import bounded
 
 Array = NDArray[Any]
 
@@ -52,18 +52,29 @@ def stray_scanner(folder: Path) -> RecordedSequences:
 
     Sharp ones only are of use for blurring: record in good light and move slowly.
     """
-    found = [
-        p.parent for p in sorted([*folder.glob("odometry.csv"), *folder.glob("*/odometry.csv")])
-    ]
-    return RecordedSequences([_frames(recording) for recording in found], folder)
+    return RecordedSequences([_frames(one, False) for one in _recordings(folder)], folder)
 
 
-def _frames(recording: Path) -> list[PosedFrame]:
+def averaged_stray_scanner(
+    folder: Path, width: int, height: int, exposure_time: float
+) -> AveragedFrames:
+    """Return the means of the frames around the keyframes that `stray_scanner` returns."""
+    recordings = [_frames(one, True) for one in _recordings(folder)]
+    return AveragedFrames(recordings, folder, width, height, exposure_time)
+
+
+def _recordings(folder: Path) -> list[Path]:
+    tables = sorted([*folder.glob("odometry.csv"), *folder.glob("*/odometry.csv")])
+    return [table.parent for table in tables]
+
+
+def _frames(recording: Path, all_images: bool) -> list[PosedFrame]:
     odometry = _read_odometry(recording / "odometry.csv")
     frames: list[PosedFrame] = []
     for number, (image, camera) in enumerate(_video(recording, len(odometry.t))):
-        # Keyframes alone are read again; kept as JPEG, a minute of them takes some 100 MB.
-        read_image = _kept(image) if number % KEYFRAME_GAP == KEYFRAME_GAP // 2 else _nothing
+        # Unless frames are averaged, keyframes alone are read again.
+        is_wanted = all_images or number % KEYFRAME_GAP == KEYFRAME_GAP // 2
+        read_image = _kept(image) if is_wanted else _nothing
         frames.append(
             PosedFrame(
                 f"{recording.name}/{number:06d}",
@@ -78,6 +89,7 @@ def _frames(recording: Path) -> list[PosedFrame]:
 
 
 def _kept(image: NDArray[np.uint8]) -> Callable[[], Array]:
+    """Return what reads the image again; kept as JPEG, 600 of them take some 100 MB."""
     ok, data = cv2.imencode(".jpg", bounded(image), [cv2.IMWRITE_JPEG_QUALITY, 97])
     assert ok
     return partial(decode_compressed, data)
@@ -147,7 +159,7 @@ def real_samples(
             np.zeros(3),
             np.zeros(3),
         )
-        yield _sample(image, depth, NetworkView(camera, width, height), motion, exposure_time)
+        yield frame_sample(image, depth, NetworkView(camera, width, height), motion, exposure_time)
 
 
 def _pose_only(odometry: _Odometry, index: int) -> PosedFrame:
@@ -162,25 +174,3 @@ def mean_over(t: Array, values: Array, middle: float, duration: float) -> Array 
     if times[0] < t[0] or times[-1] > t[-1]:
         return None
     return np.array([np.interp(times, t, column).mean() for column in values.T])
-
-
-def _sample(
-    image: NDArray[np.uint8],
-    depth: Array,
-    view: NetworkView,
-    motion: ExposureMotion,
-    exposure_time: float,
-) -> BlurredSample:
-    source = view.source
-    inverse = cv2.resize(filled_inverse_depth(depth), (source.width, source.height))
-    x, y = view.camera.normalised(*np.meshgrid(np.arange(view.width), np.arange(view.height)))
-    seen = cv2.remap(
-        inverse,
-        (x * source.fx + source.cx).astype(np.float32),
-        (y * source.fy + source.cy).astype(np.float32),
-        cv2.INTER_NEAREST,
-    )
-    field, cells = true_field(view.camera, np.asarray(seen, np.float32), motion, STRIDE)
-    return BlurredSample(
-        view.apply(image), view.camera, motion, Shutter(exposure_time), field, cells, True, True
-    )

@@ -21,6 +21,9 @@ from blur_imu_training.sample_folder import truth_path, write_index, write_sampl
 
 SETTINGS = "set.json"
 
+RENDERER = 3
+"""Raised whenever the same recipe, data and seed give other samples than before."""
+
 _stream: SampleStream | None = None
 """What a worker renders from; set before workers are forked, so that they share the pictures."""
 
@@ -42,7 +45,7 @@ def synthesize(
     stage = config.stages[-1]
     _claim(folder, {
         "seed": seed, "width": stage.width, "height": stage.height, "longest": stage.longest,
-        "pictures": config.pictures, "with_data": data is not None,
+        "pictures": config.pictures, "with_data": data is not None, "renderer": RENDERER,
     })  # fmt: skip
     missing = [i for i in range(count) if not truth_path(folder, i).exists()]
     yield count - len(missing)
@@ -61,14 +64,20 @@ def _claim(folder: Path, settings: dict[str, Any]) -> None:
     path = folder / SETTINGS
     try:
         if path.exists():
-            if json.loads(path.read_text()) != settings:
+            begun = dict(json.loads(path.read_text()))
+            if begun.get("renderer") != settings["renderer"]:
+                raise TrainingError(
+                    f"{folder}: holds a set of another version's renderer, which would not go with what "
+                    "is rendered now; take another folder, or complete it with that version"
+                )
+            if begun != settings:
                 raise TrainingError(
                     f"{folder}: holds a set of other settings ({SETTINGS}); take another folder"
                 )
         else:
             folder.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(settings, indent=1))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise RecordingError(f"{path}: cannot be used: {error}") from error
 
 

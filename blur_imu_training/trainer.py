@@ -50,9 +50,21 @@ SAVE_EVERY = 60.0
 """Seconds between checkpoints: what a kill may lose."""
 
 
+CPU_BFLOAT16 = ("avx512_bf16", "amx_tile")
+"""Instructions of CPUs that multiply in bfloat16."""
+
+
 def accelerated() -> Accelerator:
-    """Return where is trained: GPUs if there are some, in bfloat16 where they can."""
-    return Accelerator(mixed_precision="bf16" if is_bf16_available() else "no")
+    """Return where is trained: GPUs if there are some; in bfloat16 where that is faster."""
+    return Accelerator(mixed_precision="bf16" if _has_fast_bfloat16() else "no")
+
+
+def _has_fast_bfloat16() -> bool:
+    """Return whether what trains has instructions for bfloat16; CPUs without imitate it, slowly."""
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        return bool(is_bf16_available())
+    # Older versions of torch do not know all of these, and then not what the CPU has.
+    return any(getattr(torch.cpu, f"_is_{name}_supported", bool)() for name in CPU_BFLOAT16)
 
 
 class Trainer:

@@ -30,6 +30,7 @@ from blur_imu_training.camera_choices import (  # noqa: E402
     Smoothing,
     Stage,
     Tint,
+    VideoCoding,
     random_camera,
 )
 from blur_imu_training.camera_pipeline import develop, linear_light  # noqa: E402
@@ -54,7 +55,7 @@ def shots() -> list[Shot]:
 
 def quiet(shot: Shot) -> Shot:
     """Leave out noise, which each device draws in its own way, and rounding, which makes more of the least."""
-    return replace(shot, camera=replace(shot.camera, noise=0.0, compressions=()))
+    return replace(shot, camera=replace(shot.camera, noise=0.0, video=None, compressions=()))
 
 
 def test_the_light_of_an_exposure_is_that_of_the_cpu(shots: list[Shot]) -> None:
@@ -92,7 +93,7 @@ def plain(**choices: object) -> CameraChoice:
     nothing = {
         "softness": 0.0, "defocus": 0.0, "glare": 0.0, "vignette": 0.0, "noise": 0.0, "grain": 0.0,
         "balance": (1.0, 1.0, 1.0), "mosaic": False, "raw_denoising": None, "gamma": 2.0, "bend": 0.0,
-        "local_contrast": None, "stages": (), "compressions": (), "grey": False,
+        "local_contrast": None, "stages": (), "video": None, "compressions": (), "grey": False,
     }  # fmt: skip
     return replace(random_camera(np.random.default_rng(0)), **{**nothing, **choices})
 
@@ -127,6 +128,8 @@ CAMERAS = {
     "JPEG": plain(compressions=(Compression(40, False),)),
     "JPEG at half the colours": plain(compressions=(Compression(60, True),)),
     "JPEG twice": plain(compressions=(Compression(70, True), Compression(90, False))),
+    "a video": plain(video=VideoCoding(34.0, 8)),
+    "a video of small blocks": plain(video=VideoCoding(26.0, 4)),
     "grey": plain(grey=True),
 }
 
@@ -144,7 +147,9 @@ def test_each_stage_of_a_camera_does_what_it_does_on_the_cpu(name: str) -> None:
     found = device_camera.develop(batch, list(CAMERAS.values()))
     picture = found[list(CAMERAS).index(name)].permute(1, 2, 0).numpy()
     expected = develop(light, CAMERAS[name]).astype(float)
-    assert np.abs(picture - expected).mean() < (1.0 if CAMERAS[name].compressions else 0.1)
+    # Where something lies between two multiples, the least decides which one it becomes.
+    is_coded = CAMERAS[name].compressions or CAMERAS[name].video
+    assert np.abs(picture - expected).mean() < (1.0 if is_coded else 0.1)
     if name != "nothing":
         untouched = develop(light, CAMERAS["nothing"]).astype(float)
         assert np.abs(expected - untouched).mean() > 0.3

@@ -14,7 +14,7 @@ from blur_imu_ros.errors import RecordingError, TrainingError
 from blur_imu_ros.room_renderer import Pose, furnished_room
 from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.panoramas import FIELD_OF_VIEW, PanoramaFolder, perspective_view
-from blur_imu_training.picture_sets import load_pictures
+from blur_imu_training.picture_sets import PICTURE_SETS, load_pictures
 from blur_imu_training.room_pictures import NEAREST, RoomPictures
 from blur_imu_training.sharp_images import WeightedMixture
 
@@ -102,6 +102,44 @@ def test_a_stretched_room_is_as_much_deeper() -> None:
 def test_samples_of_rooms_carry_depth_to_learn_from() -> None:
     sample = SampleStream(WeightedMixture([(RoomPictures(), 1.0)]), 96, 64, 20.0, seed=0)[0]
     assert sample.depth_is_real and np.isfinite(sample.tensors(250.0)["log_inverse_depth"]).all()
+
+
+def write_seven_scenes(folder: Path, frames: int) -> None:
+    folder.mkdir(parents=True)
+    for index in range(frames):
+        cv2.imwrite(
+            str(folder / f"frame-{index:06d}.color.png"), np.full((48, 64, 3), index, np.uint8)
+        )
+        cv2.imwrite(
+            str(folder / f"frame-{index:06d}.depth.png"), np.full((48, 64), 2000, np.uint16)
+        )
+
+
+def test_7_scenes_gives_every_tenth_frame_with_its_depth(tmp_path: Path) -> None:
+    write_seven_scenes(tmp_path / "7scenes" / "chess" / "seq-01", 21)
+    (tmp_path / "7scenes" / "chess" / "seq-01" / "frame-000010.depth.png").write_bytes(b"none")
+    pictures = PICTURE_SETS["7scenes"](tmp_path)
+    assert len(pictures) == 2
+    assert pictures.skipped == ["chess/seq-01/frame-000010.color.png"]
+    last = pictures.draw(1, np.random.default_rng(0))
+    assert (last.image == 20).all() and last.depth_is_real
+    np.testing.assert_allclose(last.inverse_depth, 0.5)
+
+
+@pytest.mark.parametrize("held_out", ["redkitchen", "7scenes_redkitchen"])
+def test_the_scene_that_validates_is_not_trained_on(tmp_path: Path, held_out: str) -> None:
+    write_seven_scenes(tmp_path / "7scenes" / "chess" / "seq-01", 1)
+    write_seven_scenes(tmp_path / "7scenes" / held_out / "seq-01", 1)
+    with pytest.raises(TrainingError, match=f"{held_out}: is the scene that validation reads"):
+        load_pictures({"7scenes": 1.0}, tmp_path)
+
+
+def test_the_scene_that_validates_is_known_behind_another_name(tmp_path: Path) -> None:
+    write_seven_scenes(tmp_path / "7scenes_redkitchen", 1)
+    (tmp_path / "7scenes").mkdir()
+    (tmp_path / "7scenes" / "kitchen").symlink_to(tmp_path / "7scenes_redkitchen")
+    with pytest.raises(TrainingError, match="kitchen: is the scene that validation reads"):
+        load_pictures({"7scenes": 1.0}, tmp_path)
 
 
 def test_what_is_left_out_is_listed_for_the_user(

@@ -16,12 +16,13 @@ from blur_imu_ros.motion_field import motion_field
 from blur_imu_training.blurred_samples import SampleStream
 from blur_imu_training.exposure_motion import ExposureMotion
 from blur_imu_training.published_csv import PublishedSamples, motion_of, pose_of, write_published
-from blur_imu_training.scannetpp import scannetpp
+from blur_imu_training.sample_sets import open_samples
+from blur_imu_training.scannetpp import averaged_scannetpp, scannetpp
 from blur_imu_training.sharp_images import ProceduralPictures, WeightedMixture
 from blur_imu_training.stray_scanner import real_samples, stray_scanner
 
 WIDTH, HEIGHT, FOCAL = 96, 72, 80.0
-K = [[FOCAL, 0, 47.5], [0, FOCAL, 35.5], [0, 0, 1]]
+K: list[list[float]] = [[FOCAL, 0, 47.5], [0, FOCAL, 35.5], [0, 0, 1]]
 YAW_A_FRAME, STEP_A_FRAME = 0.004, 0.002
 """rad, and metres to the right."""
 
@@ -85,6 +86,80 @@ def test_the_motion_of_a_keyframe_is_that_of_the_poses_around_it(tmp_path: Path)
     to_keyframe = STEADY[15][:3, :3].T
     expected = to_keyframe @ (STEADY[20][:3, 3] - STEADY[15][:3, 3])
     np.testing.assert_allclose(motion.at(0.5)[1], expected, atol=1e-5)
+
+
+def test_the_recorded_motion_blurs_the_picture_mirrored_where_it_is(tmp_path: Path) -> None:
+    write_scene(tmp_path, "scene", STEADY)
+    stream = SampleStream(WeightedMixture([(scannetpp(tmp_path), 1.0)]), 48, 32, 40.0, seed=0)
+    shots = [stream.shot(index) for index in range(12)]
+    turn, shift = 10 * YAW_A_FRAME, 10 * STEP_A_FRAME
+    sides = {float(np.sign(shot.motion.rotation[1])) for shot in shots}
+    assert sides == {-1.0, 1.0}
+    for shot in shots:
+        side = np.sign(shot.motion.rotation[1])
+        np.testing.assert_allclose(shot.motion.rotation, [0, side * turn, 0], atol=1e-9)
+        np.testing.assert_allclose(shot.motion.translation[0], side * shift, rtol=0.01)
+
+
+def test_recorded_motion_is_slowed_to_the_longest_blur(tmp_path: Path) -> None:
+    write_scene(tmp_path, "scene", STEADY)
+    stream = SampleStream(WeightedMixture([(scannetpp(tmp_path), 1.0)]), 48, 32, 2.0, seed=0)
+    samples = [stream[index] for index in range(8)]
+    assert all(0.9 < np.hypot(*s.field.T).mean() < 2.2 for s in samples)
+
+
+def trail_in(image: np.ndarray) -> float:
+    """Return the length of an even trail from the spread of its light along the rows."""
+    light = ((image.astype(float) / 255) ** 2.2).sum(axis=(0, 2))
+    u = np.arange(len(light))
+    middle = (u * light).sum() / light.sum()
+    return float(np.sqrt(12 * ((u - middle) ** 2 * light).sum() / light.sum()))
+
+
+def draw_mark(path: Path, pose: np.ndarray) -> None:
+    """Draw what a camera at `pose` sees of a small mark 2 m ahead of the sixth frame's camera."""
+    mark = STEADY[5][:3, 3] + STEADY[5][:3, :3] @ [0, 0, 2.0]
+    x, y, z = pose[:3, :3].T @ (mark - pose[:3, 3])
+    u, v = FOCAL * x / z + K[0][2], FOCAL * y / z + K[1][2]
+    columns, rows = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
+    light = np.exp(-((columns - u) ** 2 + (rows - v) ** 2) / 8)
+    grey = np.asarray(light ** (1 / 2.2) * 255, np.uint8)
+    cv2.imwrite(str(path), np.repeat(grey[..., None], 3, axis=2))
+
+
+def test_averaged_frames_are_smeared_as_long_as_their_label_says(tmp_path: Path) -> None:
+    iphone = write_scene(tmp_path, "scene", [pose_at(2 * i) for i in range(11)])
+    for index in range(11):
+        draw_mark(iphone / "rgb" / f"frame_{index:06d}.jpg", pose_at(2 * (index - 5) + 5))
+    sample = averaged_scannetpp(tmp_path, WIDTH, HEIGHT, 0.02)[0]
+    assert not sample.is_recorded and sample.depth_is_real
+    still = tmp_path / "still.png"
+    draw_mark(still, STEADY[5])
+    own = trail_in(np.asarray(cv2.imread(str(still))))
+    smeared = np.sqrt(trail_in(sample.image) ** 2 - own**2)
+    labelled = float(np.hypot(*sample.field[4, 5]))
+    assert labelled > 7
+    np.testing.assert_allclose(smeared, labelled, rtol=0.05)
+
+
+def test_what_is_not_blurred_is_not_averaged_either(tmp_path: Path) -> None:
+    jumping = [pose.copy() for pose in STEADY]
+    for pose in jumping[17:]:
+        pose[:3, 3] += [0.2, 0, 0]
+    write_scene(tmp_path, "jumping", jumping)
+    write_scene(tmp_path, "held_out", STEADY)
+    frames = averaged_scannetpp(tmp_path, 64, 48, 0.02)
+    assert len(frames) == 2
+    assert frames.skipped == ["jumping/frame_000015: pose jumps"]
+
+
+def test_an_averaged_frame_that_is_damaged_is_named(tmp_path: Path) -> None:
+    iphone = write_scene(tmp_path, "scene", STEADY)
+    (iphone / "rgb" / "frame_000017.jpg").write_bytes(b"no image")
+    frames = open_samples(tmp_path, 64, 48, 0.02)
+    assert frames[0].image.shape == (48, 64, 3)
+    with pytest.raises(RecordingError, match="scene/frame_000017: damaged"):
+        frames[1]
 
 
 def test_validation_scenes_are_left_out(tmp_path: Path) -> None:
@@ -170,6 +245,16 @@ def test_stray_scanner_recordings_give_keyframes(tmp_path: Path) -> None:
     ]
     assert pictures.draw(1, np.random.default_rng(0)).image.shape == (HEIGHT, WIDTH, 3)
     assert len(stray_scanner(tmp_path / "one")) == 3
+
+
+def test_recordings_of_a_folder_are_averaged(tmp_path: Path) -> None:
+    write_stray(tmp_path / "one")
+    frames = open_samples(tmp_path, 64, 48, 0.02)
+    assert len(frames) == 3
+    np.testing.assert_allclose(frames[1].motion.rotation, [0, 10 * YAW_A_FRAME, 0], atol=1e-9)
+    assert frames[1].shutter.exposure_time == 0.02
+    one = open_samples(tmp_path / "one", 64, 48, 0.02)
+    assert len(one) == 31 and one[0].is_recorded
 
 
 def test_real_frames_carry_what_gyroscope_and_odometry_measured(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -96,6 +97,26 @@ def test_a_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
         made(tmp_path, count=1, seed=9)
     with pytest.raises(TrainingError, match="at least 1"):
         made(tmp_path / "new", count=0)
+
+
+@pytest.mark.parametrize("begun", [synthesis.RENDERER - 1, None])
+def test_a_set_of_an_earlier_renderer_is_not_completed(tmp_path: Path, begun: int | None) -> None:
+    made(tmp_path, count=1)
+    settings = json.loads((tmp_path / "set.json").read_text())
+    del settings["renderer"]
+    earlier = settings if begun is None else settings | {"renderer": begun}
+    (tmp_path / "set.json").write_text(json.dumps(earlier))
+    before = content(tmp_path)
+    with pytest.raises(TrainingError, match="another version's renderer"):
+        made(tmp_path, count=2)
+    assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize("text", ["no json", "7"])
+def test_damaged_settings_of_a_set_are_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "set.json").write_text(text)
+    with pytest.raises(RecordingError, match=r"set\.json: cannot be used"):
+        made(tmp_path, count=1)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

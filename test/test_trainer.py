@@ -36,7 +36,7 @@ from blur_imu_training.learners import LEARNERS  # noqa: E402
 from blur_imu_training.losses import field_loss  # noqa: E402
 from blur_imu_training.recipe import NetworkChoice, Stage, TrainingConfig  # noqa: E402
 from blur_imu_training.student import Student  # noqa: E402
-from blur_imu_training.trainer import Trainer  # noqa: E402
+from blur_imu_training.trainer import CPU_BFLOAT16, Trainer, accelerated  # noqa: E402
 from small_training import CONFIG, NETWORK, Ticks, few_pictures  # noqa: E402
 
 
@@ -258,6 +258,31 @@ def test_weights_of_another_architecture_are_refused_by_the_first_tensor(tmp_pat
     save_file({k: v.contiguous() for k, v in weights.items()}, tmp_path / "other.safetensors")
     with pytest.raises(TrainingError, match=r"'stem\.0\.0\.weight' is \[16, 3, 3, 3\] there"):
         Trainer(CONFIG, None, tmp_path / "run", 1, tmp_path / "other.safetensors")
+
+
+def test_a_run_that_saved_nothing_yet_has_no_weights_to_start_from(tmp_path: Path) -> None:
+    (tmp_path / "begun").mkdir()
+    with pytest.raises(TrainingError, match=r"begun: holds no state of a training run"):
+        Trainer(CONFIG, None, tmp_path / "run", 1, tmp_path / "begun")
+
+
+@pytest.mark.parametrize(
+    ("instructions", "precision"),
+    [((), "no"), (("avx512_bf16",), "bf16"), (("amx_tile",), "bf16")],
+)
+def test_cpus_train_in_bfloat16_only_where_they_have_instructions_for_it(
+    monkeypatch: pytest.MonkeyPatch, instructions: tuple[str, ...], precision: str
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    for name in CPU_BFLOAT16:
+        monkeypatch.setattr(f"torch.cpu._is_{name}_supported", lambda n=name: n in instructions)
+    chosen: dict[str, str] = {}
+    monkeypatch.setattr(
+        "blur_imu_training.trainer.Accelerator", lambda **settings: chosen.update(settings)
+    )
+    accelerated()
+    assert chosen == {"mixed_precision": precision}
 
 
 def test_training_starts_from_the_weights_of_another_run(run: Path, tmp_path: Path) -> None:
