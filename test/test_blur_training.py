@@ -194,7 +194,9 @@ def test_scaling_down_from_many_pixels_averages_noise_away() -> None:
     noisy = [(many, few) for many, few in zip(*cameras, strict=True) if few.noise]
     assert len(noisy) > 20 and all(many.noise < 0.5 * few.noise for many, few in noisy)
     flat = np.full((96, 128, 3), 0.2, np.float32)
-    plain = replace(noisy[0][1], vignette=0.0, read=0.01, shot=0.0, stages=(), video=None, compressions=())
+    plain = replace(
+        noisy[0][1], vignette=0.0, read=0.01, shot=0.0, stages=(), video=None, compressions=()
+    )
     loud, quiet = (develop(flat, replace(plain, noise=x))[..., 1].std() for x in (1.0, 0.4))
     assert quiet < 0.6 * loud
 
