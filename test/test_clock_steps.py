@@ -57,6 +57,20 @@ def test_a_recording_whose_clock_stays_behind_keeps_the_rows_before(
     assert len(rows_of(tmp_path / "est.csv")) == 5
 
 
+def test_a_recording_with_the_same_stamp_twice_loses_the_second_image_and_says_so(
+    blur_imu: CommandLine, tmp_path: Path
+) -> None:
+    bag = write_bag(tmp_path / "bag", "mcap", repeated=frozenset({3, 7}))
+    ended = blur_imu("run", bag, "--exposure", 0.01, "-o", tmp_path / "est.csv")
+    told = " ".join((ended.out + ended.err).split())
+    assert ended.status == 0 and "2 of 12 images are left out (/cam/image_raw:3, ...)" in told
+    rows = rows_of(tmp_path / "est.csv")
+    assert [row["frame"].split(":")[1] for row in rows] == [
+        str(k) for k in range(12) if k not in (3, 7)
+    ]
+    assert np.all(np.diff([float(row["t"]) for row in rows]) > 0)
+
+
 @pytest.mark.parametrize("step", [-HOUR, -5.0, 0.7, 5.0, HOUR])
 def test_a_node_follows_the_clock_and_goes_on(bench: Any, step: float) -> None:
     from ros_bench import Oracle, messages, numbers, started
@@ -94,3 +108,22 @@ def test_a_node_whose_clock_is_set_back_and_forth_is_silent_for_no_more_than_a_s
     assert one.until(lambda: len(one.heard["imu"]) == 5)
     stamps_heard = [messages.seconds(imu.header.stamp) for imu in one.heard["imu"]]
     assert np.all(np.diff(stamps_heard[2:]) > 0)
+
+
+def test_a_node_that_hears_the_same_stamp_twice_answers_once_and_says_why(bench: Any) -> None:
+    from ros_bench import Oracle, messages, started
+
+    one = started(bench, Oracle((0, -2, 0)))
+    for count in range(1, 4):
+        one.send()
+        assert one.answered(count)
+    one.stamp -= 1 / FRAME_RATE
+    one.send()
+    assert one.answered(4)
+    assert one.node._times.late == 1
+    assert one.until(
+        lambda: any("has the stamp of the one before" in s.message for s in one.statuses())
+    )
+    one.send()
+    assert one.until(lambda: len(one.heard["imu"]) == 4)
+    assert np.all(np.diff([messages.seconds(imu.header.stamp) for imu in one.heard["imu"]]) > 0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
+from blur_imu_ros.camera import Camera
 from blur_imu_ros.direction import (
     DirectionConfig,
     DirectionFilter,
@@ -185,6 +186,29 @@ def test_several_motions_are_warped_as_each_alone():
             np.testing.assert_allclose(all_[k], one[0], atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("shift", "lost"),
+    [
+        ((0, 0), None),
+        ((0.5, 0), np.s_[:, 0]),
+        ((-0.5, 0), np.s_[:, -1]),
+        ((0, 0.5), np.s_[0]),
+        ((0, -0.5), np.s_[-1]),
+    ],
+    ids=["none", "right", "left", "down", "up"],
+)
+def test_pixels_are_seen_as_far_as_the_outermost_ones(shift, lost):
+    """By half a pixel; all numbers are exact in 32 bits."""
+    camera = Camera(16, 8, 8, 8, 7, 3)
+    image = np.ones((8, 16), np.float32)
+    here = Sighting(image, image, camera, estimate_of(np.zeros(3), 0.0))
+    velocity = np.array([0, 0, 0, shift[0] / 8, shift[1] / 8, 0])
+    expected = np.ones(image.shape, bool)
+    if lost is not None:
+        expected[lost] = False
+    np.testing.assert_array_equal(_warp(here, here, velocity[None], 1.0, 1)[1][0], expected)
+
+
 def test_spaced_pixels_are_those_of_the_whole_image():
     source, target = sight(STEP), sight(0.0)
     velocities = np.array([[0.5, 3.0, -2.0, 0.1, 0.0, 1.0]])
@@ -217,6 +241,21 @@ def test_images_that_hardly_overlap_give_no_photometric_evidence():
     fast = np.array([0.0, 40.0, 0.0])
     evidence = DirectionFilter()._photometric(sight(0.0, rate=fast), sight(STEP, rate=fast))
     assert np.array_equal(evidence, np.zeros((2, 2)))
+
+
+def test_a_change_is_judged_by_both_covariances_and_what_a_camera_can_do_meanwhile():
+    config = DirectionConfig(acceleration=20.0, surprise=0.05)
+    first, second = sight(0.0), sight(STEP)
+    first = replace(
+        first, estimate=replace(estimate_of([0, 0, 1], 0.0), covariance=np.eye(6) * 0.3)
+    )
+    second = replace(
+        second, estimate=replace(estimate_of([0, 0, 2], STEP), covariance=np.eye(6) * 0.2)
+    )
+    variance = 0.3 + 0.2 + (20.0 * STEP) ** 2
+    likelihood = [0.05 + np.exp(-(change**2) / (2 * variance)) for change in (1, 3)]
+    expected = np.log([likelihood, likelihood[::-1]])
+    assert DirectionFilter(config)._continuity(first, second) == pytest.approx(expected)
 
 
 def test_continuity_prefers_the_smaller_change_but_never_forbids():

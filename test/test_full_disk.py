@@ -14,7 +14,7 @@ from rosbags.highlevel import AnyReader
 from blur_imu_ros.axes import Axes
 from blur_imu_ros.bag_writer import BagWriter
 from blur_imu_ros.camera import Camera
-from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.errors import RecordingError, TrainingError
 from blur_imu_ros.estimate import VelocityEstimate
 from blur_imu_ros.frame import Frame
 from blur_imu_ros.recordings.bags import MOTION
@@ -103,6 +103,31 @@ def test_run_says_so_in_one_line_and_keeps_its_rows(
     assert all(set(row) == set(COLUMNS) and row["valid"] in "01" for row in rows)
 
 
+def test_a_run_goes_on_where_the_disk_was_full(
+    blur_imu: CommandLine, camera: Path, tmp_path: Path
+) -> None:
+    folder = write_folder(tmp_path / "images", turning_images(4) * (COUNT // 4))
+    command = ["run", folder, "--camera", camera, "--exposure", 0.01, "--resume", "-o"]
+    assert blur_imu(*command, tmp_path / "whole.csv").status == 0
+    with files_up_to(2500):
+        assert blur_imu(*command, tmp_path / "est.csv").status == 1
+    assert blur_imu(*command, tmp_path / "est.csv").status == 0
+    assert (tmp_path / "est.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_run_says_that_a_bag_cannot_be_written(
+    blur_imu: CommandLine, camera: Path, tmp_path: Path
+) -> None:
+    folder = write_folder(tmp_path / "images", turning_images(1) * COUNT)
+    out = tmp_path / "est.mcap"
+    out.write_bytes(b"an earlier result")
+    with files_up_to(2500):
+        ended = blur_imu("run", folder, "-o", out, "--camera", camera, "--exposure", 0.01)
+    assert "est.mcap: cannot be written" in ended.refusal
+    assert out.read_bytes() == b"an earlier result"
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_a_run_of_training_keeps_the_state_before(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="training needs torch: pip install .[train]")
     from blur_imu_training.checkpoint import load_run
@@ -115,7 +140,8 @@ def test_a_run_of_training_keeps_the_state_before(tmp_path: Path) -> None:
     trainer = Trainer(config, None, tmp_path, minutes=0.01)
     trainer.save()
     before = (tmp_path / "state.safetensors").read_bytes()
-    with files_up_to(1 << 20), pytest.raises(Exception):  # noqa: B017 - safetensors has its own
+    with files_up_to(1 << 20), pytest.raises(TrainingError, match="The one before it is kept"):
         trainer.save()
     assert (tmp_path / "state.safetensors").read_bytes() == before
     assert load_run(tmp_path)[1]["step"] == 0
+    assert not list(tmp_path.glob("*.partial"))

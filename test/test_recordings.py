@@ -44,12 +44,13 @@ def write_bag(
     version: str,
     topics: tuple[str, ...] = ("/cam/image_raw",),
     late: frozenset[int] = frozenset(),
+    repeated: frozenset[int] = frozenset(),
     focals: tuple[float, ...] = (60.0,),
     distortion: float = 0.0,
 ) -> Path:
     """Write the images of each topic, raw or compressed, with a camera_info beside it.
 
-    `late` ones have a stamp too early. Of several `focals` each holds from its share of the images on;
+    `late` ones have a stamp too early, `repeated` ones that of the image before. Of several `focals` each holds from its share of the images on;
     that of rectified images is 10 px longer.
     """
     store = get_typestore(Stores.ROS1_NOETIC if version == "bag" else Stores.ROS2_JAZZY)
@@ -57,7 +58,8 @@ def write_bag(
     header_type, time_type = types["std_msgs/msg/Header"], types["builtin_interfaces/msg/Time"]
 
     def header(index: int) -> object:
-        stamp = time_type(sec=9 if index in late else 10, nanosec=index * 33_000_000)
+        moment = index - 1 if index in repeated else index
+        stamp = time_type(sec=9 if index in late else 10, nanosec=moment * 33_000_000)
         first = (index,) if version == "bag" else ()
         return header_type(*first, stamp=stamp, frame_id="cam")
 

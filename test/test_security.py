@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -97,3 +99,32 @@ def test_the_bill_of_materials_lists_what_the_runtime_needs(monkeypatch):
         re.fullmatch(r"pkg:pypi/[\w.-]+@[\w.+-]+", one["purl"]) for one in bill["components"]
     )
     assert bill["metadata"]["component"]["name"].replace("-", "_") == "blur_imu_ros"
+
+
+WEAK = {"name": "numpy", "version": "1.0", "vulns": [{"id": "PYSEC-0000-1"}]}
+SOUND = {"name": "scipy", "version": "1.0", "vulns": []}
+NOT_FOUND = {"name": "rosbags", "skip_reason": "not found"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "status", "said"),
+    [
+        ([SOUND, NOT_FOUND], 0, "0 known weaknesses in 1 packages\nNothing is known of rosbags"),
+        ([SOUND, WEAK], 1, "numpy 1.0: PYSEC-0000-1\n1 known weaknesses in 2 packages"),
+        ([NOT_FOUND], 0, "cannot be reached: known weaknesses were not asked for"),
+        (None, 0, "cannot be reached: known weaknesses were not asked for"),
+    ],
+    ids=["sound", "weak", "nothing found", "no answer"],
+)
+def test_an_audit_fails_for_what_is_known_and_does_not_call_silence_sound(
+    monkeypatch, capsys, answers, status, said
+):
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    import audit
+
+    output = "" if answers is None else json.dumps({"dependencies": answers})
+    done = subprocess.CompletedProcess([], status, output, "")
+    monkeypatch.setattr(audit.importlib.util, "find_spec", lambda _: object())
+    monkeypatch.setattr(audit.subprocess, "run", lambda *_, **__: done)
+    assert audit.main() == status
+    assert said in capsys.readouterr().out

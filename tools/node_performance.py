@@ -10,7 +10,8 @@ import argparse
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -88,27 +89,34 @@ def table(models: list[str], seconds: float) -> None:
 
 def measured(model: str, seconds: float) -> NodeFigures:
     """Start a node, play the camera to it for `seconds`, and return what it took."""
+    with node_at_work(model) as (camera, process, first_output):
+        camera.play(SETTLING)
+        return _figures(camera, process, seconds, first_output)
+
+
+@contextmanager
+def node_at_work(model: str) -> Iterator[tuple[PlayedCamera, subprocess.Popen[bytes], float]]:
+    """Start a node and play to it until it answers; yield both and the seconds it took."""
     # Both processes need it: the default transport loses most images.
     os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = "LARGE_DATA"
     os.environ["ROS_DOMAIN_ID"] = str(os.getpid() % 90 + 10)
     images = rendered_frames(SIZES[0])  # before the clock runs
     rclpy.init()
-    camera = _Camera([one.frame(index).image for index, one in enumerate(images)], images[0].camera)
+    views = [one.frame(index).image for index, one in enumerate(images)]
+    camera = PlayedCamera(views, images[0].camera)
     try:
         begun = time.monotonic()
         with our_node(model, EXPOSURE_TIME) as process:
             camera.play(
                 DISCOVERY_TIMEOUT, lambda: bool(camera.delays) or process.poll() is not None
             )
-            first_output = time.monotonic() - begun
-            camera.play(SETTLING)
-            return _figures(camera, process, seconds, first_output)
+            yield camera, process, time.monotonic() - begun
     finally:
         camera.close()
         rclpy.try_shutdown()
 
 
-class _Camera:
+class PlayedCamera:
     """A node that publishes images and hears what is made of them."""
 
     def __init__(self, images: list[messages.NDArray], camera: messages.Camera) -> None:
@@ -159,7 +167,7 @@ class _Camera:
 
 
 def _figures(
-    camera: _Camera, process: subprocess.Popen[bytes], seconds: float, first_output: float
+    camera: PlayedCamera, process: subprocess.Popen[bytes], seconds: float, first_output: float
 ) -> NodeFigures:
     sent, heard = len(camera.sent), len(camera.delays)
     begun, before = time.monotonic(), processor_seconds(process.pid)
