@@ -174,6 +174,20 @@ def test_uncertain_depth_makes_the_linear_velocity_uncertain():
     assert np.linalg.norm(unsure.sigma[3:]) > 3 * np.linalg.norm(sure.sigma[3:])
 
 
+def test_a_doubtful_depth_blurs_the_parallax_by_that_share_of_it():
+    """Half of its variance along each axis: the smear may be longer or shorter, but not turn."""
+    linear, doubt = np.array([1.0, -0.5, 2.0]), 0.3
+    field = field_of(np.zeros(3), linear, random_inverse_depth(np.random.default_rng(0)))
+    parallax = np.linalg.norm(field.motion, axis=-1)
+    doubtful = solve(replace(field, sigma_log_depth=np.full_like(field.sigma, doubt)), LOOSE)
+    noisier = np.sqrt(field.sigma**2 + doubt**2 / 2 * parallax**2)
+    sure = np.zeros_like(field.sigma)
+    expected = solve(replace(field, sigma=noisier, sigma_log_depth=sure), LOOSE).covariance
+    shared = np.zeros((6, 6))
+    shared[3:, 3:] = doubt**2 * np.outer(doubtful.linear_velocity, doubtful.linear_velocity)
+    np.testing.assert_allclose(doubtful.covariance - shared, expected, rtol=1e-3, atol=1e-6)
+
+
 def test_translation_that_cannot_be_seen_shrinks_to_the_prior():
     rng = np.random.default_rng(0)
     field = field_of(
