@@ -107,12 +107,23 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
             "latency": latency,
         }
         write_json(options.json, result.as_json() | plain(extra))
+    _write_pictures(options, matched, estimate, result, remarks)
+    return result
+
+
+def _write_pictures(
+    options: EvaluateOptions,
+    matched: MatchedSeries,
+    estimate: VelocitySeries,
+    result: Evaluation,
+    remarks: list[str],
+) -> None:
+    """Write the plot and the report that were asked for."""
     if options.plot is not None:
         _plot(options.plot, matched, options)
     if options.html is not None:
         pictures = _worst_pictures(options.overlay, matched, estimate)
         write_report(options.html, matched, result, _title(options), remarks, pictures)
-    return result
 
 
 def _worst_pictures(
