@@ -121,13 +121,7 @@ def align(
     _check_units(truth)
     far, (offset, rotation, correlation) = _placed(t, omega, truth, reach)
     truth = replace(truth, t=truth.t - far)
-    margin = 0.1 + (exposure_time or 0.0) / 2
-    kept = _inside(t, truth, abs(offset) + margin)
-    kept &= np.isfinite(truth_at(truth, t + offset, 2 * margin)).all(axis=1)  # Not in a gap.
-    if kept.sum() < FEWEST_ROWS:
-        raise RecordingError(
-            f"only {kept.sum()} of {len(t)} estimates lie outside the truth's gaps"
-        )
+    kept = _covered(t, truth, offset, 0.1 + (exposure_time or 0.0) / 2)
     t, omega, spread = t[kept], omega[kept], spread[kept]
     gyro = truth_at(truth, t + offset, exposure_time)
     _check_motion(gyro)
@@ -137,11 +131,7 @@ def align(
     model, covariance = _refine(start, t, omega, truth, exposure_time)
     turned = (truth_at(truth, t + model.offset, exposure_time) - model.bias) @ model.rotation.T
     scale, scale_std = fitted_ratio(t, omega, turned, spread)
-    if scale < LARGEST_DEGREES:
-        raise RecordingError(
-            f"the truth turns {1 / scale:.0f} times as fast as the camera: rad/s are needed, is it in "
-            "degrees a second?"
-        )
+    _check_rates(scale)
     found = _described(replace(model, offset=far + model.offset), covariance, correlation, len(t))
     return replace(found, exposure_scale=scale, exposure_scale_std=scale_std)
 
@@ -160,6 +150,15 @@ def _check_units(truth: VelocitySeries) -> None:
     if interval > LONGEST_INTERVAL:
         raise RecordingError(
             f"the truth has a row every {interval:g} s, too few to tell a motion: is its time in seconds?"
+        )
+
+
+def _check_rates(scale: float) -> None:
+    """Refuse a truth that turns so many times faster than the camera that it is in degrees."""
+    if scale < LARGEST_DEGREES:
+        raise RecordingError(
+            f"the truth turns {1 / scale:.0f} times as fast as the camera: rad/s are needed, is it in "
+            "degrees a second?"
         )
 
 
@@ -232,6 +231,18 @@ def _inside(t: Array, truth: VelocitySeries, margin: float) -> Array:
             "Do the clocks agree? Else record the truth longer"
         )
     return np.asarray(inside)
+
+
+def _covered(t: Array, truth: VelocitySeries, offset: float, margin: float) -> Array:
+    """Return which times, moved by the offset, the truth covers with a margin (s) on both sides."""
+    kept = _inside(t, truth, abs(offset) + margin)
+    kept &= np.isfinite(truth_at(truth, t + offset, 2 * margin)).all(axis=1)
+    if kept.sum() < FEWEST_ROWS:
+        raise RecordingError(
+            f"only {kept.sum()} of {len(t)} estimates lie outside the truth's gaps; {FEWEST_ROWS} are "
+            "needed: record longer, or with a logger that leaves out less"
+        )
+    return kept
 
 
 def _check_motion(gyro: Array) -> None:

@@ -225,7 +225,9 @@ def evaluate(
     ],
     truth: Annotated[
         Path,
-        typer.Argument(help="CSV with t, wx, wy, wz, maybe vx, vy, vz; bag with Imu; or TUM."),
+        typer.Argument(
+            help="CSV with t, wx, wy, wz, maybe vx, vy, vz; gyroscope log; bag with Imu; or TUM."
+        ),
     ],
     axes: Annotated[AxesChoice, typer.Option(help="Axes of the estimate.")] = AxesChoice.optical,
     truth_axes: Annotated[
@@ -233,7 +235,8 @@ def evaluate(
         typer.Option(help="Axes of the truth; found also finds its time offset."),
     ] = TruthAxesChoice.optical,
     exposure: Annotated[
-        float | None, typer.Option(help="Seconds; dense truth is averaged over it.")
+        float | None,
+        typer.Option(help="Seconds; dense truth is averaged over it. By default what run noted."),
     ] = None,
     fit_exposure: Annotated[bool, typer.Option(help="Score with the exposure that fits.")] = False,
     json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
@@ -315,7 +318,10 @@ def benchmark(
 def calibrate(
     estimate: Annotated[Path, typer.Argument(help="Written by run.")],
     truth: Annotated[
-        Path, typer.Argument(help="CSV with t, wx, wy, wz, maybe vx, vy, vz; or a bag with Imu.")
+        Path,
+        typer.Argument(
+            help="CSV with t, wx, wy, wz, maybe vx, vy, vz; gyroscope log; or bag with Imu."
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="YAML of what was found.")],
     camera: Annotated[

@@ -54,7 +54,8 @@ class RunRecord:
             return None
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**content | {"state": _state(content["state"])})
+            recipe, state = dict(content["recipe"]), _state(content["state"])
+            return cls(**content | {"recipe": recipe, "state": state})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RecordingError(
                 f"{path}: cannot be read; leave out --resume to measure anew"

@@ -16,6 +16,7 @@ from blur_imu_ros.axes import Axes
 from blur_imu_ros.calibration import Calibration, calibrate
 from blur_imu_ros.camera import load_camera, load_exposure_time
 from blur_imu_ros.cli import app
+from blur_imu_ros.commands.calibrate import print_gain
 from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.evaluation import in_axes
 from blur_imu_ros.results import VelocitySeries
@@ -154,9 +155,32 @@ def test_the_exposure_time_that_run_noted_counts(tmp_path: Path):
     out = tmp_path / "found.yaml"
     assert CliRunner().invoke(app, [*arguments, str(out)]).exit_code == 0
     assert load_exposure_time(out) == pytest.approx(EXPOSURE * true.scale, rel=0.02)
-    record_path(tmp_path / "est.csv").write_text("{")
-    assert CliRunner().invoke(app, [*arguments, str(out)]).exit_code == 0
-    assert "exposure_scale" in yaml.safe_load(out.read_text())
+    for damaged in ("{", '{"recipe": 5, "state": null}'):
+        record_path(tmp_path / "est.csv").write_text(damaged)
+        assert CliRunner().invoke(app, [*arguments, str(out)]).exit_code == 0
+        assert "exposure_scale" in yaml.safe_load(out.read_text())
+
+
+def test_evaluate_takes_the_exposure_time_that_run_noted_too(tmp_path: Path):
+    _, (_, estimate, truth, _) = files(tmp_path)
+    compare = ["evaluate", estimate, truth, "--truth-axes", "found"]
+    assert " ms" not in told_of_exposure(CliRunner().invoke(app, compare).output)
+    RunRecord({"exposure_time": EXPOSURE}).save(Path(estimate))
+    noted = told_of_exposure(CliRunner().invoke(app, compare).output)
+    given = CliRunner().invoke(app, [*compare, "--exposure", str(EXPOSURE)]).output
+    assert " ms" in noted and noted == told_of_exposure(given)
+
+
+def told_of_exposure(output: str) -> str:
+    return next(line for line in output.splitlines() if "exposure that fits best" in line)
+
+
+@pytest.mark.parametrize(("mended", "said"), [(0.771, False), (0.80, True)])
+def test_an_error_that_is_larger_by_chance_is_not_blamed_on_the_exposure_time(
+    mended: float, said: bool, capsys: pytest.CaptureFixture[str]
+):
+    print_gain(0.770, mended)
+    assert ("the others worse" in capsys.readouterr().out) is said
 
 
 def test_an_exposure_time_that_makes_the_recording_worse_is_told(tmp_path: Path):

@@ -265,8 +265,11 @@ def test_missing_empty_and_unknown_paths_are_named(tmp_path: Path) -> None:
         list(open_recording(tmp_path / "x.mp4", SETTINGS))
 
 
-def test_a_folder_needs_a_camera(folder: Path) -> None:
-    with pytest.raises(RecordingError, match="--camera"):
+@pytest.mark.parametrize(
+    "cure", ["--camera camera.yaml", "fx, fy, cx, cy", "field of view", "EXIF", "docs/FAQ.md"]
+)
+def test_a_folder_needs_a_camera_and_the_ways_to_one_are_told(folder: Path, cure: str) -> None:
+    with pytest.raises(RecordingError, match=cure):
         open_recording(folder, FrameSettings(0.01))
 
 

@@ -8,13 +8,24 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 
-def write_part(page: Path, begin: str, end: str, print_it: Callable[[], None]) -> None:
-    """Put what is printed between two lines of a page, in place of what is there."""
-    text = page.read_text()
-    before, after = text[: text.index(begin)], text[text.index(end) :]
+def write_part(page: Path | None, begin: str, end: str, print_it: Callable[[], None]) -> None:
+    """Put what is printed between two lines of a page, in place of what is there; without, print it."""
+    if page is None:
+        print_it()
+        return
+    _around(page, begin, end)  # Before hours are spent on what has no place there.
     with redirect_stdout(io.StringIO()) as printed:
         print_it()
+    before, after = _around(page, begin, end)  # The page may have been edited meanwhile.
     page.write_text(f"{before}{begin}\n{printed.getvalue()}\n{after}")
+
+
+def _around(page: Path, begin: str, end: str) -> tuple[str, str]:
+    """Return what stands before and after the part between two lines; SystemExit where one lacks."""
+    text = page.read_text()
+    if begin not in text or end not in text:
+        raise SystemExit(f"{page}: lacks the line {begin.strip()} or {end.strip()}")
+    return text[: text.index(begin)], text[text.index(end) :]
 
 
 def heading(first: str, names: Iterable[str]) -> None:

@@ -51,9 +51,6 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="document whose measured part is replaced")
     options = parser.parse_args()
     models = options.model or ["compact"]
-    if options.write is None:
-        report(models, options.seconds)
-        return
     write_part(options.write, BEGIN, END, lambda: report(models, options.seconds))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -108,8 +108,7 @@ def main(
     """Measure samples a second of renderer and trainer."""
     try:
         config = TrainingConfig.load(recipe_path(recipe))
-        work: Callable[[], None] = lambda: report(config, data, seconds)  # noqa: E731
-        work() if write is None else write_part(write, BEGIN, END, work)
+        write_part(write, BEGIN, END, lambda: report(config, data, seconds))
     except BlurImuError as error:
         typer.echo(error, err=True)
         raise typer.Exit(1) from error

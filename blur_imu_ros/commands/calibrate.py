@@ -21,6 +21,9 @@ from blur_imu_ros.results import write_text
 from blur_imu_ros.run_record import exposure_of
 from blur_imu_ros.velocity import SolverConfig
 
+NOTICEABLE = 1.02
+"""Times the error, below which a larger one is chance."""
+
 
 @dataclass(frozen=True)
 class CalibrateOptions:
@@ -43,14 +46,11 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     Raises:
         BlurImuError: a file is wrong, or the data cannot tell.
     """
-    exposure_time, camera = options.exposure, {}
-    if exposure_time is None:
-        exposure_time = exposure_of(options.estimate)
+    camera = {}
     if options.camera is not None:
         load_camera(options.camera)  # refuses what `run` would refuse
         camera = yaml.safe_load(options.camera.read_text())
-        if exposure_time is None:
-            exposure_time = load_exposure_time(options.camera)
+    exposure_time = _assumed_exposure(options)
     if exposure_time is not None:
         check_exposure_time(exposure_time)
     seen = read_velocities(options.estimate, options.topic)
@@ -59,8 +59,18 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     found = calibrate(estimate, truth, exposure_time, options.truth_axes)
     _write(options.output, camera | found.values(), found)
     _print(found, options)
-    _print_gain(*angular_rmse(estimate, truth, found))
+    print_gain(*angular_rmse(estimate, truth, found))
     return found
+
+
+def _assumed_exposure(options: CalibrateOptions) -> float | None:
+    """Return the exposure time (s) that was given, else what `run` noted, else the camera's."""
+    if options.exposure is not None:
+        return options.exposure
+    noted = exposure_of(options.estimate)
+    if noted is None and options.camera is not None:
+        return load_exposure_time(options.camera)
+    return noted
 
 
 def _write(path: Path, content: dict[str, Any], found: Calibration) -> None:
@@ -91,12 +101,13 @@ def _print(found: Calibration, options: CalibrateOptions) -> None:
         console.print("linear_scale: the truth has no linear velocity, or too little to tell")
 
 
-def _print_gain(measured: float, mended: float) -> None:
+def print_gain(measured: float, mended: float) -> None:
+    """Print the RMSE of omega (rad/s) before and after, and whether the latter is worse."""
     console = Console()
     console.print(
         f"RMSE of w here: {measured:.2f} rad/s as measured, {mended:.2f} with the exposure found"
     )
-    if mended > measured:
+    if mended > NOTICEABLE * measured:
         console.print(
             "the exposure found fits most frames and makes the others worse: better keep the one that "
             "was assumed"

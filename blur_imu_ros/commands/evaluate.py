@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from blur_imu_ros.frame import check_exposure_time
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.report import blur_rows, table_rows, write_report
 from blur_imu_ros.results import VELOCITIES, VelocitySeries, write_json
+from blur_imu_ros.run_record import exposure_of
 
 LONGEST_LATENCY = 10.0
 """Seconds; above it the recorder's clock is another than the camera's."""
@@ -39,7 +40,8 @@ NO_EXPOSURE_FITS = "no exposure time fits: the turns do not go with the truth's"
 class EvaluateOptions:
     """What `blur-imu evaluate` was asked for; see its help.
 
-    `truth_axes` is None where they are to be found from the data, with the time offset.
+    `truth_axes` is None where they are to be found from the data, with the time offset; `exposure`
+    where it is what `run` noted beside the estimate, if anything.
     """
 
     estimate: Path
@@ -68,6 +70,8 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
         RecordingError: what is wrong with a file.
         FrameError: the exposure time cannot be one.
     """
+    if options.exposure is None:
+        options = replace(options, exposure=exposure_of(options.estimate))
     if options.exposure is not None:
         check_exposure_time(options.exposure)
     if options.overlay is not None and options.html is None:
@@ -103,12 +107,23 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
             "latency": latency,
         }
         write_json(options.json, result.as_json() | plain(extra))
+    _write_pictures(options, matched, estimate, result, remarks)
+    return result
+
+
+def _write_pictures(
+    options: EvaluateOptions,
+    matched: MatchedSeries,
+    estimate: VelocitySeries,
+    result: Evaluation,
+    remarks: list[str],
+) -> None:
+    """Write the plot and the report that were asked for."""
     if options.plot is not None:
         _plot(options.plot, matched, options)
     if options.html is not None:
         pictures = _worst_pictures(options.overlay, matched, estimate)
         write_report(options.html, matched, result, _title(options), remarks, pictures)
-    return result
 
 
 def _worst_pictures(

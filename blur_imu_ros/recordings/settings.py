@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.camera import Camera
+from blur_imu_ros.camera import EXPECTED, Camera
 from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.frame import Frame, check_exposure_time
 from blur_imu_ros.results import CsvTable
@@ -99,9 +99,10 @@ class FrameSettings:
         """Return the camera, or raise RecordingError asking for one."""
         if self.camera is None:
             raise RecordingError(
-                f"{source}: the camera is not known; give --camera camera.yaml, a ROS calibration or "
-                "the lines image_width, image_height, fx, fy, cx, cy (docs/FAQ.md tells how to come by "
-                "them)"
+                f"{source}: the camera is not known; give --camera camera.yaml: a ROS calibration, or "
+                f"the lines {EXPECTED}, in pixels. Without a calibration cx, cy are the middle, and fx = "
+                "fy = image_width / (2 tan(horizontal field of view / 2)), or the longer side * focal "
+                "length in 35 mm film (data sheet, EXIF) / 34.6; see docs/FAQ.md"
             )
         return self.camera
 

@@ -432,11 +432,9 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
     def _what_holds_up(self) -> str:
         """Return that an image has been measured for too long to be well, or nothing."""
         busy = 0.0 if self._worker is None else self._worker.busy_seconds
-        return (
-            f"one image has been measured for {busy:.0f} s: is the model stuck?"
-            if busy > STUCK
-            else ""
-        )
+        if busy <= STUCK:
+            return ""
+        return f"one image has been measured for {busy:.0f} s: is the model stuck? Restart the node"
 
     def _why_no_images(self) -> str:
         """Return what of the image topic explains that none come, or nothing."""
