@@ -24,6 +24,7 @@ from blur_imu_ros.axes import GYRO_FROM_OPTICAL
 from blur_imu_ros.camera import Camera, NetworkView
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.image_decoding import decode_compressed
+from blur_imu_ros.recordings.gyroscope_logs import KINDS, read_log
 from blur_imu_ros.results import CsvTable
 from blur_imu_training.averaged_frames import AveragedFrames, frame_sample
 from blur_imu_training.blurred_samples import BlurredSample
@@ -141,14 +142,12 @@ def real_samples(
         width, height: of the network's view, pixels.
     """
     odometry = _read_odometry(recording / "odometry.csv")
-    imu = CsvTable(recording / "imu.csv")
-    gyro_t = imu.column("timestamp")
-    gyro = np.stack([imu.column(f"alpha_{axis}") for axis in "xyz"], axis=1)
+    gyro = read_log(CsvTable(recording / "imu.csv"), KINDS["StrayScanner"])
     velocity = np.gradient(odometry.position, odometry.t, axis=0)
     jumps = pose_jumps([_pose_only(odometry, i) for i in range(len(odometry.t))])
     for number, (image, camera) in enumerate(_video(recording, len(odometry.t))):
         depth = read_depth_image(recording / "depth" / f"{number:06d}.png")
-        omega = mean_over(gyro_t, gyro, odometry.t[number], exposure_time)
+        omega = mean_over(gyro.t, gyro.velocity[:, :3], odometry.t[number], exposure_time)
         beside_jump = bool(jumps[max(0, number - 1) : number + 1].any())
         if depth is None or not depth.any() or omega is None or beside_jump:
             continue

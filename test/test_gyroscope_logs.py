@@ -60,3 +60,12 @@ def test_a_log_that_tells_nothing_is_refused(tmp_path: Path, rows: str, said: st
     path = written(tmp_path, f"time,seconds_elapsed,z,y,x\n{rows}")
     with pytest.raises(RecordingError, match=said):
         read_velocities(path)
+
+
+@pytest.mark.parametrize("name", ["Accelerometer.csv", "MagnetometerUncalibrated.csv"])
+def test_the_table_of_another_sensor_is_not_taken_for_rates(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path, LOGS["Sensor Logger"]).rename(tmp_path / name)
+    with pytest.raises(RecordingError, match=r"give Gyroscope\.csv"):
+        read_velocities(path)
+    gyroscope = path.rename(tmp_path / "Gyroscope.csv")
+    assert len(read_velocities(gyroscope).t) == 2

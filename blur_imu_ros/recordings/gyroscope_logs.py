@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -39,6 +40,9 @@ KINDS = {
     ),
 }
 
+# Sensor Logger gives all its tables the same headings; their files' names tell them apart.
+OTHER_SENSORS = ("accelerometer", "gravity", "magnetometer", "totalacceleration")
+
 
 def kind_of(names: Sequence[str]) -> LogKind | None:
     """Return the kind of log that has these headings, None where no kind is known."""
@@ -50,8 +54,10 @@ def read_log(table: CsvTable, kind: LogKind) -> VelocitySeries:
     """Return the rates of a log; rows whose time does not rise, as phones repeat some, are left out.
 
     Raises:
-        RecordingError: a cell is no number, or no time rises.
+        RecordingError: a cell is no number, no time rises, or another sensor's table was given.
     """
+    if kind is KINDS["Sensor Logger"] and Path(table.path).name.lower().startswith(OTHER_SENSORS):
+        raise RecordingError(f"{table.path}: holds no angular velocities; give Gyroscope.csv")
     t = table.column(kind.t) * kind.seconds
     rates = np.stack([table.column(name) for name in kind.rates], axis=1)
     newest = np.fmax.accumulate(np.concatenate([[-np.inf], t[:-1]]))
