@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -137,8 +138,7 @@ def batches(
         for batch in loader:
             yield batch.developed(device) if on_device else _moved(batch, device)
     except BlurImuError as error:
-        # The loader makes a traceback of it, at whose end is what it said.
-        raise type(error)(str(error).splitlines()[-1].partition("Error: ")[2] or error) from error
+        raise type(error)(_said(error)) from error
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
@@ -157,3 +157,10 @@ def _quiet_worker(_: int) -> None:
     """Leave Ctrl-C to the main process, which asks its workers to end; let it end them by force."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _said(error: BlurImuError) -> str:
+    """Return what an error said before the loader made a traceback of it, at whose end that is."""
+    return re.split(rf"^[\w.]*{type(error).__name__}: ", str(error), flags=re.MULTILINE)[
+        -1
+    ].rstrip()

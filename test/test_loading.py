@@ -42,7 +42,7 @@ class Damaged:
     """Samples of which the first cannot be read."""
 
     def __getitem__(self, index: int) -> BlurredSample:
-        raise RecordingError("000000.png: is missing or damaged")
+        raise RecordingError("000000.png: is missing or damaged;\n000001.png too")
 
 
 class Deadly:
@@ -54,7 +54,9 @@ class Deadly:
 
 
 def test_what_a_worker_cannot_read_is_told_in_one_line() -> None:
-    with pytest.raises(RecordingError, match=r"^000000\.png: is missing or damaged$"):
+    with pytest.raises(
+        RecordingError, match=r"^000000\.png: is missing or damaged;\n000001\.png too$"
+    ):
         next(batches(Damaged(), BatchNumbers(0, 1), 250.0, CPU))
 
 
