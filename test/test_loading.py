@@ -53,7 +53,7 @@ class Deadly:
         raise AssertionError
 
 
-def test_what_a_worker_cannot_read_is_told_in_one_line() -> None:
+def test_what_a_worker_cannot_read_is_told_whole() -> None:
     with pytest.raises(
         RecordingError, match=r"^000000\.png: is missing or damaged;\n000001\.png too$"
     ):
