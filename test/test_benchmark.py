@@ -130,13 +130,17 @@ def test_the_published_network_is_timed_without_its_weights_and_that_is_said(mon
     from blur_imu_training import import_checkpoint
 
     def stand_in(output: Path) -> None:
-        for ending in (".onnx", ".json"):
+        for ending in (".onnx", ".json", ".safetensors"):
             shutil.copy(MODEL.with_suffix(ending), output.with_suffix(ending))
 
     monkeypatch.setattr(import_checkpoint, "write_untrained", stand_in)
     run_benchmark(BenchmarkOptions(against="published", sizes=(TINY,), seconds=0.0))
     said = capsys.readouterr().out
     assert "network: published, random weights takes" in said
+    both = BenchmarkOptions(backends=("onnx", "torch"), against="published")
+    assert [one.name for one in contenders_of(both)[2:]] == [
+        "published, random weights (onnx)", "published, random weights (torch)"
+    ]  # fmt: skip
 
 
 def test_the_published_network_needs_torch(monkeypatch):

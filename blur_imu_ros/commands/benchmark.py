@@ -81,18 +81,20 @@ def contenders_of(options: BenchmarkOptions) -> list[Contender]:
         return load_network(model, backend, options.device, options.threads)
 
     several = len(options.backends) > 1
-    found = [
-        Contender(f"{name} ({backend})" if several else name, load(model, backend))
-        for model, name in zip(options.models, map(_shown, options.models), strict=True)
-        for backend in options.backends
-    ]
+
+    def on_all_backends(model: str, name: str) -> list[Contender]:
+        return [
+            Contender(f"{name} ({backend})" if several else name, load(model, backend))
+            for backend in options.backends
+        ]
+
+    found = [one for model in options.models for one in on_all_backends(model, _shown(model))]
     if options.against == PUBLISHED and resource_path("models", f"{PUBLISHED}.onnx") is None:
         with TemporaryDirectory() as folder:
-            path = _untrained(Path(folder))
-            found.append(Contender(f"{PUBLISHED}, random weights", load(path, options.backends[0])))
+            untrained = _untrained(Path(folder))
+            found += on_all_backends(untrained, f"{PUBLISHED}, random weights")
     elif options.against is not None:
-        network = load(options.against, options.backends[0])
-        found.append(Contender(_shown(options.against), network))
+        found += on_all_backends(options.against, _shown(options.against))
     return found
 
 
