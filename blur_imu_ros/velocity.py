@@ -50,9 +50,10 @@ class SolverConfig:
     Attributes:
         angular_std: standard deviation of the weak zero-mean prior on each axis, rad/s.
         linear_std: the same for the linear velocity, m/s.
-        correlation_length_px: side of the square of the network's view inside which errors of the
-            field are one error; with 100 px about two thirds of the shipped model's held-out errors
-            fall within one standard deviation.
+        correlation_length: side of the square of the network's view inside which errors of the
+            field are one error, as a share of the view's width: they go with what the scene shows,
+            not with cells. With 0.31 about two thirds of the shipped model's held-out errors fall
+            within one standard deviation.
         noise_floor_px: residual below which the field is not believed however well it fits.
         smallest_scale: the field's standard deviations are scaled by the residuals, but not below
             this: errors that vary smoothly over the image fit well and are wrong all the same.
@@ -70,7 +71,7 @@ class SolverConfig:
 
     angular_std: float = 10.0
     linear_std: float = 4.0
-    correlation_length_px: float = 100.0
+    correlation_length: float = 0.3125
     noise_floor_px: float = 0.1
     smallest_scale: float = 0.5
     length_std: float = 0.2
@@ -234,6 +235,7 @@ class VelocitySolver:
         squares[_WITH_DEPTH] *= inverse_depth
         squares[_WITH_DEPTH2] *= inverse_depth
         information = np.diag((self._weak_std() * tau) ** -2.0)
+        correlation_length = self.config.correlation_length * field.camera.width
         pull = np.zeros(6)
         if prior is not None:
             information = information + prior.information / tau**2
@@ -244,7 +246,7 @@ class VelocitySolver:
             length2=motion_x**2 + motion_y**2,
             variance=field.sigma.ravel().astype(float) ** 2 + self.config.noise_floor_px**2,
             half_depth_variance=field.sigma_log_depth.ravel().astype(float) ** 2 / 2,
-            redundancy=max(1.0, (self.config.correlation_length_px / field.stride) ** 2),
+            redundancy=max(1.0, (correlation_length / field.stride) ** 2),
             information=information,
             pull=pull,
             signed=field.signed_motion is not None,

@@ -113,7 +113,7 @@ def test_half_the_exposure_doubles_the_velocity():
 def test_covariance_tells_the_size_of_the_error():
     """The normalised squared error of six unknowns with independent cell errors is six."""
     config = SolverConfig(
-        angular_std=1e3, linear_std=1e3, correlation_length_px=8, length_std=0, noise_floor_px=0.01
+        angular_std=1e3, linear_std=1e3, correlation_length=0, length_std=0, noise_floor_px=0.01
     )
     squared = []
     for seed in range(150):
@@ -156,10 +156,35 @@ def test_errors_that_all_cells_share_are_not_averaged_away():
 def test_neighbouring_cells_do_not_count_as_independent():
     field = random_truth(7, noise=0.5).field
     alone, correlated = (
-        solve(field, SolverConfig(correlation_length_px=length, length_std=0)).sigma[:3]
-        for length in (8, 40)
+        solve(field, SolverConfig(correlation_length=cells * 8 / field.camera.width, length_std=0))
+        for cells in (1, 5)
     )
-    assert correlated == pytest.approx(5 * alone, rel=0.1)
+    assert correlated.sigma[:3] == pytest.approx(5 * alone.sigma[:3], rel=0.1)
+
+
+def test_finer_cells_of_the_same_view_make_nothing_surer():
+    """Twice the pixels a side: four times the cells, twice the smear and twice its error."""
+    config = SolverConfig(length_std=0, noise_floor_px=1e-6)
+    coarse = random_truth(7).field
+    coarse = replace(coarse, sigma=np.full_like(coarse.sigma, 2.0))
+    c = coarse.camera
+    fine = BlurField(
+        q=grown(2 * coarse.q),
+        sigma=grown(2 * coarse.sigma),
+        inverse_depth=grown(coarse.inverse_depth),
+        sigma_log_depth=grown(coarse.sigma_log_depth),
+        camera=Camera(
+            2 * c.width, 2 * c.height, 2 * c.fx, 2 * c.fy, 2 * c.cx + 0.5, 2 * c.cy + 0.5
+        ),
+        stride=coarse.stride,
+    )
+    few, many = solve(coarse, config), solve(fine, config)
+    assert many.sigma[:3] == pytest.approx(few.sigma[:3], rel=0.15)
+
+
+def grown(values: np.ndarray) -> np.ndarray:
+    """Show each cell as four."""
+    return values.repeat(2, axis=0).repeat(2, axis=1)
 
 
 def test_uncertain_depth_makes_the_linear_velocity_uncertain():
