@@ -66,7 +66,7 @@ docs: $(VENV)/.docs
 	$(BIN)/python -m mkdocs build --strict
 
 # Every model that is shipped, the one in 32-bit numbers first. Needs a machine that does nothing else.
-MODELS := compact $(filter-out models/compact.onnx,$(wildcard models/compact*.onnx))
+MODELS := compact $(filter-out models/compact.onnx,$(wildcard models/*.onnx))
 
 performance: $(VENV)/.development
 	$(RUN) tools/performance.py --write docs/PERFORMANCE.md $(addprefix --model ,$(MODELS))

@@ -411,3 +411,58 @@ def test_a_sample_of_the_cells_carries_the_information_of_all():
     assert len(half.length2) == len(equations.length2) / 2
     assert half.redundancy == equations.redundancy / 2
     np.testing.assert_array_equal(half.products, equations.products[:, ::2])
+
+
+def test_of_nothing_the_covariance_says_ten_radians_and_four_metres_a_second():
+    nothing = VelocitySolver().unsolved(EXPOSURE, 1.0, "no reason")
+    assert nothing.sigma == pytest.approx([10, 10, 10, 4, 4, 4])
+    assert np.array_equal(velocity(nothing), np.zeros(6))
+    assert (nothing.blur_px, nothing.residual_px, nothing.rank) == (0, 0, 0)
+
+
+def test_a_field_that_fits_perfectly_is_believed_half_its_deviations_at_best():
+    field = random_truth(7).field
+    limited, plain = (
+        solve(field, replace(LOOSE, length_std=0, smallest_scale=scale)).sigma for scale in (0.5, 1)
+    )
+    assert limited[:3] == pytest.approx(plain[:3] / 2, rel=1e-3)
+
+
+def test_a_cell_beyond_the_others_counts_less_the_further_it_lies():
+    """At 1.5 times the median residual a cell counts half, at 3 times a fifth."""
+    solver = VelocitySolver(replace(LOOSE, noise_floor_px=0, robust_scale=1.5))
+    count = ROWS * COLUMNS
+    error = np.tile([1.0, 0.0], (count, 1))
+    error[:2, 0] = 1.5, 3.0
+    field = replace(
+        field_of(
+            (0, 0, 0), (0, 0, 0), error=error.reshape(ROWS, COLUMNS, 2), sigma=2.0, signed=True
+        ),
+        sigma_log_depth=np.zeros((ROWS, COLUMNS)),
+    )
+    equations = solver._equations(field, EXPOSURE, None)
+    weights = solver._fit(equations, np.zeros((1, 6))).weights[0]
+    typical = 1 / (1 + 1 / 1.5**2)
+    assert weights * 2.0**2 == pytest.approx([1 / 2, 1 / 5, *[typical] * (count - 2)])
+
+
+def test_starts_compete_by_their_posterior():
+    """Half the robust chi-squared, in independent measurements, and half that of the prior."""
+    config = SolverConfig(robust_scale=1.5)
+    solver, truth = VelocitySolver(config), random_truth(5, noise=1.0)
+    mean = np.array([1.0, 0, 0, 0, 0.5, 0])
+    prior = VelocityPrior(mean, np.diag([1.0, 2, 3, 4, 5, 6]))
+    equations = solver._equations(truth.field, EXPOSURE, prior)
+    motions = EXPOSURE * np.array([truth.velocity, -0.8 * truth.velocity])
+    fit = solver._fit(equations, motions)
+    smallest = np.median(fit.whitened2, axis=1).min()
+    robust = 1.5**2 * np.log(1 + fit.whitened2 / smallest / 1.5**2).sum(axis=1)
+    measured = 2 * np.log(2) / 2 * robust / (0.3125 * 320 / 8) ** 2
+    velocities = motions / EXPOSURE
+    # Whichever sign of a motion the prior likes better, up to what all motions share.
+    signed = velocities * np.sign(velocities @ prior.information @ mean)[:, None]
+    weak = np.array([10.0] * 3 + [4.0] * 3)
+    expected = 0.5 * np.sum((signed - mean) ** 2 * np.diag(prior.information), axis=1)
+    expected += 0.5 * np.sum((signed / weak) ** 2, axis=1) + measured
+    cost = solver._cost(equations, motions, fit)
+    assert cost[1] - cost[0] == pytest.approx(expected[1] - expected[0], rel=2e-3)

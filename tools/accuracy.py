@@ -10,7 +10,7 @@ import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import matplotlib
 
@@ -43,60 +43,74 @@ Image = NDArray[np.uint8]
 
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 88]
 
-MODES: list[tuple[DirectionMode, MotionPrior]] = [
-    ("adjacent", MotionPrior.PIVOT),
-    ("previous", MotionPrior.PIVOT),
-    ("adjacent", MotionPrior.NONE),
-    ("previous", MotionPrior.NONE),
-]
+Mode = tuple[str, DirectionMode, MotionPrior]
+"""A model, and how it is used."""
+
+
+def modes_of(models: list[str]) -> list[Mode]:
+    """Return what is measured on real frames, the best of the first model first."""
+    ways: list[tuple[DirectionMode, MotionPrior]] = [
+        (direction, prior)
+        for prior in (MotionPrior.PIVOT, MotionPrior.NONE)
+        for direction in get_args(DirectionMode)[:2]
+    ]
+    return [(model, *way) for model in models for way in ways]
+
+
+def named(mode: Mode) -> str:
+    """Return how a table calls a mode."""
+    model, direction, prior = mode
+    return f"{model}, {direction}, prior {prior.value}"
 
 
 def main() -> None:
     """Measure, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder with dining/ and train/")
-    parser.add_argument("--model", default="compact")
+    parser.add_argument("--model", action="append", help="the pictures are of the first")
     parser.add_argument("--frames", type=int, default=200, help="held-out frames")
     parser.add_argument("--pictures", type=Path, default=Path("docs/pictures"))
     options = parser.parse_args()
     options.pictures.mkdir(parents=True, exist_ok=True)
-    real_sequence(options.data / "dining", options.model, options.pictures)
-    held_out(options.data / "train", options.model, options.frames, options.pictures)
-    rendered_cases(options.model, options.pictures)
+    models = options.model or ["compact", "large"]
+    real_sequence(options.data / "dining", models, options.pictures)
+    held_out(options.data / "train", models, options.frames, options.pictures)
+    rendered_cases(models[0], options.pictures)
 
 
 # --- the real sequence ----------------------------------------------------------------------------
 
 
-def real_sequence(folder: Path, model: str, pictures: Path) -> None:
+def real_sequence(folder: Path, models: list[str], pictures: Path) -> None:
     """Print errors on the real sequence beside those published, and draw the best mode."""
     truth = read_velocities(folder / "truth.csv")
     curve = read_velocities(folder / "published.csv")
     published = evaluate(match(curve, truth))
-    results = {mode: compared(folder, model, truth, *mode) for mode in MODES}
+    modes = modes_of(models)
+    results = {mode: compared(folder, truth, mode) for mode in modes}
     print(f"## Real frames: {folder.name}\n")
     heading("RMSE", [f"{name} [{unit}]" for name, unit in zip(VELOCITIES, UNITS, strict=True)])
     row("zero velocity", published.zero_rmse)
     row("published", published.rmse)
     for mode, matched in results.items():
-        row(f"ours, {mode[0]}, prior {mode[1].value}", evaluate(matched).rmse_all_rows)
+        row(named(mode), evaluate(matched).rmse_all_rows)
     print()
     heading("", ["right signs", "exposure that fits [ms]", "NEES w", "NEES v", "valid"])
     for mode, matched in results.items():
-        row(f"{mode[0]}, prior {mode[1].value}", figures(evaluate(matched), matched), digits=3)
+        row(named(mode), figures(evaluate(matched), matched), digits=3)
     print()
     heading("share of errors", list(VELOCITIES))
-    best = results[MODES[0]]
-    for k, shares in zip((1, 2), evaluate(best).coverage, strict=True):
-        row(f"within {k} sigma", shares)
+    for model in models:
+        best = next(matched for mode, matched in results.items() if mode[0] == model)
+        for k, shares in zip((1, 2), evaluate(best).coverage, strict=True):
+            row(f"{model}, within {k} sigma", shares)
     print()
-    curves(pictures / "dining.png", best, curve)
+    curves(pictures / "dining.png", results[modes[0]], curve)
 
 
-def compared(
-    folder: Path, model: str, truth: VelocitySeries, direction: DirectionMode, prior: MotionPrior
-) -> MatchedSeries:
+def compared(folder: Path, truth: VelocitySeries, mode: Mode) -> MatchedSeries:
     """Run on the sequence as a user does, and match with the truth in its axes."""
+    model, direction, prior = mode
     with tempfile.TemporaryDirectory() as scratch:
         output = Path(scratch) / "estimate.csv"
         options = RunOptions(
@@ -148,22 +162,28 @@ def curves(path: Path, ours: MatchedSeries, published: VelocitySeries) -> None:
 # --- held-out synthetic blur ----------------------------------------------------------------------
 
 
-def held_out(data: Path, model: str, frames: int, pictures: Path) -> None:
+def held_out(data: Path, models: list[str], count: int, pictures: Path) -> None:
     """Print and draw errors against the length of the blur, from another camera pipeline."""
-    result = report(measure(VisualImu(load_network(model)), held_out_frames(data, frames)))
-    print(f"## Held-out blur: {result.frames} frames, another camera pipeline\n")
-    heading(
-        "blur [px]",
-        ["length ratio", "frames", "rotation error", "translation angle [deg]", "v scale"],
-    )
-    for one in result.bins:
-        values = [one.length_ratio, one.frames, one.rotation_error, one.translation_angle]
-        row(f"{one.low:g}-{one.high:g}", [*values, one.translation_scale])
-    print(
-        f"\nNEES {result.nees[0]:.2f} (w), {result.nees[1]:.2f} (v); within 1 sigma "
-        f"{shares(result.coverage[0])}, within 2 sigma {shares(result.coverage[1])}"
-    )
-    draw_bins(pictures / "error_by_blur.png", result)
+    frames = list(held_out_frames(data, count))
+    for model in models:
+        network = load_network(model)
+        result = report(measure(VisualImu(network), frames))
+        width, height = network.input_size
+        print(f"## Held-out blur: {model}, {result.frames} frames, another camera pipeline\n")
+        heading(
+            f"blur [px of {width}x{height}]",
+            ["length ratio", "frames", "rotation error", "translation angle [deg]", "v scale"],
+        )
+        for one in result.bins:
+            values = [one.length_ratio, one.frames, one.rotation_error, one.translation_angle]
+            row(f"{one.low:g}-{one.high:g}", [*values, one.translation_scale])
+        print(
+            f"\nMedian rotation error {result.rotation_error:.3f}. "
+            f"NEES {result.nees[0]:.2f} (w), {result.nees[1]:.2f} (v); within 1 sigma "
+            f"{shares(result.coverage[0])}, within 2 sigma {shares(result.coverage[1])}\n"
+        )
+        if model == models[0]:
+            draw_bins(pictures / "error_by_blur.png", result)
 
 
 def shares(values: Any) -> str:
