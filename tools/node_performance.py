@@ -16,13 +16,16 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistWithCovarianceStamped
+from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CameraInfo, Image
 
 from blur_imu_ros.benchmark import EXPOSURE_TIME, FRAME_RATE, SIZES, rendered_frames
+from blur_imu_ros.camera import Camera
 from blur_imu_ros.parallel import usual_jobs
 from blur_imu_ros.ros import messages
 from blur_imu_ros.ros.replay import DISCOVERY_TIMEOUT, our_node
@@ -126,7 +129,7 @@ def node_at_work(
 class PlayedCamera:
     """A node that publishes images and hears what is made of them."""
 
-    def __init__(self, images: list[messages.NDArray], camera: messages.Camera) -> None:
+    def __init__(self, images: list[NDArray[np.uint8]], camera: Camera) -> None:
         there_and_back = [*images, *images[-2:0:-1]]
         self._images = [messages.image_message(one, 0.0, FRAME_ID) for one in there_and_back]
         self._info = messages.camera_info_message(camera, 0.0, FRAME_ID)

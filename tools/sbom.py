@@ -69,8 +69,9 @@ def requirements(one: Distribution) -> Iterator[str]:
 def component(one: Distribution, kind: str) -> dict[str, Any]:
     """Return what CycloneDX says of a distribution."""
     name, version = one.metadata["Name"], one.version
-    described = one.metadata.get("License-Expression") or one.metadata.get("License") or ""
-    licence = (described.strip() or "see the package").splitlines()[0][:80]
+    told = one.metadata
+    named = [told[field].strip() for field in ("License-Expression", "License") if field in told]
+    licence = next(filter(None, named), "see the package").splitlines()[0][:80]
     return {
         "type": kind,
         "name": name,
