@@ -13,8 +13,15 @@ from blur_imu_ros.blur_field import BlurField
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import FrameError
 from blur_imu_ros.estimate import VelocityEstimate
-from blur_imu_ros.motion_field import double_angle
-from blur_imu_ros.velocity import SolverConfig, VelocityPrior, VelocitySolver, solve_published
+from blur_imu_ros.motion_field import double_angle, motion_field
+from blur_imu_ros.velocity import (
+    SolverConfig,
+    VelocityPrior,
+    VelocitySolver,
+    _canonical_motions,
+    _condition,
+    solve_published,
+)
 from synthetic_fields import (
     CAMERA,
     COLUMNS,
@@ -430,7 +437,7 @@ def test_a_field_that_fits_perfectly_is_believed_half_its_deviations_at_best():
 
 def test_a_cell_beyond_the_others_counts_less_the_further_it_lies():
     """At 1.5 times the median residual a cell counts half, at 3 times a fifth."""
-    solver = VelocitySolver(replace(LOOSE, noise_floor_px=0, robust_scale=1.5))
+    solver = VelocitySolver(replace(LOOSE, noise_floor_px=0))
     count = ROWS * COLUMNS
     error = np.tile([1.0, 0.0], (count, 1))
     error[:2, 0] = 1.5, 3.0
@@ -448,8 +455,7 @@ def test_a_cell_beyond_the_others_counts_less_the_further_it_lies():
 
 def test_starts_compete_by_their_posterior():
     """Half the robust chi-squared, in independent measurements, and half that of the prior."""
-    config = SolverConfig(robust_scale=1.5)
-    solver, truth = VelocitySolver(config), random_truth(5, noise=1.0)
+    solver, truth = VelocitySolver(), random_truth(5, noise=1.0)
     mean = np.array([1.0, 0, 0, 0, 0.5, 0])
     prior = VelocityPrior(mean, np.diag([1.0, 2, 3, 4, 5, 6]))
     equations = solver._equations(truth.field, EXPOSURE, prior)
@@ -466,3 +472,46 @@ def test_starts_compete_by_their_posterior():
     expected += 0.5 * np.sum((signed / weak) ** 2, axis=1) + measured
     cost = solver._cost(equations, motions, fit)
     assert cost[1] - cost[0] == pytest.approx(expected[1] - expected[0], rel=2e-3)
+
+
+def test_the_starts_turn_about_axes_spread_over_the_half_sphere_and_move_in_each_direction():
+    starts = _canonical_motions()
+    turns, moves = starts[:13], starts[13:]
+    assert not turns[:, 3:].any()
+    axes = turns[:, :3] / np.linalg.norm(turns[:, :3], axis=1)[:, None]
+    # Any two, or one and the opposite of another, are at least 35 degrees apart.
+    apart = np.abs(axes @ axes.T) - np.eye(13)
+    assert np.degrees(np.arccos(apart.max())) > 35
+    assert sorted(np.count_nonzero(turns[:, :3], axis=1)) == [1] * 3 + [2] * 6 + [3] * 4
+    assert np.array_equal(moves[0], [0, 0, 0, 0, 0, 1])
+    for start, along in zip(moves[1:], (0, 1), strict=True):
+        near, balanced, far = (flow_at_the_centre(start, depth) for depth in (1.0, 2.0, 4.0))
+        assert np.flatnonzero(near).tolist() == np.flatnonzero(far).tolist() == [along]
+        assert balanced == pytest.approx([0, 0])
+        assert near[along] * far[along] < 0
+
+
+def flow_at_the_centre(motion: np.ndarray, depth: float) -> np.ndarray:
+    """Return the flow of a motion (theta, t) in the middle of the image, pixels."""
+    camera = Camera(320, 224, 250.0, 250.0, 160.0, 112.0)
+    middle, inverse = np.array([160.0, 112.0]), np.array(1 / depth)
+    return motion_field(camera, middle[0], middle[1], inverse, motion[:3], motion[3:])
+
+
+def test_the_condition_tells_how_alike_two_motions_look():
+    """Whatever their units; of two that look the same but for a share, (1 + r) / (1 - r)."""
+    alike = np.diag([1.0] * 6)
+    alike[0, 4] = alike[4, 0] = 0.8
+    units = np.diag([1e-3, 1.0, 1e3, 1.0, 1e2, 1.0])
+    assert _condition(np.eye(6)) == pytest.approx(1)
+    assert _condition(units @ alike @ units) == pytest.approx(np.sqrt(1.8 / 0.2))
+    alike[0, 4] = alike[4, 0] = 1.0
+    assert _condition(alike) == pytest.approx(1e9)
+
+
+def test_a_solve_ends_when_nothing_moves(monkeypatch: pytest.MonkeyPatch):
+    solver, steps = VelocitySolver(replace(LOOSE, steps=50)), []
+    step = solver._step
+    monkeypatch.setattr(solver, "_step", lambda *given: steps.append(1) or step(*given))
+    solver.solve(random_truth(3).field, EXPOSURE, 0.0)
+    assert len(steps) < 12
