@@ -65,8 +65,9 @@ class SolverConfig:
         tolerance: change of the motion, as a share of it, at which these end.
         confident_px: standard deviation below which a cell counts as read.
         confident_share: the same as a share of the cell's blur length; the larger limit holds.
-        fewest_share: share of confident cells below which the estimate is refused. The shipped model
-            reads 64 % of the cells of every real frame that was tried, and 7 % of a uniform image's.
+        fewest_share: share of confident cells below which the estimate is refused. Of every real
+            frame that was tried the shipped models read 23 % of the cells or more, most often all;
+            of a uniform image 16 % or less.
     """
 
     angular_std: float = 10.0
@@ -82,7 +83,7 @@ class SolverConfig:
     tolerance: float = 1e-2
     confident_px: float = 3.0
     confident_share: float = 0.5
-    fewest_share: float = 0.1
+    fewest_share: float = 0.2
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,10 @@ def floor(models: list[str], seconds: float) -> None:
     best = min(durations([lambda: a @ a], seconds)[0])
     peak = MATRIX**3 / best / 1e9
     work = multiply_adds(model_path(models[0])) / 1e9
-    print(f"\n### The floor\n\nThe network is {work:.2f} G multiply-adds. ")
+    sizes = ", ".join(
+        f"{work * pixels(one) / pixels(models[0]):.2f} G in {shown(one)}" for one in models
+    )
+    print(f"\n### The floor\n\nMultiply-adds: {sizes}.")
     print(f"The best product of two {MATRIX}x{MATRIX} float32 matrices made {peak:.0f} G/s.\n")
     heading(
         "network, all threads", ["best [ms]", "median [ms]", "G multiply-adds/s", "of fp32 peak"]
@@ -83,8 +86,14 @@ def floor(models: list[str], seconds: float) -> None:
     for name, taken in zip(
         models, durations([network_run(m) for m in models], seconds), strict=True
     ):
-        rate = work / min(taken)
+        rate = work * pixels(name) / pixels(models[0]) / min(taken)
         row(shown(name), [1e3 * min(taken), 1e3 * float(np.median(taken)), rate, rate / peak])
+
+
+def pixels(model: str) -> int:
+    """Return those of the view: of networks alike, the work is in proportion."""
+    card = ModelCard.load(model_path(model).with_suffix(".json"))
+    return card.width * card.height
 
 
 def stages(models: list[str], seconds: float) -> None:
