@@ -161,6 +161,5 @@ def _quiet_worker(_: int) -> None:
 
 def _said(error: BlurImuError) -> str:
     """Return what an error said before the loader made a traceback of it, at whose end that is."""
-    return re.split(rf"^[\w.]*{type(error).__name__}: ", str(error), flags=re.MULTILINE)[
-        -1
-    ].rstrip()
+    begin = rf"^[\w.]*{type(error).__name__}: "
+    return re.split(begin, str(error), flags=re.MULTILINE)[-1].rstrip()
