@@ -236,8 +236,8 @@ class VelocitySolver:
         squares[_WITH_DEPTH] *= inverse_depth
         squares[_WITH_DEPTH2] *= inverse_depth
         information = np.diag((self._weak_std() * tau) ** -2.0)
-        correlation_length = self.config.correlation_length * field.camera.width
         pull = np.zeros(6)
+        correlated = self.config.correlation_length * field.camera.width / field.stride
         if prior is not None:
             information = information + prior.information / tau**2
             pull = prior.information @ prior.mean / tau
@@ -247,7 +247,7 @@ class VelocitySolver:
             length2=motion_x**2 + motion_y**2,
             variance=field.sigma.ravel().astype(float) ** 2 + self.config.noise_floor_px**2,
             half_depth_variance=field.sigma_log_depth.ravel().astype(float) ** 2 / 2,
-            redundancy=max(1.0, (correlation_length / field.stride) ** 2),
+            redundancy=max(1.0, correlated**2),
             information=information,
             pull=pull,
             signed=field.signed_motion is not None,

@@ -29,8 +29,9 @@ CAMERA = Camera(640, 480, 480.0, 480.0, 319.5, 239.5)
 
 @dataclass(frozen=True)
 class RealRun:
-    """What a user finds who runs on the real sequence."""
+    """What a user finds who runs a model on the real sequence."""
 
+    model: str
     result: Evaluation
     rows: int
 
@@ -62,7 +63,7 @@ def on_real_frames(folder: Path, model: str, direction: DirectionMode, output: P
     )
     estimate = in_axes(read_velocities(output), Axes.OPTICAL, Axes.GYRO)
     return RealRun(
-        evaluate(match(estimate, read_velocities(folder / "truth.csv"))), len(estimate.t)
+        model, evaluate(match(estimate, read_velocities(folder / "truth.csv"))), len(estimate.t)
     )
 
 
@@ -87,7 +88,9 @@ def test_the_sign_is_right_on_real_frames(real: RealRun) -> None:
 
 def test_lengths_of_real_blur_are_not_stretched(real: RealRun) -> None:
     """The exposure that fits best is near the true one."""
-    assert 0.85 < real.result.exposure_scale < 1.15
+    # What `large` fits on these sharp frames is known to be short: see docs/ACCURACY.md.
+    least = 0.85 if real.model.startswith("large") else 0.9
+    assert least < real.result.exposure_scale < 1.15
 
 
 def frame(image: np.ndarray) -> Frame:

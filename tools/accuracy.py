@@ -10,7 +10,7 @@ import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import matplotlib
 
@@ -43,18 +43,16 @@ Image = NDArray[np.uint8]
 
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 88]
 
+WAYS: list[tuple[DirectionMode, MotionPrior]] = [
+    ("adjacent", MotionPrior.PIVOT),
+    ("previous", MotionPrior.PIVOT),
+    ("adjacent", MotionPrior.NONE),
+    ("previous", MotionPrior.NONE),
+]
+"""Of using a model, the best first."""
+
 Mode = tuple[str, DirectionMode, MotionPrior]
 """A model, and how it is used."""
-
-
-def modes_of(models: list[str]) -> list[Mode]:
-    """Return what is measured on real frames, the best of the first model first."""
-    ways: list[tuple[DirectionMode, MotionPrior]] = [
-        (direction, prior)
-        for prior in (MotionPrior.PIVOT, MotionPrior.NONE)
-        for direction in get_args(DirectionMode)[:2]
-    ]
-    return [(model, *way) for model in models for way in ways]
 
 
 def named(mode: Mode) -> str:
@@ -86,7 +84,7 @@ def real_sequence(folder: Path, models: list[str], pictures: Path) -> None:
     truth = read_velocities(folder / "truth.csv")
     curve = read_velocities(folder / "published.csv")
     published = evaluate(match(curve, truth))
-    modes = modes_of(models)
+    modes: list[Mode] = [(model, *way) for model in models for way in WAYS]
     results = {mode: compared(folder, truth, mode) for mode in modes}
     print(f"## Real frames: {folder.name}\n")
     heading("RMSE", [f"{name} [{unit}]" for name, unit in zip(VELOCITIES, UNITS, strict=True)])
@@ -101,8 +99,8 @@ def real_sequence(folder: Path, models: list[str], pictures: Path) -> None:
     print()
     heading("share of errors", list(VELOCITIES))
     for model in models:
-        best = next(matched for mode, matched in results.items() if mode[0] == model)
-        for k, shares in zip((1, 2), evaluate(best).coverage, strict=True):
+        best = evaluate(results[(model, *WAYS[0])])
+        for k, shares in zip((1, 2), best.coverage, strict=True):
             row(f"{model}, within {k} sigma", shares)
     print()
     curves(pictures / "dining.png", results[modes[0]], curve)

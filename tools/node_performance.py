@@ -28,12 +28,10 @@ from blur_imu_ros.benchmark import EXPOSURE_TIME, FRAME_RATE, SIZES, rendered_fr
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.parallel import usual_jobs
 from blur_imu_ros.ros import messages
-from blur_imu_ros.ros.replay import DISCOVERY_TIMEOUT, our_node
+from blur_imu_ros.ros.replay import DISCOVERY_TIMEOUT, LARGE_DATA, keep_apart, our_node
 from markdown import heading, row
 
 FRAME_ID = "camera_optical_frame"
-LARGE_DATA = "LARGE_DATA"
-"""Transport of Fast DDS; the default one loses most images, but makes processes known at once."""
 SETTLING = 3.0
 """Seconds of frames that do not count: caches, and the memory that frees itself at first."""
 
@@ -108,8 +106,7 @@ def node_at_work(
     model: str, transport: str = LARGE_DATA
 ) -> Iterator[tuple[PlayedCamera, subprocess.Popen[bytes], float]]:
     """Start a node and play to it until it answers; yield both and the seconds it took."""
-    os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = transport  # of both processes
-    os.environ["ROS_DOMAIN_ID"] = str(os.getpid() % 90 + 10)
+    keep_apart(transport)
     images = rendered_frames(SIZES[0])  # before the clock runs
     rclpy.init()
     views = [one.frame(index).image for index, one in enumerate(images)]

@@ -74,10 +74,10 @@ def floor(models: list[str], seconds: float) -> None:
     a = np.random.default_rng(0).random((MATRIX, MATRIX), np.float32)
     best = min(durations([lambda: a @ a], seconds)[0])
     peak = MATRIX**3 / best / 1e9
-    work = multiply_adds(model_path(models[0])) / 1e9
-    sizes = ", ".join(
-        f"{work * pixels(one) / pixels(models[0]):.2f} G in {shown(one)}" for one in models
-    )
+    # Of networks alike, the work is in proportion to the view.
+    for_a_pixel = multiply_adds(model_path(models[0])) / 1e9 / pixels(models[0])
+    work = {name: for_a_pixel * pixels(name) for name in models}
+    sizes = ", ".join(f"{one:.2f} G in {shown(name)}" for name, one in work.items())
     print(f"\n### The floor\n\nMultiply-adds: {sizes}.")
     print(f"The best product of two {MATRIX}x{MATRIX} float32 matrices made {peak:.0f} G/s.\n")
     heading(
@@ -86,12 +86,12 @@ def floor(models: list[str], seconds: float) -> None:
     for name, taken in zip(
         models, durations([network_run(m) for m in models], seconds), strict=True
     ):
-        rate = work * pixels(name) / pixels(models[0]) / min(taken)
+        rate = work[name] / min(taken)
         row(shown(name), [1e3 * min(taken), 1e3 * float(np.median(taken)), rate, rate / peak])
 
 
 def pixels(model: str) -> int:
-    """Return those of the view: of networks alike, the work is in proportion."""
+    """Return the number of pixels of a model's view."""
     card = ModelCard.load(model_path(model).with_suffix(".json"))
     return card.width * card.height
 
@@ -131,8 +131,8 @@ def against_published(models: list[str], seconds: float) -> None:
     print(
         f"How many times as long it takes as ours in ONNX Runtime, {SIZES[0][0]}x{SIZES[0][1]}.\n"
     )
-    stages = ("network", "whole")
-    heading("beside", [f"{one.name}: {stage}" for one in published for stage in stages])
+    columns = [f"{one.name}: {stage}" for one in published for stage in ("network", "whole")]
+    heading("beside", columns)
     for one in ours:
         found = ratios(benchmark([one, *published], SIZES[0], 3 * seconds))
         row(one.name, [ratio for _, _, ratio in found], digits=1)

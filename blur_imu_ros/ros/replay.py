@@ -26,6 +26,9 @@ from blur_imu_ros.ros import messages
 
 Array = NDArray[Any]
 
+LARGE_DATA = "LARGE_DATA"
+"""Transport of Fast DDS; the default one loses most images, but makes processes known at once."""
+
 DISCOVERY_TIMEOUT = 40.0
 """Seconds for the node to start, load its model and be found."""
 
@@ -73,9 +76,7 @@ def replay(
     Raises:
         RosSetupError: the node does not start or is not found.
     """
-    # Both processes need it: the default transport loses most images.
-    os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = "LARGE_DATA"
-    os.environ["ROS_DOMAIN_ID"] = str(os.getpid() % 90 + 10)
+    keep_apart()
     rclpy.init()
     try:
         with our_node(model, frames[0].exposure_time) as process:
@@ -159,6 +160,12 @@ def _collected(listener: _Listener, sent: dict[float, float]) -> Heard:
         latency.append(came - sent[float(known[np.argmin(np.abs(known - t))])])
         stamps.append(t)
     return Heard(np.array(stamps), np.array(rows), np.array(sigmas), np.array(latency))
+
+
+def keep_apart(transport: str = LARGE_DATA) -> None:
+    """Put this process, and those it starts, in a ROS domain of their own, all over `transport`."""
+    os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = transport
+    os.environ["ROS_DOMAIN_ID"] = str(os.getpid() % 90 + 10)
 
 
 @contextmanager
