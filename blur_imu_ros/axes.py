@@ -66,4 +66,5 @@ def express(estimate: VelocityEstimate, axes: Axes) -> VelocityEstimate:
         angular_velocity=matrix[:3, :3] @ estimate.angular_velocity,
         linear_velocity=matrix[3:, 3:] @ estimate.linear_velocity,
         covariance=matrix @ estimate.covariance @ matrix.T,
+        shared_covariance=matrix @ estimate.shared_covariance @ matrix.T,
     )

@@ -31,6 +31,8 @@ class VelocityEstimate:
         direction_probability: that the sign is right; 0.5 while it is open.
         valid: whether the numbers may be used.
         reasons: why not, each a short phrase; empty when valid.
+        shared_covariance: (6, 6) that part of `covariance` which other frames of the same scene and
+            model share, so that no average over frames removes it: scale of lengths and of depth.
     """
 
     t: float
@@ -45,6 +47,7 @@ class VelocityEstimate:
     direction_probability: float = 0.5
     valid: bool = True
     reasons: tuple[str, ...] = field(default=())
+    shared_covariance: Array = field(default_factory=lambda: np.zeros((6, 6)))
 
     @property
     def velocity(self) -> Array:

@@ -39,7 +39,7 @@ class PivotConfig:
         lever_arm: (3,) metres, from the pivot to the camera in OpenCV axes; None estimates it.
         given_std: standard deviation of each axis of a given lever arm, metres.
         start, start_std: what an unknown one is before the first frame: a hand holds a camera about
-            this far before the wrist; metres.
+            this far before the wrist or the elbow; metres.
         drift: how the lever arm wanders as the grip changes, metres per square root of a second.
         slip: velocity of the pivot itself while the camera rests, m/s on each axis.
         slip_per_turn: how that grows with the angular velocity, m/s for each rad/s.
@@ -52,7 +52,7 @@ class PivotConfig:
     lever_arm: tuple[float, float, float] | None = None
     given_std: float = 0.03
     start: tuple[float, float, float] = (0.0, 0.0, 0.3)
-    start_std: float = 0.15
+    start_std: float = 0.25
     drift: float = 0.02
     slip: float = 0.15
     slip_per_turn: float = 0.18
@@ -87,8 +87,12 @@ class _Evidence:
 
     @classmethod
     def of(cls, estimate: VelocityEstimate, assumed: VelocityPrior) -> _Evidence:
-        """Take the prior that was assumed out of an estimate."""
-        total = np.linalg.inv(estimate.covariance)
+        """Take the prior that was assumed out of an estimate.
+
+        What all frames share is left out: it grows with the velocity found, so frames in which that
+        came out small would count most, and draw the lever arm to zero.
+        """
+        total = np.linalg.inv(estimate.covariance - estimate.shared_covariance)
         pull = total @ estimate.velocity - assumed.information @ assumed.mean
         values, vectors = np.linalg.eigh(total - assumed.information)
         known = values > 1e-3 * np.trace(assumed.information) / 6

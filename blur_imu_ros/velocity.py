@@ -321,19 +321,20 @@ class VelocitySolver:
         if field.shared_errors:
             scale2, redundancy = max(1.0, scale2), len(equations.length2)
         information = data / (scale2 * redundancy)
-        covariance = np.linalg.inv(information + equations.information) / tau**2
-        covariance = covariance + self._shared_errors(x / tau, fit.weights[0], equations)
+        own = np.linalg.inv(information + equations.information) / tau**2
+        shared = self._shared_errors(x / tau, fit.weights[0], equations)
         weak = self._weak_std() * tau
         return VelocityEstimate(
             t=t,
             exposure_time=tau,
             angular_velocity=x[:3] / tau,
             linear_velocity=x[3:] / tau,
-            covariance=(covariance + covariance.T) / 2,
+            covariance=(own + own.T) / 2 + shared,
             blur_px=float(np.sqrt(_median(equations.length2[None])[0])),
             residual_px=float(np.sqrt(_median(fit.residual2)[0] / _MEDIAN_OF_CHI2)),
             rank=int(np.sum(np.linalg.eigvalsh(information * np.outer(weak, weak)) > 1)),
             condition=_condition(data),
+            shared_covariance=shared,
         )
 
     def _shared_errors(self, velocity: Array, weights: Array, equations: _Equations) -> Array:

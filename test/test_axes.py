@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,14 @@ def estimate(omega: tuple[float, ...], v: tuple[float, ...]) -> VelocityEstimate
         residual_px=1,
         rank=6,
         condition=1,
+    )
+
+
+def test_what_frames_share_of_the_covariance_turns_with_it() -> None:
+    forward = np.diag([0.0, 0, 0, 0, 0, 1])
+    shared = replace(estimate((0, 0, 0), (0, 0, 1)), shared_covariance=forward)
+    np.testing.assert_allclose(
+        np.diag(express(shared, Axes.BODY).shared_covariance), [0, 0, 0, 1, 0, 0]
     )
 
 

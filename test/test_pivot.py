@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +61,24 @@ def test_the_error_of_the_lever_arm_is_as_large_as_the_filter_says():
         error = pivot.lever_arm - LEVER_ARM
         errors.append(error @ np.linalg.solve(pivot.covariance, error) / 3)
     assert 0.3 < np.mean(errors) < 1.7
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_errors_in_proportion_to_the_velocity_do_not_shorten_the_lever_arm(seed: int):
+    """Depth read much too near or too far: frames read short must not count more."""
+    rng = np.random.default_rng(seed)
+    pivot = PivotFilter()
+    for one in hand(seed):
+        read = one.linear_velocity * rng.choice([0.4, 1.6])
+        linear = np.concatenate([np.zeros(3), read])
+        shared = 0.6**2 * np.outer(linear, linear)
+        covariance = one.covariance + shared
+        pivot.update(
+            replace(one, linear_velocity=read, covariance=covariance, shared_covariance=shared),
+            ASSUMED,
+        )
+    along = pivot.lever_arm @ LEVER_ARM / (LEVER_ARM @ LEVER_ARM)
+    assert along == pytest.approx(1, abs=0.12)
 
 
 def test_the_prior_expects_the_velocity_of_the_turn():
