@@ -23,8 +23,11 @@ from blur_imu_training.held_out import HeldOutFrame
 
 Array = NDArray[Any]
 
+PIXELS_ACROSS = 320
+"""Blur is told in pixels of a view so wide, so that the same smears are the same for every model."""
+
 LENGTH_BINS = (0.0, 2.0, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0)
-"""Pixels of the network's view."""
+"""Of these pixels."""
 
 FEWEST_CELLS = 20
 
@@ -34,10 +37,11 @@ class HeldOutErrors:
     """What was found in n frames of m cells each, the better of both signs, beside the truth.
 
     Attributes:
-        length, true_length: (n, m) of the blur, pixels of the network's view.
+        length, true_length: (n, m) of the blur, pixels of a view `PIXELS_ACROSS` wide.
         truth, error: (n, 6) angular (rad/s), then linear velocity (m/s), and the error of both.
         covariance: (n, 6, 6).
         valid: (n,) whether the frame was held to be usable.
+        own_pixels: pixels of the network's view in one of these.
     """
 
     length: Array
@@ -46,10 +50,11 @@ class HeldOutErrors:
     error: Array
     covariance: Array
     valid: Array
+    own_pixels: float = 1.0
 
     @property
     def blur(self) -> Array:
-        """(n,) median length of each frame's true blur, pixels of the network's view."""
+        """(n,) median length of each frame's true blur, pixels of a view `PIXELS_ACROSS` wide."""
         return np.asarray(np.median(self.true_length, axis=1))
 
 
@@ -87,6 +92,7 @@ class ValidationReport:
         nees: (2,) mean normalised squared error of omega and of v over degrees of freedom; 1 is honest.
         coverage: (2, 6) share of errors within 1 and 2 standard deviations (0.68 and 0.95 are honest).
         frames, valid: how many, and how many of them were held to be usable.
+        own_pixels: pixels of the network's view in one of the bins'.
     """
 
     bins: tuple[BinOfBlur, ...]
@@ -96,6 +102,7 @@ class ValidationReport:
     coverage: Array
     frames: int
     valid: int
+    own_pixels: float
 
 
 class Remembered:
@@ -119,7 +126,11 @@ def measure(imu: VisualImu, frames: Iterable[HeldOutFrame]) -> HeldOutErrors:
     rows = [_row(imu.measure(held_out.frame), held_out) for held_out in frames]
     if not rows:
         raise RecordingError("validation on no frames; ask for at least one")
-    return HeldOutErrors(*(np.stack(column) for column in zip(*rows, strict=True)))
+    length, true_length, truth, error, covariance, valid = map(np.stack, zip(*rows, strict=True))
+    own_pixels = imu.network.input_size[0] / PIXELS_ACROSS
+    return HeldOutErrors(
+        length / own_pixels, true_length / own_pixels, truth, error, covariance, valid, own_pixels
+    )
 
 
 def _row(measurement: Measurement, held_out: HeldOutFrame) -> tuple[Array, ...]:
@@ -157,11 +168,12 @@ def report(errors: HeldOutErrors) -> ValidationReport:
         np.stack([np.mean(sigmas < k, axis=0) for k in (1, 2)]),
         len(errors.truth),
         int(errors.valid.sum()),
+        errors.own_pixels,
     )
 
 
 CALIBRATED = (10.0, 60.0)
-"""Pixels of blur by which the scale of lengths is found: to shorter blur, the softness and the motion
+"""The bins by which the scale of lengths is found: to shorter blur, the softness and the motion
 blur that the held-out pictures had before they were blurred add too much.
 """
 BENT = (2.0, 60.0)
@@ -186,7 +198,7 @@ def length_correction(result: ValidationReport, bend: bool = False) -> tuple[flo
             f"no held-out blur of {low:g} to {high:g} px to calibrate lengths by; use more frames"
         )
     ratio = np.log([one.length_ratio for one in bins])
-    found = np.log([one.length / REFERENCE_LENGTH for one in bins])
+    found = np.log([one.length * result.own_pixels / REFERENCE_LENGTH for one in bins])
     # A line through fewer bins, or through bins that are read alike, would be their noise.
     degree = 1 if bend and len(bins) >= 4 and np.ptp(found) > 1 else 0
     line = np.polynomial.Polynomial.fit(found, -ratio, degree, domain=[-1, 1])
@@ -268,7 +280,7 @@ def table(result: ValidationReport) -> Table:
     """Return the figures by length of the blur, for a person."""
     shown = Table(title=f"{result.frames} held-out frames, {result.valid} valid")
     for heading in (
-        "blur [px]", "length ratio", "frames", "rotation error",
+        f"blur [px of {PIXELS_ACROSS}]", "length ratio", "frames", "rotation error",
         "translation angle [deg]", "translation scale",
     ):  # fmt: skip
         shown.add_column(heading, justify="right")

@@ -28,14 +28,13 @@ STRIDE = 8
 class Oracle:
     """Knows the truth of frames by their index, and stretches its lengths."""
 
-    input_size = (320, 224)
-
-    def __init__(self, frames: list[HeldOutFrame], stretch: float) -> None:
+    def __init__(self, frames: list[HeldOutFrame], stretch: float, width: int = 320) -> None:
         self._frames, self._stretch = iter(frames), stretch
+        self.input_size = (width, width * 7 // 10)
 
     def predict(self, image: np.ndarray, camera: Camera) -> BlurField:
         held_out = next(self._frames)
-        u, v = cell_centres(28, 40, STRIDE)
+        u, v = cell_centres(self.input_size[1] // STRIDE, self.input_size[0] // STRIDE, STRIDE)
         rho = np.full(u.shape, held_out.inverse_depth[0, 0])
         tau = self._stretch * EXPOSURE_TIME
         motion = motion_field(
@@ -73,6 +72,24 @@ def test_the_length_ratio_is_the_stretch_of_the_lengths(stretch: float) -> None:
     assert result.rotation_error == pytest.approx(abs(stretch - 1), abs=0.05)
     assert result.frames == 6
     assert validation.length_correction(result) == pytest.approx((1 / stretch, 0), abs=2e-3)
+
+
+def test_the_same_smears_are_told_alike_whatever_the_size_of_the_view() -> None:
+    made = [*frames(6), *map(slower, frames(6))]
+    small, large = (validation.measure(VisualImu(Oracle(made, 1.0, w)), made) for w in (320, 640))
+    for one, two in zip(validation.report(small).bins, validation.report(large).bins, strict=True):
+        assert (two.frames, two.cells) == (one.frames, pytest.approx(4 * one.cells, rel=0.1, abs=9))
+
+
+def test_lengths_of_a_large_view_read_as_a_power_of_the_truth_are_set_right_by_the_card() -> None:
+    """The card's power is of lengths in pixels of the model's own view."""
+    made = [*frames(6), *map(slower, frames(6))]
+    errors = validation.measure(VisualImu(Oracle(made, 1.0, 640)), made)
+    own = 2 * errors.true_length
+    read = 1.2 * own * (own / 10) ** -0.1
+    result = validation.report(replace(errors, length=read / 2))
+    scale, exponent = validation.length_correction(result, bend=True)
+    np.testing.assert_allclose(read * scale * (read / 10) ** exponent / own, 1, atol=0.03)
 
 
 def test_lengths_read_as_a_power_of_the_truth_are_set_right_by_the_card() -> None:

@@ -36,7 +36,7 @@ from blur_imu_ros.results import VELOCITIES, VelocitySeries
 from blur_imu_ros.room_renderer import blurred_image, furnished_room, hand_held
 from blur_imu_ros.visual_imu import VisualImu
 from blur_imu_training.held_out import held_out_frames
-from blur_imu_training.validation import ValidationReport, measure, report
+from blur_imu_training.validation import PIXELS_ACROSS, ValidationReport, measure, report
 from markdown import heading, row
 
 Image = NDArray[np.uint8]
@@ -164,12 +164,10 @@ def held_out(data: Path, models: list[str], count: int, pictures: Path) -> None:
     """Print and draw errors against the length of the blur, from another camera pipeline."""
     frames = list(held_out_frames(data, count))
     for model in models:
-        network = load_network(model)
-        result = report(measure(VisualImu(network), frames))
-        width, height = network.input_size
+        result = report(measure(VisualImu(load_network(model)), frames))
         print(f"## Held-out blur: {model}, {result.frames} frames, another camera pipeline\n")
         heading(
-            f"blur [px of {width}x{height}]",
+            f"blur [px of a view {PIXELS_ACROSS} wide]",
             ["length ratio", "frames", "rotation error", "translation angle [deg]", "v scale"],
         )
         for one in result.bins:
@@ -200,7 +198,7 @@ def draw_bins(path: Path, result: ValidationReport) -> None:
     ]
     for axis, (title, values) in zip(axes, panels, strict=True):
         axis.plot(middle, values, "o-", color=ESTIMATE)
-        axis.set_xlabel("blur [px of the network's view]")
+        axis.set_xlabel(f"blur [px of a view {PIXELS_ACROSS} wide]")
         axis.set_title(title, fontsize=10)
         axis.set_ylim(0, 1.15 * max(1e-3, float(np.nanmax(values))))
         axis.grid(alpha=0.25)
