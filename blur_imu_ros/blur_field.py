@@ -62,3 +62,8 @@ def cell_centres(rows: int, columns: int, stride: int) -> tuple[Array, Array]:
     offset = (stride - 1) / 2
     u, v = np.meshgrid(np.arange(columns) * stride + offset, np.arange(rows) * stride + offset)
     return u, v
+
+
+def below_axis(camera: Camera, rows: int, columns: int, stride: int) -> Array:
+    """Return (v - cy) / fy of the centres of a grid of cells, (rows, columns)."""
+    return (cell_centres(rows, columns, stride)[1] - camera.cy) / camera.fy

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.blur_field import BlurField
+from blur_imu_ros.blur_field import BlurField, below_axis
 from blur_imu_ros.camera import Camera
 from blur_imu_ros.errors import ModelError
 from blur_imu_ros.model_card import INTERFACE, REFERENCE_LENGTH, SIGNED_FLOW, ModelCard
@@ -33,7 +33,8 @@ def read_blur_field(outputs: tuple[Array, ...], card: ModelCard, camera: Camera)
     return BlurField(
         q=q * correction[..., None],
         sigma=sigma[0] * correction * card.sigma_scale,
-        inverse_depth=np.exp(log_inverse_depth[0]) * _focal_scale(card, camera),
+        inverse_depth=np.exp(log_inverse_depth[0])
+        * _depth_correction(card, camera, sigma[1].shape),
         sigma_log_depth=sigma[1],
         camera=camera,
         stride=card.stride,
@@ -65,7 +66,7 @@ def read_signed_flow(outputs: tuple[Array, ...], card: ModelCard, camera: Camera
     return BlurField(
         q=double_angle(motion),
         sigma=np.full(cells, card.flow_sigma),
-        inverse_depth=inverse_depth * _focal_scale(card, camera),
+        inverse_depth=inverse_depth * _depth_correction(card, camera, cells),
         sigma_log_depth=np.full(cells, card.log_depth_sigma),
         camera=camera,
         stride=card.stride,
@@ -80,6 +81,9 @@ READERS: dict[str, Reader] = {INTERFACE: read_blur_field, SIGNED_FLOW: read_sign
 SHORTEST, LONGEST = 1.0, 100.0
 """Pixels between which the correction of lengths varies: beyond, nothing was measured."""
 
+STEEPEST = 0.6
+"""Tangent to the optical axis up to which the correction of depth varies, for the same reason."""
+
 
 def _length_correction(field: Array, card: ModelCard) -> Array:
     """Return (rows, columns) what a field (rows, columns, 2) is to be multiplied by."""
@@ -87,9 +91,11 @@ def _length_correction(field: Array, card: ModelCard) -> Array:
     return np.asarray(card.length_scale * (length / REFERENCE_LENGTH) ** card.length_exponent)
 
 
-def _focal_scale(card: ModelCard, camera: Camera) -> float:
-    """Return what inverse depth at the card's focal length is to be multiplied by."""
-    return card.focal_reference / camera.focal
+def _depth_correction(card: ModelCard, camera: Camera, cells: tuple[int, ...]) -> Array:
+    """Return (rows, 1) what (rows, columns) of inverse depth at the card's focal length is to be multiplied by."""
+    rows = below_axis(camera, cells[0], 1, card.stride)
+    steep = np.clip(rows, -STEEPEST, STEEPEST)
+    return np.asarray(np.exp(card.depth_slope * steep) * card.focal_reference / camera.focal)
 
 
 def _cell_means(values: Array, stride: int) -> Array:

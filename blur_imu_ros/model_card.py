@@ -18,6 +18,7 @@ SIGNED_FLOW = "signed_flow/1"
 LARGEST_SIDE = 4096
 """Pixels of a network's input."""
 
+LARGEST_DEPTH_SLOPE = 3.0
 REFERENCE_LENGTH = 10.0
 """Pixels of blur at which the correction of lengths is `length_scale`."""
 
@@ -52,6 +53,9 @@ class ModelCard:
             camera pipeline (`blur-imu validate --calibrate`).
         length_exponent: power of the length over `REFERENCE_LENGTH` with which that factor grows: a
             network in doubt takes short blur for longer than it is, and long blur for shorter.
+        depth_slope: how fast the logarithm of inverse depth grows downwards beyond what is predicted,
+            per unit of the tangent to the optical axis, from held-out frames: what is below in an
+            image is mostly nearer than a network that was also shown pictures upside down says.
         sigma_scale: factor on the predicted standard deviation of the field, from held-out frames.
         flow_sigma: of `signed_flow/1`, which tells no uncertainty of its own: the standard deviation
             of its flow, pixels; taken for shared by the whole image.
@@ -71,6 +75,7 @@ class ModelCard:
     metrics: dict[str, Any] = field(default_factory=dict)
     length_scale: float = 1.0
     length_exponent: float = 0.0
+    depth_slope: float = 0.0
     sigma_scale: float = 1.0
     flow_sigma: float = 0.0
     log_depth_sigma: float = 0.0
@@ -110,6 +115,10 @@ class ModelCard:
         self._check_values(path)
         if not abs(self.length_exponent) < 1:
             raise ModelError(f"{path}: length_exponent must lie between -1 and 1")
+        if not abs(self.depth_slope) <= LARGEST_DEPTH_SLOPE:
+            raise ModelError(
+                f"{path}: depth_slope must lie between -{LARGEST_DEPTH_SLOPE:g} and {LARGEST_DEPTH_SLOPE:g}"
+            )
         if self.interface != SIGNED_FLOW:
             return
         if not (self.flow_sigma > 0 and self.log_depth_sigma > 0):
@@ -144,8 +153,8 @@ class ModelCard:
 
 
 _NUMBERS = (
-    "mean", "std", "focal_reference", "length_scale", "length_exponent", "sigma_scale", "flow_sigma",
-    "log_depth_sigma",
+    "mean", "std", "focal_reference", "length_scale", "length_exponent", "depth_slope",
+    "sigma_scale", "flow_sigma", "log_depth_sigma",
 )  # fmt: skip
 
 

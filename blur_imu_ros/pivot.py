@@ -55,7 +55,7 @@ class PivotConfig:
     start_std: float = 0.25
     drift: float = 0.02
     slip: float = 0.15
-    slip_per_turn: float = 0.18
+    slip_per_turn: float = 0.15
     longest: float = 1.0
     surprise: float = 3.0
     memory: float = 0.1

@@ -116,7 +116,8 @@ def validate(
     calibrate: Annotated[
         bool,
         typer.Option(
-            "--calibrate", help="Write the correction of lengths and figures into the card."
+            "--calibrate",
+            help="Write the corrections of lengths and depth, and figures, into the card.",
         ),
     ] = False,
     bend: Annotated[
@@ -149,17 +150,20 @@ def validate(
     card = network.card
     if calibrate:
         path = model_path(model).with_suffix(".json")
-        card = replace(card, length_scale=1.0, length_exponent=0.0)
-        found = validation.length_correction(measured(card), bend)
-        scale, exponent = (round(x, 4) for x in found)
-        card = replace(card, length_scale=scale, length_exponent=exponent)
+        card = replace(card, length_scale=1.0, length_exponent=0.0, depth_slope=0.0)
+        raw = measured(card)
+        scale, exponent = (round(x, 4) for x in validation.length_correction(raw, bend))
+        slope = round(raw.depth_slope, 3)
+        card = replace(card, length_scale=scale, length_exponent=exponent, depth_slope=slope)
     result = measured(card)
     console = Console()
     if calibrate:
         figures = card.metrics | {"held_out": validation.as_metrics(result)}
-        told = {"calibration": f"length_scale: {' and '.join(held_out.terms(data))}"}
+        told = {"calibration": f"lengths and depth: {' and '.join(held_out.terms(data))}"}
         replace(card, metrics=figures, training=card.training | told).save(path)
-        console.print(f"{path}: length scale {scale:g}, exponent {exponent:g}")
+        console.print(
+            f"{path}: length scale {scale:g}, exponent {exponent:g}, depth slope {slope:g}"
+        )
     console.print(validation.table(result))
     console.print(validation.summary(result))
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from blur_imu_ros.blur_field import cell_centres
+from blur_imu_ros.blur_field import BlurField, below_axis, cell_centres
 from blur_imu_ros.blur_network import Backend
 from blur_imu_ros.camera import NetworkView
 from blur_imu_ros.errors import RecordingError
@@ -31,6 +31,9 @@ LENGTH_BINS = (0.0, 2.0, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0)
 
 FEWEST_CELLS = 20
 
+LEAST_INVERSE_DEPTH = 0.05
+"""1/m; what is farther away is as good as infinitely far."""
+
 
 @dataclass(frozen=True)
 class HeldOutErrors:
@@ -41,6 +44,8 @@ class HeldOutErrors:
         truth, error: (n, 6) angular (rad/s), then linear velocity (m/s), and the error of both.
         covariance: (n, 6, 6).
         valid: (n,) whether the frame was held to be usable.
+        depth_error: (n, m) of the logarithm of inverse depth, true minus predicted.
+        below: (n, m) tangent by which cells lie below the optical axis.
         own_pixels: pixels of the network's view in one of these.
     """
 
@@ -50,7 +55,9 @@ class HeldOutErrors:
     error: Array
     covariance: Array
     valid: Array
-    own_pixels: float = 1.0
+    depth_error: Array
+    below: Array
+    own_pixels: float
 
     @property
     def blur(self) -> Array:
@@ -92,6 +99,8 @@ class ValidationReport:
         nees: (2,) mean normalised squared error of omega and of v over degrees of freedom; 1 is honest.
         coverage: (2, 6) share of errors within 1 and 2 standard deviations (0.68 and 0.95 are honest).
         frames, valid: how many, and how many of them were held to be usable.
+        depth_slope: how fast the logarithm of inverse depth grows downwards in the truth beyond what
+            is predicted, per unit of the tangent to the optical axis.
         own_pixels: pixels of the network's view in one of the bins'.
     """
 
@@ -102,6 +111,7 @@ class ValidationReport:
     coverage: Array
     frames: int
     valid: int
+    depth_slope: float
     own_pixels: float
 
 
@@ -126,10 +136,19 @@ def measure(imu: VisualImu, frames: Iterable[HeldOutFrame]) -> HeldOutErrors:
     rows = [_row(imu.measure(held_out.frame), held_out) for held_out in frames]
     if not rows:
         raise RecordingError("validation on no frames; ask for at least one")
-    length, true_length, truth, error, covariance, valid = map(np.stack, zip(*rows, strict=True))
+    columns = [np.stack(column) for column in zip(*rows, strict=True)]
+    length, true_length, truth, error, covariance, valid, depth_error, below = columns
     own_pixels = imu.network.input_size[0] / PIXELS_ACROSS
     return HeldOutErrors(
-        length / own_pixels, true_length / own_pixels, truth, error, covariance, valid, own_pixels
+        length / own_pixels,
+        true_length / own_pixels,
+        truth,
+        error,
+        covariance,
+        valid,
+        depth_error,
+        below,
+        own_pixels,
     )
 
 
@@ -138,7 +157,9 @@ def _row(measurement: Measurement, held_out: HeldOutFrame) -> tuple[Array, ...]:
     field, estimate = measurement.field, measurement.estimate
     truth = np.concatenate([held_out.angular_velocity, held_out.linear_velocity])
     sign = np.copysign(1.0, estimate.angular_velocity @ held_out.angular_velocity)
-    true_length = _true_lengths(held_out, field.q.shape[:2], field.stride)
+    true_length, true_inverse = _truth_of_cells(held_out, field)
+    known = np.maximum(true_inverse, LEAST_INVERSE_DEPTH)
+    rows, columns = true_inverse.shape
     return (
         field.blur_length.ravel(),
         true_length.ravel(),
@@ -146,6 +167,8 @@ def _row(measurement: Measurement, held_out: HeldOutFrame) -> tuple[Array, ...]:
         sign * estimate.velocity - truth,
         estimate.covariance,
         np.asarray(estimate.valid),
+        (np.log(known) - np.log(field.inverse_depth)).ravel(),
+        below_axis(field.camera, rows, columns, field.stride).ravel(),
     )
 
 
@@ -168,6 +191,7 @@ def report(errors: HeldOutErrors) -> ValidationReport:
         np.stack([np.mean(sigmas < k, axis=0) for k in (1, 2)]),
         len(errors.truth),
         int(errors.valid.sum()),
+        _depth_slope(errors),
         errors.own_pixels,
     )
 
@@ -212,6 +236,7 @@ def as_metrics(result: ValidationReport) -> dict[str, Any]:
         "length_ratio": {f"{b.low:g}-{b.high:g} px": round(b.length_ratio, 3) for b in result.bins},
         "rotation_error_median": round(result.rotation_error, 4),
         "translation_angle_median_deg": round(result.translation_angle, 1),
+        "depth_slope": round(result.depth_slope, 3),
         "nees_w": round(float(result.nees[0]), 3),
         "nees_v": round(float(result.nees[1]), 3),
     }
@@ -234,6 +259,14 @@ def _bin(errors: HeldOutErrors, low: float, high: float) -> BinOfBlur:
         _median(_translation_angle(errors)[frames]),
         _median(_translation_scale(errors)[frames]),
     )
+
+
+def _depth_slope(errors: HeldOutErrors) -> float:
+    """Fit a line over `below` to the errors of depth, each frame free in its own scale."""
+    error, below = (
+        values - values.mean(axis=1, keepdims=True) for values in (errors.depth_error, errors.below)
+    )
+    return float(np.sum(error * below) / np.sum(below**2))
 
 
 def _median(values: Array) -> float:
@@ -260,20 +293,20 @@ def _norm(vectors: Array) -> Array:
     return np.asarray(np.linalg.norm(vectors, axis=1))
 
 
-def _true_lengths(held_out: HeldOutFrame, shape: tuple[int, ...], stride: int) -> Array:
-    """(rows, columns) true length of the blur in each cell, pixels of the network's view."""
-    rows, columns = shape
+def _truth_of_cells(held_out: HeldOutFrame, field: BlurField) -> tuple[Array, Array]:
+    """(rows, columns) true length of the blur, pixels of the network's view, and inverse depth, 1/m."""
+    rows, columns = field.q.shape[:2]
     source = held_out.frame.camera
-    view = NetworkView(source, columns * stride, rows * stride).camera
-    u, v = cell_centres(rows, columns, stride)
+    view = NetworkView(source, columns * field.stride, rows * field.stride).camera
+    u, v = cell_centres(rows, columns, field.stride)
     x, y = ((c - o) * source.fx / view.fx for c, o in ((u, view.cx), (v, view.cy)))
     places = (x + source.cx).astype(np.float32), (y + source.cy).astype(np.float32)
     inverse = cv2.remap(held_out.inverse_depth, *places, cv2.INTER_LINEAR)
     tau = held_out.frame.exposure_time
-    field = motion_field(
+    motion = motion_field(
         view, u, v, inverse, held_out.angular_velocity * tau, held_out.linear_velocity * tau
     )
-    return np.hypot(field[..., 0], field[..., 1])
+    return np.hypot(motion[..., 0], motion[..., 1]), inverse
 
 
 def table(result: ValidationReport) -> Table:
@@ -294,7 +327,7 @@ def table(result: ValidationReport) -> Table:
 
 
 def summary(result: ValidationReport) -> str:
-    """Return what is not in the table, in three lines."""
+    """Return what is not in the table, in four lines."""
     cover = "; ".join(
         f"within {k} sigma " + " ".join(f"{x:.2f}" for x in row)
         for k, row in zip((1, 2), result.coverage, strict=True)
@@ -303,5 +336,6 @@ def summary(result: ValidationReport) -> str:
         f"medians: rotation error {result.rotation_error:.1%}, "
         f"translation direction {result.translation_angle:.0f} deg\n"
         f"normalised squared error {result.nees[0]:.2f} (w), {result.nees[1]:.2f} (v); 1 is honest\n"
-        f"{cover}"
+        f"{cover}\n"
+        f"log inverse depth, per unit of tangent downwards: {result.depth_slope:+.2f} beyond what is read"
     )

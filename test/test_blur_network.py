@@ -317,6 +317,27 @@ def test_a_card_shortens_short_blur_and_lengthens_long_blur(model: Path) -> None
     np.testing.assert_allclose(bent.sigma / plain.sigma, (raw / 10) ** 0.2)
 
 
+def test_a_card_brings_nearer_what_is_below_and_takes_farther_what_is_above(model: Path) -> None:
+    image = np.full((HEIGHT, WIDTH, 3), 100, np.uint8)
+    plain = load_network(model).predict(image, CAMERA)
+    path = model.with_suffix(".json")
+    replace(ModelCard.load(path), depth_slope=0.5).save(path)
+    sloping = load_network(model).predict(image, CAMERA)
+    ratio = sloping.inverse_depth / plain.inverse_depth
+    rows = np.arange(ratio.shape[0]) * plain.stride + (plain.stride - 1) / 2
+    below = np.clip((rows - CAMERA.cy) / CAMERA.fy, -0.6, 0.6)
+    np.testing.assert_allclose(ratio, np.exp(0.5 * below)[:, None] * np.ones(ratio.shape))
+    assert np.all(ratio[-1] > 1) and np.all(ratio[0] < 1)
+
+
+@pytest.mark.parametrize("slope", [4.0, -30.0, float("nan")])
+def test_a_card_that_tilts_depth_beyond_reason_is_refused(model: Path, slope: float) -> None:
+    path = model.with_suffix(".json")
+    replace(ModelCard.load(path), depth_slope=slope).save(path)
+    with pytest.raises(ModelError, match="depth_slope"):
+        load_network(model)
+
+
 @pytest.mark.parametrize("exponent", [1.0, -3.0, float("nan")])
 def test_a_card_that_bends_lengths_beyond_reason_is_refused(model: Path, exponent: float) -> None:
     path = model.with_suffix(".json")

@@ -74,6 +74,20 @@ def test_the_length_ratio_is_the_stretch_of_the_lengths(stretch: float) -> None:
     assert validation.length_correction(result) == pytest.approx((1 / stretch, 0), abs=2e-3)
 
 
+@pytest.mark.parametrize("slope", [-0.4, 0.0, 0.7])
+def test_ground_that_is_nearer_than_the_model_says_is_found(
+    slope: float,
+) -> None:
+    """A wall for the oracle, a floor that comes nearer downwards in truth."""
+    below = (np.arange(448)[:, None] - CAMERA.cy) / CAMERA.fy
+    made = [
+        replace(one, inverse_depth=(one.inverse_depth * np.exp(slope * below)).astype(np.float32))
+        for one in frames(3)
+    ]
+    result = validation.report(validation.measure(VisualImu(Oracle(made, 1.0)), made))
+    assert result.depth_slope == pytest.approx(slope, abs=0.02)
+
+
 def test_the_same_smears_are_told_alike_whatever_the_size_of_the_view() -> None:
     made = [*frames(6), *map(slower, frames(6))]
     small, large = (validation.measure(VisualImu(Oracle(made, 1.0, w)), made) for w in (320, 640))

@@ -231,6 +231,7 @@ def _recipe(options: RunOptions, settings: FrameSettings, network: Network) -> R
         "model_sha256": getattr(card, "sha256", None),
         "length_scale": getattr(card, "length_scale", None),
         "length_exponent": getattr(card, "length_exponent", None),
+        "depth_slope": getattr(card, "depth_slope", None),
         "backend": "torch" if options.backend == "torch" else "onnx",
         "device": options.device,
         "direction": options.direction,
