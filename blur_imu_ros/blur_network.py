@@ -16,6 +16,7 @@ from blur_imu_ros.field_readers import READERS
 from blur_imu_ros.model_card import ModelCard
 from blur_imu_ros.model_file import read_model
 from blur_imu_ros.parallel import usual_jobs
+from blur_imu_ros.shipped_models import FOR_CAMERAS
 
 Array = NDArray[Any]
 
@@ -172,7 +173,7 @@ def model_path(name_or_path: str | Path) -> Path:
 
 
 def load_network(
-    name_or_path: str | Path = "compact",
+    name_or_path: str | Path = FOR_CAMERAS,
     backend: str = "auto",
     device: str = "cpu",
     threads: int | None = None,
@@ -180,7 +181,7 @@ def load_network(
     """Return a network by the name of a shipped model or the path of an ONNX file.
 
     Args:
-        name_or_path: `compact`, or a path ending in .onnx whose card lies beside it.
+        name_or_path: of a shipped model, or a path ending in .onnx whose card lies beside it.
         backend: `auto` and `onnx` run ONNX Runtime; `torch` the same weights in torch.
         device: `cpu`, `cuda` or `tensorrt`.
         threads: of the CPU; by default as many as there are cores, at most four.

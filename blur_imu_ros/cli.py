@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from blur_imu_ros.errors import BlurImuError
+from blur_imu_ros.shipped_models import FOR_CAMERAS, FOR_RECORDINGS
 
 if TYPE_CHECKING:
     from blur_imu_ros.pivot import MotionPrior
@@ -132,7 +133,7 @@ def run(
         StampChoice, typer.Option(help="Moment of the exposure that a stamp means.")
     ] = StampChoice.middle,
     topic: Annotated[str | None, typer.Option(help="Image topic, for bags with several.")] = None,
-    model: Annotated[str, typer.Option(help="Name or path of a model.")] = "compact",
+    model: Annotated[str, typer.Option(help="Name or path of a model.")] = FOR_RECORDINGS,
     backend: Annotated[str, typer.Option(help="auto, onnx or torch.")] = "auto",
     device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
     direction: Annotated[
@@ -302,7 +303,7 @@ def benchmark(
 
     run_benchmark(
         BenchmarkOptions(
-            tuple(model or ["compact"]),
+            tuple(model or [FOR_CAMERAS]),
             tuple(backend or ["onnx"]),
             device,
             threads or None,
@@ -378,7 +379,7 @@ def compare(
         StampChoice, typer.Option(help="What a stamp means.")
     ] = StampChoice.middle,
     topic: Annotated[str | None, typer.Option(help="Image topic, for bags with several.")] = None,
-    model: Annotated[str, typer.Option(help="Name or path of a model.")] = "compact",
+    model: Annotated[str, typer.Option(help="Name or path of a model.")] = FOR_RECORDINGS,
     backend: Annotated[str, typer.Option(help="auto, onnx or torch.")] = "auto",
     device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
     axes: Annotated[AxesChoice, typer.Option(help="Axes of the CSVs of others.")] = (
@@ -440,7 +441,7 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder of plot and video.")] = Path("demo"),
     seconds: Annotated[float, typer.Option(min=0.2, max=60, help="Length of the motion.")] = 3.0,
     ros: Annotated[RosChoice, typer.Option(help="Go through the ROS 2 node.")] = RosChoice.auto,
-    model: Annotated[str, typer.Option(help="Name or path of a model.")] = "compact",
+    model: Annotated[str, typer.Option(help="Name or path of a model.")] = FOR_CAMERAS,
 ) -> None:
     """Render a known motion, measure it through the whole chain, compare with the truth."""
     from blur_imu_ros.demo import run_demo

@@ -20,6 +20,7 @@ from blur_imu_ros.pivot import PivotConfig
 from blur_imu_ros.progress import progress
 from blur_imu_ros.results import VELOCITIES, VelocitySeries, make_folder_of, series_of
 from blur_imu_ros.room_renderer import Trajectory, blurred_image, furnished_room, hand_held
+from blur_imu_ros.shipped_models import FOR_CAMERAS
 from blur_imu_ros.visual_imu import Measurement, Network, VisualImu
 
 Array = NDArray[Any]
@@ -54,7 +55,7 @@ def run_demo(
     output: Path,
     seconds: float = 3.0,
     ros: str = "auto",
-    model: str = "compact",
+    model: str = FOR_CAMERAS,
     network: Network | None = None,
 ) -> Evaluation:
     """Render, measure, compare with the truth, and write plot and overlay video into `output`.

@@ -35,6 +35,7 @@ from blur_imu_ros.plots import ESTIMATE, TRUTH, UNITS
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results import VELOCITIES, VelocitySeries
 from blur_imu_ros.room_renderer import blurred_image, furnished_room, hand_held
+from blur_imu_ros.shipped_models import FOR_CAMERAS, FOR_RECORDINGS
 from blur_imu_ros.visual_imu import VisualImu
 from blur_imu_training.held_out import held_out_frames
 from blur_imu_training.validation import PIXELS_ACROSS, ValidationReport, measure, report
@@ -74,7 +75,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, default=Path("docs/pictures"))
     options = parser.parse_args()
     options.pictures.mkdir(parents=True, exist_ok=True)
-    models = options.model or ["compact", "large"]
+    models = options.model or [FOR_RECORDINGS, FOR_CAMERAS]
     real_sequence(options.data / "dining", models, options.pictures)
     held_out(options.data / "train", models, options.frames, options.pictures)
     rendered_cases(models[0], options.pictures)

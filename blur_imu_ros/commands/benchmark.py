@@ -16,6 +16,7 @@ from blur_imu_ros.blur_network import load_network
 from blur_imu_ros.errors import FrameError, ModelError
 from blur_imu_ros.resources import resource_path
 from blur_imu_ros.results import write_json
+from blur_imu_ros.shipped_models import FOR_CAMERAS
 from blur_imu_ros.visual_imu import Network
 
 PUBLISHED = "published"
@@ -26,7 +27,7 @@ PUBLISHED = "published"
 class BenchmarkOptions:
     """What `blur-imu benchmark` was asked for; see its help."""
 
-    models: tuple[str, ...] = ("compact",)
+    models: tuple[str, ...] = (FOR_CAMERAS,)
     backends: tuple[str, ...] = ("onnx",)
     device: str = "cpu"
     threads: int | None = None

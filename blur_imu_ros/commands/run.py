@@ -31,6 +31,7 @@ from blur_imu_ros.recordings.settings import StampReference, read_stamps
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results import CsvWriter, make_folder_of
 from blur_imu_ros.run_record import Recipe, RunRecord
+from blur_imu_ros.shipped_models import FOR_RECORDINGS
 from blur_imu_ros.visual_imu import Measurement, Network, Tracker, VisualImu
 
 RESULT_ENDINGS = (".csv", ".mcap")
@@ -51,7 +52,7 @@ class RunOptions:
     stamps: Path | None = None
     stamp_reference: StampReference = StampReference.MIDDLE
     topic: str | None = None
-    model: str = "compact"
+    model: str = FOR_RECORDINGS
     backend: str = "auto"
     device: str = "cpu"
     direction: DirectionMode = "adjacent"

@@ -21,6 +21,7 @@ from blur_imu_ros.pivot import MotionPrior, PivotConfig
 from blur_imu_ros.recordings.settings import StampReference
 from blur_imu_ros.ros.exposure_sources import KINDS, UNITS, message_type, unit_of
 from blur_imu_ros.ros_outputs import MINIMUM_DIRECTION_PROBABILITY
+from blur_imu_ros.shipped_models import FOR_CAMERAS
 
 LARGEST_OFFSET = 10.0
 """Seconds."""
@@ -81,7 +82,7 @@ class _Parameter:
 
 PARAMETERS: dict[str, _Parameter] = {
     "autostart": _Parameter(True, "Configure and activate without being asked."),
-    "model": _Parameter("compact", "Name of a shipped model, or path of an .onnx with its card."),
+    "model": _Parameter(FOR_CAMERAS, "Name of a shipped model, or path of an .onnx with its card."),
     "backend": _Parameter("auto", "What runs the model.", ("auto", "onnx", "torch")),
     "device": _Parameter("cpu", "Where it runs.", ("cpu", "cuda", "tensorrt")),
     "threads": _Parameter(0, "CPU threads of the model; 0 chooses.", least=0, most=64),
