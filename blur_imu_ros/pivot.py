@@ -133,6 +133,12 @@ class PivotFilter:
         """Whether the motion so far was one about a pivot."""
         return self.surprise <= self.config.surprise
 
+    @property
+    def found(self) -> bool:
+        """Whether a lever arm that was not given is known much better than at the start."""
+        worst = float(np.sqrt(np.diag(self.covariance)).max())
+        return self.config.lever_arm is None and worst < self.config.start_std / 2
+
     def prior(self, estimate: VelocityEstimate) -> VelocityPrior | None:
         """Return what the lever arm tells of a frame's velocity, or None while it is not trusted.
 

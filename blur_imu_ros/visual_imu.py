@@ -163,6 +163,11 @@ class Tracker:
         self._taken = 0
         self._last: tuple[str, float] | None = None
 
+    @property
+    def pivot(self) -> PivotFilter | None:
+        """What follows the lever arm; None without the pivot prior."""
+        return self._pivot
+
     def push(self, frame: Frame, prior: VelocityPrior | None = None) -> list[Measurement]:
         """Measure `frame` and return the measurements decided by it, oldest first."""
         measurement = self._imu.measure(frame, prior)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 from blur_imu_ros.commands.run_summary import RunSummary
 from blur_imu_ros.estimate import VelocityEstimate
 from blur_imu_ros.frame import Frame
+from blur_imu_ros.pivot import PivotFilter
+from blur_imu_ros.velocity import VelocitySolver
 from blur_imu_ros.visual_imu import Measurement
 from command_line import CommandLine, turning_images, write_folder
 from synthetic_fields import CAMERA
@@ -50,6 +53,33 @@ def test_open_signs_count_where_they_were_to_be_decided_and_something_moves() ->
 def test_too_short_a_smear_asks_for_a_longer_exposure(blur: float, said: bool) -> None:
     rows = [replace(GOOD, blur_px=blur)] * 3 + [GOOD]
     assert ("longer exposure" in told(rows)) is said
+
+
+def of_a_hand(v: np.ndarray, count: int) -> str:
+    """What is told after frames with all kinds of turns; v = omega x (-0.1, 0.05, 0.3) m + v."""
+    rng, pivot = np.random.default_rng(0), PivotFilter()
+    for k in range(count):
+        omega = 4 * rng.standard_normal(3)
+        linear = np.cross(omega, [-0.1, 0.05, 0.3]) + v
+        one = replace(GOOD, t=k / 30, angular_velocity=omega, linear_velocity=linear)
+        pivot.update(one, VelocitySolver().weak_prior)
+    summary = RunSummary()
+    summary.pivot = pivot
+    return "\n".join(summary.notes(signs=True))
+
+
+def test_the_lever_arm_is_told_once_it_is_found() -> None:
+    found = re.fullmatch(
+        r"lever arm found in the end: (.*) m \(.*--lever-arm (.*) knows .*",
+        of_a_hand(np.zeros(3), 90),
+    )
+    assert found is not None and found[1] == found[2]
+    np.testing.assert_allclose([float(x) for x in found[1].split()], [-0.1, 0.05, 0.3], atol=0.03)
+    assert of_a_hand(np.zeros(3), 2) == ""
+
+
+def test_a_motion_that_is_none_of_a_hand_is_told() -> None:
+    assert "--motion-prior none" in of_a_hand(np.array([0, 0, 9.0]), 60)
 
 
 def test_run_tells_it_beside_the_count(blur_imu: CommandLine, camera: Path, tmp_path: Path) -> None:

@@ -158,6 +158,7 @@ def _measure(
     """Measure the frames behind those of the record; return the number of rows that there are."""
     imu, frames, state, count = options.visual_imu(network), iter(recording), record.state, 0
     tracker = Tracker(imu)
+    summary.pivot = tracker.pivot
     if state is not None:
         count = state.decided
         tracker.resume(_frame(frames, state.taken, options.source), state)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from blur_imu_ros.pivot import PivotFilter
 from blur_imu_ros.ros_outputs import MINIMUM_DIRECTION_PROBABILITY
 from blur_imu_ros.visual_imu import Measurement
 
@@ -14,10 +15,15 @@ LEAST_BLUR = 2.0
 
 
 class RunSummary:
-    """Counts rows that may not be used, whose sign is open, or that hold little smear."""
+    """Counts rows that may not be used, whose sign is open, or that hold little smear.
+
+    Attributes:
+        pivot: what followed the lever arm; None without the pivot prior.
+    """
 
     def __init__(self) -> None:
         """Start without rows."""
+        self.pivot: PivotFilter | None = None
         self._rows = 0
         self._blur: list[float] = []
         self._refused: list[str] = []
@@ -52,3 +58,20 @@ class RunSummary:
                 f"half of the smears are shorter than {LEAST_BLUR:g} px of the network's view: little "
                 "to measure; a faster motion or a longer exposure leaves more"
             )
+        if self.pivot is not None:
+            yield from _of_the_lever_arm(self.pivot)
+
+
+def _of_the_lever_arm(pivot: PivotFilter) -> Iterator[str]:
+    if not pivot.trusted:
+        yield (
+            "the camera did not turn about a point as one in a hand does, so nothing was assumed of "
+            "that any more; --motion-prior none assumes nothing from the start"
+        )
+    elif pivot.found:
+        arm = " ".join(f"{x:.2f}" for x in pivot.lever_arm)
+        std = " ".join(f"{x:.2f}" for x in np.sqrt(np.diag(pivot.covariance)))
+        yield (
+            f"lever arm found in the end: {arm} m (right, down, forward; +- {std}); held alike again, "
+            f"--lever-arm {arm} knows it from the first frame"
+        )
