@@ -133,6 +133,10 @@ class PivotFilter:
         """Whether the motion so far was one about a pivot."""
         return self.surprise <= self.config.surprise
 
+    def __str__(self) -> str:
+        """Return the lever arm for a person."""
+        return " ".join(f"{x:.2f}" for x in self.lever_arm)
+
     @property
     def found(self) -> bool:
         """Whether a lever arm that was not given is known much better than at the start."""

@@ -220,7 +220,9 @@ def test_a_bag_that_loops_leaves_the_lever_arm_as_it_was_found(bench: Any) -> No
     one.send(GREY)
     assert one.until(lambda: one.heard["twist"][-1].header.stamp.sec == 50)
     # The device is held in the new loop as it was in the old one.
-    np.testing.assert_allclose(one.node._tracker._pivot.lever_arm, InHand.arm, atol=0.05)
+    np.testing.assert_allclose(one.node._tracker.pivot.lever_arm, InHand.arm, atol=0.05)
+    told = [float(x) for x in one.fact("lever arm [m]").split()]
+    np.testing.assert_allclose(told, InHand.arm, atol=0.05)
 
 
 def test_a_node_that_rested_does_not_publish_what_waited(bench: Any) -> None:

@@ -69,9 +69,8 @@ def _of_the_lever_arm(pivot: PivotFilter) -> Iterator[str]:
             "that any more; --motion-prior none assumes nothing from the start"
         )
     elif pivot.found:
-        arm = " ".join(f"{x:.2f}" for x in pivot.lever_arm)
         std = " ".join(f"{x:.2f}" for x in np.sqrt(np.diag(pivot.covariance)))
         yield (
-            f"lever arm found in the end: {arm} m (right, down, forward; +- {std}); held alike again, "
-            f"--lever-arm {arm} knows it from the first frame"
+            f"lever arm found in the end: {pivot} m (right, down, forward; +- {std}); held alike "
+            f"again, --lever-arm {pivot} knows it from the first frame"
         )

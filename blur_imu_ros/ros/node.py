@@ -323,6 +323,9 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         begun = time.monotonic()
         measurements = self._tracker.push(frame)
         self._measuring = time.monotonic() - begun
+        pivot = self._tracker.pivot
+        if pivot is not None:
+            self._health.fact("lever arm [m]", str(pivot) if pivot.trusted else "none fits")
         for measurement in measurements:
             self._publish(measurement)
 
