@@ -19,6 +19,8 @@ LARGEST_SIDE = 4096
 """Pixels of a network's input."""
 
 LARGEST_DEPTH_SLOPE = 3.0
+"""Beyond, a wide view would hold depths from centimetres to kilometres by the slope alone."""
+
 REFERENCE_LENGTH = 10.0
 """Pixels of blur at which the correction of lengths is `length_scale`."""
 
@@ -55,7 +57,7 @@ class ModelCard:
             network in doubt takes short blur for longer than it is, and long blur for shorter.
         depth_slope: how fast the logarithm of inverse depth grows downwards beyond what is predicted,
             per unit of the tangent to the optical axis, from held-out frames: what is below in an
-            image is mostly nearer than a network that was also shown pictures upside down says.
+            image is mostly nearer, and a convolution does not know where in the image it is.
         sigma_scale: factor on the predicted standard deviation of the field, from held-out frames.
         flow_sigma: of `signed_flow/1`, which tells no uncertainty of its own: the standard deviation
             of its flow, pixels; taken for shared by the whole image.
