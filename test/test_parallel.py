@@ -77,6 +77,6 @@ def test_the_shipped_model_reads_the_same_in_two_processes(tmp_path: Path) -> No
     folder = write_folder(tmp_path / "images", turning_images(4))
     camera = write_camera(tmp_path / "camera.yaml", exposure_time=0.01)
     options = RunOptions(folder, tmp_path / "one.csv", camera)
-    run(options, load_network())
+    run(options, load_network(options.model))
     run(replace(options, output=tmp_path / "two.csv", jobs=2))
     assert (tmp_path / "two.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()

@@ -23,6 +23,7 @@ from blur_imu_ros.recordings.bags import typestore
 from blur_imu_ros.recordings.settings import StampReference
 from blur_imu_ros.room_renderer import blurred_image, constant_velocity, furnished_room
 from blur_imu_ros.ros import messages
+from blur_imu_ros.shipped_models import FOR_CAMERAS
 from command_line import FRAME_RATE, RATE, needs_model
 from ros_bench import Bench
 from synthetic_fields import CAMERA
@@ -113,7 +114,7 @@ def test_the_live_node_publishes_what_run_writes_to_the_bit(
     out = tmp_path / "out.mcap"
     options = RunOptions(
         source, out, exposure=EXPOSURE, stamp_reference=StampReference.START, axes=Axes.BODY,
-        direction=direction, motion_prior=prior,
+        direction=direction, motion_prior=prior, model=FOR_CAMERAS,
     )  # fmt: skip
     run(options)
     one = bench(
