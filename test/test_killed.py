@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,14 @@ cli.main()
 """
 
 pytestmark = pytest.mark.timeout(120 + 30 * KILLS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def over_udp() -> Iterator[None]:
+    """A process killed amid a write can leave Fast DDS's shared memory so that its peers hear no more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
+        yield
 
 
 def run_command(tmp_path: Path, out: str) -> list[str]:
