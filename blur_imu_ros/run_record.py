@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ from blur_imu_ros.pivot import PivotState
 from blur_imu_ros.visual_imu import TrackerState
 
 SUFFIX = ".run.json"
+
+SAVED_EVERY = 0.5
+"""Seconds. A file for each frame would take as long as a third of the measuring."""
 
 Recipe = dict[str, Any]
 """Everything that the numbers depend on, by name; plain values."""
@@ -74,6 +79,31 @@ class RunRecord:
                 f"{result}: comes from another run: {listed}; choose another --output, or leave "
                 "out --resume to measure anew"
             )
+
+
+class RecordKeeper:
+    """Keeps the record of a run that is under way up to date, but for the last moment."""
+
+    def __init__(self, record: RunRecord, result: Path) -> None:
+        """Save the record as it is."""
+        self._result, self._record, self._saved = result, record, record
+        self._save()
+
+    def keep(self, rows: int, state: TrackerState) -> None:
+        """Note how far the run is; saved at once only if it last was `SAVED_EVERY` seconds ago."""
+        self._record = replace(self._record, rows=rows, state=state)
+        if time.monotonic() - self._moment >= SAVED_EVERY:
+            self._save()
+
+    def close(self) -> None:
+        """Save what is not saved yet, if it can be: an earlier record only makes more to do anew."""
+        if self._saved is not self._record:
+            with suppress(RecordingError):
+                self._save()
+
+    def _save(self) -> None:
+        self._record.save(self._result)
+        self._saved, self._moment = self._record, time.monotonic()
 
 
 def record_path(result: Path) -> Path:

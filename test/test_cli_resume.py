@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from blur_imu_ros.commands.run import RunOptions, run
 from blur_imu_ros.direction import DirectionMode
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.pivot import MotionPrior
+from blur_imu_ros.run_record import SAVED_EVERY, RecordKeeper, RunRecord
+from blur_imu_ros.visual_imu import TrackerState
 from command_line import CommandLine, Oracle, turning_images, write_camera, write_folder
 
 COUNT = 9
@@ -186,3 +189,26 @@ def test_a_bag_and_an_overlay_begin_anew_and_say_so(
     with AnyReader([bag]) as reader:
         assert {c.topic: c.msgcount for c in reader.connections}["/motion"] == COUNT
     assert cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT) == COUNT
+
+
+def test_a_record_is_written_now_and_then_and_at_the_end(tmp_path: Path) -> None:
+    """Files are dear: a run of thousands of frames writes some a second, and one when it stops."""
+    result = tmp_path / "v.csv"
+    result.touch()
+    keeper = RecordKeeper(RunRecord({}), result)
+
+    def rows() -> int:
+        record = RunRecord.load(result)
+        assert record is not None
+        return record.rows
+
+    state = TrackerState(1, 1, ("frame", 0.0), (0.5, 0.5), None)
+    keeper.keep(1, state)
+    assert rows() == 0
+    time.sleep(SAVED_EVERY)
+    keeper.keep(2, state)
+    assert rows() == 2
+    keeper.keep(3, state)
+    assert rows() == 2
+    keeper.close()
+    assert rows() == 3

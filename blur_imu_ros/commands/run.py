@@ -30,7 +30,7 @@ from blur_imu_ros.recordings import FrameSettings, Recording, open_recording
 from blur_imu_ros.recordings.settings import StampReference, read_stamps
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results import CsvWriter, make_folder_of
-from blur_imu_ros.run_record import Recipe, RunRecord
+from blur_imu_ros.run_record import Recipe, RecordKeeper, RunRecord
 from blur_imu_ros.shipped_models import FOR_RECORDINGS
 from blur_imu_ros.visual_imu import Measurement, Network, Tracker, VisualImu
 
@@ -168,7 +168,8 @@ def _measure(
         video = OverlayWriter(options.overlay)
         stack.callback(video.close)
         viewer = stack.enter_context(_viewer(options))
-        record.save(options.output)
+        keeper = RecordKeeper(record, options.output)
+        stack.callback(keeper.close)
         measured = stack.enter_context(closing(imu.track(frames, tracker, options.jobs)))
         for measurement in progress(measured, recording.name, total):
             writer.write(measurement.frame, express(measurement.estimate, options.axes))
@@ -178,7 +179,7 @@ def _measure(
             count += 1
             state = tracker.state
             if options.can_be_completed and state is not None and state.decided == count:
-                replace(record, rows=count, state=state).save(options.output)
+                keeper.keep(count, state)
     return count
 
 
