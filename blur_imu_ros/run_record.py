@@ -17,7 +17,7 @@ from blur_imu_ros.visual_imu import TrackerState
 SUFFIX = ".run.json"
 
 SAVED_EVERY = 0.5
-"""Seconds. A file for each frame would take as long as a third of the measuring."""
+"""Seconds. A file for each frame wears memory cards out for nothing."""
 
 Recipe = dict[str, Any]
 """Everything that the numbers depend on, by name; plain values."""
