@@ -225,6 +225,19 @@ def test_a_bag_that_loops_leaves_the_lever_arm_as_it_was_found(bench: Any) -> No
     np.testing.assert_allclose(told, InHand.arm, atol=0.05)
 
 
+def test_a_lever_arm_is_told_no_more_once_nothing_is_assumed(bench: Any) -> None:
+    one = started(bench, InHand((3, 0.5, 0)), motion_prior="pivot")
+    assert one.send_until(lambda: one.fact("lever arm [m]"))
+    one.node.trigger_deactivate()
+    one.node.trigger_cleanup()
+    assert one.set("motion_prior", "none") == ""
+    one.start()
+    one.calibrate()
+    one.heard["diag"].clear()
+    assert one.complaint("publishing")
+    assert not one.fact("lever arm [m]")
+
+
 def test_a_node_that_rested_does_not_publish_what_waited(bench: Any) -> None:
     one = started(bench, direction="adjacent", minimum_direction_probability=0.5)
     one.send()

@@ -323,9 +323,6 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         begun = time.monotonic()
         measurements = self._tracker.push(frame)
         self._measuring = time.monotonic() - begun
-        pivot = self._tracker.pivot
-        if pivot is not None:
-            self._health.fact("lever arm [m]", str(pivot) if pivot.trusted else "none fits")
         for measurement in measurements:
             self._publish(measurement)
 
@@ -405,6 +402,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         if self._worker is not None:
             facts |= {"images dropped for newer ones": str(self._worker.dropped)}
             facts |= self._exposure.facts()
+            facts |= self._lever_arm()
             self._health.caution(self._doubts())
             facts |= self._place()
             self._health.missing_images(self._why_no_images())
@@ -412,6 +410,12 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         now = self.get_clock().now().to_msg()
         report = self._health.report(now, self.get_fully_qualified_name(), facts)
         self._diagnostics_out.publish(report)
+
+    def _lever_arm(self) -> dict[str, str]:
+        pivot = self._tracker.pivot
+        if pivot is None:
+            return {}
+        return {"lever arm [m]": str(pivot) if pivot.trusted else "none fits"}
 
     def _doubts(self) -> str:
         """Return what may be wrong with what is published, or nothing; say it once."""
