@@ -33,8 +33,7 @@ def read_blur_field(outputs: tuple[Array, ...], card: ModelCard, camera: Camera)
     return BlurField(
         q=q * correction[..., None],
         sigma=sigma[0] * correction * card.sigma_scale,
-        inverse_depth=np.exp(log_inverse_depth[0])
-        * _depth_correction(card, camera, sigma[1].shape),
+        inverse_depth=np.exp(log_inverse_depth[0]) * _depth_correction(card, camera, len(q)),
         sigma_log_depth=sigma[1],
         camera=camera,
         stride=card.stride,
@@ -66,7 +65,7 @@ def read_signed_flow(outputs: tuple[Array, ...], card: ModelCard, camera: Camera
     return BlurField(
         q=double_angle(motion),
         sigma=np.full(cells, card.flow_sigma),
-        inverse_depth=inverse_depth * _depth_correction(card, camera, cells),
+        inverse_depth=inverse_depth * _depth_correction(card, camera, len(inverse_depth)),
         sigma_log_depth=np.full(cells, card.log_depth_sigma),
         camera=camera,
         stride=card.stride,
@@ -91,10 +90,9 @@ def _length_correction(field: Array, card: ModelCard) -> Array:
     return np.asarray(card.length_scale * (length / REFERENCE_LENGTH) ** card.length_exponent)
 
 
-def _depth_correction(card: ModelCard, camera: Camera, cells: tuple[int, ...]) -> Array:
+def _depth_correction(card: ModelCard, camera: Camera, rows: int) -> Array:
     """Return (rows, 1) what (rows, columns) of inverse depth at the card's focal length is to be multiplied by."""
-    rows = below_axis(camera, cells[0], 1, card.stride)
-    steep = np.clip(rows, -STEEPEST, STEEPEST)
+    steep = np.clip(below_axis(camera, rows, 1, card.stride), -STEEPEST, STEEPEST)
     return np.asarray(np.exp(card.depth_slope * steep) * card.focal_reference / camera.focal)
 
 

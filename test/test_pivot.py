@@ -11,25 +11,10 @@ import pytest
 from blur_imu_ros.estimate import VelocityEstimate
 from blur_imu_ros.pivot import PivotConfig, PivotFilter, skew
 from blur_imu_ros.velocity import VelocitySolver
+from hand_held import LEVER_ARM, estimate, hand
 from synthetic_fields import EXPOSURE, field_of, random_inverse_depth
 
-LEVER_ARM = np.array([-0.1, 0.05, 0.3])
 ASSUMED = VelocitySolver().weak_prior
-
-
-def estimate(omega: np.ndarray, v: np.ndarray, t: float, std_v: float = 0.3) -> VelocityEstimate:
-    covariance = np.diag([0.1**2] * 3 + [std_v**2] * 3)
-    return VelocityEstimate(t, EXPOSURE, omega, v, covariance, 10.0, 0.1, 6, 10.0)
-
-
-def hand(seed: int = 0, count: int = 150, noise: float = 0.1) -> Iterator[VelocityEstimate]:
-    """Free estimates of a camera in a hand, with the sign of each left to chance."""
-    rng = np.random.default_rng(seed)
-    for k in range(count):
-        omega = rng.standard_normal(3) * 4
-        v = np.cross(omega, LEVER_ARM) + noise * rng.standard_normal(3)
-        sign = rng.choice([-1, 1])
-        yield estimate(sign * omega, sign * v, k / 30)
 
 
 def after(estimates: Iterator[VelocityEstimate], config: PivotConfig | None = None) -> PivotFilter:

@@ -17,6 +17,7 @@ from blur_imu_ros.pivot import PivotFilter
 from blur_imu_ros.velocity import VelocitySolver
 from blur_imu_ros.visual_imu import Measurement
 from command_line import CommandLine, turning_images, write_folder
+from hand_held import hand
 from synthetic_fields import CAMERA
 
 GOOD = VelocityEstimate(
@@ -56,13 +57,11 @@ def test_too_short_a_smear_asks_for_a_longer_exposure(blur: float, said: bool) -
 
 
 def of_a_hand(v: np.ndarray, count: int) -> str:
-    """What is told after frames with all kinds of turns; v = omega x (-0.1, 0.05, 0.3) m + v."""
-    rng, pivot = np.random.default_rng(0), PivotFilter()
-    for k in range(count):
-        omega = 4 * rng.standard_normal(3)
-        linear = np.cross(omega, [-0.1, 0.05, 0.3]) + v
-        one = replace(GOOD, t=k / 30, angular_velocity=omega, linear_velocity=linear)
-        pivot.update(one, VelocitySolver().weak_prior)
+    """What is told after frames of a hand that moves at `v`."""
+    pivot = PivotFilter()
+    for one in hand(count=count, noise=0):
+        moved = replace(one, linear_velocity=one.linear_velocity + v)
+        pivot.update(moved, VelocitySolver().weak_prior)
     summary = RunSummary()
     summary.pivot = pivot
     return "\n".join(summary.notes(signs=True))

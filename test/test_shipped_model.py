@@ -32,14 +32,18 @@ CAMERA = Camera(640, 480, 480.0, 480.0, 319.5, 239.5)
 class RealRun:
     """What a user finds who runs a model on the real sequence."""
 
-    model: str
     result: Evaluation
     valid: NDArray[np.bool_]
 
 
 @pytest.fixture(
     scope="module",
-    params=[("compact", "adjacent"), ("compact", "previous"), ("large", "previous")],
+    params=[
+        ("compact", "adjacent"),
+        ("compact", "previous"),
+        ("large", "previous"),
+        ("large-int8", "previous"),
+    ],
     ids="-".join,
 )
 def real(
@@ -64,7 +68,7 @@ def on_real_frames(folder: Path, model: str, direction: DirectionMode, output: P
     )
     estimate = in_axes(read_velocities(output), Axes.OPTICAL, Axes.GYRO)
     truth = read_velocities(folder / "truth.csv")
-    return RealRun(model, evaluate(match(estimate, truth)), estimate.valid)
+    return RealRun(evaluate(match(estimate, truth)), estimate.valid)
 
 
 def test_every_real_frame_has_its_row_and_can_be_read(real: RealRun) -> None:

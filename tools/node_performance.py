@@ -29,6 +29,7 @@ from blur_imu_ros.camera import Camera
 from blur_imu_ros.parallel import usual_jobs
 from blur_imu_ros.ros import messages
 from blur_imu_ros.ros.replay import DISCOVERY_TIMEOUT, LARGE_DATA, keep_apart, our_node
+from blur_imu_ros.shipped_models import FOR_CAMERAS
 from markdown import heading, row
 
 FRAME_ID = "camera_optical_frame"
@@ -66,7 +67,7 @@ def main() -> None:
     parser.add_argument("--model", action="append", help="name or path")
     parser.add_argument("--seconds", type=float, default=20.0, help="for each model")
     options = parser.parse_args()
-    table(options.model or ["compact"], options.seconds)
+    table(options.model or [FOR_CAMERAS], options.seconds)
 
 
 def table(models: list[str], seconds: float) -> None:

@@ -33,6 +33,7 @@ from blur_imu_ros.camera import NetworkView
 from blur_imu_ros.commands.benchmark import PUBLISHED, BenchmarkOptions, contenders_of
 from blur_imu_ros.model_card import ModelCard
 from blur_imu_ros.networks.compact import CompactNetwork
+from blur_imu_ros.shipped_models import FOR_CAMERAS
 from blur_imu_ros.velocity import VelocitySolver
 from blur_imu_training.onnx_writer import write_model
 from markdown import heading, row, write_part
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="for each entry of a table")
     parser.add_argument("--write", type=Path, help="document whose measured part is replaced")
     options = parser.parse_args()
-    models = options.model or ["compact"]
+    models = options.model or [FOR_CAMERAS]
     write_part(options.write, BEGIN, END, lambda: report(models, options.seconds))
 
 
