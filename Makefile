@@ -9,7 +9,7 @@ RUN := OMP_NUM_THREADS=2 $(BIN)/python
 # What a wrong number could come from is tested more closely.
 empty :=
 comma := ,
-CORE := $(subst $(empty) ,$(comma),$(addprefix blur_imu_ros/,frame.py camera.py motion_field.py blur_field.py blur_network.py field_readers.py velocity.py estimate.py direction.py pivot.py visual_imu.py recordings/*.py))
+CORE := $(subst $(empty) ,$(comma),$(addprefix blur_imu_ros/,core/*.py network/blur_network.py network/field_readers.py recordings/*.py))
 
 # Where the test recordings lie, for those who have them.
 DATA := ../shared/data
@@ -73,16 +73,16 @@ performance: $(VENV)/.development
 
 # What takes hours: many more damaged files, half an hour of frames at 30 Hz, in the chain and in the node, a hundred kills.
 nightly: $(VENV)/.messages $(VENV)/.development
-	FUZZ_CASES=100000 SOAK_SECONDS=1800 KILLS=100 $(RUN) -m pytest test/test_fuzz.py test/test_soak.py test/test_killed.py
+	FUZZ_CASES=100000 SOAK_SECONDS=1800 KILLS=100 $(RUN) -m pytest test/recordings/test_fuzz.py test/cli/test_soak.py test/cli/test_killed.py
 
 # How many small faults in the geometry the tests find: in each module of so many drawn at random.
 MUTANTS := 120
 
 mutation: $(VENV)/.development
-	$(RUN) tools/mutation.py --sample $(MUTANTS) blur_imu_ros/motion_field.py test/test_motion_field.py test/test_properties_geometry.py
-	$(RUN) tools/mutation.py --sample $(MUTANTS) blur_imu_ros/camera.py test/test_camera.py test/test_properties_geometry.py
-	$(RUN) tools/mutation.py --sample $(MUTANTS) blur_imu_ros/direction.py test/test_direction.py
-	$(RUN) tools/mutation.py --sample $(MUTANTS) blur_imu_ros/velocity.py test/test_velocity.py test/test_properties_solver.py
+	$(RUN) tools/mutation.py --sample $(MUTANTS) blur_imu_ros/core/motion_field.py test/core/test_motion_field.py test/core/test_properties_geometry.py
+	$(RUN) tools/mutation.py --sample $(MUTANTS) blur_imu_ros/core/camera.py test/core/test_camera.py test/core/test_properties_geometry.py
+	$(RUN) tools/mutation.py --sample $(MUTANTS) blur_imu_ros/core/direction.py test/core/test_direction.py
+	$(RUN) tools/mutation.py --sample $(MUTANTS) blur_imu_ros/core/velocity.py test/core/test_velocity.py test/core/test_properties_solver.py
 
 # What a release consists of, and what is known against it where that can be asked.
 release-check: $(VENV)/.development

@@ -45,7 +45,7 @@ def train(
 ) -> None:
     """Train a network, or go on with a run that was stopped."""
     from blur_imu_training.recipe import TrainingConfig, recipe_path
-    from blur_imu_training.trainer import Trainer
+    from blur_imu_training.training.trainer import Trainer
 
     config = TrainingConfig.load(recipe_path(recipe))
     trainer = Trainer(config, data, output or Path("runs") / recipe.stem, minutes, weights)
@@ -82,8 +82,8 @@ def export(
     views: Annotated[int, typer.Option(min=2, help="Number of these views.")] = 64,
 ) -> None:
     """Write the averaged network of a run as an ONNX model with its card, parity checked."""
-    from blur_imu_training.export import export_reduced, export_run, sample_views
-    from blur_imu_training.reduced_precision import Precision
+    from blur_imu_training.export.export import export_reduced, export_run, sample_views
+    from blur_imu_training.export.reduced_precision import Precision
 
     name = name or output.stem
     if precision is PrecisionChoice.fp32:
@@ -103,7 +103,7 @@ def import_checkpoint(
     ),
 ) -> None:
     """Make a model of the weights that the authors of "Image as an IMU" published."""
-    from blur_imu_training.import_checkpoint import import_checkpoint
+    from blur_imu_training.export.import_checkpoint import import_checkpoint
 
     typer.echo(import_checkpoint(checkpoint, output))
 
@@ -132,10 +132,11 @@ def validate(
     from rich.console import Console
     from rich.progress import track
 
-    from blur_imu_ros.blur_network import BlurNetwork, load_network, model_path
-    from blur_imu_ros.model_card import ModelCard
-    from blur_imu_ros.visual_imu import VisualImu
-    from blur_imu_training import held_out, validation
+    from blur_imu_ros.core.visual_imu import VisualImu
+    from blur_imu_ros.network.blur_network import BlurNetwork, load_network, model_path
+    from blur_imu_ros.network.model_card import ModelCard
+    from blur_imu_training.data import held_out
+    from blur_imu_training.validation import validate as validation
 
     network = load_network(model)
     backend = validation.Remembered(network.backend)
@@ -184,9 +185,9 @@ def synthesize(
     """Write a set of blurred samples with their truth: images, .npz, and an index.csv."""
     from rich.progress import Progress
 
-    from blur_imu_ros.parallel import usual_jobs
+    from blur_imu_ros.execution.parallel import usual_jobs
+    from blur_imu_training.data.synthesis import synthesize as synthesized
     from blur_imu_training.recipe import TrainingConfig
-    from blur_imu_training.synthesis import synthesize as synthesized
 
     config = TrainingConfig.load(recipe)
     with Progress() as progress:
@@ -211,11 +212,11 @@ def contact_sheet(
     ] = None,
 ) -> None:
     """Show what is learned from: samples with the true smear drawn on, beside real frames."""
-    from blur_imu_training.blurred_samples import SampleStream
-    from blur_imu_training.contact_sheet import contact_sheet as sheet_of
-    from blur_imu_training.contact_sheet import read_real_frames, write_sheet
-    from blur_imu_training.picture_sets import load_pictures
+    from blur_imu_training.data.picture_sets import load_pictures
     from blur_imu_training.recipe import TrainingConfig
+    from blur_imu_training.rendering.contact_sheet import contact_sheet as sheet_of
+    from blur_imu_training.rendering.contact_sheet import read_real_frames, write_sheet
+    from blur_imu_training.rendering.samples import SampleStream
 
     config = TrainingConfig.load(recipe)
     stage = config.stages[-1]

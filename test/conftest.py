@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from command_line import CommandLine, Oracle, write_camera
+from helpers.command_line import CommandLine, Oracle, write_camera
 
 # colcon installs the runtime alone.
 if importlib.util.find_spec("blur_imu_training") is None:
     collect_ignore = [
-        path.name
-        for path in Path(__file__).parent.glob("test_*.py")
+        str(path.relative_to(Path(__file__).parent))
+        for path in Path(__file__).parent.rglob("test_*.py")
         if "blur_imu_training" in path.read_text()
     ]
 
@@ -44,7 +44,7 @@ def ros() -> Iterator[None]:
 @pytest.fixture
 def bench(ros: None) -> Iterator[Callable[..., Any]]:
     """Our node with a given network and parameters, and a peer that plays the camera."""
-    from ros_bench import Bench
+    from helpers.ros_bench import Bench
 
     made: list[Bench] = []
 
@@ -60,7 +60,7 @@ def bench(ros: None) -> Iterator[Callable[..., Any]]:
 @pytest.fixture
 def blur_imu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """The command line, `run` with an oracle for its network."""
-    monkeypatch.setattr("blur_imu_ros.commands.run.load_network", lambda *_: Oracle())
+    monkeypatch.setattr("blur_imu_ros.cli.run.load_network", lambda *_: Oracle())
     return CommandLine(capsys)
 
 

@@ -21,13 +21,13 @@ import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 from blur_imu_ros.errors import BlurImuError, TrainingError
-from blur_imu_training.checkpoint import STATE, load_run, read_facts
-from blur_imu_training.held_out import HeldOutFrame
-from blur_imu_training.learners import LEARNERS
+from blur_imu_training.data.held_out import HeldOutFrame
 from blur_imu_training.recipe import HeldOut, TrainingConfig, recipe_path
-from blur_imu_training.selection import Figures, figures_of, read, rendered
-from blur_imu_training.trainer import Trainer
-from blur_imu_training.validation import rotation_errors
+from blur_imu_training.training.checkpoint import STATE, load_run, read_facts
+from blur_imu_training.training.selection import Figures, figures_of, read, rendered
+from blur_imu_training.training.tasks import LEARNERS
+from blur_imu_training.training.trainer import Trainer
+from blur_imu_training.validation.validate import rotation_errors
 from markdown import write_part
 
 BEGIN, END = "<!-- ablation -->\n", "<!-- end of the ablation -->\n"

@@ -22,23 +22,23 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.axes import Axes
-from blur_imu_ros.blur_network import load_network
-from blur_imu_ros.commands.run import RunOptions, run
-from blur_imu_ros.demo import CAMERA
-from blur_imu_ros.direction import DirectionMode
-from blur_imu_ros.evaluation import Evaluation, MatchedSeries, evaluate, in_axes, match
-from blur_imu_ros.frame import Frame
-from blur_imu_ros.overlay import draw_overlay
-from blur_imu_ros.pivot import MotionPrior
-from blur_imu_ros.plots import ESTIMATE, TRUTH, UNITS
+from blur_imu_ros.choices import FOR_CAMERAS, FOR_RECORDINGS
+from blur_imu_ros.cli.demo import CAMERA
+from blur_imu_ros.cli.run import RunOptions, run
+from blur_imu_ros.core.axes import Axes
+from blur_imu_ros.core.direction import DirectionMode
+from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.pivot import MotionPrior
+from blur_imu_ros.core.visual_imu import VisualImu
+from blur_imu_ros.evaluation.metrics import Evaluation, MatchedSeries, evaluate, in_axes, match
+from blur_imu_ros.network.blur_network import load_network
 from blur_imu_ros.recordings.velocities import read_velocities
-from blur_imu_ros.results import VELOCITIES, VelocitySeries
-from blur_imu_ros.room_renderer import blurred_image, furnished_room, hand_held
-from blur_imu_ros.shipped_models import FOR_CAMERAS, FOR_RECORDINGS
-from blur_imu_ros.visual_imu import VisualImu
-from blur_imu_training.held_out import held_out_frames
-from blur_imu_training.validation import PIXELS_ACROSS, ValidationReport, measure, report
+from blur_imu_ros.results.csv_files import VELOCITIES, VelocitySeries
+from blur_imu_ros.simulation.room_renderer import blurred_image, furnished_room, hand_held
+from blur_imu_ros.viz.overlay import draw_overlay
+from blur_imu_ros.viz.plots import ESTIMATE, TRUTH, UNITS
+from blur_imu_training.data.held_out import held_out_frames
+from blur_imu_training.validation.validate import PIXELS_ACROSS, ValidationReport, measure, report
 from markdown import heading, row
 
 Image = NDArray[np.uint8]

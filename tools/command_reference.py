@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from typer.models import ArgumentInfo, OptionInfo
 
-from blur_imu_ros.cli import app
+from blur_imu_ros.cli.application import app
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "COMMANDS.md"
 HEAD = """# Commands

@@ -18,13 +18,13 @@ from matplotlib.axes import Axes as Panel
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from blur_imu_ros.blur_field import BlurField, cell_centres
-from blur_imu_ros.camera import Camera
-from blur_imu_ros.direction import DirectionConfig, DirectionFilter
-from blur_imu_ros.estimate import VelocityEstimate
-from blur_imu_ros.motion_field import double_angle, half_angle, motion_field
-from blur_imu_ros.plots import ESTIMATE, TRUTH
-from blur_imu_ros.room_renderer import (
+from blur_imu_ros.core.blur_field import BlurField, cell_centres
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.direction import DirectionConfig, DirectionFilter
+from blur_imu_ros.core.estimate import VelocityEstimate
+from blur_imu_ros.core.motion_field import double_angle, half_angle, motion_field
+from blur_imu_ros.core.velocity import VelocitySolver
+from blur_imu_ros.simulation.room_renderer import (
     Quad,
     Scene,
     Trajectory,
@@ -34,7 +34,7 @@ from blur_imu_ros.room_renderer import (
     hand_held,
     mean_radiance,
 )
-from blur_imu_ros.velocity import VelocitySolver
+from blur_imu_ros.viz.plots import ESTIMATE, TRUTH
 
 Array = NDArray[Any]
 Image = NDArray[np.uint8]

@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CameraInfo, Image
 
-from blur_imu_ros.benchmark import EXPOSURE_TIME, FRAME_RATE, SIZES, rendered_frames
-from blur_imu_ros.camera import Camera
-from blur_imu_ros.parallel import usual_jobs
+from blur_imu_ros.choices import FOR_CAMERAS
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.evaluation.benchmark import EXPOSURE_TIME, FRAME_RATE, SIZES, rendered_frames
+from blur_imu_ros.execution.parallel import usual_jobs
 from blur_imu_ros.ros import messages
 from blur_imu_ros.ros.replay import DISCOVERY_TIMEOUT, LARGE_DATA, keep_apart, our_node
-from blur_imu_ros.shipped_models import FOR_CAMERAS
 from markdown import heading, row
 
 FRAME_ID = "camera_optical_frame"

@@ -19,7 +19,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from blur_imu_ros.benchmark import (
+from blur_imu_ros.choices import FOR_CAMERAS
+from blur_imu_ros.cli.benchmark import PUBLISHED, BenchmarkOptions, contenders_of
+from blur_imu_ros.core.camera import NetworkView
+from blur_imu_ros.core.velocity import VelocitySolver
+from blur_imu_ros.evaluation.benchmark import (
     EXPOSURE_TIME,
     SIZES,
     Contender,
@@ -28,14 +32,10 @@ from blur_imu_ros.benchmark import (
     ratios,
     rendered_frames,
 )
-from blur_imu_ros.blur_network import OnnxBackend, load_network, model_path
-from blur_imu_ros.camera import NetworkView
-from blur_imu_ros.commands.benchmark import PUBLISHED, BenchmarkOptions, contenders_of
-from blur_imu_ros.model_card import ModelCard
-from blur_imu_ros.networks.compact import CompactNetwork
-from blur_imu_ros.shipped_models import FOR_CAMERAS
-from blur_imu_ros.velocity import VelocitySolver
-from blur_imu_training.onnx_writer import write_model
+from blur_imu_ros.network.architectures.compact import CompactNetwork
+from blur_imu_ros.network.blur_network import OnnxBackend, load_network, model_path
+from blur_imu_ros.network.model_card import ModelCard
+from blur_imu_training.export.onnx_writer import write_model
 from markdown import heading, row, write_part
 
 BEGIN, END = "<!-- measured -->\n", "<!-- end of what is measured -->\n"

@@ -18,14 +18,14 @@ from typing import Annotated
 import torch
 import typer
 
-from blur_imu_ros.benchmark import machine
 from blur_imu_ros.errors import BlurImuError
-from blur_imu_training.blurred_samples import SampleStream
-from blur_imu_training.loading import BatchNumbers, batches
-from blur_imu_training.picture_sets import load_pictures
+from blur_imu_ros.evaluation.benchmark import machine
+from blur_imu_training.data.loading import BatchNumbers, batches
+from blur_imu_training.data.picture_sets import load_pictures
 from blur_imu_training.recipe import HeldOut, Stage, TrainingConfig, recipe_path
-from blur_imu_training.student import Student
-from blur_imu_training.trainer import Trainer, accelerated
+from blur_imu_training.rendering.samples import SampleStream
+from blur_imu_training.training.ema_model import Student
+from blur_imu_training.training.trainer import Trainer, accelerated
 from markdown import heading, row, write_part
 
 BEGIN, END = "<!-- speed -->\n", "<!-- end of the speed -->\n"

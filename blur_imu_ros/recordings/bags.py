@@ -13,12 +13,12 @@ from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from blur_imu_ros.camera import Camera
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import BlurImuError, RecordingError
-from blur_imu_ros.frame import Frame
-from blur_imu_ros.image_decoding import camera_of, image_of, named_rectified
+from blur_imu_ros.execution.resources import PACKAGE, resource_path
+from blur_imu_ros.recordings.image_messages import camera_of, image_of, named_rectified
 from blur_imu_ros.recordings.settings import FrameSettings
-from blur_imu_ros.resources import PACKAGE, resource_path
 
 BAG_SUFFIXES = {".bag", ".mcap", ".db3"}
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"

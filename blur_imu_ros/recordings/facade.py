@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.frame import check_exposure_time
 from blur_imu_ros.recordings.file_names import natural_order
 from blur_imu_ros.recordings.images import (
     IMAGE_SUFFIXES,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.results import CsvTable, VelocitySeries
+from blur_imu_ros.results.csv_files import CsvTable, VelocitySeries
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.camera import Camera
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import FrameError, RecordingError
-from blur_imu_ros.frame import Frame
-from blur_imu_ros.image_decoding import decode_compressed
 from blur_imu_ros.recordings.file_names import natural_order, stamps_of_names
+from blur_imu_ros.recordings.image_messages import decode_compressed
 from blur_imu_ros.recordings.photos import PhotoFacts, approximate_camera, read_photo_facts
 from blur_imu_ros.recordings.settings import FrameSettings
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image
 
-from blur_imu_ros.camera import Camera
+from blur_imu_ros.core.camera import Camera
 
 FILM_DIAGONAL = float(np.hypot(36.0, 24.0))
 """mm, of the film to which focal lengths of phones are converted."""

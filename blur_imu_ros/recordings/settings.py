@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.camera import EXPECTED, Camera
+from blur_imu_ros.core.camera import EXPECTED, Camera
+from blur_imu_ros.core.frame import Frame, check_exposure_time
 from blur_imu_ros.errors import FrameError, RecordingError
-from blur_imu_ros.frame import Frame, check_exposure_time
-from blur_imu_ros.results import CsvTable
+from blur_imu_ros.results.csv_files import CsvTable
 
 
 class StampReference(str, Enum):

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings.gyroscope_logs import kind_of, read_log
-from blur_imu_ros.results import CsvTable, VelocitySeries, series_of_table
-from blur_imu_ros.trajectories import TUM_SUFFIXES, read_poses
+from blur_imu_ros.recordings.trajectories import TUM_SUFFIXES, read_poses
+from blur_imu_ros.results.csv_files import CsvTable, VelocitySeries, series_of_table
 
 Array = NDArray[Any]
 Row = tuple[Array, Array, bool]

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.errors import FrameError, RosSetupError
-from blur_imu_ros.frame import check_exposure_time
 
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "100us": 1e-4}
 """Seconds in each unit; 100 us is that of V4L2 and of RealSense's colour stream."""

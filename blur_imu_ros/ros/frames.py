@@ -11,9 +11,9 @@ from rclpy.node import Node
 from rclpy.time import Time
 from scipy.spatial.transform import Rotation
 
-from blur_imu_ros.axes import BODY_FROM_OPTICAL
+from blur_imu_ros.core.axes import BODY_FROM_OPTICAL
 from blur_imu_ros.errors import RosSetupError
-from blur_imu_ros.ros_outputs import body_frame
+from blur_imu_ros.results.ros_fields import body_frame
 
 try:
     import tf2_ros

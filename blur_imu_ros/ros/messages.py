@@ -13,10 +13,10 @@ from geometry_msgs.msg import TwistWithCovarianceStamped
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image, Imu, PointCloud2, PointField
 
-from blur_imu_ros import ros_outputs
-from blur_imu_ros.blur_field import BlurField
-from blur_imu_ros.camera import Camera
-from blur_imu_ros.estimate import VelocityEstimate
+from blur_imu_ros.core.blur_field import BlurField
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.estimate import VelocityEstimate
+from blur_imu_ros.results import ros_fields
 
 try:
     from blur_imu_ros.msg import BlurMotion as BlurMotion
@@ -31,7 +31,7 @@ def seconds(stamp: Time) -> float:
 
 def stamp(t: float) -> Time:
     """Return the stamp of a time in seconds, rounded to nanoseconds."""
-    sec, nanosec = divmod(ros_outputs.nanoseconds(t), 10**9)
+    sec, nanosec = divmod(ros_fields.nanoseconds(t), 10**9)
     return Time(sec=sec, nanosec=nanosec)
 
 
@@ -100,20 +100,20 @@ def _bytes(values: NDArray[Any]) -> array[int]:
 
 def imu_message(estimate: VelocityEstimate, frame_id: str) -> Imu:
     """Return angular velocity alone: orientation and acceleration are marked as unknown (-1)."""
-    return _filled(Imu(), ros_outputs.imu_fields(estimate, frame_id))
+    return _filled(Imu(), ros_fields.imu_fields(estimate, frame_id))
 
 
 def twist_message(estimate: VelocityEstimate, frame_id: str) -> TwistWithCovarianceStamped:
     """Return both velocities; the covariance is row-major with linear velocity first."""
-    return _filled(TwistWithCovarianceStamped(), ros_outputs.twist_fields(estimate, frame_id))
+    return _filled(TwistWithCovarianceStamped(), ros_fields.twist_fields(estimate, frame_id))
 
 
 def motion_message(estimate: VelocityEstimate, frame_id: str, model: str) -> Any:
     """Return everything the core knows, as BlurMotion (which must have been built)."""
-    return _filled(BlurMotion(), ros_outputs.motion_fields(estimate, frame_id, model))
+    return _filled(BlurMotion(), ros_fields.motion_fields(estimate, frame_id, model))
 
 
-def _filled(message: Any, fields: ros_outputs.Fields) -> Any:
+def _filled(message: Any, fields: ros_fields.Fields) -> Any:
     """Return the message with its fields set, nested ones in place."""
     for name, value in fields.items():
         if isinstance(value, dict):

@@ -22,13 +22,15 @@ from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from blur_imu_ros.axes import express
-from blur_imu_ros.blur_network import load_network
-from blur_imu_ros.camera import Camera
-from blur_imu_ros.direction import DirectionConfig
+from blur_imu_ros.core.axes import express
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.direction import DirectionConfig
+from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.visual_imu import Measurement, Tracker, VisualImu
 from blur_imu_ros.errors import BlurImuError, CameraError, FrameError, RosSetupError
-from blur_imu_ros.frame import Frame
-from blur_imu_ros.image_decoding import camera_of, image_of, named_rectified
+from blur_imu_ros.network.blur_network import load_network
+from blur_imu_ros.recordings.image_messages import camera_of, image_of, named_rectified
+from blur_imu_ros.results.ros_fields import output_frame, silence
 from blur_imu_ros.ros import messages, parameters
 from blur_imu_ros.ros.diagnostics import Health
 from blur_imu_ros.ros.exposure_sources import (
@@ -41,8 +43,6 @@ from blur_imu_ros.ros.frames import BaseFrame, BodyFrame
 from blur_imu_ros.ros.image_times import ImageTimes
 from blur_imu_ros.ros.outputs import Outputs
 from blur_imu_ros.ros.worker import NewestWorker
-from blur_imu_ros.ros_outputs import output_frame, silence
-from blur_imu_ros.visual_imu import Measurement, Tracker, VisualImu
 
 NEWEST_ONLY = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 EXPOSURES = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)

@@ -8,10 +8,10 @@ from typing import Any
 from geometry_msgs.msg import TwistWithCovarianceStamped
 from sensor_msgs.msg import CameraInfo, Image, Imu, PointCloud2
 
-from blur_imu_ros.estimate import VelocityEstimate
+from blur_imu_ros.core.estimate import VelocityEstimate
+from blur_imu_ros.core.visual_imu import Measurement
+from blur_imu_ros.results.ros_fields import IMU_TOPIC, MOTION_TOPIC, TWIST_TOPIC
 from blur_imu_ros.ros import messages
-from blur_imu_ros.ros_outputs import IMU_TOPIC, MOTION_TOPIC, TWIST_TOPIC
-from blur_imu_ros.visual_imu import Measurement
 
 
 class Outputs:
@@ -42,7 +42,7 @@ class Outputs:
         """Publish the pictures that are looked at, in the optical frame of the camera."""
         frame, field = measurement.frame, measurement.field
         if self._overlay.get_subscription_count():
-            from blur_imu_ros.overlay import draw_overlay, without_lens
+            from blur_imu_ros.viz.overlay import draw_overlay, without_lens
 
             picture = draw_overlay(without_lens(frame), field, measurement.estimate)
             self._overlay.publish(messages.image_message(picture, frame.t, image_frame))

@@ -20,8 +20,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, Imu
 
+from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import RosSetupError
-from blur_imu_ros.frame import Frame
 from blur_imu_ros.ros import messages
 
 Array = NDArray[Any]

@@ -1,0 +1,506 @@
+"""`blur-imu`: thin commands; what they do is imported when they are called."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from blur_imu_ros.choices import FOR_CAMERAS, FOR_RECORDINGS
+from blur_imu_ros.errors import BlurImuError
+
+if TYPE_CHECKING:
+    from blur_imu_ros.core.pivot import MotionPrior
+
+app = typer.Typer(
+    name="blur-imu",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Faster help, and nothing is squeezed into a table.
+    help="A camera that is also an IMU: velocities from motion blur.",
+    context_settings={"max_content_width": 120},
+)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from blur_imu_ros import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Show it and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+class AxesChoice(str, Enum):
+    """Axes of velocities, as in `blur_imu_ros.core.axes`; listed here so that help needs no numpy."""
+
+    optical = "optical"
+    body = "body"
+    gyro = "gyro"
+
+
+class TruthAxesChoice(str, Enum):
+    """Axes of the truth: known, or found from the data."""
+
+    optical = "optical"
+    body = "body"
+    gyro = "gyro"
+    found = "found"
+
+
+class DirectionChoice(str, Enum):
+    """Ways to decide the sign of a motion."""
+
+    adjacent = "adjacent"
+    previous = "previous"
+    none = "none"
+
+
+class MotionPriorChoice(str, Enum):
+    """What is assumed of how the camera moves."""
+
+    auto = "auto"
+    none = "none"
+    pivot = "pivot"
+
+    @property
+    def prior(self) -> MotionPrior | None:
+        """What `RunOptions` takes; None leaves the choice to the kind of recording."""
+        from blur_imu_ros.core.pivot import MotionPrior
+
+        return None if self is MotionPriorChoice.auto else MotionPrior(self.value)
+
+
+LeverArm = Annotated[
+    tuple[float, float, float] | None,
+    typer.Option(help="From the pivot to the camera: right, down, forward, metres."),
+]
+
+
+class StampChoice(str, Enum):
+    """Moments of the exposure that a stamp may mean."""
+
+    start = "start"
+    middle = "middle"
+    end = "end"
+
+
+@app.command()
+def run(
+    source: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folder of images, image, video or bag; several of them, a folder of recordings, "
+            "or a list (.txt), a path a line."
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Velocities, as .csv or .mcap; for several recordings with {name} in it: "
+            "results/{name}.csv. {name} and {folder}, in which a recording lies, may stand in "
+            "all paths.",
+        ),
+    ],
+    camera: Annotated[
+        Path | None, typer.Option(help="Calibration YAML, as ROS writes it or with fx, fy, cx, cy.")
+    ] = None,
+    exposure: Annotated[
+        float | None, typer.Option(help="Exposure time, seconds; photos may tell theirs.")
+    ] = None,
+    stamps: Annotated[
+        Path | None, typer.Option(help="CSV with a column t, one row a frame.")
+    ] = None,
+    stamp_reference: Annotated[
+        StampChoice, typer.Option(help="Moment of the exposure that a stamp means.")
+    ] = StampChoice.middle,
+    topic: Annotated[str | None, typer.Option(help="Image topic, for bags with several.")] = None,
+    model: Annotated[str, typer.Option(help="Name or path of a model.")] = FOR_RECORDINGS,
+    backend: Annotated[str, typer.Option(help="auto, onnx or torch.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
+    direction: Annotated[
+        DirectionChoice,
+        typer.Option(help="What decides the sign: both neighbours, the frame before, nothing."),
+    ] = DirectionChoice.adjacent,
+    axes: Annotated[AxesChoice, typer.Option(help="Axes of the output.")] = AxesChoice.optical,
+    overlay: Annotated[
+        Path | None, typer.Option(help="Video with the blur drawn in (.mp4).")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture of the velocities (.png).")] = None,
+    keep_topic: Annotated[
+        list[str] | None,
+        typer.Option(help="Topic of a bag to copy into the .mcap; give it once for each."),
+    ] = None,
+    motion_prior: Annotated[
+        MotionPriorChoice,
+        typer.Option(help="pivot: the camera is in a hand; auto: so for all but bags."),
+    ] = MotionPriorChoice.auto,
+    lever_arm: LeverArm = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="Written by calibrate: its exposure time and scale of linear velocity."),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on behind the last row of a .csv of the same recording and options; "
+            "finished ones are left alone, a .mcap or an overlay begins anew.",
+        ),
+    ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Processes that measure, frames or recordings; 0: one for each core."
+        ),
+    ] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a Ray cluster that shares the work, recording by recording, or local; "
+            "its machines find files under the same paths."
+        ),
+    ] = None,
+    rerun: Annotated[
+        str | None,
+        typer.Option(
+            help="Images, smear, depth and velocities for the Rerun viewer: .rrd or spawn."
+        ),
+    ] = None,
+) -> None:
+    """Measure the velocity of the camera in every frame of a recording, or of many."""
+    from blur_imu_ros.cli.batch import run_each
+    from blur_imu_ros.cli.run import RunOptions
+    from blur_imu_ros.core.axes import Axes
+    from blur_imu_ros.execution.parallel import usual_jobs
+    from blur_imu_ros.recordings.settings import StampReference
+
+    options = RunOptions(
+        source[0],
+        output,
+        camera,
+        exposure,
+        stamps,
+        StampReference(stamp_reference.value),
+        topic,
+        model,
+        backend,
+        device,
+        direction.value,
+        Axes(axes.value),
+        overlay,
+        plot,
+        tuple(keep_topic or ()),
+        motion_prior.prior,
+        lever_arm,
+        resume,
+        jobs or usual_jobs(),
+        rerun=rerun,
+        calibration=calibration,
+    )
+    typer.echo(run_each(source, options, ray))
+
+
+@app.command()
+def evaluate(
+    estimate: Annotated[
+        Path, typer.Argument(help="Written by run, a bag, or a TUM trajectory (.tum, .txt).")
+    ],
+    truth: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV with t, wx, wy, wz, maybe vx, vy, vz; gyroscope log; bag with Imu; or TUM."
+        ),
+    ],
+    axes: Annotated[AxesChoice, typer.Option(help="Axes of the estimate.")] = AxesChoice.optical,
+    truth_axes: Annotated[
+        TruthAxesChoice,
+        typer.Option(help="Axes of the truth; found also finds its time offset."),
+    ] = TruthAxesChoice.optical,
+    exposure: Annotated[
+        float | None,
+        typer.Option(help="Seconds; dense truth is averaged over it. By default what run noted."),
+    ] = None,
+    fit_exposure: Annotated[bool, typer.Option(help="Score with the exposure that fits.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture of both (.png).")] = None,
+    topic: Annotated[str | None, typer.Option(help="Of the estimate, for bags.")] = None,
+    truth_topic: Annotated[str | None, typer.Option(help="Of the truth, for bags.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Report in one file (.html).")] = None,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(help="Overlay video of the same run: pictures of the worst frames in --html."),
+    ] = None,
+) -> None:
+    """Compare velocities with the truth, axis by axis."""
+    from blur_imu_ros.cli.evaluate import EvaluateOptions, run_evaluate
+    from blur_imu_ros.core.axes import Axes
+
+    run_evaluate(
+        EvaluateOptions(
+            estimate,
+            truth,
+            Axes(axes.value),
+            None if truth_axes is TruthAxesChoice.found else Axes(truth_axes.value),
+            exposure,
+            fit_exposure,
+            json,
+            plot,
+            topic,
+            truth_topic,
+            html,
+            overlay,
+        )
+    )
+
+
+@app.command()
+def benchmark(
+    model: Annotated[
+        list[str] | None, typer.Option(help="Name or path of a model; several are compared.")
+    ] = None,
+    backend: Annotated[
+        list[str] | None, typer.Option(help="onnx or torch; several are compared.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=0, help="Of the model; 0 chooses.")] = 0,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="Another model, timed in the same run, frame by frame; published: the network of "
+            "the paper, with random weights unless models/ has it (needs torch)."
+        ),
+    ] = None,
+    size: Annotated[
+        list[str] | None, typer.Option(help="Image size such as 640x480; may be repeated.")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0.0, max=3600, help="For each model and size.")
+    ] = 2.0,
+    json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
+) -> None:
+    """Time each stage of the chain, and the whole, on rendered images."""
+    from blur_imu_ros.cli.benchmark import BenchmarkOptions, parse_size, run_benchmark
+    from blur_imu_ros.evaluation.benchmark import SIZES
+
+    run_benchmark(
+        BenchmarkOptions(
+            tuple(model or [FOR_CAMERAS]),
+            tuple(backend or ["onnx"]),
+            device,
+            threads or None,
+            against,
+            tuple(map(parse_size, size)) if size else SIZES,
+            seconds,
+            json,
+        )
+    )
+
+
+@app.command()
+def calibrate(
+    estimate: Annotated[Path, typer.Argument(help="Written by run.")],
+    truth: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV with t, wx, wy, wz, maybe vx, vy, vz; gyroscope log; or bag with Imu."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="YAML of what was found.")],
+    camera: Annotated[
+        Path | None, typer.Option(help="Camera YAML that the output completes, for run --camera.")
+    ] = None,
+    exposure: Annotated[
+        float | None,
+        typer.Option(help="Seconds that run was told; by default what it noted, or the camera's."),
+    ] = None,
+    axes: Annotated[AxesChoice, typer.Option(help="Axes of the estimate.")] = AxesChoice.optical,
+    truth_axes: Annotated[
+        TruthAxesChoice, typer.Option(help="Axes of the truth as far as they are known.")
+    ] = TruthAxesChoice.found,
+    topic: Annotated[str | None, typer.Option(help="Of the estimate, for bags.")] = None,
+    truth_topic: Annotated[str | None, typer.Option(help="Of the truth, for bags.")] = None,
+) -> None:
+    """Find exposure time, time offset, mounting, gyro bias and scale from a recording with gyro."""
+    from blur_imu_ros.cli.calibrate import CalibrateOptions, run_calibrate
+    from blur_imu_ros.core.axes import Axes
+
+    run_calibrate(
+        CalibrateOptions(
+            estimate,
+            truth,
+            output,
+            camera,
+            exposure,
+            Axes(axes.value),
+            None if truth_axes is TruthAxesChoice.found else Axes(truth_axes.value),
+            topic,
+            truth_topic,
+        )
+    )
+
+
+@app.command()
+def compare(
+    source: Annotated[Path, typer.Argument(help="Folder of images, video or bag.")],
+    truth: Annotated[
+        Path, typer.Argument(help="CSV with t, wx, wy, wz, maybe vx, vy, vz; or TUM trajectory.")
+    ],
+    other: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE of another system: CSV, or TUM trajectory of any scale."),
+    ] = None,
+    camera: Annotated[
+        Path | None, typer.Option(help="Calibration YAML (ROS or fx, fy, ...).")
+    ] = None,
+    exposure: Annotated[float | None, typer.Option(help="Exposure time, seconds.")] = None,
+    stamps: Annotated[
+        Path | None, typer.Option(help="CSV with a column t, one row a frame.")
+    ] = None,
+    stamp_reference: Annotated[
+        StampChoice, typer.Option(help="What a stamp means.")
+    ] = StampChoice.middle,
+    topic: Annotated[str | None, typer.Option(help="Image topic, for bags with several.")] = None,
+    model: Annotated[str, typer.Option(help="Name or path of a model.")] = FOR_RECORDINGS,
+    backend: Annotated[str, typer.Option(help="auto, onnx or torch.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
+    axes: Annotated[AxesChoice, typer.Option(help="Axes of the CSVs of others.")] = (
+        AxesChoice.optical
+    ),
+    truth_axes: Annotated[
+        AxesChoice, typer.Option(help="Axes of the truth, and of the table.")
+    ] = AxesChoice.optical,
+    flow: Annotated[bool, typer.Option(help="With optical flow from frame to frame.")] = True,
+    blur: Annotated[bool, typer.Option(help="With our own method.")] = True,
+    colmap: Annotated[
+        bool,
+        typer.Option("--colmap", help="With COLMAP (pip install 'blur-imu-ros[colmap]'); slow."),
+    ] = False,
+    motion_prior: Annotated[
+        MotionPriorChoice,
+        typer.Option(help="Of our method: pivot: the camera is in a hand; auto: for all but bags."),
+    ] = MotionPriorChoice.auto,
+    lever_arm: LeverArm = None,
+    json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
+) -> None:
+    """Measure one recording in several ways, and print their errors side by side."""
+    from blur_imu_ros.cli.compare import CompareOptions, run_compare
+    from blur_imu_ros.cli.run import RunOptions
+    from blur_imu_ros.core.axes import Axes
+    from blur_imu_ros.recordings.settings import StampReference
+
+    recording = RunOptions(
+        source,
+        Path(),  # nothing is written
+        camera=camera,
+        exposure=exposure,
+        stamps=stamps,
+        stamp_reference=StampReference(stamp_reference.value),
+        topic=topic,
+        model=model,
+        backend=backend,
+        device=device,
+        axes=Axes(axes.value),
+        motion_prior=motion_prior.prior,
+        lever_arm=lever_arm,
+    )
+    others = tuple(other or ())
+    run_compare(
+        CompareOptions(recording, truth, Axes(truth_axes.value), others, flow, blur, colmap, json)
+    )
+
+
+class RosChoice(str, Enum):
+    """Whether the demo goes through ROS."""
+
+    auto = "auto"
+    on = "on"
+    off = "off"
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder of plot and video.")] = Path("demo"),
+    seconds: Annotated[float, typer.Option(min=0.2, max=60, help="Length of the motion.")] = 3.0,
+    ros: Annotated[RosChoice, typer.Option(help="Go through the ROS 2 node.")] = RosChoice.auto,
+    model: Annotated[str, typer.Option(help="Name or path of a model.")] = FOR_CAMERAS,
+) -> None:
+    """Render a known motion, measure it through the whole chain, compare with the truth."""
+    from blur_imu_ros.cli.demo import run_demo
+
+    run_demo(output, seconds, ros.value, model)
+
+
+def _add_training_commands() -> None:
+    """Show train, export and validate beside ours; their code needs torch only when called."""
+    try:
+        from blur_imu_training.commands import app as training
+    except ImportError:
+        return
+    app.registered_commands += training.registered_commands
+
+
+_add_training_commands()
+for _command in app.registered_commands:
+    # Else the list of commands cuts them off after some words.
+    _command.short_help = (_command.callback.__doc__ or "").partition("\n")[0]
+
+
+class _Stopped(BaseException):
+    """Somebody asked us to stop; like KeyboardInterrupt, which the command line library eats."""
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Raise `_Stopped` at SIGINT and SIGTERM, so that what is being written is completed."""
+
+    def stop(number: int, frame: object) -> None:
+        raise _Stopped
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def main() -> None:
+    """Run the command line: exit 0 when done, 1 on bad input with one line, 2 on wrong usage."""
+    # What is wrong with an image or video is told by us, in one line.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    try:
+        with _stoppable():
+            app(standalone_mode=True)
+    except BlurImuError as error:
+        _refuse(str(error))
+    except ModuleNotFoundError as error:
+        if error.name not in {"torch", "safetensors", "onnx", "onnxscript", "accelerate"}:
+            raise
+        _refuse(f"{error.name} is not installed: pip install '.[train]'")
+    except _Stopped:
+        _refuse("interrupted; what was written is kept")
+
+
+def _refuse(reason: str) -> NoReturn:
+    print(f"blur-imu: {' '.join(reason.splitlines())}", file=sys.stderr)
+    sys.exit(1)

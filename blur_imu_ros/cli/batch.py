@@ -1,0 +1,125 @@
+"""`blur-imu run` on many recordings: a result for each, and a table of those that failed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from blur_imu_ros.cli.run import RunOptions, run
+from blur_imu_ros.errors import BlurImuError, RecordingError
+from blur_imu_ros.execution.batch import Outcome, Task, in_processes, on_ray, one_by_one
+from blur_imu_ros.execution.progress import progress
+from blur_imu_ros.recordings.facade import recordings_in
+
+NAME, FOLDER = "{name}", "{folder}"
+"""What stands in a path for the recording's name, and for the folder in which it lies."""
+
+RESULTS = ("output", "overlay", "plot")
+PLACES = ("camera", "stamps", *RESULTS)
+
+
+def run_each(sources: Sequence[Path], options: RunOptions, ray: str | None = None) -> str:
+    """Measure one recording or many; return a line for a person.
+
+    Args:
+        sources: recordings, folders of recordings, or lists (.txt).
+        options: for each of them; `{name}` and `{folder}` in paths are filled in.
+        ray: address of a Ray cluster, or `local`.
+
+    Raises:
+        BlurImuError: what is wrong with the input, or how many recordings failed.
+    """
+    recordings = list(dict.fromkeys(p for source in sources for p in recordings_in(source)))
+    each = [_filled(options, recording) for recording in recordings]
+    if len(each) == 1 and ray is None:
+        return run(each[0])
+    _check_places(each)
+    if ray is not None:
+        each = [_absolute(one) for one in each]
+    # One core for each recording; several processes for one would only get in each other's way.
+    jobs = min(options.jobs, len(each))
+    threads = 1 if jobs > 1 or ray is not None else None
+    tasks = [
+        Task(str(one.source), partial(run, replace(one, jobs=1, threads=threads))) for one in each
+    ]
+    with closing(_done(tasks, jobs, ray)) as done:
+        outcomes = list(_shown(done, len(tasks)))
+    failed = [outcome for outcome in outcomes if outcome.failure]
+    if failed:
+        _print(failed)
+        raise BlurImuError(
+            f"{len(failed)} of {len(tasks)} recordings failed; mend them and give --resume, which "
+            "leaves the finished ones alone"
+        )
+    return f"{len(tasks)} recordings measured"
+
+
+def _filled(options: RunOptions, recording: Path) -> RunOptions:
+    """Return the options of one recording."""
+    name = recording.resolve().name if recording.is_dir() else recording.stem
+
+    def place(path: Path | None) -> Path | None:
+        if path is None:
+            return None
+        text = str(path).replace(NAME, name)
+        return Path(text.replace(FOLDER, str(recording.parent)))
+
+    filled: dict[str, Any] = {key: place(getattr(options, key)) for key in PLACES}
+    if options.rerun is not None:
+        filled["rerun"] = str(place(Path(options.rerun)))
+    return replace(options, source=recording, **filled)
+
+
+def _absolute(options: RunOptions) -> RunOptions:
+    """Return the options with absolute paths: workers elsewhere start in another folder."""
+    paths: dict[str, Any] = {key: getattr(options, key) for key in ("source", *PLACES)}
+    return replace(options, **{key: path and path.absolute() for key, path in paths.items()})
+
+
+def _check_places(each: Sequence[RunOptions]) -> None:
+    """Refuse places that two recordings would share."""
+    for option in RESULTS:
+        taken: dict[Path, Path] = {}
+        for one in each:
+            path = getattr(one, option)
+            if path is None:
+                continue
+            other = taken.setdefault(path.resolve(), one.source)
+            if other != one.source:
+                raise RecordingError(
+                    f"{path}: {other} and {one.source} would both be written there; put {NAME} or "
+                    f"{FOLDER} into --{option}, for example results/{NAME}{path.suffix}"
+                )
+
+
+def _done(tasks: Sequence[Task], jobs: int, ray: str | None) -> Generator[Outcome, None, None]:
+    if ray is not None:
+        return on_ray(tasks, ray, jobs)
+    return one_by_one(tasks) if jobs == 1 else in_processes(tasks, jobs)
+
+
+def _shown(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
+    """Yield the outcomes, telling what is done and what was noted of it."""
+    for outcome in progress(outcomes, "recordings", total):
+        for note in outcome.notes:
+            print(f"{note} ({outcome.name})", file=sys.stderr)
+        if outcome.told:
+            print(outcome.told, flush=True)
+        yield outcome
+
+
+def _print(failed: Sequence[Outcome]) -> None:
+    table = Table(title="failed")
+    for heading in ("recording", "reason", "seconds"):
+        table.add_column(heading, justify="right" if heading == "seconds" else "left")
+    for outcome in failed:
+        table.add_row(outcome.name, outcome.failure, f"{outcome.seconds:.1f}")
+    Console().print(table, highlight=False)

@@ -1,0 +1,158 @@
+"""`blur-imu benchmark`: how long each stage takes, as a table and JSON."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from blur_imu_ros.choices import FOR_CAMERAS
+from blur_imu_ros.core.visual_imu import Network
+from blur_imu_ros.errors import FrameError, ModelError
+from blur_imu_ros.evaluation.benchmark import SIZES, Contender, Result, benchmark, machine, ratios
+from blur_imu_ros.execution.resources import resource_path
+from blur_imu_ros.network.blur_network import load_network
+from blur_imu_ros.results.csv_files import write_json
+
+PUBLISHED = "published"
+"""The network of Image as an IMU (Chen & Clark, ICCV 2025), whose weights are not ours to ship."""
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """What `blur-imu benchmark` was asked for; see its help."""
+
+    models: tuple[str, ...] = (FOR_CAMERAS,)
+    backends: tuple[str, ...] = ("onnx",)
+    device: str = "cpu"
+    threads: int | None = None
+    against: str | None = None
+    sizes: tuple[tuple[int, int], ...] = SIZES
+    seconds: float = 2.0
+    json: Path | None = None
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return (width, height) of a text such as 640x480; FrameError if it is none."""
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip().lower())
+    if found is None:
+        raise FrameError(f"image size '{text}' is not understood; give for example 640x480")
+    return int(found[1]), int(found[2])
+
+
+def run_benchmark(
+    options: BenchmarkOptions, contenders: list[Contender] | None = None
+) -> list[Result]:
+    """Time, print a table, write what was asked for, and return the figures.
+
+    Raises:
+        BlurImuError: a model, size or output that cannot be used.
+    """
+    console, progress = Console(), Console(stderr=True)
+    if contenders is None:
+        with progress.status("Loading"):
+            contenders = contenders_of(options)
+    results: list[Result] = []
+    for width, height in options.sizes:
+        with progress.status(f"Timing {width}x{height}"):
+            results += benchmark(contenders, (width, height), options.seconds)
+    console.print(_table(results))
+    for result, stage, ratio in ratios(results):
+        size = f"{result.width}x{result.height}"
+        console.print(f"{size} {stage}: {result.contender} takes {ratio:.2f} x as long")
+    console.print(f"peak memory {results[-1].peak_memory_mb:.0f} MB, {machine()['processor']}")
+    if options.json is not None:
+        _write(options.json, results)
+    return results
+
+
+def contenders_of(options: BenchmarkOptions) -> list[Contender]:
+    """Return who is timed, the one that others are compared with first.
+
+    Raises:
+        ModelError: a model that cannot be used.
+    """
+
+    def load(model: str, backend: str) -> Network:
+        return load_network(model, backend, options.device, options.threads)
+
+    several = len(options.backends) > 1
+
+    def on_all_backends(model: str, name: str) -> list[Contender]:
+        return [
+            Contender(f"{name} ({backend})" if several else name, load(model, backend))
+            for backend in options.backends
+        ]
+
+    found = [one for model in options.models for one in on_all_backends(model, _shown(model))]
+    if options.against == PUBLISHED and resource_path("models", f"{PUBLISHED}.onnx") is None:
+        with TemporaryDirectory() as folder:
+            untrained = _untrained(Path(folder))
+            found += on_all_backends(untrained, f"{PUBLISHED}, random weights")
+    elif options.against is not None:
+        found += on_all_backends(options.against, _shown(options.against))
+    return found
+
+
+def _untrained(folder: Path) -> str:
+    """Write the published network without the authors' weights: they do not change its speed."""
+    try:
+        from blur_imu_training.export.import_checkpoint import write_untrained
+    except ImportError as error:
+        raise ModelError(
+            f"--against {PUBLISHED}: the network is written by torch, which is not installed; "
+            "pip install .[train], or give the path of a model that import-checkpoint made"
+        ) from error
+    path = folder / f"{PUBLISHED}.onnx"
+    write_untrained(path)
+    return str(path)
+
+
+def _shown(model: str) -> str:
+    """Return the name of a model, or that of its file: a table has no room for a path."""
+    return Path(model).stem if model.endswith(".onnx") else model
+
+
+def _table(results: list[Result]) -> Table:
+    table = Table(title="milliseconds a frame")
+    for heading in ("model", "image", "stage", "median", "p95", "p99", "frames/s", "cores"):
+        left = heading in ("model", "stage")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=heading == "stage")
+    for result in results:
+        size = f"{result.width}x{result.height}"
+        for stage, timing in result.stages.items():
+            last = stage == list(result.stages)[-1]
+            table.add_row(
+                result.contender,
+                size,
+                stage,
+                *(f"{x:.2f}" for x in (timing.median, timing.p95, timing.p99)),
+                f"{timing.frames_per_second:.0f}",
+                f"{result.cores:.2f}" if last else "",
+                end_section=last,
+            )
+    return table
+
+
+def _write(path: Path, results: list[Result]) -> None:
+    content: dict[str, Any] = {
+        "machine": machine(),
+        "results": [result.as_json() for result in results],
+        "ratios": [
+            {
+                "contender": result.contender,
+                "to": results[0].contender,
+                "width": result.width,
+                "height": result.height,
+                "stage": stage,
+                "ratio": ratio,
+            }
+            for result, stage, ratio in ratios(results)
+        ],
+    }
+    write_json(path, content)

@@ -1,0 +1,125 @@
+"""`blur-imu calibrate`: what a recording with a gyroscope tells of a camera, as YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from blur_imu_ros.core.axes import Axes
+from blur_imu_ros.core.camera import load_camera, load_exposure_time
+from blur_imu_ros.core.frame import check_exposure_time
+from blur_imu_ros.core.velocity import SolverConfig
+from blur_imu_ros.evaluation.calibration import Calibration, angular_rmse, calibrate
+from blur_imu_ros.evaluation.metrics import in_axes
+from blur_imu_ros.recordings.velocities import read_velocities
+from blur_imu_ros.results.csv_files import write_text
+from blur_imu_ros.results.run_record import exposure_of
+
+NOTICEABLE = 1.02
+"""Times the error, below which a larger one is chance."""
+
+
+@dataclass(frozen=True)
+class CalibrateOptions:
+    """What `blur-imu calibrate` was asked for; see its help."""
+
+    estimate: Path
+    truth: Path
+    output: Path
+    camera: Path | None = None
+    exposure: float | None = None
+    axes: Axes = Axes.OPTICAL
+    truth_axes: Axes | None = None
+    topic: str | None = None
+    truth_topic: str | None = None
+
+
+def run_calibrate(options: CalibrateOptions) -> Calibration:
+    """Calibrate, print a table, write the YAML, and return what was found.
+
+    Raises:
+        BlurImuError: a file is wrong, or the data cannot tell.
+    """
+    camera = {}
+    if options.camera is not None:
+        load_camera(options.camera)  # refuses what `run` would refuse
+        camera = yaml.safe_load(options.camera.read_text())
+    exposure_time = _assumed_exposure(options)
+    if exposure_time is not None:
+        check_exposure_time(exposure_time)
+    seen = read_velocities(options.estimate, options.topic)
+    estimate = in_axes(seen, options.axes, Axes.OPTICAL)
+    truth = read_velocities(options.truth, options.truth_topic)
+    found = calibrate(estimate, truth, exposure_time, options.truth_axes)
+    _write(options.output, camera | found.values(), found)
+    _print(found, options)
+    print_gain(*angular_rmse(estimate, truth, found))
+    return found
+
+
+def _assumed_exposure(options: CalibrateOptions) -> float | None:
+    """Return the exposure time (s) that was given, else what `run` noted, else the camera's."""
+    if options.exposure is not None:
+        return options.exposure
+    noted = exposure_of(options.estimate)
+    if noted is None and options.camera is not None:
+        return load_exposure_time(options.camera)
+    return noted
+
+
+def _write(path: Path, content: dict[str, Any], found: Calibration) -> None:
+    content = content | {"standard_deviations": found.standard_deviations()}
+    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None)
+    write_text(path, f"# Written by blur-imu calibrate; seconds, radians, metres.\n{text}")
+
+
+def _print(found: Calibration, options: CalibrateOptions) -> None:
+    table = Table(title=f"{options.estimate.name} against {options.truth.name}")
+    for heading in ("", "found", "standard deviation"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    deviations = found.standard_deviations()
+    for name, value in found.values().items():
+        table.add_row(name, *("\n".join(_lines(x)) for x in (value, deviations[name])))
+    console = Console()
+    console.print(table)
+    rows, correlation = found.alignment.rows, found.alignment.correlation
+    console.print(f"from {rows} frames, correlation {correlation:.3f}; wrote {options.output}")
+    if found.assumed_exposure is None:
+        console.print("exposure_scale is true over assumed exposure time; give --exposure for it")
+    bias = SolverConfig().length_std
+    console.print(
+        f"the exposure also takes up what the model reads lengths wrong by, {bias:.0%} or so: no "
+        "gyroscope tells the two apart"
+    )
+    if found.linear_scale is None:
+        console.print("linear_scale: the truth has no linear velocity, or too little to tell")
+
+
+def print_gain(measured: float, mended: float) -> None:
+    """Print the RMSE of omega (rad/s) before and after, and whether the latter is worse."""
+    console = Console()
+    console.print(
+        f"RMSE of w here: {measured:.2f} rad/s as measured, {mended:.2f} with the exposure found"
+    )
+    if mended > NOTICEABLE * measured:
+        console.print(
+            "the exposure found fits most frames and makes the others worse: better keep the one that "
+            "was assumed"
+        )
+
+
+def _lines(value: Any) -> Iterator[str]:
+    """Yield a number, a row of numbers, or the rows of a matrix."""
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        for row in value:
+            yield from _lines(row)
+    elif isinstance(value, list):
+        yield " ".join(f"{x:+.4f}" for x in value)
+    else:
+        yield f"{value:.5f}"

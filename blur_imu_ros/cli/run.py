@@ -1,0 +1,367 @@
+"""`blur-imu run`: velocities from a recording."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from blur_imu_ros import __version__
+from blur_imu_ros.choices import FOR_RECORDINGS
+from blur_imu_ros.cli.run_summary import RunSummary
+from blur_imu_ros.core.axes import MEANING, Axes, express
+from blur_imu_ros.core.camera import load_camera, load_exposure_time
+from blur_imu_ros.core.direction import DirectionConfig, DirectionMode
+from blur_imu_ros.core.estimate import VelocityEstimate
+from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.pivot import MotionPrior, PivotConfig
+from blur_imu_ros.core.visual_imu import Measurement, Network, Tracker, VisualImu
+from blur_imu_ros.errors import FrameError, RecordingError
+from blur_imu_ros.execution.progress import progress
+from blur_imu_ros.network.blur_network import load_network
+from blur_imu_ros.recordings import FrameSettings, Recording, open_recording
+from blur_imu_ros.recordings.calibration_files import KnownCalibration, read_calibration
+from blur_imu_ros.recordings.settings import StampReference, read_stamps
+from blur_imu_ros.recordings.velocities import read_velocities
+from blur_imu_ros.results.csv_files import CsvWriter, make_folder_of
+from blur_imu_ros.results.run_record import Recipe, RecordKeeper, RunRecord
+
+RESULT_ENDINGS = (".csv", ".mcap")
+VIDEO_ENDINGS = (".mp4",)
+PLOT_ENDINGS = (".png", ".svg", ".pdf")
+READ_ENDINGS = (".png", ".mcap")
+"""Of files that would be read with the folder that they are in."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What `blur-imu run` was asked for; see its help."""
+
+    source: Path
+    output: Path
+    camera: Path | None = None
+    exposure: float | None = None
+    stamps: Path | None = None
+    stamp_reference: StampReference = StampReference.MIDDLE
+    topic: str | None = None
+    model: str = FOR_RECORDINGS
+    backend: str = "auto"
+    device: str = "cpu"
+    direction: DirectionMode = "adjacent"
+    axes: Axes = Axes.OPTICAL
+    overlay: Path | None = None
+    plot: Path | None = None
+    keep_topics: tuple[str, ...] = ()
+    motion_prior: MotionPrior | None = None
+    lever_arm: tuple[float, float, float] | None = None
+    resume: bool = False
+    jobs: int = 1
+    threads: int | None = None
+    rerun: str | None = None
+    calibration: Path | None = None
+
+    @cached_property
+    def known(self) -> KnownCalibration:
+        """What the calibration file says."""
+        return read_calibration(self.calibration) if self.calibration else KnownCalibration()
+
+    @property
+    def can_be_completed(self) -> bool:
+        """Whether half a result can be gone on with: not a bag, not a video, not a stream."""
+        return self.output.suffix == ".csv" and self.overlay is None and self.rerun is None
+
+    @property
+    def pivot(self) -> PivotConfig | None:
+        """How the camera is held; what is not told is guessed from the kind of recording.
+
+        Bags come from robots as a rule, images and videos from hands.
+        """
+        from blur_imu_ros.recordings.bags import is_bag
+
+        prior = self.motion_prior
+        if prior is None:
+            in_hand = self.lever_arm is not None or not is_bag(self.source)
+            prior = MotionPrior.PIVOT if in_hand else MotionPrior.NONE
+        if prior is MotionPrior.PIVOT:
+            return PivotConfig(lever_arm=self.lever_arm)
+        if self.lever_arm is not None:
+            raise FrameError("a lever arm needs the motion prior pivot; leave one of them out")
+        return None
+
+    def visual_imu(self, network: Network) -> VisualImu:
+        """Return what measures, as the options say."""
+        return VisualImu(
+            network,
+            direction=DirectionConfig(mode=self.direction),
+            pivot=self.pivot,
+            linear_scale=self.known.linear_scale,
+        )
+
+
+class ResultWriter(Protocol):
+    """Takes estimates as they are made."""
+
+    def write(self, frame: Frame, estimate: VelocityEstimate) -> None:
+        """Append the estimate of one frame; RecordingError where it cannot be written."""
+
+
+def run(options: RunOptions, network: Network | None = None) -> str:
+    """Measure every frame of a recording and write one row each; return a line for a person.
+
+    Rows that are written stay, whatever happens later.
+
+    Raises:
+        BlurImuError: what is wrong with the input.
+    """
+    _check_places(options)
+    settings = frame_settings(options)
+    recording = open_recording(options.source, settings)
+    # Several processes share the cores, so each model keeps to one of them.
+    threads = 1 if options.jobs > 1 else options.threads
+    network = network or load_network(options.model, options.backend, options.device, threads)
+    record = RunRecord(_recipe(options, settings, network), len(recording))
+    earlier = _earlier(options, record) if options.resume else None
+    if earlier is not None and earlier.finished:
+        return f"{options.output}: {earlier.rows} rows, measured before"
+    known = len(recording.notes)
+    _tell_all(recording.notes)
+    summary = RunSummary()
+    count = _measure(options, recording, network, earlier or record, summary)
+    _tell_all(recording.notes[known:])
+    if count == 0:
+        raise RecordingError(f"{options.source}: holds no images")
+    if count == 1:
+        _tell("one image alone does not tell the sign of the motion: it may be the opposite")
+    for note in summary.notes(signs=options.direction != "none"):
+        _tell(f"{options.output}: {note}")
+    if options.plot is not None:
+        _plot(options)
+    replace(record, rows=count, finished=True).save(options.output)
+    return f"{options.output}: {count} rows"
+
+
+def _measure(
+    options: RunOptions,
+    recording: Recording,
+    network: Network,
+    record: RunRecord,
+    summary: RunSummary,
+) -> int:
+    """Measure the frames behind those of the record; return the number of rows that there are."""
+    imu, frames, state, count = options.visual_imu(network), iter(recording), record.state, 0
+    tracker = Tracker(imu)
+    summary.pivot = tracker.pivot
+    if state is not None:
+        count = state.decided
+        tracker.resume(_frame(frames, state.taken, options.source), state)
+    total = max(0, len(recording) - count) or None
+    with ExitStack() as stack:
+        writer = stack.enter_context(_writer(options, network, count))
+        video = OverlayWriter(options.overlay)
+        stack.callback(video.close)
+        viewer = stack.enter_context(_viewer(options))
+        keeper = RecordKeeper(record, options.output)
+        stack.callback(keeper.close)
+        measured = stack.enter_context(closing(imu.track(frames, tracker, options.jobs)))
+        for measurement in progress(measured, recording.name, total):
+            writer.write(measurement.frame, express(measurement.estimate, options.axes))
+            video.write(measurement)
+            viewer.write(measurement)
+            summary.add(measurement)
+            count += 1
+            state = tracker.state
+            if options.can_be_completed and state is not None and state.decided == count:
+                keeper.keep(count, state)
+    return count
+
+
+def _frame(frames: Iterator[Frame], number: int, source: Path) -> Frame:
+    """Return the frame of a number, counted from 1, and pass over those before it."""
+    for frame in islice(frames, number - 1, None):
+        return frame
+    raise RecordingError(
+        f"{source}: has fewer than the {number} frames that were measured of it; leave out --resume "
+        "to measure anew"
+    )
+
+
+def _earlier(options: RunOptions, now: RunRecord) -> RunRecord | None:
+    """Return the run to go on with or to leave as it is, if there is one.
+
+    Raises:
+        RecordingError: the result that is there comes from another recording or other settings.
+    """
+    earlier = RunRecord.load(options.output)
+    if earlier is None:
+        if options.output.is_file():
+            raise RecordingError(
+                f"{options.output}: does not tell which run it comes from (its .run.json is not "
+                "there); leave out --resume to measure anew"
+            )
+        return None
+    earlier.check(options.output, now.recipe)
+    if earlier.finished:
+        whole = options.overlay is None or options.overlay.is_file()
+        return earlier if whole and earlier.frames == now.frames else None
+    if not options.can_be_completed:
+        _tell(
+            "a bag, an overlay video or a .rrd cannot be gone on with; measuring the recording anew"
+        )
+        return None
+    return replace(earlier, frames=now.frames)
+
+
+def _recipe(options: RunOptions, settings: FrameSettings, network: Network) -> Recipe:
+    """Return everything that the numbers depend on."""
+    card, stamps = getattr(network, "card", None), settings.stamps
+    return {
+        "version": __version__,
+        "recording": str(options.source.resolve()),
+        "topic": options.topic,
+        "camera": None if settings.camera is None else asdict(settings.camera),
+        "exposure_time": settings.exposure_time,
+        "stamps": None if stamps is None else sha256(stamps.tobytes()).hexdigest(),
+        "stamp_reference": options.stamp_reference.value,
+        "model": str(getattr(network, "name", options.model)),
+        "model_sha256": getattr(card, "sha256", None),
+        "length_scale": getattr(card, "length_scale", None),
+        "length_exponent": getattr(card, "length_exponent", None),
+        "depth_slope": getattr(card, "depth_slope", None),
+        "backend": "torch" if options.backend == "torch" else "onnx",
+        "device": options.device,
+        "direction": options.direction,
+        "motion_prior": (MotionPrior.PIVOT if options.pivot else MotionPrior.NONE).value,
+        "lever_arm": options.lever_arm,
+        "linear_scale": options.known.linear_scale,
+        "axes": options.axes.value,
+    }
+
+
+def _tell_all(notes: Sequence[str]) -> None:
+    for note in notes:
+        _tell(note)
+
+
+def _tell(note: str) -> None:
+    print(f"blur-imu: {note}", file=sys.stderr)
+
+
+def _check_places(options: RunOptions) -> None:
+    """Refuse, before the work is done, what could not be written or would destroy an input."""
+    inputs = {p.resolve() for p in (options.source, options.camera, options.stamps) if p}
+    for path, known in (
+        (options.output, RESULT_ENDINGS),
+        (options.overlay, VIDEO_ENDINGS),
+        (options.plot, PLOT_ENDINGS),
+    ):
+        if path is None:
+            continue
+        if path.suffix not in known:
+            raise RecordingError(f"{path}: choose one of the endings {', '.join(known)}")
+        beside = path.resolve().parent in inputs and path.suffix in READ_ENDINGS
+        if path.resolve() in inputs or beside:
+            raise RecordingError(f"{path}: would become part of the input; choose another place")
+        make_folder_of(path)
+    if options.rerun is not None:
+        from blur_imu_ros.viz.rerun_stream import check_target
+
+        check_target(options.rerun)
+    if options.keep_topics and options.output.suffix != ".mcap":
+        raise RecordingError(f"{options.output}: only a bag can keep topics; choose .mcap")
+
+
+@contextmanager
+def _writer(options: RunOptions, network: Network, kept: int) -> Iterator[ResultWriter]:
+    """Give what writes the kind of file that is asked for, behind `kept` rows that are there."""
+    if options.output.suffix == ".mcap":
+        from blur_imu_ros.results.bag_writer import BagWriter
+
+        name = str(getattr(network, "name", options.model))
+        with BagWriter(options.output, options.axes, options.direction, name) as bag:
+            bag.keep(options.source, options.keep_topics)
+            yield bag
+    else:
+        with CsvWriter(options.output, kept) as table:
+            yield table
+
+
+@contextmanager
+def _viewer(options: RunOptions) -> Iterator[Any]:
+    """Give what takes measurements for the viewer, or nothing where none is wanted."""
+    from blur_imu_ros.viz.rerun_stream import RerunStream
+
+    with closing(RerunStream(options.rerun, options.source.name)) as stream:
+        yield stream
+
+
+def frame_settings(options: RunOptions) -> FrameSettings:
+    """Return what the options tell of the recording."""
+    exposure_time = options.exposure
+    if exposure_time is None:
+        exposure_time = options.known.exposure_time
+    if exposure_time is None and options.camera is not None:
+        exposure_time = load_exposure_time(options.camera)
+    return FrameSettings(
+        exposure_time=exposure_time,
+        camera=None if options.camera is None else load_camera(options.camera),
+        stamps=None if options.stamps is None else read_stamps(options.stamps),
+        stamp_reference=options.stamp_reference,
+        topic=options.topic,
+    )
+
+
+class OverlayWriter:
+    """A video of overlays, opened at the first frame; the null object where none is wanted."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._video: Any = None
+        self._panel: Any = None
+
+    def write(self, measurement: Measurement) -> None:
+        """Append one frame: the smear and the numbers on the image, depth and curves beneath."""
+        if self._path is None:
+            return
+        from blur_imu_ros.viz.overlay import draw_overlay, without_lens
+
+        image = without_lens(measurement.frame)
+        if self._video is None:
+            self._open(self._path, image.shape[1], image.shape[0])
+        picture = draw_overlay(image, measurement.field, measurement.estimate)
+        self._video.write(np.vstack([picture, self._panel.draw(measurement)]))
+
+    def _open(self, path: Path, width: int, height: int) -> None:
+        import cv2
+
+        from blur_imu_ros.viz.overlay_panel import OverlayPanel
+
+        make_folder_of(path)
+        self._panel = OverlayPanel(width, height)
+        size = (width, height + self._panel.height)
+        self._video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, size)
+        if not self._video.isOpened():
+            raise RecordingError(f"{path}: the overlay video cannot be written")
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._video is not None:
+            self._video.release()
+
+
+def _plot(options: RunOptions) -> None:
+    from blur_imu_ros.viz.plots import plot_velocities
+
+    series = read_velocities(options.output)
+    assert options.plot is not None
+    title = f"{options.source.name}, {MEANING[options.axes]}"
+    plot_velocities(
+        options.plot, series.t, series.velocity, series.sigma, title=title, valid=series.valid
+    )

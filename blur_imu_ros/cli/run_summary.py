@@ -1,0 +1,76 @@
+"""What a person should know of the rows that `blur-imu run` wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from blur_imu_ros.core.pivot import PivotFilter
+from blur_imu_ros.core.visual_imu import Measurement
+from blur_imu_ros.results.ros_fields import MINIMUM_DIRECTION_PROBABILITY
+
+LEAST_BLUR = 2.0
+"""Pixels of the network's view, below which smear can hardly be told from softness."""
+
+
+class RunSummary:
+    """Counts rows that may not be used, whose sign is open, or that hold little smear.
+
+    Attributes:
+        pivot: what followed the lever arm; None without the pivot prior.
+    """
+
+    def __init__(self) -> None:
+        """Start without rows."""
+        self.pivot: PivotFilter | None = None
+        self._rows = 0
+        self._blur: list[float] = []
+        self._refused: list[str] = []
+        self._open = 0
+
+    def add(self, measurement: Measurement) -> None:
+        """Count a row."""
+        estimate = measurement.estimate
+        self._rows += 1
+        if not estimate.valid:
+            self._refused.append(f"{measurement.frame.name}: {'; '.join(estimate.reasons)}")
+            return
+        self._blur.append(estimate.blur_px)
+        if estimate.is_moving and estimate.direction_probability < MINIMUM_DIRECTION_PROBABILITY:
+            self._open += 1
+
+    def notes(self, signs: bool) -> Iterator[str]:
+        """Yield what there is to tell, a line each; of signs only where they were to be decided."""
+        if self._refused:
+            yield (
+                f"{len(self._refused)} of {self._rows} rows are not valid, the first of them "
+                f"{self._refused[0]} (dark, uniform, overexposed and defocused images hold no smear)"
+            )
+        if signs and self._rows > 1 and self._open:
+            yield (
+                f"the sign of {self._open} of {self._rows} rows is less sure than "
+                f"{MINIMUM_DIRECTION_PROBABILITY:g} (direction_probability): leave them out, or "
+                "record more frames a second"
+            )
+        if self._blur and np.median(self._blur) < LEAST_BLUR:
+            yield (
+                f"half of the smears are shorter than {LEAST_BLUR:g} px of the network's view: little "
+                "to measure; a faster motion or a longer exposure leaves more"
+            )
+        if self.pivot is not None:
+            yield from _of_the_lever_arm(self.pivot)
+
+
+def _of_the_lever_arm(pivot: PivotFilter) -> Iterator[str]:
+    if not pivot.trusted:
+        yield (
+            "the camera did not turn about a point as one in a hand does, so nothing was assumed of "
+            "that any more; --motion-prior none assumes nothing from the start"
+        )
+    elif pivot.found:
+        std = " ".join(f"{x:.2f}" for x in np.sqrt(np.diag(pivot.covariance)))
+        yield (
+            f"lever arm found in the end: {pivot} m (right, down, forward; +- {std}); held alike "
+            f"again, --lever-arm {pivot} knows it from the first frame"
+        )

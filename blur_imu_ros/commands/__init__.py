@@ -1,1 +1,0 @@
-"""The commands of `blur-imu`, each in a file of its own."""

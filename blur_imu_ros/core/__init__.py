@@ -1,0 +1,1 @@
+"""The method, in the order in which a frame walks through it."""

@@ -1,0 +1,70 @@
+"""Axes in which velocities are reported, and the rotations between them.
+
+The core speaks OpenCV's camera axes (x right, y down, z forward).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.core.estimate import VelocityEstimate
+
+Array = NDArray[Any]
+
+
+class Axes(str, Enum):
+    """Axes of the six numbers of a velocity.
+
+    optical: OpenCV's camera axes for both velocities.
+    body: x forward, y left, z up (REP-103) for both.
+    gyro: a phone's gyroscope axes (x up, y left, z backwards) for angular velocity, OpenCV's for
+        linear velocity, as in the published curves.
+    """
+
+    OPTICAL = "optical"
+    BODY = "body"
+    GYRO = "gyro"
+
+
+MEANING = {
+    Axes.OPTICAL: "optical axes (x right, y down, z forward)",
+    Axes.BODY: "body axes (x forward, y left, z up)",
+    Axes.GYRO: "w in gyroscope axes (x up, y left, z backward), v in optical axes",
+}
+"""What to write beside numbers in these axes."""
+
+BODY_FROM_OPTICAL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+GYRO_FROM_OPTICAL = np.array([[0.0, -1, 0], [-1, 0, 0], [0, 0, -1]])
+
+
+def from_optical(axes: Axes) -> tuple[Array, Array]:
+    """Return the 3x3 matrices that take angular and linear velocity from optical to `axes`."""
+    if axes is Axes.BODY:
+        return BODY_FROM_OPTICAL, BODY_FROM_OPTICAL
+    if axes is Axes.GYRO:
+        return GYRO_FROM_OPTICAL, np.eye(3)
+    return np.eye(3), np.eye(3)
+
+
+def six_from_optical(axes: Axes) -> Array:
+    """Return the 6x6 matrix that takes (angular, linear) velocity from optical to `axes`."""
+    angular, linear = from_optical(axes)
+    zero = np.zeros((3, 3))
+    return np.block([[angular, zero], [zero, linear]])
+
+
+def express(estimate: VelocityEstimate, axes: Axes) -> VelocityEstimate:
+    """Return an estimate in optical axes re-expressed in `axes`, its covariance with it."""
+    matrix = six_from_optical(axes)
+    return replace(
+        estimate,
+        angular_velocity=matrix[:3, :3] @ estimate.angular_velocity,
+        linear_velocity=matrix[3:, 3:] @ estimate.linear_velocity,
+        covariance=matrix @ estimate.covariance @ matrix.T,
+        shared_covariance=matrix @ estimate.shared_covariance @ matrix.T,
+    )

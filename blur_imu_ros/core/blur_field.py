@@ -1,0 +1,69 @@
+"""What a network reads from one blurred image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.motion_field import half_angle
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class BlurField:
+    """Motion, inverse depth and their uncertainties on a grid of cells of the network's view.
+
+    Attributes:
+        q: (rows, columns, 2) double-angle field, pixels of `camera` over the exposure.
+        sigma: (rows, columns) standard deviation of each component of the motion, pixels.
+        inverse_depth: (rows, columns) 1/m.
+        sigma_log_depth: (rows, columns) standard deviation of the logarithm of depth.
+        camera: pinhole of the network's view.
+        stride: side of a cell, pixels.
+        signed_motion: (rows, columns, 2) for networks that predict F, pixels. Its signs agree from
+            cell to cell; the one of the whole is a guess like any other and stays open.
+        shared_errors: whether all cells are wrong together, so that many of them are no better
+            than one and their agreement proves nothing.
+    """
+
+    q: Array
+    sigma: Array
+    inverse_depth: Array
+    sigma_log_depth: Array
+    camera: Camera
+    stride: int
+    signed_motion: Array | None = None
+    shared_errors: bool = False
+
+    @cached_property
+    def motion(self) -> Array:
+        """(rows, columns, 2) motion along the smear, pixels; sign meaningless unless signed."""
+        return half_angle(self.q) if self.signed_motion is None else self.signed_motion
+
+    def pixel_grid(self) -> tuple[Array, Array]:
+        """Return the pixel positions (u, v) of the cells' centres, (rows, columns) each."""
+        rows, columns = self.q.shape[:2]
+        return cell_centres(rows, columns, self.stride)
+
+    @property
+    def blur_length(self) -> Array:
+        """(rows, columns) length of the smear, pixels of the network's view."""
+        return np.hypot(self.q[..., 0], self.q[..., 1])
+
+
+def cell_centres(rows: int, columns: int, stride: int) -> tuple[Array, Array]:
+    """Return (u, v) of the centres of a grid of cells, pixels, (rows, columns) each."""
+    offset = (stride - 1) / 2
+    u, v = np.meshgrid(np.arange(columns) * stride + offset, np.arange(rows) * stride + offset)
+    return u, v
+
+
+def below_axis(camera: Camera, rows: int, columns: int, stride: int) -> Array:
+    """Return (v - cy) / fy of the centres of a grid of cells, (rows, columns)."""
+    return (cell_centres(rows, columns, stride)[1] - camera.cy) / camera.fy

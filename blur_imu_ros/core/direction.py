@@ -1,0 +1,230 @@
+"""Which of the two motions that leave the same smear is the right one.
+
+Every pair of successive frames is asked under the four combinations of their signs: turn the first
+image into the second by the mean of the two velocities over the time between their mid-exposures,
+and see how well they agree; and ask whether the camera could have changed its velocity so fast.
+A two-state hidden Markov filter over the sign chains the pairs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.core.blur_field import BlurField
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.estimate import VelocityEstimate
+
+Array = NDArray[Any]
+DirectionMode = Literal["adjacent", "previous", "none"]
+
+_SIGNS = np.array([1.0, -1.0])
+_OPEN = np.array([0.5, 0.5])
+
+
+@dataclass(frozen=True)
+class DirectionConfig:
+    """How the sign is decided.
+
+    Attributes:
+        mode: `adjacent` also uses the next frame (one frame of latency), `previous` only what has
+            been seen (none), `none` leaves the sign open.
+        width: of the small images that are compared, pixels.
+        spacing: of the pixels that are compared; blurred images tell nothing more in between.
+        blur_px: their Gaussian blur, pixels of the network's view; hides the smear itself.
+        evidence: nats for each unit of the logarithm of the ratio of two photometric errors.
+        acceleration: standard deviation of each axis's angular acceleration, rad/s^2.
+        surprise: likelihood left to any change of velocity, so that photometric evidence can
+            overrule continuity.
+        forgetting: probability that the sign so far is wrong for reasons not modelled.
+        smallest_overlap: share of the image below which a pair is not compared.
+        longest_gap: seconds between frames above which they are not compared.
+    """
+
+    mode: DirectionMode = "adjacent"
+    width: int = 160
+    spacing: int = 2
+    blur_px: float = 2.0
+    evidence: float = 8.0
+    acceleration: float = 100.0
+    surprise: float = 0.02
+    forgetting: float = 1e-3
+    smallest_overlap: float = 0.25
+    longest_gap: float = 0.5
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What the filter keeps of a frame.
+
+    Attributes:
+        image: (h, w) float32 grey, small, blurred, of mean 1.
+        inverse_depth: (h, w) float32, 1/m.
+        camera: pinhole of `image`.
+        estimate: velocity of the frame, its sign open.
+    """
+
+    image: Array
+    inverse_depth: Array
+    camera: Camera
+    estimate: VelocityEstimate
+
+
+class DirectionFilter:
+    """Finds the probability that the sign of each estimate is right, one frame after the other."""
+
+    def __init__(self, config: DirectionConfig | None = None) -> None:
+        """Use `config`, or the defaults."""
+        self.config = config or DirectionConfig()
+        self._last: Sighting | None = None
+        self._posterior = _OPEN
+
+    @property
+    def posterior(self) -> tuple[float, float]:
+        """Probabilities that the sign of the last frame is right, and wrong, by the past alone."""
+        return float(self._posterior[0]), float(self._posterior[1])
+
+    def resume(self, last: Sighting | None, posterior: tuple[float, float]) -> None:
+        """Go on behind the frame `last`, with the posterior that the filter had after it."""
+        self._last, self._posterior = last, np.array(posterior)
+
+    def sight(
+        self, view: NDArray[np.uint8], field: BlurField, estimate: VelocityEstimate
+    ) -> Sighting:
+        """Return what `push` needs of a frame; `view` is its network's view, BGR."""
+        camera = field.camera
+        width = min(self.config.width, camera.width)
+        size = (width, max(1, round(width * camera.height / camera.width)))
+        grey = cv2.cvtColor(view, cv2.COLOR_BGR2GRAY).astype(np.float32)
+        blurred = cv2.GaussianBlur(grey, (0, 0), self.config.blur_px)
+        small: Array = cv2.resize(blurred, size, interpolation=cv2.INTER_AREA)
+        depth: Array = cv2.resize(field.inverse_depth.astype(np.float32), size)
+        # Unit mean: automatic exposure and gain change the brightness from frame to frame.
+        image = small / max(float(small.mean()), 1.0)
+        return Sighting(image, depth, camera.resized(*size), estimate)
+
+    def push(self, sighting: Sighting | None) -> list[float]:
+        """Take the next frame and return the probabilities that are now decided, in input order.
+
+        Args:
+            sighting: None for a frame that could not be measured; the chain starts anew after it.
+
+        Returns:
+            For each frame decided, the probability that its estimate has the right sign.
+        """
+        if self.config.mode == "none":
+            return [0.5]
+        if sighting is None:
+            return [*self.flush(), 0.5]
+        decided: list[float] = []
+        if self._last is None or not self._follows(self._last, sighting):
+            decided = self.flush()
+            self._posterior = _OPEN
+        else:
+            pair = self._pair_likelihood(self._last, sighting)
+            if self.config.mode == "adjacent":
+                decided = [float(_normalised(self._posterior * pair.sum(axis=1))[0])]
+            posterior = _normalised(self._posterior @ pair)
+            self._posterior = posterior + self.config.forgetting * (_OPEN - posterior)
+        self._last = sighting
+        return decided if self.config.mode == "adjacent" else [float(self._posterior[0])]
+
+    def flush(self) -> list[float]:
+        """Return what is still undecided and forget everything."""
+        waiting = self._last is not None and self.config.mode == "adjacent"
+        decided = [float(self._posterior[0])] if waiting else []
+        self._last, self._posterior = None, _OPEN
+        return decided
+
+    def _follows(self, first: Sighting, second: Sighting) -> bool:
+        """Whether two frames may be compared; false after a gap or a jump back in time."""
+        gap = second.estimate.t - first.estimate.t
+        same_size = first.image.shape == second.image.shape
+        return same_size and 0 < gap <= self.config.longest_gap
+
+    def _pair_likelihood(self, first: Sighting, second: Sighting) -> Array:
+        """(2, 2) likelihood of the signs (+, -) of the first frame and of the second, largest 1."""
+        logarithm = self._photometric(first, second) + self._continuity(first, second)
+        return np.asarray(np.exp(logarithm - logarithm.max()))
+
+    def _photometric(self, first: Sighting, second: Sighting) -> Array:
+        """(2, 2) log-likelihood of the signs from how well the two images agree."""
+        dt = second.estimate.t - first.estimate.t
+        before, after = first.estimate.velocity, second.estimate.velocity
+        means = (_SIGNS[:, None, None] * before + _SIGNS[:, None] * after) / 2
+        spacing = self.config.spacing
+        warped, seen = _warp(second, first, means.reshape(4, 6), dt, spacing)
+        if seen.mean(axis=(1, 2)).min() < self.config.smallest_overlap:
+            return np.zeros((2, 2))
+        apart = np.abs(first.image[::spacing, ::spacing] - warped)
+        errors = np.mean(apart, axis=(1, 2), where=seen).reshape(2, 2)
+        return np.asarray(-self.config.evidence * np.log(errors + 1e-6))
+
+    def _continuity(self, first: Sighting, second: Sighting) -> Array:
+        """(2, 2) log-likelihood of the signs from the change of angular velocity they ask for."""
+        a, b = first.estimate, second.estimate
+        change = (
+            _SIGNS[None, :, None] * b.angular_velocity - _SIGNS[:, None, None] * a.angular_velocity
+        )
+        drift = (self.config.acceleration * (b.t - a.t)) ** 2
+        covariance = a.covariance[:3, :3] + b.covariance[:3, :3] + drift * np.eye(3)
+        distance2 = np.einsum("abi,ij,abj->ab", change, np.linalg.inv(covariance), change)
+        return np.asarray(np.log(self.config.surprise + np.exp(-distance2 / 2)))
+
+
+def _normalised(weights: Array) -> Array:
+    return np.asarray(weights / weights.sum())
+
+
+@lru_cache(maxsize=8)
+def _rays(camera: Camera, spacing: int) -> Array:
+    """Return the rays (x, y, 1) of every `spacing`-th pixel and row, (3, h, w) float32."""
+    u, v = np.meshgrid(np.arange(0, camera.width, spacing), np.arange(0, camera.height, spacing))
+    x, y = camera.normalised(u, v)
+    return np.stack([x, y, np.ones_like(x)]).astype(np.float32)
+
+
+def _warp(
+    source: Sighting, target: Sighting, velocities: Array, dt: float, spacing: int
+) -> tuple[Array, Array]:
+    """Return `source` as seen `dt` seconds earlier, from `target`, and where it was seen.
+
+    The rotation is exact: between frames it is too large for the linear motion field.
+
+    Args:
+        source, target: the frame to look up, and the frame to rebuild with its own depth.
+        velocities: (k, 6) of the camera from `target` to `source`, rad/s and m/s.
+        dt: from the mid-exposure of `target` to that of `source`, seconds.
+        spacing: of the pixels of `target` that are rebuilt.
+
+    Returns:
+        Image and whether it was seen, (k, h, w) each.
+    """
+    camera, rays = source.camera, _rays(target.camera, spacing)
+    turns, shifts = _turns_and_shifts(velocities, dt)
+    points = (turns.reshape(-1, 3) @ rays.reshape(3, -1)).reshape(-1, *rays.shape)
+    points -= shifts[:, :, None, None] * target.inverse_depth[::spacing, ::spacing]
+    in_front = points[:, 2] > 1e-3
+    nearness = 1 / np.maximum(points[:, 2], np.float32(1e-3))
+    u = points[:, 0] * nearness * np.float32(camera.fx) + np.float32(camera.cx)
+    v = points[:, 1] * nearness * np.float32(camera.fy) + np.float32(camera.cy)
+    seen = in_front & (u >= 0) & (u <= camera.width - 1) & (v >= 0) & (v <= camera.height - 1)
+    below_each_other = (-1, rays.shape[2])
+    maps = u.reshape(below_each_other), v.reshape(below_each_other)
+    warped = cv2.remap(source.image, *maps, cv2.INTER_LINEAR)
+    return warped.reshape(u.shape), seen
+
+
+def _turns_and_shifts(velocities: Array, dt: float) -> tuple[Array, Array]:
+    """Return rotations (k, 3, 3) and translations (k, 3) of points while the camera moves."""
+    turns = np.empty((len(velocities), 3, 3), np.float32)
+    shifts = np.empty((len(velocities), 3), np.float32)
+    for k, velocity in enumerate(velocities):
+        turns[k], half = (cv2.Rodrigues(-velocity[:3] * dt * share)[0] for share in (1.0, 0.5))
+        shifts[k] = half @ velocity[3:] * dt
+    return turns, shifts

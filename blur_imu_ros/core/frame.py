@@ -1,0 +1,72 @@
+"""One image with everything that is needed to measure a velocity from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.errors import FrameError
+
+LONGEST_EXPOSURE = 1.0
+"""Seconds. A longer exposure time is taken for a unit error and refused."""
+
+
+def check_exposure_time(exposure_time: float) -> float:
+    """Return `exposure_time` in seconds, or raise FrameError saying why it cannot be one."""
+    if not np.isfinite(exposure_time) or exposure_time <= 0:
+        raise FrameError(f"exposure time {exposure_time} s: must be a positive number of seconds")
+    if exposure_time > LONGEST_EXPOSURE:
+        raise FrameError(
+            f"exposure time {exposure_time} s is longer than {LONGEST_EXPOSURE:g} s: "
+            "milliseconds? Give seconds, for example 0.010"
+        )
+    return float(exposure_time)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An image as the camera gave it.
+
+    Attributes:
+        image: (height, width, 3) BGR or (height, width) grey, uint8.
+        t: time of the middle of the exposure, seconds.
+        exposure_time: seconds.
+        camera: calibration of `image`.
+        name: what a person would call it (file name, index, topic), for messages and CSV.
+        frame_id: what ROS calls the camera's axes; empty where it is not known.
+        received: when the recording got the image, seconds of its own clock; None if it has none.
+    """
+
+    image: NDArray[np.uint8]
+    t: float
+    exposure_time: float
+    camera: Camera
+    name: str = ""
+    frame_id: str = ""
+    received: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be measured: wrong layout, size, stamp or exposure time."""
+        image, camera = self.image, self.camera
+        if image.dtype != np.uint8 or not (
+            image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
+        ):
+            raise FrameError(
+                f"{self.name}: image of shape {image.shape} and type {image.dtype}; "
+                "give uint8 grey or BGR"
+            )
+        if image.shape[:2] != (camera.height, camera.width):
+            turned = image.shape[:2] == (camera.width, camera.height)
+            cure = "give the matching calibration"
+            if turned:
+                cure += ": that of the image as it is shown, turned by its orientation tag"
+            raise FrameError(
+                f"{self.name}: image is {image.shape[1]}x{image.shape[0]} but the camera "
+                f"calibration is for {camera.width}x{camera.height}; {cure}"
+            )
+        if not np.isfinite(self.t):
+            raise FrameError(f"{self.name}: time stamp {self.t} is not a number")
+        check_exposure_time(self.exposure_time)

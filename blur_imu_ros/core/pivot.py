@@ -1,0 +1,224 @@
+"""The pivot prior: what moves in a hand turns about a wrist or elbow, so v = omega x r.
+
+r, the lever arm, points from the pivot to the camera, in the camera's axes. It is estimated online
+and causally by a Kalman filter on v - omega x r = 0, or given. Turned round, the same equation tells
+the solver what linear velocity to expect of the turn that it sees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.core.estimate import VelocityEstimate
+from blur_imu_ros.core.velocity import VelocityPrior
+
+Array = NDArray[Any]
+
+
+class MotionPrior(str, Enum):
+    """What is assumed of how the camera moves.
+
+    none: nothing; for cameras on robots.
+    pivot: it turns about a point at a fixed lever arm; for cameras in hands.
+    """
+
+    NONE = "none"
+    PIVOT = "pivot"
+
+
+@dataclass(frozen=True)
+class PivotConfig:
+    """How a camera is held.
+
+    Attributes:
+        lever_arm: (3,) metres, from the pivot to the camera in OpenCV axes; None estimates it.
+        given_std: standard deviation of each axis of a given lever arm, metres.
+        start, start_std: what an unknown one is before the first frame: a hand holds a camera about
+            this far before the wrist or the elbow; metres.
+        drift: how the lever arm wanders as the grip changes, metres per square root of a second.
+        slip: velocity of the pivot itself while the camera rests, m/s on each axis.
+        slip_per_turn: how that grows with the angular velocity, m/s for each rad/s.
+        longest: a lever arm estimated as longer than this is no lever arm, metres.
+        surprise: running mean of the normalised squared innovation above which the motion is not
+            one about a pivot, and the prior is withheld; 1 is expected.
+        memory: share of that mean which each frame replaces.
+    """
+
+    lever_arm: tuple[float, float, float] | None = None
+    given_std: float = 0.03
+    start: tuple[float, float, float] = (0.0, 0.0, 0.3)
+    start_std: float = 0.25
+    drift: float = 0.02
+    slip: float = 0.15
+    slip_per_turn: float = 0.15
+    longest: float = 1.0
+    surprise: float = 3.0
+    memory: float = 0.1
+
+
+@dataclass(frozen=True)
+class PivotState:
+    """What a `PivotFilter` has learnt; its attributes, as plain numbers."""
+
+    t: float | None
+    lever_arm: list[float]
+    covariance: list[list[float]]
+    surprise: float
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What an image alone tells of a velocity x: exp(-x' information x / 2 + pull' x).
+
+    Attributes:
+        information: (6, 6), positive semidefinite.
+        pull: (6,) information times the velocity that the image alone asks for.
+        squared: pull' information^-1 pull, over the directions that the image determines.
+    """
+
+    information: Array
+    pull: Array
+    squared: float
+
+    @classmethod
+    def of(cls, estimate: VelocityEstimate, assumed: VelocityPrior) -> _Evidence:
+        """Take the prior that was assumed out of an estimate.
+
+        What all frames share is left out: it grows with the velocity found, so frames in which that
+        came out small would count most, and draw the lever arm to zero.
+        """
+        total = np.linalg.inv(estimate.covariance - estimate.shared_covariance)
+        pull = total @ estimate.velocity - assumed.information @ assumed.mean
+        values, vectors = np.linalg.eigh(total - assumed.information)
+        known = values > 1e-3 * np.trace(assumed.information) / 6
+        values, vectors = values[known], vectors[:, known]
+        along = vectors.T @ pull
+        return cls((vectors * values) @ vectors.T, vectors @ along, float(along**2 @ (1 / values)))
+
+
+class PivotFilter:
+    """Estimates the lever arm frame by frame, and gives the prior that follows from it."""
+
+    def __init__(self, config: PivotConfig | None = None) -> None:
+        """Start from the configuration's lever arm, or from not knowing any."""
+        self.config = config or PivotConfig()
+        self._t: float | None = None
+        self._restart()
+
+    def _restart(self) -> None:
+        given = self.config.lever_arm
+        std = self.config.start_std if given is None else self.config.given_std
+        arm = self.config.start if given is None else given
+        self.lever_arm: Array = np.array(arm, dtype=float)
+        self.covariance: Array = np.eye(3) * std**2
+        self.surprise = 1.0
+
+    @property
+    def state(self) -> PivotState:
+        """What `resume` takes."""
+        return PivotState(self._t, self.lever_arm.tolist(), self.covariance.tolist(), self.surprise)
+
+    def resume(self, state: PivotState) -> None:
+        """Go on from what another filter of this configuration had learnt."""
+        self._t, self.surprise = state.t, state.surprise
+        self.lever_arm, self.covariance = np.array(state.lever_arm), np.array(state.covariance)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the motion so far was one about a pivot."""
+        return self.surprise <= self.config.surprise
+
+    def __str__(self) -> str:
+        """Return the lever arm for a person."""
+        return " ".join(f"{x:.2f}" for x in self.lever_arm)
+
+    @property
+    def found(self) -> bool:
+        """Whether a lever arm that was not given is known much better than at the start."""
+        worst = float(np.sqrt(np.diag(self.covariance)).max())
+        return self.config.lever_arm is None and worst < self.config.start_std / 2
+
+    def prior(self, estimate: VelocityEstimate) -> VelocityPrior | None:
+        """Return what the lever arm tells of a frame's velocity, or None while it is not trusted.
+
+        Args:
+            estimate: of the frame, without this prior; its angular velocity says how far the
+                uncertainty of the lever arm reaches.
+        """
+        if not self.trusted:
+            return None
+        omega = estimate.angular_velocity
+        across = skew(omega)
+        slip = across @ self.covariance @ across.T + self._slip(omega)
+        rows = self._rows()
+        return VelocityPrior(np.zeros(6), rows.T @ np.linalg.solve(slip, rows))
+
+    def update(self, estimate: VelocityEstimate, assumed: VelocityPrior) -> None:
+        """Learn from a frame's velocity; its sign does not matter: v and omega change it together.
+
+        Angular velocity, lever arm and slip are solved for jointly, because the image tells sideways
+        motion from a turn so badly that v alone would mislead.
+
+        Args:
+            estimate: solved without the prior of this filter.
+            assumed: the prior that it holds instead; taken out, or its zero would draw the lever arm
+                to zero as well.
+        """
+        if not estimate.valid:
+            return
+        self._predict(estimate.t)
+        evidence = _Evidence.of(estimate, assumed)
+        omega = estimate.angular_velocity
+        # (omega, v) from (omega, change of the lever arm, slip).
+        of_unknowns = np.zeros((6, 9))
+        of_unknowns[:3, :3] = of_unknowns[3:, 6:] = np.eye(3)
+        of_unknowns[3:, :3], of_unknowns[3:, 3:6] = -skew(self.lever_arm), skew(omega)
+        information = of_unknowns.T @ evidence.information @ of_unknowns
+        information[:3, :3] += assumed.information[:3, :3]
+        information[3:6, 3:6] += np.linalg.inv(self.covariance)
+        information[6:, 6:] += np.linalg.inv(self._slip(omega))
+        covariance = np.linalg.inv(information)
+        pull = of_unknowns.T @ evidence.pull
+        unknowns = covariance @ pull
+        self._judge((evidence.squared - float(pull @ unknowns)) / 3)
+        if self.config.lever_arm is None:
+            self.lever_arm = self.lever_arm + unknowns[3:6]
+            self.covariance = covariance[3:6, 3:6]
+            self._bound()
+
+    def _bound(self) -> None:
+        """Forget a lever arm that is too long to be one, and with it the trust."""
+        if np.linalg.norm(self.lever_arm) > self.config.longest:
+            surprise = max(self.surprise, 2 * self.config.surprise)
+            self._restart()
+            self.surprise = surprise
+
+    def _predict(self, t: float) -> None:
+        elapsed = 0.0 if self._t is None else min(max(t - self._t, 0.0), 1.0)
+        self._t = t
+        if self.config.lever_arm is None:
+            self.covariance = self.covariance + np.eye(3) * self.config.drift**2 * elapsed
+
+    def _judge(self, squared: float) -> None:
+        # One wild frame must not end the trust for long.
+        limited = min(squared, 4 * self.config.surprise)
+        self.surprise += self.config.memory * (limited - self.surprise)
+
+    def _rows(self) -> Array:
+        """(3, 6) rows B of B (omega, v) = v - omega x r."""
+        return np.hstack([skew(self.lever_arm), np.eye(3)])
+
+    def _slip(self, omega: Array) -> Array:
+        std2 = self.config.slip**2 + self.config.slip_per_turn**2 * float(omega @ omega)
+        return np.eye(3) * std2
+
+
+def skew(a: Array) -> Array:
+    """Return the (3, 3) matrix of the cross product a x."""
+    x, y, z = a
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])

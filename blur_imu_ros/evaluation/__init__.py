@@ -1,0 +1,1 @@
+"""Metrics, alignment, time offset, calibration, baselines, benchmark."""

@@ -1,0 +1,400 @@
+"""How a camera and a gyroscope sit and tick against each other, found from what both measured.
+
+The model, for the camera's angular velocity e as estimated at time t, and the gyroscope's g:
+
+    e(t) = k R (g(t + offset) - b)
+
+R takes the gyroscope's axes to the camera's, b is the gyroscope's bias and k how much too fast all
+estimates are, which is the true exposure time over the one assumed. R and the offset start from the
+best of a search (Wahba's problem, solved for every offset at once); then all are refined together by
+robust least squares. That trusts the frames that hardly turn, whose errors are small: right for the
+bias, but short blur is misread by another factor than long blur. So k is fitted once more by itself,
+with each error judged against the one that its estimate tells of, which leaves fast turns their say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.evaluation.metrics import truth_at
+from blur_imu_ros.evaluation.time_offset import likely_offsets
+from blur_imu_ros.results.csv_files import VelocitySeries
+
+Array = NDArray[Any]
+
+FEWEST_ROWS = 30
+LEAST_TURN = 0.2
+"""rad/s, standard deviation about some axis. What turns less tells nothing of a rotation."""
+LEAST_SPREAD = 0.05
+"""Turn about the second axis as a share of that about the first, without which R is not known."""
+LEAST_AGREEMENT = 0.7
+"""Correlation below which the series may be of different motions: chance reaches 0.6 in 20 s."""
+LEAST_FAR_AGREEMENT = 0.8
+LEAST_LEAD = 0.1
+"""The same where the clocks do not agree, and how much better than at any other place."""
+LARGEST_DEGREES = 0.04
+"""Rates of a camera over those of a gyroscope in degrees: 1/57, by any exposure time up to twice."""
+LONGEST_INTERVAL = 0.5
+"""Seconds between the rows of a truth."""
+SEARCH_STEP = 0.005
+"""Seconds between the offsets that are tried."""
+_SEARCH_ROWS = 5000
+_STEPS = 20
+_LONGEST_BLOCK = 1.0
+"""Seconds over which errors may depend on each other."""
+_FEWEST_BLOCKS = 20
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The model's parameters, each with its standard deviation.
+
+    Attributes:
+        rotation: (3, 3) R, takes the gyroscope's axes to the camera's.
+        rotation_std: (3,) about the camera's axes, rad.
+        time_offset: seconds to add to the camera's clock to get the gyroscope's.
+        time_offset_std: seconds.
+        bias: (3,) of the gyroscope, in its own axes, rad/s.
+        bias_std: (3,) rad/s.
+        exposure_scale: true over assumed exposure time.
+        exposure_scale_std: of that.
+        correlation: of the angular velocities at the best offset of the search; 1 is perfect.
+        rows: how many estimates took part.
+    """
+
+    rotation: Array
+    rotation_std: Array
+    time_offset: float
+    time_offset_std: float
+    bias: Array
+    bias_std: Array
+    exposure_scale: float
+    exposure_scale_std: float
+    correlation: float
+    rows: int
+
+
+@dataclass(frozen=True)
+class _Model:
+    """The parameters while they are refined."""
+
+    scale: float
+    offset: float
+    rotation: Array
+    bias: Array
+
+    def moved(self, step: Array) -> _Model:
+        """Return the model after a step (8,) in scale, offset, rotation vector and bias."""
+        turn = Rotation.from_rotvec(step[2:5]).as_matrix()
+        return _Model(
+            self.scale + step[0], self.offset + step[1], turn @ self.rotation, self.bias + step[5:]
+        )
+
+
+def align(
+    estimate: VelocitySeries,
+    truth: VelocitySeries,
+    exposure_time: float | None = None,
+    reach: float = 0.5,
+) -> Alignment:
+    """Return how the camera of `estimate` sits and ticks against the gyroscope of `truth`.
+
+    Args:
+        estimate: angular velocities in optical axes; the valid rows take part.
+        truth: of the gyroscope, in its own axes and on its own clock.
+        exposure_time: seconds; dense truth is averaged over it.
+        reach: seconds that the clocks may differ, either way, without a look elsewhere.
+
+    Raises:
+        RecordingError: the data cannot tell, for the reason that it gives.
+    """
+    truth = _known(truth)
+    used = estimate.valid & np.isfinite(estimate.velocity[:, :3]).all(axis=1)
+    t, omega = estimate.t[used], estimate.velocity[used, :3]
+    spread = expected_error(estimate.sigma, slice(0, 3), len(used))[used]
+    _check_units(truth)
+    far, (offset, rotation, correlation) = _placed(t, omega, truth, reach)
+    truth = replace(truth, t=truth.t - far)
+    kept = _covered(t, truth, offset, 0.1 + (exposure_time or 0.0) / 2)
+    t, omega, spread = t[kept], omega[kept], spread[kept]
+    gyro = truth_at(truth, t + offset, exposure_time)
+    _check_motion(gyro)
+    energy = max(float(np.sum(gyro * gyro)), 1e-12)
+    scale = float(np.sum(omega * (gyro @ rotation.T))) / energy
+    start = _Model(scale, offset, rotation, np.zeros(3))
+    model, covariance = _refine(start, t, omega, truth, exposure_time)
+    turned = (truth_at(truth, t + model.offset, exposure_time) - model.bias) @ model.rotation.T
+    scale, scale_std = fitted_ratio(t, omega, turned, spread)
+    _check_rates(scale)
+    found = _described(replace(model, offset=far + model.offset), covariance, correlation, len(t))
+    return replace(found, exposure_scale=scale, exposure_scale_std=scale_std)
+
+
+def _known(truth: VelocitySeries) -> VelocitySeries:
+    """Return the rows of the truth that hold an angular velocity, with nothing else."""
+    known = truth.valid & np.isfinite(truth.velocity[:, :3]).all(axis=1)
+    if known.sum() < FEWEST_ROWS:
+        raise RecordingError(f"the truth holds {known.sum()} rows; {FEWEST_ROWS} are needed")
+    return VelocitySeries(truth.t[known], truth.velocity[known, :3], None, truth.valid[known])
+
+
+def _check_units(truth: VelocitySeries) -> None:
+    """Refuse a truth whose time can hardly be seconds."""
+    interval = float(np.median(np.diff(truth.t)))
+    if interval > LONGEST_INTERVAL:
+        raise RecordingError(
+            f"the truth has a row every {interval:g} s, too few to tell a motion: is its time in seconds?"
+        )
+
+
+def _check_rates(scale: float) -> None:
+    """Refuse a truth that turns so many times faster than the camera that it is in degrees."""
+    if scale < LARGEST_DEGREES:
+        raise RecordingError(
+            f"the truth turns {1 / scale:.0f} times as fast as the camera: rad/s are needed, is it in "
+            "degrees a second?"
+        )
+
+
+def _placed(
+    t: Array, omega: Array, truth: VelocitySeries, reach: float
+) -> tuple[float, tuple[float, Array, float]]:
+    """Return the difference of the clocks (s) as far as they do not agree, and what `_near` finds then.
+
+    Clocks that agree to `reach` are taken as they are; else the motion itself tells where the
+    recording lies in the truth, if it fits one place clearly better than all others.
+    """
+    try:
+        return 0.0, _near(t, omega, truth, reach)
+    except RecordingError:
+        places = _fitting_places(t, omega, truth, reach)
+        agreements = [correlation for _, (_, _, correlation) in places]
+        if not agreements or agreements[0] < LEAST_FAR_AGREEMENT:
+            raise
+        if len(agreements) > 1 and agreements[1] > agreements[0] - LEAST_LEAD:
+            raise
+        return places[0]
+
+
+def _fitting_places(
+    t: Array, omega: Array, truth: VelocitySeries, reach: float
+) -> list[tuple[float, tuple[float, Array, float]]]:
+    """Return differences of the clocks (s) with what `_near` finds there, the best fitting first."""
+    if len(t) < FEWEST_ROWS:
+        return []
+    places = []
+    for far in likely_offsets(t, omega, truth.t, truth.velocity, apart=2 * reach):
+        try:
+            moved = replace(truth, t=truth.t - far)
+            places.append((float(far), _near(t, omega, moved, reach)))
+        except RecordingError:
+            continue
+    return sorted(places, key=lambda place: -place[1][2])
+
+
+def _near(
+    t: Array, omega: Array, truth: VelocitySeries, reach: float
+) -> tuple[float, Array, float]:
+    """Return what `_search` finds where the clocks agree to `reach` seconds, or refuse."""
+    offset, rotation, correlation = _search(t, omega, truth, reach)
+    if correlation < LEAST_AGREEMENT:
+        raise RecordingError(
+            f"the angular velocities hardly agree at any time offset up to {reach:g} s (correlation "
+            f"{correlation:.2f}), nor clearly at a larger one: are they of the same motion, and is "
+            "the direction decided?"
+        )
+    if abs(offset) > reach - 1.5 * SEARCH_STEP:
+        raise RecordingError(
+            f"the clocks seem to differ by more than the {reach:g} s searched; "
+            "bring the time stamps nearer to each other"
+        )
+    return offset, rotation, correlation
+
+
+def _inside(t: Array, truth: VelocitySeries, margin: float) -> Array:
+    """Return which times lie inside the truth's, with a margin (s) at both ends."""
+    inside = (t >= truth.t[0] + margin) & (t <= truth.t[-1] - margin)
+    if len(t) < FEWEST_ROWS:
+        raise RecordingError(
+            f"there are only {len(t)} valid estimates; {FEWEST_ROWS} are needed: record longer"
+        )
+    if inside.sum() < FEWEST_ROWS:
+        raise RecordingError(
+            f"only {inside.sum()} of {len(t)} valid estimates lie {margin:.2f} s or more inside the "
+            f"truth's time {truth.t[0]:.3f} to {truth.t[-1]:.3f} s; {FEWEST_ROWS} are needed. "
+            "Do the clocks agree? Else record the truth longer"
+        )
+    return np.asarray(inside)
+
+
+def _covered(t: Array, truth: VelocitySeries, offset: float, margin: float) -> Array:
+    """Return which times, moved by the offset, the truth covers with a margin (s) on both sides."""
+    kept = _inside(t, truth, abs(offset) + margin)
+    kept &= np.isfinite(truth_at(truth, t + offset, 2 * margin)).all(axis=1)
+    if kept.sum() < FEWEST_ROWS:
+        raise RecordingError(
+            f"only {kept.sum()} of {len(t)} estimates lie outside the truth's gaps; {FEWEST_ROWS} are "
+            "needed: record longer, or with a logger that leaves out less"
+        )
+    return kept
+
+
+def _check_motion(gyro: Array) -> None:
+    """Refuse motions from which neither rotation nor offset can be told."""
+    turns = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(gyro.T)), 0))
+    if turns[2] < LEAST_TURN:
+        raise RecordingError(
+            f"the camera hardly turns ({turns[2]:.2f} rad/s, {LEAST_TURN} are needed): "
+            "shake it about all axes"
+        )
+    if turns[1] < LEAST_SPREAD * turns[2]:
+        raise RecordingError(
+            f"the camera turns about one axis only ({turns[2]:.2f} rad/s, and {turns[1]:.2f} about "
+            "the next): the rotation to the gyroscope cannot be told; turn it about two axes"
+        )
+
+
+def _search(
+    t: Array, omega: Array, truth: VelocitySeries, reach: float
+) -> tuple[float, Array, float]:
+    """Return the offset (s) at which one rotation fits best, that rotation, and the correlation."""
+    chosen = np.flatnonzero(_inside(t, truth, reach))
+    chosen = chosen[:: 1 + len(chosen) // _SEARCH_ROWS]
+    t, omega = t[chosen], omega[chosen]
+    offsets = np.arange(-round(reach / SEARCH_STEP), round(reach / SEARCH_STEP) + 1) * SEARCH_STEP
+    moved = t + offsets[:, None]
+    gyro = np.stack([np.interp(moved, truth.t, column) for column in truth.velocity.T], axis=-1)
+    omega = omega - omega.mean(axis=0)
+    gyro = gyro - gyro.mean(axis=1, keepdims=True)
+    rotations, agreement = _wahba(np.einsum("ni,knj->kij", omega, gyro))
+    size = np.sqrt(np.sum(omega**2) * np.sum(gyro**2, axis=(1, 2)))
+    correlation = agreement / np.maximum(size, 1e-12)
+    best = int(np.argmax(correlation))
+    return float(offsets[best]), rotations[best], float(correlation[best])
+
+
+def _wahba(products: Array) -> tuple[Array, Array]:
+    """Return the rotations (k, 3, 3) of largest trace(R^T B) for B (k, 3, 3), and these traces."""
+    u, s, vt = np.linalg.svd(products)
+    s[:, 2] *= np.linalg.det(u) * np.linalg.det(vt)
+    u[:, :, 2] *= (np.linalg.det(u) * np.linalg.det(vt))[:, None]
+    return u @ vt, s.sum(axis=1)
+
+
+def _refine(
+    model: _Model, t: Array, omega: Array, truth: VelocitySeries, exposure_time: float | None
+) -> tuple[_Model, Array]:
+    """Return the model that fits robustly best, and the (8, 8) covariance of its parameters."""
+    for _ in range(_STEPS):
+        rows, residual = _linearised(model, t, omega, truth, exposure_time)
+        weights = robust_weights(residual)
+        normal = np.einsum("n,nij,nik->jk", weights, rows, rows)
+        step = np.linalg.lstsq(
+            normal, np.einsum("n,nij,ni->j", weights, rows, residual), rcond=None
+        )[0]
+        model = model.moved(step)
+        if np.max(np.abs(step)) < 1e-9:
+            break
+    rows, residual = _linearised(model, t, omega, truth, exposure_time)
+    return model, block_covariance(t, rows, residual, robust_weights(residual))
+
+
+def _linearised(
+    model: _Model, t: Array, omega: Array, truth: VelocitySeries, exposure_time: float | None
+) -> tuple[Array, Array]:
+    """Return the derivatives (n, 3, 8) of the model, and what it leaves of omega (n, 3)."""
+    half = max(1e-3, float(np.median(np.diff(truth.t))) / 2)
+    at = t + model.offset
+    gyro, before, after = (
+        truth_at(truth, at + shift, exposure_time) for shift in (0.0, -half, half)
+    )
+    turned = (gyro - model.bias) @ model.rotation.T
+    slope = (after - before) / (2 * half) @ model.rotation.T
+    x, y, z = turned.T
+    zero = np.zeros_like(x)
+    # phi x a, column by column: the model's answer to a small turn phi of R.
+    crossed = np.stack([zero, z, -y, -z, zero, x, y, -x, zero], axis=1).reshape(-1, 3, 3)
+    biases = np.broadcast_to(-model.scale * model.rotation, (len(t), 3, 3))
+    columns = [turned[..., None], model.scale * slope[..., None], model.scale * crossed, biases]
+    return np.concatenate(columns, axis=2), omega - model.scale * turned
+
+
+def fitted_ratio(t: Array, seen: Array, true: Array, spread: Array) -> tuple[float, float]:
+    """Return k of seen = k true, both (n, m) at times t, and its standard deviation.
+
+    Rows are left out as far as their errors exceed the `spread` (n, 1) that was expected of them.
+    """
+    ratio, weights = 0.0, np.ones(len(t))
+    for _ in range(_STEPS):
+        ratio = float(np.sum(weights[:, None] * seen * true) / np.sum(weights[:, None] * true**2))
+        weights = robust_weights((seen - ratio * true) / spread)
+    covariance = block_covariance(t, true[..., None], seen - ratio * true, weights)
+    return ratio, float(np.sqrt(covariance[0, 0]))
+
+
+def expected_error(sigma: Array | None, columns: slice, rows: int) -> Array:
+    """Return (rows, 1) how large an error each row tells of, all alike where one does not tell."""
+    if sigma is None:
+        return np.ones((rows, 1))
+    spread = np.sqrt(np.mean(sigma[:, columns] ** 2, axis=1, keepdims=True))
+    told = np.isfinite(spread) & (spread > 0)
+    return spread if told.all() else np.ones((rows, 1))
+
+
+def robust_weights(residual: Array) -> Array:
+    """Return (n,) weights by the size of residuals (n, 3): estimates of wrong sign drop out."""
+    squared = np.sum(residual**2, axis=1)
+    return np.asarray(1 / (1 + squared / max(2 * float(np.median(squared)), 1e-18)) ** 2)
+
+
+def block_covariance(t: Array, rows: Array, residual: Array, weights: Array) -> Array:
+    """Return the (p, p) covariance of p parameters fitted with robust weights.
+
+    Errors of neighbouring frames resemble each other, so the scores are summed over blocks before
+    their spread is taken; where that is less than independent errors would give, these count.
+    """
+    # How the robust scores change with the parameters, averaged over the residuals' directions.
+    slope = weights * (4 * np.sqrt(weights) - 1) / 3
+    inverse = np.linalg.pinv(np.einsum("n,nij,nik->jk", slope, rows, rows), hermitian=True)
+    scores = np.einsum("n,nij,ni->nj", weights, rows, residual)
+    length = min(_LONGEST_BLOCK, (t[-1] - t[0]) / _FEWEST_BLOCKS)
+    block = np.floor((t - t[0]) / max(length, 1e-9)).astype(int)
+    starts = np.flatnonzero(np.diff(block, prepend=-1))
+    blocks = np.add.reduceat(scores, starts, axis=0)
+    independent = inverse @ (scores.T @ scores) @ inverse
+    clustered = inverse @ (blocks.T @ blocks) @ inverse
+    larger = np.maximum(np.diag(independent), np.diag(clustered))
+    shape = np.sqrt(larger / np.maximum(np.diag(clustered), 1e-300))
+    return np.asarray(clustered * np.outer(shape, shape))
+
+
+def _described(model: _Model, covariance: Array, correlation: float, rows: int) -> Alignment:
+    std = np.sqrt(np.maximum(np.diag(covariance), 0))
+    return Alignment(
+        rotation=model.rotation,
+        rotation_std=std[2:5],
+        time_offset=float(model.offset),
+        time_offset_std=float(std[1]),
+        bias=model.bias,
+        bias_std=std[5:],
+        exposure_scale=float(model.scale),
+        exposure_scale_std=float(std[0]),
+        correlation=correlation,
+        rows=rows,
+    )
+
+
+def in_camera(truth: VelocitySeries, found: Alignment) -> VelocitySeries:
+    """Return a gyroscope's series in the camera's axes and on the camera's clock.
+
+    Linear velocity, where there is one, is taken to be in the gyroscope's axes as well.
+    """
+    angular, linear = truth.velocity[:, :3] @ found.rotation.T, truth.velocity[:, 3:]
+    turned = np.hstack([angular, linear @ found.rotation.T])
+    return VelocitySeries(truth.t - found.time_offset, turned, None, truth.valid)

@@ -1,0 +1,187 @@
+"""What a recording with a gyroscope tells of a camera: exposure time, clock, mounting and scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.core.axes import Axes, from_optical
+from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.evaluation.alignment import (
+    FEWEST_ROWS,
+    Alignment,
+    align,
+    expected_error,
+    fitted_ratio,
+    in_camera,
+)
+from blur_imu_ros.evaluation.metrics import in_axes, match, plain
+from blur_imu_ros.results.csv_files import VelocitySeries
+
+Array = NDArray[Any]
+
+LARGEST_ROTATION_STD = np.radians(3.0)
+LARGEST_OFFSET_STD = 0.005
+"""Seconds."""
+LARGEST_BIAS_STD = 0.1
+"""rad/s."""
+LARGEST_SCALE_STD = 0.05
+LEAST_SPEED = 0.05
+"""m/s, root mean square. What moves less tells nothing of the scale of linear velocity."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was found, with standard deviations.
+
+    Attributes:
+        alignment: rotation, clocks, bias and exposure scale.
+        assumed_exposure: seconds that the estimates were made with, or None.
+        linear_scale: factor that makes the linear velocity right once the exposure time is, or None
+            where the truth has no linear velocity, or too little of it.
+        linear_scale_std: of that.
+    """
+
+    alignment: Alignment
+    assumed_exposure: float | None
+    linear_scale: float | None = None
+    linear_scale_std: float | None = None
+
+    def values(self) -> dict[str, Any]:
+        """Return what was found by the names that `run` and the node know."""
+        found = self.alignment
+        return self._exposure(found.exposure_scale) | self._known(
+            {
+                "time_offset": found.time_offset,
+                "camera_imu_rotation": found.rotation,
+                "gyro_bias": found.bias,
+                "linear_scale": self.linear_scale,
+            }
+        )
+
+    def standard_deviations(self) -> dict[str, Any]:
+        """Return standard deviations by the same names; of the rotation, rad about camera axes."""
+        found = self.alignment
+        return self._exposure(found.exposure_scale_std) | self._known(
+            {
+                "time_offset": found.time_offset_std,
+                "camera_imu_rotation": found.rotation_std,
+                "gyro_bias": found.bias_std,
+                "linear_scale": self.linear_scale_std,
+            }
+        )
+
+    def _exposure(self, scale: float) -> dict[str, Any]:
+        if self.assumed_exposure is None:
+            return {"exposure_scale": plain(scale)}
+        return {"exposure_time": plain(self.assumed_exposure * scale)}
+
+    def _known(self, values: dict[str, Any]) -> dict[str, Any]:
+        return {name: plain(value) for name, value in values.items() if value is not None}
+
+
+def calibrate(
+    estimate: VelocitySeries,
+    truth: VelocitySeries,
+    exposure_time: float | None = None,
+    truth_axes: Axes | None = None,
+) -> Calibration:
+    """Return what estimates and a gyroscope's series tell of each other.
+
+    Args:
+        estimate: in optical axes.
+        truth: angular velocities of the gyroscope on its own clock, maybe linear ones too.
+        exposure_time: that the estimates were made with, seconds.
+        truth_axes: of the truth as far as known, for series whose linear velocity is in other axes
+            than the angular; None takes both to be in the same, unknown axes.
+
+    Raises:
+        RecordingError: the data cannot tell, for the reason that it gives.
+    """
+    known = truth if truth_axes is None else in_axes(truth, truth_axes, Axes.OPTICAL)
+    found = align(estimate, known, exposure_time)
+    _check_certainty(found)
+    scale, std = _linear_scale(estimate, known, found, exposure_time)
+    if truth_axes is not None:
+        found = _from_axes(found, truth_axes)
+    return Calibration(found, exposure_time, scale, std)
+
+
+def angular_rmse(
+    estimate: VelocitySeries, truth: VelocitySeries, found: Calibration
+) -> tuple[float, float]:
+    """Return the RMSE of omega (rad/s) as it was measured, and with the exposure time found.
+
+    Args:
+        estimate: in optical axes, as it was calibrated.
+        truth: in the axes that it came in.
+        found: what came of them.
+    """
+    aligned = found.alignment
+    used = match(estimate, in_camera(truth, aligned), found.assumed_exposure).used()
+    true = used.truth[:, :3] - aligned.rotation @ aligned.bias
+    measured, mended = (
+        float(np.sqrt(np.mean((used.estimate[:, :3] / scale - true) ** 2)))
+        for scale in (1.0, aligned.exposure_scale)
+    )
+    return measured, mended
+
+
+def _check_certainty(found: Alignment) -> None:
+    """Refuse what is too uncertain to be of use."""
+    tilt, bias = float(found.rotation_std.max()), float(found.bias_std.max())
+    limits = (
+        ("the rotation", tilt, LARGEST_ROTATION_STD, f"{np.degrees(tilt):.1f} degrees"),
+        (
+            "the time offset",
+            found.time_offset_std,
+            LARGEST_OFFSET_STD,
+            f"{found.time_offset_std * 1e3:.1f} ms",
+        ),
+        ("the gyroscope's bias", bias, LARGEST_BIAS_STD, f"{bias:.2f} rad/s"),
+        (
+            "the exposure time",
+            found.exposure_scale_std / found.exposure_scale,
+            LARGEST_SCALE_STD,
+            f"{found.exposure_scale_std / found.exposure_scale:.1%}",
+        ),
+    )
+    for what, std, limit, text in limits:
+        if not std <= limit:
+            raise RecordingError(
+                f"{what} cannot be told from {found.rows} frames (standard deviation {text}): "
+                "record longer, and shake the camera about all axes"
+            )
+
+
+def _from_axes(found: Alignment, axes: Axes) -> Alignment:
+    """Return what was found against a truth in optical axes, for the axes that it came in."""
+    matrix = from_optical(axes)[0]
+    return replace(
+        found,
+        rotation=found.rotation @ matrix.T,
+        bias=matrix @ found.bias,
+        bias_std=np.abs(matrix) @ found.bias_std,
+    )
+
+
+def _linear_scale(
+    estimate: VelocitySeries, truth: VelocitySeries, found: Alignment, exposure_time: float | None
+) -> tuple[float | None, float | None]:
+    """Return the factor on the linear velocity and its standard deviation, where they can be told."""
+    used = match(estimate, in_camera(truth, found), exposure_time).used()
+    used = used.rows(np.isfinite(used.truth[:, 3:] + used.estimate[:, 3:]).all(axis=1))
+    seen, true = used.estimate[:, 3:], used.truth[:, 3:]
+    if len(true) < FEWEST_ROWS or np.sqrt(np.mean(np.sum(true**2, axis=1))) < LEAST_SPEED:
+        return None, None
+    # The noise is in the estimate, so it is the one that is explained: v = ratio * truth.
+    spread = expected_error(used.sigma, slice(3, 6), len(used.t))
+    ratio, ratio_std = fitted_ratio(used.t, seen, true, spread)
+    if ratio < 2 * ratio_std:
+        return None, None
+    scale = found.exposure_scale / ratio
+    shares = np.hypot(ratio_std / ratio, found.exposure_scale_std / found.exposure_scale)
+    return scale, float(scale * shares)

@@ -1,0 +1,346 @@
+"""How well an estimate agrees with the truth."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.core.axes import Axes, six_from_optical
+from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.results.csv_files import VelocitySeries
+
+Array = NDArray[Any]
+
+CLEAR_TURN = 2.0
+"""rad/s. Slower than this the sign of a motion hardly shows."""
+
+FEWEST_ROWS = 3
+LONGEST_GAP = 3.5
+"""Intervals of the truth; across a longer gap it is not known."""
+_OFFSET_ROWS = 5000
+
+
+BLUR_EDGES = (0.0, 2.0, 5.0, 10.0, 20.0, 40.0, 1e4)
+"""Pixels of the network's view between which errors are told apart."""
+
+
+@dataclass(frozen=True)
+class BlurBin:
+    """Errors of the frames whose smear is from `low` to `high` pixels long.
+
+    Attributes:
+        low, high: pixels of the network's view.
+        rows: how many frames.
+        rmse: (2,) of the angular velocity (rad/s) and of the linear (m/s), over all axes.
+    """
+
+    low: float
+    high: float
+    rows: int
+    rmse: Array
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Agreement of an estimate with the truth, axis by axis (wx, wy, wz, vx, vy, vz).
+
+    Attributes:
+        rows: how many estimates were compared.
+        invalid: how many were marked as not to be used, and left out.
+        outside: how many lie outside the truth's time, and were left out.
+        rmse, mae, zero_rmse: (6,) rad/s and m/s; `zero_rmse` is that of always saying zero.
+        rmse_all_rows: (6,) RMSE with the rows that are not valid counted too, as they stand in the
+            file: refusing frames cannot flatter it.
+        correlation: (6,) with the truth.
+        right_signs: share of rows with |omega| > `CLEAR_TURN` whose turn points the right way.
+        clear_rows: how many such rows there are.
+        time_offset: seconds to add to the estimate's time for the best agreement of omega.
+        exposure_scale: true over assumed exposure time that fits omega best; 1 is right, NaN where the
+            turns do not go with the truth's, so that none fits.
+        nees: normalised squared errors of omega and of v over their degrees of freedom, from the
+            standard deviations; (2,), NaN without them.
+        coverage: (2, 6) share of errors within 1 and 2 standard deviations.
+        by_blur: errors by the length of the smear, where the estimate tells it.
+    """
+
+    rows: int
+    invalid: int
+    outside: int
+    rmse: Array
+    mae: Array
+    zero_rmse: Array
+    rmse_all_rows: Array
+    correlation: Array
+    right_signs: float
+    clear_rows: int
+    time_offset: float
+    exposure_scale: float
+    nees: Array
+    coverage: Array
+    by_blur: tuple[BlurBin, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain numbers and lists by name; what is not known is null."""
+        return {name: plain(value) for name, value in asdict(self).items()}
+
+
+def plain(value: Any) -> Any:
+    """Return what JSON can hold of arrays, lists, dicts and numbers; NaN becomes null."""
+    if isinstance(value, np.ndarray):
+        return [plain(v) for v in value.tolist()]
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, dict):
+        return {name: plain(v) for name, v in value.items()}
+    if isinstance(value, float):
+        return round(value, 6) if np.isfinite(value) else None
+    return value
+
+
+@dataclass(frozen=True)
+class MatchedSeries:
+    """Estimate and truth at the same times, in the same axes.
+
+    Attributes:
+        t: (n,) seconds.
+        estimate, truth: (n, 6) rad/s and m/s.
+        sigma: (n, 6) standard deviations of the estimate, or None.
+        valid: (n,) whether the estimate may be used.
+        outside: how many estimates lay outside the truth's time, and were left out.
+        blur_px: (n,) pixels, or None.
+        frames: n names, or none.
+    """
+
+    t: Array
+    estimate: Array
+    truth: Array
+    sigma: Array | None
+    valid: Array
+    outside: int
+    blur_px: Array | None = None
+    frames: tuple[str, ...] = ()
+
+    @property
+    def error(self) -> Array:
+        """(n, 6) estimate minus truth."""
+        return np.asarray(self.estimate - self.truth)
+
+    def rows(self, chosen: Array) -> MatchedSeries:
+        """Return some rows, by a mask (n,)."""
+        return replace(
+            self,
+            t=self.t[chosen],
+            estimate=self.estimate[chosen],
+            truth=self.truth[chosen],
+            sigma=None if self.sigma is None else self.sigma[chosen],
+            valid=self.valid[chosen],
+            blur_px=None if self.blur_px is None else self.blur_px[chosen],
+            frames=tuple(np.array(self.frames)[chosen]) if self.frames else (),
+        )
+
+    def used(self) -> MatchedSeries:
+        """Return the valid rows."""
+        return self.rows(self.valid)
+
+
+def in_axes(series: VelocitySeries, given: Axes, wanted: Axes) -> VelocitySeries:
+    """Return a series given in some axes in others; standard deviations go along.
+
+    All axes here are permutations with signs, so standard deviations are permuted.
+    """
+    matrix = six_from_optical(wanted) @ six_from_optical(given).T
+    # A NaN (a velocity that is not known) must not spread over the other columns.
+    source = np.argmax(np.abs(matrix), axis=1)
+    sign = matrix[np.arange(6), source]
+    sigma = None if series.sigma is None else series.sigma[:, source]
+    return replace(series, velocity=series.velocity[:, source] * sign, sigma=sigma)
+
+
+def match(
+    estimate: VelocitySeries, truth: VelocitySeries, exposure_time: float | None = None
+) -> MatchedSeries:
+    """Return the estimates with the truth at their times.
+
+    Truth with several samples in an exposure is averaged over it; otherwise it is interpolated.
+    Estimates at times of which the truth knows no angular velocity are left out.
+
+    Raises:
+        RecordingError: hardly any valid row is left, for the reason that it tells.
+    """
+    true = truth_at(truth, estimate.t, exposure_time)
+    inside = (estimate.t >= truth.t[0] - 1e-6) & (estimate.t <= truth.t[-1] + 1e-6)
+    inside &= np.isfinite(true[:, :3]).all(axis=1)
+    used = inside & estimate.valid
+    if used.sum() < FEWEST_ROWS:
+        raise RecordingError(
+            f"only {used.sum()} of {len(used)} estimates can be compared: "
+            f"{np.sum(~estimate.valid)} are not valid and {np.sum(~inside)} lie outside the "
+            f"truth's time {truth.t[0]:.3f} to {truth.t[-1]:.3f} s, or in a gap of it; do the "
+            "clocks agree? evaluate --truth-axes found looks for their difference"
+        )
+    every = MatchedSeries(
+        estimate.t,
+        estimate.velocity,
+        true,
+        estimate.sigma,
+        estimate.valid,
+        int(np.sum(~inside)),
+        estimate.blur_px,
+        estimate.frames,
+    )
+    return every.rows(inside)
+
+
+def truth_at(truth: VelocitySeries, t: Array, exposure_time: float | None) -> Array:
+    """Return the truth (n, columns) at times t, averaged over the exposure where it is dense enough.
+
+    NaN where it is not known, or not valid, nearby; it is not bridged across gaps.
+    """
+    interval = float(np.median(np.diff(truth.t))) if len(truth.t) > 1 else np.inf
+    averaged = exposure_time is not None and exposure_time >= 2 * interval
+    half = exposure_time / 2 if averaged and exposure_time is not None else 0.0
+    columns = []
+    for column in truth.velocity.T:
+        known = np.isfinite(column) & truth.valid
+        columns.append(_known_at(truth.t[known], column[known], t, half, LONGEST_GAP * interval))
+    return np.stack(columns, axis=1)
+
+
+def _known_at(known_t: Array, values: Array, t: Array, half: float, gap: float) -> Array:
+    """Return the mean (n,) over t - half to t + half of a piecewise linear series without gaps."""
+    if len(known_t) < 2:
+        return np.full(len(t), np.nan)
+    if half:
+        # Exact mean: differences of the integral.
+        steps = np.diff(known_t) * (values[1:] + values[:-1]) / 2
+        integral = np.concatenate([[0.0], np.cumsum(steps)])
+        opens, closes = (np.clip(t + k * half, known_t[0], known_t[-1]) for k in (-1, 1))
+        turned = np.interp(closes, known_t, integral) - np.interp(opens, known_t, integral)
+        at = turned / np.maximum(closes - opens, 1e-12)
+    else:
+        at = np.interp(t, known_t, values)
+    lost = np.diff(known_t) > gap
+    begun = np.searchsorted(known_t[:-1][lost], t + half - 1e-9)
+    bridged = begun > np.searchsorted(known_t[1:][lost], t - half + 1e-9, side="right")
+    return np.where(bridged, np.nan, at)
+
+
+def evaluate(matched: MatchedSeries) -> Evaluation:
+    """Return the agreement of matched series, of the valid rows unless said otherwise."""
+    used = matched.used()
+    error = used.error
+    omega, true_omega = used.estimate[:, :3], used.truth[:, :3]
+    clear = np.linalg.norm(true_omega, axis=1) > CLEAR_TURN
+    right = np.sum(omega * true_omega, axis=1) > 0
+    energy, agreement = float(np.sum(omega * omega)), float(np.sum(omega * true_omega))
+    return Evaluation(
+        rows=len(used.t),
+        invalid=len(matched.t) - len(used.t),
+        outside=matched.outside,
+        rmse=_root_mean_square(error),
+        mae=_mean(np.abs(error)),
+        zero_rmse=_root_mean_square(used.truth),
+        rmse_all_rows=_root_mean_square(matched.error),
+        correlation=_correlation(used.estimate, used.truth),
+        right_signs=float(np.mean(right[clear])) if clear.any() else float("nan"),
+        clear_rows=int(clear.sum()),
+        time_offset=_time_offset(matched),
+        # omega is inversely proportional to the exposure time assumed.
+        exposure_scale=energy / agreement if agreement > 0 else float("nan"),
+        nees=_nees(error, used.sigma),
+        coverage=_coverage(error, used.sigma),
+        by_blur=error_by_blur(used),
+    )
+
+
+def error_by_blur(matched: MatchedSeries) -> tuple[BlurBin, ...]:
+    """Return the errors by the length of the smear, where that is known; empty bins are left out."""
+    if matched.blur_px is None:
+        return ()
+    place = np.digitize(matched.blur_px, BLUR_EDGES) - 1
+    bins = []
+    for index, (low, high) in enumerate(pairwise(BLUR_EDGES)):
+        error = matched.error[place == index]
+        if len(error):
+            rmse = [_root_mean_square(part.ravel()) for part in (error[:, :3], error[:, 3:])]
+            bins.append(BlurBin(low, high, len(error), np.array(rmse)))
+    return tuple(bins)
+
+
+def worst_rows(matched: MatchedSeries, count: int = 10) -> Array:
+    """Return the places of the rows with the largest errors of angular velocity, worst first."""
+    size = np.nan_to_num(np.linalg.norm(matched.error[:, :3], axis=1))
+    return np.asarray(np.argsort(-size)[:count])
+
+
+def with_exposure_scaled(matched: MatchedSeries, scale: float) -> MatchedSeries:
+    """Return the estimates that an exposure time `scale` times as long would have given."""
+    sigma = None if matched.sigma is None else matched.sigma / scale
+    return replace(matched, estimate=matched.estimate / scale, sigma=sigma)
+
+
+def _correlation(a: Array, b: Array) -> Array:
+    known = np.isfinite(a) & np.isfinite(b)
+    a, b = np.where(known, a, np.nan), np.where(known, b, np.nan)
+    a, b = a - _mean(a), b - _mean(b)
+    spread = np.sqrt(_mean(a * a) * _mean(b * b))
+    out = np.full(6, np.nan)
+    return np.asarray(np.divide(_mean(a * b), spread, out=out, where=spread > 0))
+
+
+def _mean(values: Array) -> Array:
+    """Return the mean over the rows that are known, NaN where none is."""
+    known = np.isfinite(values)
+    count = known.sum(axis=0)
+    total = np.where(known, values, 0.0).sum(axis=0)
+    empty = np.full(np.shape(count), np.nan)
+    return np.asarray(np.divide(total, count, out=empty, where=count > 0))
+
+
+def _root_mean_square(values: Array) -> Array:
+    return np.asarray(np.sqrt(_mean(values**2)))
+
+
+def _time_offset(matched: MatchedSeries, reach: float = 0.2) -> float:
+    """Return the shift of the estimate (s) at which omega agrees best, between two tries of it."""
+    t, interval = matched.t, float(np.median(np.diff(matched.t)))
+    # The truth is taken at all rows, else it would be bridged where estimates are not valid.
+    chosen = np.flatnonzero(matched.valid)
+    chosen = chosen[:: 1 + len(chosen) // _OFFSET_ROWS]
+    step = float(np.clip(interval / 5, reach / 100, reach / 10))
+    shifts = np.arange(-round(reach / step), round(reach / step) + 1) * step
+    errors = np.array([_shifted_error(matched, t, chosen, shift) for shift in shifts])
+    best = int(np.argmin(errors))
+    if not 0 < best < len(shifts) - 1 or not np.isfinite(errors[best - 1 : best + 2]).all():
+        return float(shifts[best])
+    before, here, after = errors[best - 1 : best + 2]
+    curvature = before - 2 * here + after
+    return float(shifts[best] + (step * (before - after) / (2 * curvature) if curvature > 0 else 0))
+
+
+def _shifted_error(matched: MatchedSeries, t: Array, chosen: Array, shift: float) -> float:
+    """Return the mean squared error of omega with the estimate `shift` seconds later."""
+    moved = t[chosen] + shift
+    inside = (moved >= t[0]) & (moved <= t[-1])
+    if inside.sum() < max(FEWEST_ROWS, len(chosen) // 2):
+        return np.inf
+    truth = [np.interp(moved[inside], t, column) for column in matched.truth[:, :3].T]
+    return float(np.mean((matched.estimate[chosen[inside], :3] - np.stack(truth, axis=1)) ** 2))
+
+
+def _nees(error: Array, sigma: Array | None) -> Array:
+    if sigma is None:
+        return np.full(2, np.nan)
+    squared = _mean((error / sigma) ** 2)
+    return np.array([squared[:3].mean(), squared[3:].mean()])
+
+
+def _coverage(error: Array, sigma: Array | None) -> Array:
+    if sigma is None:
+        return np.full((2, 6), np.nan)
+    inside = [np.where(np.isnan(error), np.nan, np.abs(error) <= k * sigma) for k in (1, 2)]
+    return np.stack([_mean(share) for share in inside])

@@ -1,0 +1,1 @@
+"""Parallel work in order, batches of recordings, progress, resources, files written whole."""

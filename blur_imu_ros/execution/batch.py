@@ -1,0 +1,172 @@
+"""Many tasks that know nothing of each other: one by one, in several processes, or on a Ray cluster.
+
+However they are done, each gives the same result, and a failure of one leaves the others alone.
+"""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from contextlib import redirect_stderr
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from blur_imu_ros.errors import BlurImuError
+from blur_imu_ros.execution.parallel import end_with_parent, keep_to_one_core
+
+
+@dataclass(frozen=True)
+class Task:
+    """A piece of work; `work` can be pickled, and returns a line for a person."""
+
+    name: str
+    work: Callable[[], str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task ended.
+
+    Attributes:
+        name: of the task.
+        told: what the work returned; empty where it failed.
+        failure: why it failed; empty where it did not.
+        notes: what it said meanwhile, line by line.
+        seconds: that it took.
+    """
+
+    name: str
+    told: str = ""
+    failure: str = ""
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+def attempt(task: Task) -> Outcome:
+    """Do a task; what goes wrong becomes its outcome."""
+    begun, said = time.monotonic(), io.StringIO()
+    with redirect_stderr(said):
+        try:
+            outcome = Outcome(task.name, told=task.work())
+        except BlurImuError as error:
+            outcome = Outcome(task.name, failure=" ".join(str(error).splitlines()))
+        except Exception as error:  # A bug that one recording meets must not end the others.
+            outcome = Outcome(task.name, failure=f"{type(error).__name__}: {error}")
+    notes = tuple(said.getvalue().splitlines())
+    return replace(outcome, notes=notes, seconds=time.monotonic() - begun)
+
+
+def one_by_one(tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
+    """Do the tasks in this process."""
+    for task in tasks:
+        yield attempt(task)
+
+
+def in_processes(tasks: Sequence[Task], jobs: int) -> Generator[Outcome, None, None]:
+    """Do `jobs` tasks at a time, each in a process of its own; yield them as they end."""
+    context = multiprocessing.get_context("spawn")
+    waiting = deque(tasks)
+    running: dict[int, tuple[Task, Any, Connection]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                task = waiting.popleft()
+                ours, theirs = context.Pipe(duplex=False)
+                process = context.Process(target=_attempt_and_send, args=(task, theirs))
+                process.start()
+                theirs.close()
+                running[process.sentinel] = task, process, ours
+            for sentinel in wait(list(running)):
+                assert isinstance(sentinel, int)
+                yield _ended(*running.pop(sentinel))
+    finally:
+        for _, process, _ in running.values():
+            process.terminate()
+        for _, process, _ in running.values():
+            process.join()
+
+
+def _attempt_and_send(task: Task, outcome: Connection) -> None:
+    """Do a task in a process that ends in order, its files completed, when it is told to."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The main process tells us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    keep_to_one_core()
+    outcome.send(attempt(task))
+
+
+def _ended(task: Task, process: Any, pipe: Connection) -> Outcome:
+    with pipe:
+        try:
+            outcome: Outcome = pipe.recv()
+        except EOFError:
+            process.join()
+            killed = f"its process was killed (exit code {process.exitcode}); out of memory?"
+            return Outcome(task.name, failure=killed)
+    process.join()
+    return outcome
+
+
+def on_ray(tasks: Sequence[Task], address: str, jobs: int) -> Generator[Outcome, None, None]:
+    """Do the tasks on a Ray cluster, a core for each; yield them as they end.
+
+    Args:
+        tasks: the files that they name are under the same paths on all machines.
+        address: of the cluster, HOST:PORT or ray://HOST:PORT; `auto` finds the one of this machine,
+            `local` starts one.
+        jobs: cores of a local one.
+
+    Raises:
+        BlurImuError: Ray is not installed, or does not answer.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise BlurImuError("Ray is not installed: pip install 'blur-imu-ros[fleet]'") from error
+    _check_address(address)
+    ours: dict[str, Any] = {"num_cpus": jobs, "include_dashboard": False}
+    try:
+        ray.init(address, log_to_driver=False, **ours if address == "local" else {})
+    except Exception as error:  # Ray raises types of many libraries for an address.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BlurImuError(f"Ray does not answer at '{address}': {reason}") from error
+    remote = ray.remote(num_cpus=1)(_attempt_on_one_core)
+    running = {remote.remote(task): task for task in tasks}
+    try:
+        while running:
+            (reference, *_), _ = ray.wait(list(running), num_returns=1)
+            task = running.pop(reference)
+            try:
+                yield ray.get(reference)
+            except ray.exceptions.RayError as error:
+                yield Outcome(task.name, failure=f"Ray: {str(error).splitlines()[-1]}")
+    finally:
+        for reference in running:
+            ray.cancel(reference)
+        ray.shutdown()
+
+
+def _check_address(address: str) -> None:
+    """Refuse an address at which nobody listens: Ray would try for minutes."""
+    if address in ("local", "auto"):
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise BlurImuError(
+            f"Ray does not answer at '{address}': {error}; give HOST:PORT of its head, auto or local"
+        ) from error
+
+
+def _attempt_on_one_core(task: Task) -> Outcome:
+    keep_to_one_core()
+    return attempt(task)

@@ -1,0 +1,35 @@
+"""Where models, configuration and launch files are: on a robot, in an environment, in the source."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = "blur_imu_ros"
+
+
+def resource_path(kind: str, name: str) -> Path | None:
+    """Return the file `name` of a `kind` (models, config, launch), or None if it is nowhere."""
+    for folder in _share_folders():
+        path = folder / kind / name
+        if path.is_file():
+            return path
+    return None
+
+
+def _share_folders() -> Iterator[Path]:
+    """Yield the source tree, ROS's share folder and the environment's, as far as they exist."""
+    source = Path(__file__).resolve().parents[2]
+    if (source / "package.xml").is_file() or (source / "pyproject.toml").is_file():
+        yield source
+    try:
+        from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+    except ImportError:
+        pass
+    else:
+        try:
+            yield Path(get_package_share_directory(PACKAGE))
+        except (PackageNotFoundError, LookupError, OSError):
+            pass
+    yield Path(sys.prefix) / "share" / PACKAGE

@@ -1,0 +1,1 @@
+"""From an image to a blur field: backends, readers of outputs, model cards."""

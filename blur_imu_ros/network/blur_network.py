@@ -1,0 +1,201 @@
+"""From the network's view of an image to a blur field, by ONNX Runtime or torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.choices import FOR_CAMERAS
+from blur_imu_ros.core.blur_field import BlurField
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.errors import ModelError
+from blur_imu_ros.execution.parallel import usual_jobs
+from blur_imu_ros.network.field_readers import READERS
+from blur_imu_ros.network.model_card import ModelCard
+from blur_imu_ros.network.model_file import read_model
+
+Array = NDArray[Any]
+
+
+class Backend(Protocol):
+    """Runs a model."""
+
+    @property
+    def runs_on(self) -> str:
+        """What runs it and where, for a person."""
+
+    def run(self, image: NDArray[np.float32]) -> tuple[Array, ...]:
+        """Return the outputs for a normalised image (1, 3, height, width), in the card's order."""
+
+
+class OnnxBackend:
+    """ONNX Runtime; on the CPU unless another device is asked for."""
+
+    def __init__(
+        self,
+        path: Path,
+        outputs: tuple[str, ...],
+        device: str = "cpu",
+        threads: int | None = None,
+        sha256: str | None = None,
+    ) -> None:
+        """Load the model, which has the hash `sha256` if one is given; ModelError names what is wrong."""
+        import onnxruntime
+
+        self._made_of = (path, outputs, device, threads, sha256)
+        content = read_model(path, sha256)
+        providers = _providers(device)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or min(4, usual_jobs())
+        options.log_severity_level = 3
+        # Threads that wait in a loop take twice the processor time, also from whoever else needs it.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=providers)
+        except Exception as error:  # ONNX Runtime raises types of its own without a common base.
+            raise ModelError(
+                f"{path}: ONNX Runtime cannot load it: {_first_line(error)}"
+            ) from error
+        if self._session.get_providers()[0] != providers[0]:
+            raise ModelError(
+                f"device '{device}': ONNX Runtime's {providers[0]} is installed but does not start; "
+                "are driver and CUDA libraries there? Use device cpu meanwhile"
+            )
+        self._outputs = list(outputs)
+        names = [output.name for output in self._session.get_outputs()]
+        missing = [name for name in outputs if name not in names]
+        if missing or [i.name for i in self._session.get_inputs()] != ["image"]:
+            raise ModelError(
+                f"{path}: is no blur network: expected input 'image' and outputs "
+                f"{', '.join(outputs)}, found outputs {', '.join(names)}"
+            )
+
+    @property
+    def runs_on(self) -> str:
+        """See `Backend`."""
+        return f"ONNX Runtime, {self._session.get_providers()[0]}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let another process load the model for itself."""
+        return OnnxBackend, self._made_of
+
+    def run(self, image: NDArray[np.float32]) -> tuple[Array, ...]:
+        """See `Backend`."""
+        return tuple(self._session.run(self._outputs, {"image": image}))
+
+
+def _providers(device: str) -> list[str]:
+    import onnxruntime
+
+    wanted = {
+        "cpu": ["CPUExecutionProvider"],
+        "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"],
+        "tensorrt": ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"],
+    }
+    if device not in wanted:
+        raise ModelError(f"device '{device}' is not known; use {', '.join(wanted)}")
+    first = wanted[device][0]
+    available = onnxruntime.get_available_providers()
+    if first not in available:
+        raise ModelError(
+            f"device '{device}' needs ONNX Runtime's {first}, which is not installed; "
+            "use device cpu, or install onnxruntime-gpu"
+        )
+    return [provider for provider in wanted[device] if provider in available]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+class BlurNetwork:
+    """A model with its card: takes the network's view, gives the blur field."""
+
+    def __init__(self, backend: Backend, card: ModelCard) -> None:
+        """Take what runs the model, and its card."""
+        self.card = card
+        self.name = card.name
+        self.input_size = (card.width, card.height)
+        self.backend = backend
+        # What each byte becomes in the normalised image, in RGB: (3, 256).
+        gain = (1 / (255 * np.array(card.std))).astype(np.float32)[:, None]
+        offset = (-np.array(card.mean) / card.std).astype(np.float32)[:, None]
+        self._normalised = np.arange(256, dtype=np.float32) * gain + offset
+
+    @property
+    def runs_on(self) -> str:
+        """What runs the model and where, as it is and not as it was asked for."""
+        return self.backend.runs_on
+
+    def predict(self, image: NDArray[np.uint8], camera: Camera) -> BlurField:
+        """Return the blur field of a view.
+
+        Args:
+            image: (height, width, 3) BGR or (height, width) grey, uint8, of `input_size`.
+            camera: pinhole of the view.
+        """
+        outputs = self.backend.run(self.prepared(image))
+        return READERS[self.card.interface](outputs, self.card, camera)
+
+    def prepared(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the model's input (1, 3, height, width)."""
+        channels = [image] * 3 if image.ndim == 2 else cv2.split(image)[::-1]
+        planes = np.empty((1, 3, *image.shape[:2]), np.float32)
+        for channel, table, plane in zip(channels, self._normalised, planes[0], strict=True):
+            cv2.LUT(channel, table, plane)
+        return planes
+
+    def warm_up(self) -> None:
+        """Run once, so that the first real frame does not wait for memory and kernels."""
+        self.backend.run(np.zeros((1, 3, self.card.height, self.card.width), np.float32))
+
+
+def model_path(name_or_path: str | Path) -> Path:
+    """Return the ONNX file of a shipped model's name or of a path; ModelError if there is none."""
+    path = Path(name_or_path)
+    if path.suffix == ".onnx":
+        if not path.is_file():
+            raise ModelError(f"{path}: there is no such model file")
+        return path
+    from blur_imu_ros.execution.resources import resource_path
+
+    found = resource_path("models", f"{name_or_path}.onnx")
+    if found is None:
+        raise ModelError(
+            f"model '{name_or_path}' is not there; give the name of a model in models/, "
+            "or the path of an .onnx file with its .json card beside it"
+        )
+    return found
+
+
+def load_network(
+    name_or_path: str | Path = FOR_CAMERAS,
+    backend: str = "auto",
+    device: str = "cpu",
+    threads: int | None = None,
+) -> BlurNetwork:
+    """Return a network by the name of a shipped model or the path of an ONNX file.
+
+    Args:
+        name_or_path: of a shipped model, or a path ending in .onnx whose card lies beside it.
+        backend: `auto` and `onnx` run ONNX Runtime; `torch` the same weights in torch.
+        device: `cpu`, `cuda` or `tensorrt`.
+        threads: of the CPU; by default as many as there are cores, at most four.
+
+    Raises:
+        ModelError: the file, its card, its hash or its interface is not right.
+    """
+    path = model_path(name_or_path)
+    card = ModelCard.load(path.with_suffix(".json"))
+    if backend in ("auto", "onnx"):
+        return BlurNetwork(OnnxBackend(path, card.outputs, device, threads, card.sha256), card)
+    if backend == "torch":
+        read_model(path, card.sha256)
+        from blur_imu_ros.network.torch_backend import TorchBackend
+
+        return BlurNetwork(TorchBackend(path, card.interface, device, threads), card)
+    raise ModelError(f"backend '{backend}' is not known; use auto, onnx or torch")

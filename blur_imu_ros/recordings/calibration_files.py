@@ -1,0 +1,72 @@
+"""What `blur-imu calibrate` wrote, for those who measure with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blur_imu_ros.core.camera import load_yaml
+from blur_imu_ros.core.frame import check_exposure_time
+from blur_imu_ros.errors import BlurImuError, CameraError
+
+SCALES = (0.01, 100.0)
+LARGEST = 1e15
+"""More than any clock tells; YAML also knows integers that no float holds."""
+
+
+@dataclass(frozen=True)
+class KnownCalibration:
+    """What changes how a recording is measured; the defaults change nothing.
+
+    Attributes:
+        exposure_time: seconds, or None.
+        time_offset: seconds to add to the camera's stamps; of a log on another clock, any number.
+        linear_scale: factor on linear velocities: how much farther away things are than the network
+            takes them to be.
+    """
+
+    exposure_time: float | None = None
+    time_offset: float = 0.0
+    linear_scale: float = 1.0
+
+
+def read_calibration(path: Path) -> KnownCalibration:
+    """Read a calibration; CameraError names the file, what is wrong with it, and the cure."""
+    content = load_yaml(path, "is no calibration (YAML)")
+    known = ("exposure_time", "exposure_scale", "time_offset", "linear_scale")
+    if not isinstance(content, dict) or not content.keys() & {*known}:
+        raise CameraError(
+            f"{path}: is no calibration: it names none of {', '.join(known)}; "
+            "let blur-imu calibrate write one"
+        )
+    try:
+        return _known({name: _number(content, name) for name in known if name in content})
+    except BlurImuError as error:
+        raise CameraError(f"{path}: {error}") from error
+
+
+def _number(content: dict[Any, Any], name: str) -> float:
+    value = content[name]
+    if type(value) not in (int, float) or not abs(value) <= LARGEST:
+        raise CameraError(f"{name} is {value!r}, not a number")
+    return float(value)
+
+
+def _known(values: dict[str, float]) -> KnownCalibration:
+    exposure_scale = values.pop("exposure_scale", 1.0)
+    _check_scale("exposure_scale", exposure_scale)
+    if "exposure_time" not in values and "linear_scale" in values:
+        # It was found for the true exposure time, but what is measured will assume the old one.
+        values["linear_scale"] /= exposure_scale
+    found = KnownCalibration(**values)
+    if found.exposure_time is not None:
+        check_exposure_time(found.exposure_time)
+    _check_scale("linear_scale", found.linear_scale)
+    return found
+
+
+def _check_scale(name: str, scale: float) -> None:
+    least, most = SCALES
+    if not least <= scale <= most:
+        raise CameraError(f"{name} is {scale:g}; use {least:g} to {most:g}")

@@ -1,0 +1,1 @@
+"""All output of numbers: CSV, bag, fields of ROS messages, run record."""

@@ -1,0 +1,1 @@
+"""Overlay and its video, plots, report, Rerun."""

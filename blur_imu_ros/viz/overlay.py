@@ -1,0 +1,149 @@
+"""Draw what the network reads on the image that it reads it from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.core.blur_field import BlurField
+from blur_imu_ros.core.camera import Camera, NetworkView
+from blur_imu_ros.core.estimate import VelocityEstimate
+from blur_imu_ros.core.frame import Frame
+
+Image = NDArray[np.uint8]
+
+LINES_ACROSS = 20
+LONGEST_COLOURED = 40.0
+"""Pixels of the network's view at which the colour scale ends."""
+_SUBPIXEL = 4
+_TEXT = cv2.FONT_HERSHEY_SIMPLEX
+_COLUMNS = (0.01, 0.17, 0.45, 0.73)
+"""Where the columns of text begin, of the width."""
+
+
+def draw_overlay(image: Image, field: BlurField | None, estimate: VelocityEstimate | None) -> Image:
+    """Return a BGR copy of `image` with the smear as line segments and the velocities as text.
+
+    Args:
+        image: (height, width, 3) BGR or (height, width) grey, the network's view, or the whole frame
+            `without_lens`.
+        field: what the network read; None draws no segments.
+        estimate: in OpenCV axes; None draws no text.
+    """
+    grey = image.ndim == 2
+    canvas: Image = np.array(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if grey else image, np.uint8)
+    if field is not None:
+        _draw_segments(canvas, field)
+    if estimate is not None:
+        _draw_velocities(canvas, estimate)
+    return np.asarray(canvas, np.uint8)
+
+
+def without_lens(frame: Frame) -> Image:
+    """Return the frame's image without lens distortion, in its own size: what the smear lies on."""
+    camera = frame.camera
+    return _undistorting(camera).apply(frame.image) if camera.is_distorted else frame.image
+
+
+@lru_cache(maxsize=2)
+def _undistorting(camera: Camera) -> NetworkView:
+    return NetworkView(camera, camera.width, camera.height)
+
+
+def sparse_cells(field: BlurField) -> tuple[slice, slice]:
+    """Return the rows and columns of the cells whose smear is shown."""
+    every = max(1, round(field.q.shape[1] / LINES_ACROSS))
+    return slice(every // 2, None, every), slice(every // 2, None, every)
+
+
+def _draw_segments(canvas: Image, field: BlurField) -> None:
+    """Draw the smear of a sparse grid of cells; the less certain, the fainter."""
+    scale, shift = _view_to_image(field.camera, canvas.shape[1], canvas.shape[0])
+    inner = sparse_cells(field)
+    u, v = (c[inner].ravel() for c in field.pixel_grid())
+    motion = field.motion[inner].reshape(-1, 2)
+    length = np.hypot(motion[:, 0], motion[:, 1])
+    colours = colours_of(length)
+    trust = 1 / (1 + (field.sigma[inner].ravel() / np.maximum(2.0, 0.4 * length)) ** 2)
+    layer = canvas.copy()
+    thickness = max(1, round(canvas.shape[1] / 400))
+    for order in np.argsort(trust):
+        centre = np.array([u[order], v[order]]) * scale + shift
+        half = motion[order] * scale / 2
+        ends = [
+            tuple(int(x) for x in np.round((centre + s * half) * 2**_SUBPIXEL)) for s in (-1, 1)
+        ]
+        blend = float(trust[order])
+        colour = tuple(int(c) for c in colours[order])
+        target = canvas if blend > 0.5 else layer
+        cv2.line(target, ends[0], ends[1], (0, 0, 0), thickness + 2, cv2.LINE_AA, _SUBPIXEL)
+        cv2.line(target, ends[0], ends[1], colour, thickness, cv2.LINE_AA, _SUBPIXEL)
+    cv2.addWeighted(canvas, 0.75, layer, 0.25, 0, dst=canvas)
+
+
+def _view_to_image(view: Camera, width: int, height: int) -> tuple[float, NDArray[Any]]:
+    """Return scale and shift from the view's pixels to those of the image it was cut from."""
+    scale = min(width / view.width, height / view.height)
+    corner = (np.array([width, height]) - scale * np.array([view.width, view.height])) / 2
+    return scale, corner + (scale - 1) / 2
+
+
+def colours_of(length: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a colour (n, 3) BGR for each length (n,) of a smear, pixels of the network's view."""
+    level = np.clip(length / LONGEST_COLOURED, 0, 1) ** 0.5 * 255
+    mapped = cv2.applyColorMap(level.astype(np.uint8)[:, None], cv2.COLORMAP_TURBO)
+    return np.asarray(mapped[:, 0], np.uint8)
+
+
+def _draw_velocities(canvas: Image, estimate: VelocityEstimate) -> None:
+    rows = [
+        ("w [rad/s]", *_cells(estimate.angular_velocity, estimate.sigma[:3])),
+        ("v [m/s]", *_cells(estimate.linear_velocity, estimate.sigma[3:])),
+        (
+            f"blur {estimate.blur_px:.1f} px",
+            f"direction sure to {estimate.direction_probability:.0%}",
+            "x right, y down, z forward",
+        ),
+    ]
+    if not estimate.valid:
+        rows = [("not valid",), *((reason,) for reason in estimate.reasons)]
+    _write(canvas, rows)
+
+
+def _cells(values: NDArray[Any], sigma: NDArray[Any]) -> tuple[str, ...]:
+    return tuple(f"{a} {v:+.2f} +- {s:.2f}" for a, v, s in zip("xyz", values, sigma, strict=True))
+
+
+def _write(canvas: Image, rows: Sequence[tuple[str, ...]]) -> None:
+    """Write rows of cells on a dark band at the bottom, in columns, as large as fits the width."""
+    width = canvas.shape[1]
+    cells = [
+        (int(start * width), line, text)
+        for line, row in enumerate(rows)
+        for start, text in zip(_COLUMNS, row, strict=False)
+    ]
+    ends = _cell_ends(cells, width)
+    natural = [cv2.getTextSize(text, _TEXT, 1.0, 1)[0][0] for _, _, text in cells]
+    room = [end - left for (left, _, _), end in zip(cells, ends, strict=True)]
+    size = min(max(0.4, width / 1100), *(r / max(n, 1) for r, n in zip(room, natural, strict=True)))
+    height = max(1, round(33 * size))
+    band = min(canvas.shape[0], height * len(rows) + height // 2)
+    canvas[-band:] = (canvas[-band:] * 0.35).astype(np.uint8)
+    for left, line, text in cells:
+        place = (left, canvas.shape[0] - band + height * (line + 1) - height // 8)
+        cv2.putText(canvas, text, place, _TEXT, size, (255, 255, 255), 1, cv2.LINE_AA)
+
+
+def _cell_ends(cells: Sequence[tuple[int, int, str]], width: int) -> list[int]:
+    """Return where each cell must end: before the next one of its line, or at the border."""
+    after = [*cells[1:], (width, -1, "")]
+    margin = round(_COLUMNS[0] * width)
+    return [
+        (left if line == own else width) - margin
+        for (_, own, _), (left, line, _) in zip(cells, after, strict=True)
+    ]

@@ -1,0 +1,115 @@
+"""Plots of velocities over time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.results.csv_files import VELOCITIES, make_folder_of
+
+Array = NDArray[Any]
+
+ESTIMATE, TRUTH, INVALID = "#d1495b", "#1f2d3d", "0.55"
+UNITS = ("rad/s", "rad/s", "rad/s", "m/s", "m/s", "m/s")
+
+
+def plot_velocities(
+    path: Path,
+    t: Array,
+    estimate: Array,
+    sigma: Array | None = None,
+    truth: tuple[Array, Array] | None = None,
+    title: str = "",
+    valid: Array | None = None,
+) -> None:
+    """Write a picture of six velocities over time.
+
+    Args:
+        path: of the picture (.png, .svg, .pdf).
+        t: (n,) seconds.
+        estimate: (n, 6) angular (rad/s), then linear (m/s).
+        sigma: (n, 6) standard deviations, drawn as a band of two.
+        truth: (m,) times and (m, 6) velocities.
+        title: above the plot.
+        valid: (n,) which estimates may be used; the others are drawn as crosses. None: all.
+
+    Raises:
+        RecordingError: the picture cannot be written.
+    """
+    figure = velocity_figure(t, estimate, sigma, truth, title, valid)
+    try:
+        make_folder_of(path)
+        figure.savefig(path, dpi=110)
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"{path}: cannot be written: {error}") from error
+    finally:
+        plt.close(figure)
+
+
+def velocity_figure(
+    t: Array,
+    estimate: Array,
+    sigma: Array | None = None,
+    truth: tuple[Array, Array] | None = None,
+    title: str = "",
+    valid: Array | None = None,
+) -> Figure:
+    """Return the figure that `plot_velocities` writes; the caller closes it."""
+    used = np.ones(len(t), bool) if valid is None else valid
+    shown = np.where(used[:, None], estimate, np.nan)
+    figure, axes = plt.subplots(3, 2, figsize=(12, 7), sharex=True, constrained_layout=True)
+    for index, name in enumerate(VELOCITIES):
+        axis = axes[index % 3, index // 3]
+        axis.axhline(0, color="0.8", linewidth=0.8)
+        if truth is not None:
+            axis.plot(truth[0], truth[1][:, index], color=TRUTH, linewidth=1.6, label="truth")
+        if sigma is not None:
+            low, high = (shown[:, index] + k * sigma[:, index] for k in (-2, 2))
+            axis.fill_between(t, low, high, color=ESTIMATE, alpha=0.2, linewidth=0, label="±2σ")
+            alone = _alone(used)
+            axis.vlines(t[alone], low[alone], high[alone], color=ESTIMATE, alpha=0.2, linewidth=1)
+        # Dots and bars: a valid estimate between two that are not is no line and no band.
+        axis.plot(
+            t, shown[:, index], ".-", color=ESTIMATE, linewidth=1.1, markersize=3, label="from blur"
+        )
+        if not used.all():
+            axis.plot(
+                t[~used],
+                estimate[~used, index],
+                "x",
+                color=INVALID,
+                markersize=4,
+                label="not valid",
+            )
+        axis.set_ylabel(f"{name} [{UNITS[index]}]")
+        axis.set_ylim(*_limits(shown[:, index], None if truth is None else truth[1][:, index]))
+        axis.grid(alpha=0.25)
+    for axis in axes[-1]:
+        axis.set_xlabel("time [s]")
+    axes[0, 0].legend(loc="upper right", fontsize=8, ncols=4)
+    figure.suptitle(title)
+    return figure
+
+
+def _alone(used: Array) -> Array:
+    """Return which of the used estimates (n,) have no used neighbour."""
+    padded = np.concatenate([[False], used, [False]])
+    return np.asarray(used & ~padded[:-2] & ~padded[2:])
+
+
+def _limits(estimate: Array, truth: Array | None) -> tuple[float, float]:
+    """Return limits that show the curves, not the band of an unsure outlier."""
+    values = estimate if truth is None else np.concatenate([estimate, truth])
+    values = values[np.isfinite(values)]
+    reach = 1.15 * max(0.1, float(np.abs(values).max(initial=0.0)))
+    return -reach, reach

@@ -1,0 +1,1 @@
+"""Data sets, the held-out split, loaders, synthesis to disk."""

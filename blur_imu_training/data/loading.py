@@ -1,0 +1,165 @@
+"""From samples to batches, on all cores."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, count
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+
+from blur_imu_ros.errors import BlurImuError, TrainingError
+from blur_imu_ros.execution.parallel import usual_jobs
+from blur_imu_training.rendering.samples import BlurredSample, SampleStream, with_truth
+from blur_imu_training.rendering.shots import Shot
+from blur_imu_training.rendering.torch_renderer import Exposures, exposures_of, rendered_on
+
+Batch = dict[str, Tensor]
+
+
+class Samples(Protocol):
+    """An endless row of samples, each the same whenever it is asked for."""
+
+    def __getitem__(self, index: int) -> BlurredSample:
+        """Return sample `index`."""
+
+
+@dataclass(frozen=True)
+class BatchNumbers(Sampler[list[int]]):
+    """Which samples are in the batches: those to be had `again`, then all from `start` on.
+
+    Attributes:
+        first: number of the first sample of batch 0.
+        size: of a batch.
+        again, start: numbers of batches.
+        process, processes: each of several processes takes every so many-th batch.
+    """
+
+    first: int
+    size: int
+    again: Sequence[int] = ()
+    start: int = 0
+    process: int = 0
+    processes: int = 1
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Yield the numbers of the samples of each batch, without end."""
+        for number in chain(self.again, count(self.start)):
+            begin = self.first + (number * self.processes + self.process) * self.size
+            yield list(range(begin, begin + self.size))
+
+
+class _Tensors(Dataset[dict[str, Any]]):
+    def __init__(self, samples: Samples, focal_reference: float) -> None:
+        self._samples, self._focal = samples, focal_reference
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self._samples[index].tensors(self._focal)
+
+
+class _Shots(Dataset[Shot]):
+    def __init__(self, stream: SampleStream) -> None:
+        self._stream = stream
+
+    def __getitem__(self, index: int) -> Shot:
+        return self._stream.shot(index)
+
+
+@dataclass(frozen=True)
+class _Undeveloped:
+    """A batch whose images are still to be rendered."""
+
+    exposures: list[Exposures]
+    truth: Batch
+
+    @classmethod
+    def of(cls, shots: list[Shot], focal_reference: float) -> _Undeveloped:
+        nothing = np.zeros((1, 1, 3), np.uint8)
+        truth = default_collate([with_truth(s, nothing).tensors(focal_reference) for s in shots])
+        del truth["image"]
+        return cls(exposures_of(shots), truth)
+
+    def pin_memory(self) -> _Undeveloped:
+        """Called by torch's loader."""
+        truth = {name: value.pin_memory() for name, value in self.truth.items()}
+        return _Undeveloped([one.pin_memory() for one in self.exposures], truth)
+
+    def developed(self, device: torch.device) -> Batch:
+        """Return the batch, its images rendered on the device."""
+        with torch.no_grad():
+            return {"image": rendered_on(device, self.exposures), **_moved(self.truth, device)}
+
+
+def _moved(batch: Batch, device: torch.device) -> Batch:
+    return {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+
+
+def batches(
+    samples: Samples,
+    numbers: BatchNumbers,
+    focal_reference: float,
+    device: torch.device,
+    rendering: str = "auto",
+) -> Iterator[Batch]:
+    """Yield the batches with these numbers, on the device.
+
+    Args:
+        samples: where they come from; those that are rendered while training are a `SampleStream`.
+        numbers: of the batches.
+        focal_reference: see `BlurredSample.tensors`.
+        device: that trains.
+        rendering: one of `recipe.RENDERING`.
+
+    Raises:
+        BlurImuError: what a sample could not be made of; TrainingError where a worker was killed.
+    """
+    wanted = rendering == "device" or (rendering == "auto" and device.type != "cpu")
+    on_device = wanted and isinstance(samples, SampleStream)
+    loader: DataLoader[Any] = DataLoader(
+        _Shots(samples) if on_device else _Tensors(samples, focal_reference),  # type: ignore[arg-type]
+        batch_sampler=numbers,
+        collate_fn=partial(_Undeveloped.of, focal_reference=focal_reference) if on_device else None,
+        num_workers=_workers(),
+        prefetch_factor=3,
+        worker_init_fn=_quiet_worker,
+        # Of its own: to begin anew must not move on the random numbers of the training.
+        generator=torch.Generator(),
+        pin_memory=device.type == "cuda",
+    )
+    try:
+        for batch in loader:
+            yield batch.developed(device) if on_device else _moved(batch, device)
+    except BlurImuError as error:
+        raise type(error)(_said(error)) from error
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise TrainingError(
+            "a process that renders samples was killed, perhaps for lack of memory; the run's last "
+            "state is kept: start again to go on"
+        ) from error
+
+
+def _workers() -> int:
+    """Return how many processes render, if each trainer on this machine takes its share."""
+    return max(1, usual_jobs() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def _quiet_worker(_: int) -> None:
+    """Leave Ctrl-C to the main process, which asks its workers to end; let it end them by force."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _said(error: BlurImuError) -> str:
+    """Return what an error said before the loader made a traceback of it, at whose end that is."""
+    begin = rf"^[\w.]*{type(error).__name__}: "
+    return re.split(begin, str(error), flags=re.MULTILINE)[-1].rstrip()

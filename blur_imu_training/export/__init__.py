@@ -1,0 +1,1 @@
+"""From a training run or a checkpoint to a model that the runtime loads."""

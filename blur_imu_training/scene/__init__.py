@@ -1,0 +1,1 @@
+"""Sharp images, and the motion of the camera during the exposure."""

@@ -1,0 +1,214 @@
+"""`blur-imu run --resume` ends where an uninterrupted run ends, whatever stopped it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.highlevel import AnyReader
+
+from blur_imu_ros.cli.run import RunOptions, run
+from blur_imu_ros.core.blur_field import BlurField
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.direction import DirectionMode
+from blur_imu_ros.core.pivot import MotionPrior
+from blur_imu_ros.core.visual_imu import TrackerState
+from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.results.run_record import SAVED_EVERY, RecordKeeper, RunRecord
+from helpers.command_line import CommandLine, Oracle, turning_images, write_camera, write_folder
+
+COUNT = 9
+
+
+class Stopped(BaseException):
+    """As a signal stops a run."""
+
+
+class MortalOracle(Oracle):
+    """Stops the run at its n-th image."""
+
+    def __init__(self, images: int) -> None:
+        self.images = images
+
+    def predict(self, image: np.ndarray, camera: Camera) -> BlurField:
+        self.images -= 1
+        if self.images < 0:
+            raise Stopped
+        return super().predict(image, camera)
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> RunOptions:
+    """A run over images of which the fifth is black, so that the chain of signs breaks there."""
+    folder = write_folder(tmp_path / "images", turning_images(COUNT))
+    cv2.imwrite(str(folder / "frame_4.png"), np.zeros((224, 320, 3), np.uint8))
+    camera = write_camera(tmp_path / "camera.yaml", exposure_time=0.01)
+    return RunOptions(folder, tmp_path / "est.csv", camera)
+
+
+def whole(options: RunOptions) -> bytes:
+    """The result of an uninterrupted run."""
+    elsewhere = replace(options, output=options.output.with_name("whole.csv"), resume=False)
+    run(elsewhere, Oracle())
+    return elsewhere.output.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("direction", "prior"),
+    [
+        ("adjacent", MotionPrior.PIVOT),
+        ("adjacent", MotionPrior.NONE),
+        ("previous", MotionPrior.PIVOT),
+        ("none", MotionPrior.PIVOT),
+    ],
+)
+def test_wherever_it_is_stopped_the_rows_are_those_of_a_whole_run(
+    options: RunOptions, direction: DirectionMode, prior: MotionPrior
+) -> None:
+    options = replace(options, direction=direction, motion_prior=prior, resume=True)
+    wanted = whole(options)
+    for images in (1, 4, 5, 6, 8):
+        options.output.unlink(missing_ok=True)
+        with pytest.raises(Stopped):
+            run(options, MortalOracle(images))
+        run(options, Oracle())
+        assert options.output.read_bytes() == wanted, images
+
+
+def test_a_run_that_is_stopped_again_and_again_measures_each_frame_hardly_more_than_once(
+    options: RunOptions,
+) -> None:
+    options = replace(options, resume=True)
+    wanted, sittings = whole(options), 0
+    while True:
+        sittings += 1
+        try:
+            run(options, MortalOracle(3))
+            break
+        except Stopped:
+            continue
+    # The last frame of a sitting is measured again, because the filter compares images with it.
+    assert options.output.read_bytes() == wanted and sittings <= COUNT // 2 + 1
+
+
+def test_half_a_row_and_rows_of_which_the_filters_know_nothing_are_measured_again(
+    options: RunOptions,
+) -> None:
+    options = replace(options, resume=True)
+    wanted = whole(options)
+    with pytest.raises(Stopped):
+        run(options, MortalOracle(6))
+    with options.output.open("ab") as file:
+        file.write(b"frame_5.png,0.166666667,0.1\r\nframe_6.pn")
+    run(options, Oracle())
+    assert options.output.read_bytes() == wanted
+
+
+def test_after_a_damaged_image_is_mended_the_run_goes_on(options: RunOptions) -> None:
+    options = replace(options, resume=True)
+    wanted = whole(options)
+    damaged = options.source / "frame_6.png"
+    good = damaged.read_bytes()
+    damaged.write_bytes(b"damaged")
+    with pytest.raises(RecordingError, match=r"frame_6\.png"):
+        run(options, Oracle())
+    damaged.write_bytes(good)
+    run(options, Oracle())
+    assert options.output.read_bytes() == wanted
+
+
+def test_what_is_finished_is_left_alone_until_the_recording_grows(options: RunOptions) -> None:
+    options = replace(options, resume=True)
+    run(options, Oracle())
+    assert "9 rows, measured before" in run(options, MortalOracle(0))
+    cv2.imwrite(str(options.source / "frame_9.png"), turning_images(10)[9])
+    assert "10 rows" in run(options, Oracle())
+    assert options.output.read_bytes() == whole(options)
+
+
+def test_a_result_of_another_run_is_refused_and_kept(
+    blur_imu: CommandLine, options: RunOptions, tmp_path: Path
+) -> None:
+    run(options, Oracle())
+    kept = options.output.read_bytes()
+    command = ["run", options.source, "-o", options.output, "--camera", options.camera]
+    assert "measured before" in blur_imu(*command, "--resume").out
+    refusal = blur_imu(*command, "--exposure", 0.02, "--axes", "body", "--resume").refusal
+    assert "est.csv: comes from another run" in refusal
+    assert "exposure_time was 0.01 and is now 0.02" in refusal
+    assert "axes was optical and is now body" in refusal and "version" not in refusal
+    other = write_folder(tmp_path / "other", turning_images(COUNT))
+    refusal = blur_imu("run", other, *command[2:], "--resume").refusal
+    assert f"recording was {options.source}" in refusal and str(other) in refusal
+    (tmp_path / "est.csv.run.json").unlink()
+    assert "does not tell which run" in blur_imu(*command, "--resume").refusal
+    (tmp_path / "est.csv.run.json").write_text("{}")
+    assert "est.csv.run.json: cannot be read" in blur_imu(*command, "--resume").refusal
+    assert options.output.read_bytes() == kept
+    # Without --resume a result is replaced, as ever.
+    assert blur_imu(*command, "--axes", "body").status == 0
+
+
+def test_a_changed_result_or_recording_is_not_gone_on_with(options: RunOptions) -> None:
+    with pytest.raises(Stopped):
+        run(options, MortalOracle(6))
+    options = replace(options, resume=True)
+    (options.source / "frame_0.png").unlink()
+    with pytest.raises(RecordingError, match=r"was frame_4\.png.*the recording has changed"):
+        run(options, Oracle())
+    for index in range(1, 6):
+        (options.source / f"frame_{index}.png").unlink()
+    with pytest.raises(RecordingError, match="fewer than the 5 frames"):
+        run(options, Oracle())
+    write_folder(options.source / "again", turning_images(6))
+    for path in (options.source / "again").iterdir():
+        path.rename(options.source / path.name)
+    options.output.write_text("frame,t\n")
+    with pytest.raises(RecordingError, match="lacks rows"):
+        run(options, Oracle())
+
+
+def test_a_bag_and_an_overlay_begin_anew_and_say_so(
+    blur_imu: CommandLine, options: RunOptions, tmp_path: Path
+) -> None:
+    bag, video = tmp_path / "est.mcap", tmp_path / "overlay.mp4"
+    for changed in ({"output": bag}, {"overlay": video}):
+        asked = replace(options, **changed)
+        with pytest.raises(Stopped):
+            run(asked, MortalOracle(6))
+        command = ["run", asked.source, "-o", asked.output, "--camera", asked.camera, "--resume"]
+        if asked.overlay is not None:
+            command += ["--overlay", video]
+        ended = blur_imu(*command)
+        assert ended.status == 0 and "cannot be gone on with; measuring" in ended.err
+        assert "measured before" in blur_imu(*command).out
+    with AnyReader([bag]) as reader:
+        assert {c.topic: c.msgcount for c in reader.connections}["/motion"] == COUNT
+    assert cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT) == COUNT
+
+
+def test_a_record_is_written_now_and_then_and_at_the_end(tmp_path: Path) -> None:
+    """Memory cards wear out: a run of thousands of frames writes two a second, and one when it stops."""
+    result = tmp_path / "v.csv"
+    result.touch()
+    keeper = RecordKeeper(RunRecord({}), result)
+
+    def rows() -> int:
+        record = RunRecord.load(result)
+        assert record is not None
+        return record.rows
+
+    state = TrackerState(1, 1, ("frame", 0.0), (0.5, 0.5), None)
+    keeper.keep(1, state)
+    assert rows() == 0
+    time.sleep(SAVED_EVERY)
+    keeper.keep(2, state)
+    assert rows() == 2
+    keeper.keep(3, state)
+    assert rows() == 2
+    keeper.close()
+    assert rows() == 3

@@ -1,0 +1,51 @@
+"""A frame refuses what cannot be measured, in one clear line."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.frame import Frame, check_exposure_time
+from blur_imu_ros.errors import BlurImuError, FrameError
+
+CAMERA = Camera(64, 48, 50.0, 50.0, 32.0, 24.0)
+
+
+@pytest.mark.parametrize("shape", [(48, 64), (48, 64, 3)])
+def test_takes_grey_and_colour(shape):
+    frame = Frame(np.zeros(shape, np.uint8), 1.5, 0.01, CAMERA, "a.jpg")
+    assert (frame.t, frame.exposure_time, frame.name) == (1.5, 0.01, "a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((48, 64, 4), np.uint8), "give uint8 grey or BGR"),
+        (np.zeros((48, 64), np.float32), "float32"),
+        (np.zeros((48,), np.uint8), "give uint8 grey or BGR"),
+        (np.zeros((64, 48), np.uint8), "48x64 but the camera calibration is for 64x48"),
+    ],
+)
+def test_refuses_a_wrong_image_and_names_it(image, message):
+    with pytest.raises(FrameError, match=message) as error:
+        Frame(image, 0.0, 0.01, CAMERA, "a.jpg")
+    assert str(error.value).startswith("a.jpg: ")
+
+
+@pytest.mark.parametrize("t", [float("nan"), float("inf")])
+def test_refuses_a_stamp_that_is_not_a_number(t):
+    with pytest.raises(FrameError, match="time stamp"):
+        Frame(np.zeros((48, 64), np.uint8), t, 0.01, CAMERA)
+
+
+@pytest.mark.parametrize("exposure", [0.0, -0.01, float("nan"), float("inf")])
+def test_refuses_an_exposure_that_is_not_positive(exposure):
+    with pytest.raises(FrameError, match="positive number of seconds"):
+        Frame(np.zeros((48, 64), np.uint8), 0.0, exposure, CAMERA)
+
+
+def test_asks_for_milliseconds_where_the_exposure_is_too_long():
+    with pytest.raises(BlurImuError, match=r"milliseconds\? Give seconds"):
+        check_exposure_time(10.0)
+    assert check_exposure_time(1.0) == 1.0

@@ -1,0 +1,180 @@
+"""Many recordings at once: the results of one by one, failures told, and restarted where it ended."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.execution.batch import Task, in_processes, one_by_one
+from blur_imu_ros.recordings.facade import recordings_in
+from helpers.command_line import (
+    CommandLine,
+    needs_model,
+    rows_of,
+    turning_images,
+    write_camera,
+    write_folder,
+)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Path:
+    """Three recordings, of which the second is damaged."""
+    folder = tmp_path / "recordings"
+    for name in ("walk_2", "walk_10", "deeper/ride"):
+        write_folder(folder / name, turning_images(3))
+    (folder / "walk_10" / "frame_1.png").write_bytes(b"damaged")
+    return folder
+
+
+def test_recordings_are_found_at_any_depth_in_natural_order(fleet: Path, tmp_path: Path) -> None:
+    (fleet / "notes.md").write_text("no recording")
+    (fleet / "clip.mp4").touch()
+    names = ["clip.mp4", "deeper/ride", "walk_2", "walk_10"]
+    assert recordings_in(fleet) == [fleet / name for name in names]
+    assert recordings_in(fleet / "walk_2") == [fleet / "walk_2"]
+    assert recordings_in(tmp_path / "nowhere") == [tmp_path / "nowhere"]
+    listed = tmp_path / "list.txt"
+    listed.write_text("# two of them\n\nrecordings/walk_2\nrecordings/deeper\n")
+    assert recordings_in(listed) == [fleet / "walk_2", fleet / "deeper" / "ride"]
+    listed.write_text("# none\n")
+    with pytest.raises(RecordingError, match=r"list\.txt: lists no recordings"):
+        recordings_in(listed)
+
+
+def test_one_failure_is_listed_and_the_others_are_measured_and_left_alone_afterwards(
+    blur_imu: CommandLine, fleet: Path, camera: Path, tmp_path: Path
+) -> None:
+    command = ("run", fleet, "-o", tmp_path / "out" / "{name}.csv", "--camera", camera,
+               "--exposure", 0.01, "--resume")  # fmt: skip
+    ended = blur_imu(*command)
+    assert "1 of 3 recordings failed" in ended.refusal
+    assert "failed" in ended.out and "damaged" in ended.out
+    assert len(rows_of(tmp_path / "out" / "walk_2.csv")) == 3
+    assert len(rows_of(tmp_path / "out" / "walk_10.csv")) == 1
+    shutil.copy(fleet / "walk_2" / "frame_1.png", fleet / "walk_10" / "frame_1.png")
+    again = blur_imu(*command)
+    assert again.status == 0 and again.out.count("measured before") == 2
+    first, mended = (tmp_path / "out" / f"walk_{k}.csv" for k in (2, 10))
+    assert mended.read_bytes() == first.read_bytes()
+
+
+def test_results_that_would_share_a_place_are_refused_before_the_work(
+    blur_imu: CommandLine, fleet: Path, camera: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out" / "all.csv"
+    refusal = blur_imu("run", fleet, "-o", out, "--camera", camera).refusal
+    assert "all.csv" in refusal and "{name}" in refusal
+    named = ("-o", tmp_path / "{name}.csv", "--plot", tmp_path / "plot.png")
+    assert "into --plot" in blur_imu("run", fleet, *named, "--camera", camera).refusal
+    assert not out.parent.exists()
+
+
+def test_each_recording_may_have_its_own_camera(
+    blur_imu: CommandLine, fleet: Path, tmp_path: Path
+) -> None:
+    for name in ("walk_2", "ride"):
+        write_camera(tmp_path / f"{name}.yaml", exposure_time=0.01)
+    ended = blur_imu(
+        "run", fleet / "walk_2", fleet / "deeper", "-o", fleet / "{name}.csv",
+        "--camera", tmp_path / "{name}.yaml",
+    )  # fmt: skip
+    assert ended.status == 0 and "2 recordings measured" in ended.out
+    alone = blur_imu("run", fleet / "walk_2", "-o", "{folder}/a.csv", "--camera",
+                     tmp_path / "walk_2.yaml")  # fmt: skip
+    assert alone.status == 0
+    assert (fleet / "a.csv").read_bytes() == (fleet / "walk_2.csv").read_bytes()
+
+
+def test_a_bug_or_a_killed_process_is_a_failure_of_its_task_only() -> None:
+    tasks = [
+        Task("good", partial(str, 7)),
+        Task("bug", partial(int, "x")),
+        Task("killed", partial(os._exit, 3)),
+    ]
+    assert [o.failure.split(":")[0] for o in one_by_one(tasks[:2])] == ["", "ValueError"]
+    ended = {outcome.name: outcome for outcome in in_processes(tasks, 2)}
+    assert ended["good"].told == "7" and not ended["good"].failure
+    assert "ValueError" in ended["bug"].failure
+    assert "killed (exit code 3)" in ended["killed"].failure
+
+
+@needs_model
+def test_processes_give_the_same_bytes_as_one(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_folder(tmp_path / "in" / name, turning_images(2))
+    camera = write_camera(tmp_path / "camera.yaml", exposure_time=0.01)
+    command = [sys.executable, "-m", "blur_imu_ros.cli", "run", "in", "--camera", str(camera)]
+    for extra in (["-o", "one/{name}.csv"], ["-o", "two/{name}.csv", "--jobs", "2"]):
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+        subprocess.run([*command, *extra], cwd=tmp_path, env=environment, check=True, timeout=120)
+    for name in ("a", "b"):
+        one, two = (tmp_path / folder / f"{name}.csv" for folder in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_tasks_that_are_stopped_end_in_order(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from functools import partial; from pathlib import Path\n"
+        "from blur_imu_ros.execution.batch import Task, in_processes\n"
+        "from blur_imu_ros.cli.application import _stoppable, _Stopped\n"
+        "if __name__ == '__main__':\n"
+        "    try:\n"
+        "        with _stoppable():\n"
+        "            print(list(in_processes([Task('long', partial(time.sleep, 60))], 1)))\n"
+        "    except _Stopped: print('stopped')\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    begun = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    time.sleep(3)
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=40)[0].strip() == "stopped"
+    assert time.monotonic() - begun < 40
+
+
+def test_without_ray_the_extra_is_named(
+    blur_imu: CommandLine, fleet: Path, camera: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    command = ("run", fleet, "-o", fleet / "{name}.csv", "--camera", camera, "--exposure", 0.01)
+    assert "pip install 'blur-imu-ros[fleet]'" in blur_imu(*command, "--ray", "local").refusal
+
+
+def test_an_address_at_which_no_ray_is_ends_at_once(
+    blur_imu: CommandLine, fleet: Path, camera: Path
+) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install .[fleet]")
+    command = ("run", fleet, "-o", fleet / "{name}.csv", "--camera", camera, "--exposure", 0.01)
+    for address in ("127.0.0.1:1", "nonsense"):
+        assert f"does not answer at '{address}'" in blur_imu(*command, "--ray", address).refusal
+
+
+@needs_model
+def test_ray_gives_the_same_bytes_and_lists_what_fails(fleet: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install .[fleet]")
+    camera = write_camera(tmp_path / "camera.yaml", exposure_time=0.01)
+    command = [sys.executable, "-m", "blur_imu_ros.cli", "run", fleet.name, "--camera", str(camera)]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    for extra in (["-o", "one/{name}.csv"], ["-o", "ray/{name}.csv", "--ray", "local"]):
+        ended = subprocess.run(
+            [*command, *extra], cwd=tmp_path, env=environment, capture_output=True, text=True,
+            timeout=240,
+        )  # fmt: skip
+        assert ended.returncode == 1, ended.stderr
+        assert ended.stderr.strip().splitlines()[-1].startswith("blur-imu: 1 of 3 recordings")
+    for one in sorted((tmp_path / "one").glob("*.csv")):
+        assert one.read_bytes() == (tmp_path / "ray" / one.name).read_bytes()

@@ -1,0 +1,342 @@
+"""Folders, videos and bags give the same frames, or one clear line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.highlevel import AnyReader
+from rosbags.rosbag1 import Writer as Writer1
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import Writer as Writer2
+from rosbags.typesys import Stores, get_typestore
+
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
+from blur_imu_ros.recordings import FrameSettings, open_recording
+from blur_imu_ros.recordings.bags import Bag
+from blur_imu_ros.recordings.settings import StampReference, read_stamps
+
+CAMERA = Camera(64, 48, 60, 60, 31.5, 23.5)
+SETTINGS = FrameSettings(0.01, CAMERA)
+IMAGES = [
+    cv2.GaussianBlur(
+        np.random.default_rng(i).integers(0, 256, (48, 64, 3), dtype=np.uint8), (0, 0), 4
+    )
+    for i in range(12)
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "images"
+    path.mkdir()
+    for index, image in enumerate(IMAGES):
+        cv2.imwrite(str(path / f"frame_{index}.png"), image)
+    (path / "notes.txt").write_text("not an image")
+    return path
+
+
+def write_bag(
+    path: Path,
+    version: str,
+    topics: tuple[str, ...] = ("/cam/image_raw",),
+    late: frozenset[int] = frozenset(),
+    repeated: frozenset[int] = frozenset(),
+    focals: tuple[float, ...] = (60.0,),
+    distortion: float = 0.0,
+) -> Path:
+    """Write the images of each topic, raw or compressed, with a camera_info beside it.
+
+    `late` ones have a stamp too early, `repeated` ones that of the image before. Of several `focals` each holds from its share of the images on;
+    that of rectified images is 10 px longer.
+    """
+    store = get_typestore(Stores.ROS1_NOETIC if version == "bag" else Stores.ROS2_JAZZY)
+    types = store.types
+    header_type, time_type = types["std_msgs/msg/Header"], types["builtin_interfaces/msg/Time"]
+
+    def header(index: int) -> object:
+        moment = index - 1 if index in repeated else index
+        stamp = time_type(sec=9 if index in late else 10, nanosec=moment * 33_000_000)
+        first = (index,) if version == "bag" else ()
+        return header_type(*first, stamp=stamp, frame_id="cam")
+
+    if version == "bag":
+        writer, serialize = Writer1(path), store.serialize_ros1
+    else:
+        plugin = StoragePlugin.MCAP if version == "mcap" else StoragePlugin.SQLITE3
+        writer, serialize = Writer2(path, version=9, storage_plugin=plugin), store.serialize_cdr
+    with writer:
+        for topic in topics:
+            compressed = topic.endswith("/compressed")
+            image_type = f"sensor_msgs/msg/{'CompressedImage' if compressed else 'Image'}"
+            info_type = "sensor_msgs/msg/CameraInfo"
+            images = writer.add_connection(topic, image_type, typestore=store)
+            parent = topic.removesuffix("/compressed").rsplit("/", 1)[0]
+            infos = writer.add_connection(f"{parent}/camera_info", info_type, typestore=store)
+            roi = types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
+            for index, image in enumerate(IMAGES):
+                stamp = 10**10 + index * 33_000_000
+                if index % (len(IMAGES) // len(focals)) == 0:
+                    f = focals[index * len(focals) // len(IMAGES)]
+                    k = np.array([f, 0, 31.5, 0, f, 23.5, 0, 0, 1])
+                    p = np.array([f + 10, 0, 31.5, 0, 0, f + 10, 23.5, 0, 0, 0, 1, 0])
+                    info = types[info_type](
+                        header(index), 48, 64, "plumb_bob", np.array([distortion, 0, 0, 0, 0]), k,
+                        np.eye(3).ravel(), p, 0, 0, roi,
+                    )  # fmt: skip
+                    writer.write(infos, stamp, serialize(info, info_type))
+                if compressed:
+                    data = cv2.imencode(".png", image)[1]
+                    message = types[image_type](header(index), "png", data)
+                else:
+                    message = types[image_type](
+                        header(index), 48, 64, "bgr8", 0, 64 * 3, image.ravel()
+                    )
+                writer.write(images, stamp, serialize(message, image_type))
+    return path
+
+
+def test_a_folder_is_read_in_natural_order(folder: Path) -> None:
+    recording = open_recording(folder, SETTINGS)
+    frames = list(recording)
+    assert len(recording) == len(frames) == 12
+    assert [f.name for f in frames] == [f"frame_{i}.png" for i in range(12)]
+    for frame, image in zip(frames, IMAGES, strict=True):
+        np.testing.assert_array_equal(frame.image, image)
+
+
+def test_one_image_is_a_recording(folder: Path) -> None:
+    frames = list(open_recording(folder / "frame_3.png", SETTINGS))
+    assert len(frames) == 1 and frames[0].exposure_time == 0.01
+
+
+def test_stamps_of_a_csv_are_used(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "stamps.csv"
+    path.write_text("frame,t\n" + "\n".join(f"{i},{5 + i * 0.04:.3f}" for i in range(12)))
+    settings = FrameSettings(0.01, CAMERA, read_stamps(path))
+    np.testing.assert_allclose(
+        [f.t for f in open_recording(folder, settings)], 5 + np.arange(12) * 0.04
+    )
+
+
+@pytest.mark.parametrize(("reference", "shift"), [("start", 0.005), ("middle", 0), ("end", -0.005)])
+def test_stamps_mean_what_they_are_said_to_mean(folder: Path, reference: str, shift: float) -> None:
+    settings = FrameSettings(0.01, CAMERA, stamp_reference=StampReference(reference))
+    first = next(iter(open_recording(folder, settings)))
+    assert first.t == pytest.approx(shift)
+
+
+def test_a_video_is_read_with_its_stamps(tmp_path: Path) -> None:
+    path = tmp_path / "video.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20.0, (64, 48))
+    for image in IMAGES:
+        writer.write(image)
+    writer.release()
+    frames = list(open_recording(path, SETTINGS))
+    assert len(frames) == 12
+    np.testing.assert_allclose(np.diff([f.t for f in frames]), 1 / 20, atol=1e-3)
+    assert np.abs(frames[5].image.astype(int) - IMAGES[5]).mean() < 6
+
+
+@pytest.mark.parametrize("version", ["bag", "sqlite3", "mcap"])
+def test_bags_give_images_stamps_and_camera(tmp_path: Path, version: str) -> None:
+    path = write_bag(tmp_path / ("one.bag" if version == "bag" else version), version)
+    recording = open_recording(path, FrameSettings(0.01))
+    frames = list(recording)
+    assert len(recording) == len(frames) == 12
+    np.testing.assert_allclose([f.t for f in frames], 10 + np.arange(12) * 0.033, atol=1e-9)
+    np.testing.assert_array_equal(frames[7].image, IMAGES[7])
+    assert frames[0].camera == CAMERA
+
+
+def test_the_storage_file_of_a_bag_is_the_bag(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "rec", "mcap")
+    storage = next(path.glob("*.mcap"))
+    assert len(list(open_recording(storage, FrameSettings(0.01)))) == 12
+
+
+def test_a_bag_with_two_cameras_asks_which(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "two", "sqlite3", ("/left/image", "/right/image"))
+    with pytest.raises(RecordingError, match="/left/image, /right/image.*--topic"):
+        open_recording(path, FrameSettings(0.01))
+    chosen = open_recording(path, FrameSettings(0.01, topic="/right/image"))
+    assert next(iter(chosen)).name == "/right/image:0"
+    with pytest.raises(RecordingError, match="no image topic '/up'.*/left/image"):
+        open_recording(path, FrameSettings(0.01, topic="/up"))
+
+
+def test_compressed_images_of_two_cameras_have_each_its_own_calibration(tmp_path: Path) -> None:
+    topics = ("/left/image_raw/compressed", "/right/image_raw/compressed")
+    path = write_bag(tmp_path / "two", "mcap", topics)
+    frames = list(open_recording(path, FrameSettings(0.01, topic=topics[1])))
+    assert len(frames) == 12 and frames[0].camera == CAMERA
+    np.testing.assert_array_equal(frames[7].image, IMAGES[7])
+
+
+def test_several_calibrations_of_which_none_is_beside_the_images_are_listed(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "bag", "mcap", ("/a/image", "/b/image", "/c/d/image/compressed"))
+    store = get_typestore(Stores.ROS2_JAZZY)
+    with Writer2(tmp_path / "far", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        with AnyReader([path]) as reader:
+            for old in reader.connections:
+                far = old.topic == "/c/d/camera_info"
+                if not far:
+                    new = writer.add_connection(old.topic, old.msgtype, typestore=store)
+                    for _, time, raw in reader.messages(connections=[old]):
+                        writer.write(new, time, raw)
+    with pytest.raises(RecordingError, match="/a/camera_info, /b/camera_info.*--camera"):
+        open_recording(tmp_path / "far", FrameSettings(0.01, topic="/c/d/image/compressed"))
+
+
+def test_a_calibration_that_changes_holds_from_then_on(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "zoom", "mcap", focals=(60.0, 90.0, 75.0))
+    recording = open_recording(path, FrameSettings(0.01))
+    for _ in range(2):
+        focals = [frame.camera.fx for frame in recording]
+        assert focals == [60.0] * 4 + [90.0] * 4 + [75.0] * 4
+
+
+@pytest.mark.parametrize("topic", ["/cam/image_rect", "/cam/image_rect_color/compressed"])
+def test_images_named_rectified_have_the_calibration_p_and_say_so(
+    tmp_path: Path, topic: str
+) -> None:
+    path = write_bag(tmp_path / "rect", "mcap", (topic,), distortion=-0.3)
+    recording = open_recording(path, FrameSettings(0.01))
+    camera = next(iter(recording)).camera
+    assert camera.fx == 70 and not camera.is_distorted
+    assert "rectified" in recording.notes[0] and topic in recording.notes[0]
+    raw = open_recording(write_bag(tmp_path / "raw", "mcap", distortion=-0.3), FrameSettings(0.01))
+    assert next(iter(raw)).camera.is_distorted and raw.notes == []
+
+
+def test_a_bag_without_images_tells_what_it_holds(tmp_path: Path) -> None:
+    store = get_typestore(Stores.ROS2_JAZZY)
+    with Writer2(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        writer.add_connection("/chatter", "std_msgs/msg/String", typestore=store)
+    with pytest.raises(RecordingError, match=r"holds no images.*/chatter \(std_msgs/msg/String\)"):
+        open_recording(tmp_path / "bag", FrameSettings(0.01))
+
+
+@pytest.mark.parametrize("version", ["bag", "sqlite3", "mcap"])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_a_truncated_bag_is_named_and_what_it_holds_is_kept(
+    tmp_path: Path, version: str, share: float
+) -> None:
+    path = write_bag(tmp_path / ("one.bag" if version == "bag" else version), version)
+    file = path if path.is_file() else next(p for p in path.iterdir() if p.suffix != ".yaml")
+    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
+    count = 0
+    with pytest.raises(BlurImuError, match=str(path)):
+        for _ in open_recording(path, FrameSettings(0.01, CAMERA)):
+            count += 1
+    assert count <= 12
+
+
+@pytest.mark.parametrize("name", ["x.bag", "x.mcap", "x.db3"])
+def test_what_is_no_bag_is_named(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text("not a bag")
+    with pytest.raises(RecordingError, match=name):
+        open_recording(path, SETTINGS)
+
+
+def test_a_damaged_image_is_named_after_the_ones_before_it(folder: Path) -> None:
+    (folder / "frame_4.png").write_bytes(b"damaged")
+    names = []
+    with pytest.raises(RecordingError, match=r"frame_4\.png"):
+        for frame in open_recording(folder, SETTINGS):
+            names.append(frame.name)
+    assert len(names) == 4
+
+
+def test_missing_empty_and_unknown_paths_are_named(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="no such file"):
+        open_recording(tmp_path / "none", SETTINGS)
+    with pytest.raises(RecordingError, match="holds no images"):
+        open_recording(tmp_path, SETTINGS)
+    (tmp_path / "x.docx").write_text("")
+    with pytest.raises(RecordingError, match="known by its name"):
+        open_recording(tmp_path / "x.docx", SETTINGS)
+    (tmp_path / "x.mp4").write_text("not a video")
+    with pytest.raises(RecordingError, match=r"x\.mp4"):
+        list(open_recording(tmp_path / "x.mp4", SETTINGS))
+
+
+@pytest.mark.parametrize(
+    "cure", ["--camera camera.yaml", "fx, fy, cx, cy", "field of view", "EXIF", "docs/FAQ.md"]
+)
+def test_a_folder_needs_a_camera_and_the_ways_to_one_are_told(folder: Path, cure: str) -> None:
+    with pytest.raises(RecordingError, match=cure):
+        open_recording(folder, FrameSettings(0.01))
+
+
+def test_a_camera_of_another_size_is_refused(folder: Path) -> None:
+    other = Camera(640, 480, 600, 600, 320, 240)
+    with pytest.raises(FrameError, match=r"64x48.*640x480"):
+        list(open_recording(folder, FrameSettings(0.01, other)))
+
+
+@pytest.mark.parametrize("exposure", [0.0, -0.01, float("nan"), 10.0])
+def test_impossible_exposure_times_are_refused(folder: Path, exposure: float) -> None:
+    with pytest.raises(FrameError, match="exposure"):
+        open_recording(folder, FrameSettings(exposure, CAMERA))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,b\n1,2\n", "column t"),
+        ("t\n1\n0\n", "does not increase at row 1"),
+        ("t\n0\nx\n", "no number"),
+        ("", "column t"),
+    ],
+)
+def test_bad_stamps_are_named(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "stamps.csv"
+    path.write_text(text)
+    with pytest.raises(RecordingError, match=said):
+        read_stamps(path)
+
+
+def test_too_few_stamps_are_named(folder: Path) -> None:
+    with pytest.raises(RecordingError, match="more than 3 frames"):
+        list(open_recording(folder, FrameSettings(0.01, CAMERA, np.arange(3.0))))
+
+
+@pytest.mark.parametrize("kind", ["folder", "bag", "video"])
+def test_more_stamps_than_images_are_told(folder: Path, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "v.avi"
+    if kind == "folder":
+        path = folder
+    elif kind == "bag":
+        path = write_bag(tmp_path / "bag", "mcap")
+    else:
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20, (64, 48))
+        for image in IMAGES:
+            writer.write(image)
+        writer.release()
+    for count, told in (
+        (15, ["the last 3 of 15 stamps are not used: there are 12 images"]),
+        (12, []),
+    ):
+        recording = open_recording(path, FrameSettings(0.01, CAMERA, np.arange(float(count))))
+        assert len(list(recording)) == 12
+        assert [note.split(";")[0] for note in recording.notes] == told
+
+
+def test_a_stray_image_whose_stamp_goes_back_is_left_out_and_told(tmp_path: Path) -> None:
+    bag = Bag(write_bag(tmp_path / "bag", "mcap", late=frozenset({3, 7})), SETTINGS)
+    frames = list(bag)
+    assert [f.name.split(":")[1] for f in frames] == [str(k) for k in range(12) if k not in (3, 7)]
+    assert np.all(np.diff([f.t for f in frames]) > 0)
+    assert "2 of 12 images are left out (/cam/image_raw:3, ...)" in bag.notes[0]
+    assert not Bag(write_bag(tmp_path / "good", "mcap"), SETTINGS).notes
+
+
+def test_a_clock_that_stays_behind_is_refused(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "bag", "mcap", late=frozenset(range(5, 12)))
+    with pytest.raises(RecordingError, match="/cam/image_raw:11.*give --stamps"):
+        list(Bag(path, SETTINGS))

@@ -1,0 +1,226 @@
+"""Recordings as people have them: photos, phone videos, stamps in file names, a single image."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.errors import FrameError, RecordingError
+from blur_imu_ros.recordings import FrameSettings, open_recording
+from helpers.command_line import CommandLine, Oracle, rows_of, turning_images, write_camera
+
+CAMERA = Camera(64, 48, 60, 60, 31.5, 23.5)
+SETTINGS = FrameSettings(0.01, CAMERA)
+
+
+@pytest.fixture
+def blur_imu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    monkeypatch.setattr("blur_imu_ros.cli.run.load_network", lambda *_: Oracle())
+    return CommandLine(capsys)
+
+
+def write_photo(path: Path, size: tuple[int, int] = (64, 48), **tags: object) -> Path:
+    """A grey photo of `size` (width, height) with EXIF tags."""
+    exif = Image.Exif()
+    orientation = tags.pop("Orientation", None)
+    if orientation is not None:
+        exif[ExifTags.Base.Orientation] = orientation
+    exif.get_ifd(ExifTags.IFD.Exif).update({ExifTags.Base[k]: v for k, v in tags.items()})
+    path.parent.mkdir(exist_ok=True)
+    Image.new("RGB", size, (90, 90, 90)).save(path, exif=exif)
+    return path
+
+
+def write_named(folder: Path, names: Sequence[str]) -> Path:
+    """Images of these names, each as bright as its place in the list."""
+    folder.mkdir()
+    for index, name in enumerate(names):
+        cv2.imwrite(str(folder / name), np.full((48, 64, 3), 10 * index, np.uint8))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "stamps"),
+    [
+        (["1700000000123456789.png", "1700000000156790123.png"], [1.7e9 + 0.123456789, 1.7e9 + 0.156790123]),
+        (["12.345.png", "12.5.png", "101.25.png"], [12.345, 12.5, 101.25]),
+    ],
+    ids=["nanoseconds", "seconds"],
+)  # fmt: skip
+def test_stamps_in_file_names_are_used_and_told(
+    tmp_path: Path, names: list[str], stamps: list[float]
+) -> None:
+    recording = open_recording(write_named(tmp_path / "images", names), SETTINGS)
+    frames = list(recording)
+    assert [frame.name for frame in frames] == names
+    np.testing.assert_allclose([frame.t for frame in frames], stamps, atol=3e-7, rtol=0)
+    assert [int(frame.image[0, 0, 0]) for frame in frames] == [10 * k for k in range(len(names))]
+    assert len(recording.notes) == 1 and names[0] in recording.notes[0]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["0.png", "1.png"],
+        ["000120.png", "000121.png"],
+        ["20240101123000.png", "20240101123001.png"],
+        ["12.5.png", "frame.png"],
+        ["12.5.png", "12.50.png"],
+        ["12.345.png"],
+    ],
+)
+def test_other_names_are_no_stamps(tmp_path: Path, names: list[str]) -> None:
+    recording = open_recording(write_named(tmp_path / "images", names), SETTINGS)
+    np.testing.assert_allclose([f.t for f in recording], np.arange(len(names)) / 30)
+    assert ["30 images a second are assumed" in x for x in recording.notes] == [True] * (
+        len(names) > 1
+    )
+
+
+def test_stamps_that_are_given_go_before_those_in_names(tmp_path: Path) -> None:
+    folder = write_named(tmp_path / "images", ["12.5.png", "13.5.png"])
+    recording = open_recording(folder, FrameSettings(0.01, CAMERA, np.array([1.0, 2.0])))
+    assert [frame.t for frame in recording] == [1.0, 2.0] and recording.notes == []
+
+
+def test_photos_tell_their_own_exposure_times(tmp_path: Path) -> None:
+    for index, exposure in enumerate((0.02, 0.005)):
+        write_photo(tmp_path / "photos" / f"{index}.jpg", ExposureTime=exposure)
+    recording = open_recording(tmp_path / "photos", FrameSettings(camera=CAMERA))
+    assert [frame.exposure_time for frame in recording] == pytest.approx([0.02, 0.005])
+    assert len(recording.notes) == 2 and "EXIF (first: 20 ms)" in recording.notes[1]
+    given = open_recording(tmp_path / "photos", SETTINGS)
+    assert {frame.exposure_time for frame in given} == {0.01} and len(given.notes) == 1
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_photo_gives_an_approximate_camera_of_the_image_as_it_is_shown(
+    tmp_path: Path, orientation: int
+) -> None:
+    photo = write_photo(
+        tmp_path / "p" / "a.jpg",
+        (640, 480),
+        ExposureTime=0.01,
+        FocalLengthIn35mmFilm=26,
+        Orientation=orientation,
+    )
+    recording = open_recording(photo, FrameSettings())
+    camera = next(iter(recording)).camera
+    size = (640, 480) if orientation == 1 else (480, 640)
+    assert (camera.width, camera.height) == size
+    # 26 mm on a film with a diagonal of 43.27 mm; the image's is 800 pixels.
+    assert camera.fx == camera.fy == pytest.approx(26 / 43.2666 * 800, rel=1e-4)
+    assert (camera.cx, camera.cy) == ((size[0] - 1) / 2, (size[1] - 1) / 2)
+    assert "481 px is approximated from EXIF" in recording.notes[1]
+
+
+@pytest.mark.parametrize("tags", [{}, {"ExposureTime": 0.0}, {"FocalLengthIn35mmFilm": 26}])
+def test_photos_that_do_not_tell_the_exposure_time_ask_for_it(
+    tmp_path: Path, tags: dict[str, object]
+) -> None:
+    photo = write_photo(tmp_path / "p" / "a.jpg", **tags)
+    with pytest.raises(FrameError, match="--exposure"):
+        open_recording(photo, FrameSettings(camera=CAMERA))
+
+
+def test_photos_that_do_not_tell_the_focal_length_ask_for_a_camera(tmp_path: Path) -> None:
+    photo = write_photo(tmp_path / "p" / "a.jpg", ExposureTime=0.01, FocalLengthIn35mmFilm=0)
+    with pytest.raises(RecordingError, match="--camera"):
+        open_recording(photo, FrameSettings())
+
+
+def test_a_photo_exposed_for_seconds_is_refused(tmp_path: Path) -> None:
+    photo = write_photo(tmp_path / "p" / "a.jpg", ExposureTime=4.0)
+    with pytest.raises(FrameError, match="longer than 1 s"):
+        open_recording(photo, FrameSettings(camera=CAMERA))
+
+
+def test_one_image_leaves_the_sign_open_and_says_so(blur_imu: CommandLine, tmp_path: Path) -> None:
+    photo, out = tmp_path / "photo.png", tmp_path / "est.csv"
+    cv2.imwrite(str(photo), turning_images(1)[0])
+    camera = write_camera(tmp_path / "camera.yaml")
+    ended = blur_imu("run", photo, "-o", out, "--camera", camera, "--exposure", 0.01)
+    assert ended.status == 0
+    assert "does not tell the sign" in ended.err and len(ended.err.splitlines()) == 1
+    assert [row["direction_probability"] for row in rows_of(out)] == ["0.500000"]
+
+
+def test_what_was_assumed_is_told_on_stderr(blur_imu: CommandLine, tmp_path: Path) -> None:
+    folder = write_named(tmp_path / "images", ["12.5.png", "13.5.png"])
+    camera = write_camera(tmp_path / "camera.yaml", image_width=64, image_height=48)
+    out = tmp_path / "est.csv"
+    ended = blur_imu("run", folder, "-o", out, "--camera", camera, "--exposure", 0.01)
+    assert (
+        ended.err.splitlines()[0]
+        == "blur-imu: stamps are taken from the file names (12.5.png, ...)"
+    )
+
+
+# --- phone videos: the boxes of an mp4 are changed as a phone would write them -----------------
+
+
+def write_video(path: Path) -> bytearray:
+    """Six frames at 30 Hz, each brighter than the one before."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, (64, 48))
+    for index in range(6):
+        writer.write(np.full((48, 64, 3), 30 * index, np.uint8))
+    writer.release()
+    return bytearray(path.read_bytes())
+
+
+def boxes(data: bytes, names: Sequence[bytes], begin: int = 0) -> list[tuple[int, int]]:
+    """(offset, size) of nested boxes, outermost first."""
+    at = begin
+    while data[at + 4 : at + 8] != names[0]:
+        at += struct.unpack_from(">I", data, at)[0]
+    size = struct.unpack_from(">I", data, at)[0]
+    return [(at, size)] + (boxes(data, names[1:], at + 8) if len(names) > 1 else [])
+
+
+def turned(path: Path) -> Path:
+    """A video that is to be shown turned by 90 degrees."""
+    data = write_video(path)
+    header = boxes(data, [b"moov", b"trak", b"tkhd"])[-1][0]
+    matrix = (0, 1 << 16, 0, -1 << 16, 0, 0, 48 << 16, 0, 1 << 30)
+    struct.pack_into(">9i", data, header + 48, *matrix)
+    path.write_bytes(data)
+    return path
+
+
+def uneven(path: Path) -> Path:
+    """A video whose last three frames last three times as long as the first three."""
+    data = write_video(path)
+    nested = boxes(data, [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stts"])
+    at, size = nested[-1]
+    _, delta = struct.unpack_from(">II", data, at + 16)
+    runs = (3, delta // 2, 3, 3 * delta // 2)
+    longer = struct.pack(">I4sII4I", 32, b"stts", 0, 2, *runs)
+    for offset, outer in nested[:-1]:
+        struct.pack_into(">I", data, offset, outer + len(longer) - size)
+    data[at : at + size] = longer
+    path.write_bytes(data)
+    return path
+
+
+def test_a_turned_phone_video_is_read_as_it_is_shown(tmp_path: Path) -> None:
+    upright = Camera(48, 64, 60, 60, 23.5, 31.5)
+    video = turned(tmp_path / "phone.mp4")
+    frames = list(open_recording(video, FrameSettings(0.01, upright)))
+    assert [frame.image.shape for frame in frames] == [(64, 48, 3)] * 6
+    with pytest.raises(FrameError, match=r"48x64 .* 64x48; .*turned by its orientation tag"):
+        list(open_recording(video, SETTINGS))
+
+
+def test_a_phone_video_of_uneven_rate_keeps_its_own_stamps(tmp_path: Path) -> None:
+    frames = list(open_recording(uneven(tmp_path / "phone.mp4"), SETTINGS))
+    steps = np.diff([frame.t for frame in frames])
+    np.testing.assert_allclose(steps * 60, [1, 1, 1, 3, 3], atol=0.02)
+    brightness = [int(frame.image.mean()) for frame in frames]
+    np.testing.assert_allclose(brightness, 30 * np.arange(6), atol=4)

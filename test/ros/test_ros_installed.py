@@ -1,0 +1,103 @@
+"""Beside what a whole ROS installation has and no package index: skipped, with the reason, elsewhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]")
+
+from blur_imu_ros.recordings.image_messages import image_of
+from blur_imu_ros.ros import messages
+from helpers.ros_bench import FOCAL, HEIGHT, WIDTH, Oracle, started
+from helpers.synthetic_fields import EXPOSURE, field_of
+
+ROOT = Path(__file__).resolve().parents[2]
+CHANNELS = {
+    "mono8": 1, "8UC1": 1, "bgr8": 3, "rgb8": 3, "8UC3": 3, "bgra8": 4, "rgba8": 4,
+    "bayer_rggb8": 1, "bayer_bggr8": 1, "bayer_gbrg8": 1, "bayer_grbg8": 1,
+    "yuv422": 2, "yuv422_yuy2": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", sorted(CHANNELS))
+def test_images_are_what_cv_bridge_makes_of_them(encoding: str) -> None:
+    cv_bridge = pytest.importorskip("cv_bridge", reason="cv_bridge is not installed")
+    rng = np.random.default_rng(0)
+    message = messages.image_message(np.zeros((24, 32), np.uint8), 1.0, "camera")
+    message.encoding, message.step = encoding, 32 * CHANNELS[encoding] + 6
+    message.data = rng.integers(0, 256, 24 * message.step, dtype=np.uint8).tobytes()
+    ours = image_of(message)
+    wanted = "passthrough" if encoding.startswith("8U") else "mono8" if ours.ndim == 2 else "bgr8"
+    theirs = cv_bridge.CvBridge().imgmsg_to_cv2(message, wanted)
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_points_are_read_by_sensor_msgs_py() -> None:
+    reason = "sensor_msgs_py is not installed"
+    point_cloud2 = pytest.importorskip("sensor_msgs_py.point_cloud2", reason=reason)
+    field = field_of(np.array([0.0, 1.0, 0.0]), np.zeros(3))
+    points = point_cloud2.read_points_numpy(messages.points_message(field, EXPOSURE, "camera"))
+    assert points.shape == (field.inverse_depth.size, 3)
+    np.testing.assert_allclose(points[:, 2], 1 / field.inverse_depth.ravel(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("launch/*.launch.py")), ids=lambda p: p.name)
+def test_launch_files_list_their_arguments_to_the_real_launch(path: Path) -> None:
+    pytest.importorskip("launch_ros", reason="launch_ros is not installed")
+    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+    from launch.launch_description_sources import get_launch_description_from_python_launch_file
+
+    try:
+        get_package_share_directory("blur_imu_ros")
+    except PackageNotFoundError:
+        pytest.skip("the package is not installed: colcon build, and source its setup file")
+    description = get_launch_description_from_python_launch_file(str(path))
+    names = [argument.name for argument in description.get_launch_arguments()]
+    assert "exposure_time" in names and len(names) == len(set(names))
+
+
+@pytest.fixture
+def ekf() -> Iterator[subprocess.Popen[bytes]]:
+    """robot_localization with the shipped parameters."""
+    known = shutil.which("ros2") and subprocess.run(
+        ["ros2", "pkg", "prefix", "robot_localization"], capture_output=True
+    )
+    if not known or known.returncode:
+        pytest.skip("robot_localization is not installed")
+    parameters = str(ROOT / "config" / "ekf.yaml")
+    process = subprocess.Popen(
+        ["ros2", "run", "robot_localization", "ekf_node", "--ros-args", "--params-file", parameters],
+        start_new_session=True,
+    )  # fmt: skip
+    yield process
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(timeout=15)
+
+
+def test_robot_localization_turns_as_our_messages_tell(
+    bench: Any, ekf: subprocess.Popen[bytes]
+) -> None:
+    odometry = pytest.importorskip("nav_msgs.msg", reason="nav_msgs is not installed").Odometry
+    one = started(bench, Oracle((0, -2, 0)), direction="previous", frame_id="base_link")
+    heard: list[Any] = []
+    one.peer.create_subscription(odometry, "odometry/filtered", heard.append, 10)
+    wall = cv2.GaussianBlur(np.random.default_rng(1).uniform(size=(HEIGHT, WIDTH)), (0, 0), 4)
+    wall = cv2.normalize(wall, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+    begun = time.time()
+    while time.time() - begun < 20 and not (heard and heard[-1].twist.twist.angular.z > 1.5):
+        one.stamp = time.time()
+        # To the left with 2 rad/s: what is seen moves right.
+        one.send(np.roll(wall, round(2 * FOCAL * (one.stamp - begun)), axis=1))
+        one.wait(1 / 30)
+    assert heard[-1].twist.twist.angular.z == pytest.approx(2, abs=0.5)

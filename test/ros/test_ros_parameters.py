@@ -1,0 +1,105 @@
+"""The declaration of the parameters, the shipped file of them, and the documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]")
+
+from blur_imu_ros.errors import RosSetupError
+from blur_imu_ros.ros import parameters
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULTS = {name: parameter.default for name, parameter in parameters.PARAMETERS.items()}
+
+
+def test_the_shipped_parameters_are_declared_and_valid() -> None:
+    content = yaml.safe_load((ROOT / "config" / "blur_imu.yaml").read_text())
+    values = content["/**"]["ros__parameters"]
+    assert set(values) <= set(DEFAULTS)
+    for name, value in values.items():
+        assert type(value) is type(DEFAULTS[name]), name
+    parameters.checked(DEFAULTS | values)
+
+
+def test_the_documented_table_is_the_declaration() -> None:
+    assert parameters.markdown_table() in (ROOT / "docs" / "ROS.md").read_text(), (
+        "put what blur_imu_ros.ros.parameters.markdown_table() returns into docs/ROS.md"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(DEFAULTS))
+def test_every_parameter_has_a_sentence_and_a_default_that_is_allowed(name: str) -> None:
+    parameter = parameters.PARAMETERS[name]
+    assert parameter.text.endswith(".") and "|" not in parameter.text
+    parameter.check(name, parameter.default)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("backend", "abacus"), ("threads", -1), ("threads", 65), ("image_depth", 0),
+        ("exposure_tolerance", float("inf")), ("exposure_time", float("nan")),
+        ("exposure_time", 8.0), ("time_offset", -11.0), ("diagnostics_period", 0.0),
+        ("readout_time", 33.0), ("maximum_rate", -1.0), ("maximum_residual", -0.1),
+        ("motion_prior", "wheels"), ("lever_arm", [0.1, 0.2]), ("lever_arm", [0.0, 0.0, 300.0]),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_not_allowed_is_named(name: str, value: Any) -> None:
+    with pytest.raises(RosSetupError, match=f"parameter {name}"):
+        parameters.checked(DEFAULTS | {name: value})
+
+
+def test_every_setting_is_a_parameter() -> None:
+    settings = parameters.checked(DEFAULTS)
+    assert set(vars(settings)) - {"pivot", "linear_scale"} == set(DEFAULTS) - {
+        "autostart", "motion_prior", "lever_arm",
+    }  # fmt: skip
+
+
+def test_a_hand_held_camera_has_a_pivot_and_a_robot_has_none() -> None:
+    assert parameters.checked(DEFAULTS).pivot is None
+    pivot = parameters.checked(DEFAULTS | {"motion_prior": "pivot"}).pivot
+    assert pivot is not None and pivot.lever_arm is None
+    given = {"motion_prior": "pivot", "lever_arm": [0.0, 0.1, 0.3]}
+    pivot = parameters.checked(DEFAULTS | given).pivot
+    assert pivot is not None and pivot.lever_arm == (0.0, 0.1, 0.3)
+
+
+def test_a_calibration_sets_what_no_parameter_says(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.yaml"
+    path.write_text("exposure_time: 0.008\ntime_offset: 0.01\nlinear_scale: 1.5\n")
+    settings = parameters.checked(DEFAULTS | {"calibration": str(path)})
+    assert (settings.exposure_time, settings.time_offset) == (0.008, 0.01)
+    assert settings.linear_scale == 1.5
+    told = {"exposure_time": 0.01, "time_offset": -0.02}
+    settings = parameters.checked(DEFAULTS | {"calibration": str(path)} | told)
+    assert (settings.exposure_time, settings.time_offset) == (0.01, -0.02)
+
+
+def test_an_offset_to_another_clock_is_not_taken_for_the_cameras(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.yaml"
+    path.write_text("exposure_time: 0.008\ntime_offset: 1.7e+9\n")
+    with pytest.raises(RosSetupError, match="another clock than the camera's; take that line out"):
+        parameters.checked(DEFAULTS | {"calibration": str(path)})
+
+
+def test_a_calibration_that_was_read_is_not_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.yaml"
+    path.write_text("linear_scale: 1.5\ntime_offset: 0.02\n")
+    before = parameters.checked(DEFAULTS | {"calibration": str(path)})
+    path.unlink()
+    changed = DEFAULTS | {"calibration": str(path), "exposure_time": 0.004}
+    after = parameters.checked(changed, before.calibration)
+    assert (after.exposure_time, after.linear_scale, after.time_offset) == (0.004, 1.5, 0.02)
+
+
+def test_a_wrong_calibration_names_the_parameter_and_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.yaml"
+    path.write_text("linear_scale: 0\n")
+    with pytest.raises(RosSetupError, match=r"parameter calibration: .*calibration\.yaml"):
+        parameters.checked(DEFAULTS | {"calibration": str(path)})

@@ -1,0 +1,65 @@
+"""What is beneath the overlay video shows depth as perspective does, and the last seconds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.visual_imu import Measurement, VisualImu
+from blur_imu_ros.viz.overlay_panel import AXES, SECONDS, OverlayPanel, depth_in_colours
+from helpers.synthetic_fields import CAMERA, EXPOSURE, field_of
+
+IMAGE = np.full((CAMERA.height, CAMERA.width, 3), 90, np.uint8)
+
+
+class Turn:
+    """A network that sees a turn about y."""
+
+    input_size = (CAMERA.width, CAMERA.height)
+
+    def predict(self, image, camera):
+        return field_of(np.array([0.0, 2.0, 0.0]), np.zeros(3), camera=camera)
+
+
+def measured(t: float) -> Measurement:
+    return VisualImu(Turn()).measure(Frame(IMAGE, t, EXPOSURE, CAMERA, "0"))
+
+
+def drawn(picture: np.ndarray, axis: str) -> np.ndarray:
+    """Columns of a picture in which the curve of an axis is drawn, its name aside."""
+    beneath = picture[picture.shape[0] // 5 :]
+    return np.flatnonzero((np.abs(beneath.astype(int) - AXES[axis]) < 40).all(axis=2).any(axis=0))
+
+
+def test_the_panel_is_as_wide_as_the_image_and_even_for_the_codec():
+    for width, height in ((688, 516), (320, 224), (1920, 1440), (64, 48)):
+        panel = OverlayPanel(width, height)
+        picture = panel.draw(measured(1.0))
+        assert picture.shape == (panel.height, width, 3) and panel.height % 2 == 0
+
+
+def test_colours_of_depth_are_linear_in_its_inverse():
+    depth = np.array([[1.0, 2.0, 4.0, np.inf]])
+    same = depth_in_colours(np.array([[1.0, 0.5, 0.25, 0.0]]), 1.0)
+    np.testing.assert_array_equal(depth_in_colours(1 / depth, 1.0), same)
+    assert same.sum(axis=2)[0].tolist() == sorted(same.sum(axis=2)[0], reverse=True)
+
+
+def test_curves_grow_with_the_seconds_and_forget_what_is_older():
+    panel = OverlayPanel(640, 480)
+    first = drawn(panel.draw(measured(10.0)), "y")
+    for t in np.arange(10.1, 11.5, 0.1):
+        later = panel.draw(measured(float(t)))
+    assert len(drawn(later, "y")) > len(first)
+    jumped = panel.draw(measured(11.5 + 2 * SECONDS))
+    assert len(drawn(jumped, "y")) <= len(first)
+
+
+def test_a_frame_that_is_not_valid_breaks_the_curve_and_has_no_depth():
+    panel = OverlayPanel(640, 480)
+    panel.draw(measured(1.0))
+    refused = measured(1.1).estimate.refused("too dark")
+    blank = panel.draw(Measurement(measured(1.1).frame, refused))
+    assert len(drawn(blank, "y")) <= 2
+    again = panel.draw(measured(0.0))  # a recording that begins anew
+    assert len(drawn(again, "y"))
