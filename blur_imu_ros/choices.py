@@ -1,9 +1,81 @@
-"""Which of the shipped models is taken where none is named."""
+"""The words that a user can choose from, declared once; without numpy, so that --help is quick."""
 
 from __future__ import annotations
 
+from enum import Enum
+from typing import Literal
+
 FOR_CAMERAS = "compact"
-"""Keeps up with a camera on any computer: the node, the demo, the library."""
+"""Model that keeps up with a camera on any computer: the node, the demo, the library."""
 
 FOR_RECORDINGS = "large"
-"""The most accurate, where nobody waits for the next frame: `run` and `compare`."""
+"""The most accurate model, where nobody waits for the next frame: `run` and `compare`."""
+
+BACKENDS = ("auto", "onnx", "torch")
+"""What runs a model."""
+
+DEVICES = ("cpu", "cuda", "tensorrt")
+"""Where a model runs."""
+
+
+class Axes(str, Enum):
+    """Axes of the six numbers of a velocity.
+
+    optical: OpenCV's camera axes for both velocities.
+    body: x forward, y left, z up (REP-103) for both.
+    gyro: a phone's gyroscope axes (x up, y left, z backwards) for angular velocity, OpenCV's for
+        linear velocity, as in the published curves.
+    """
+
+    OPTICAL = "optical"
+    BODY = "body"
+    GYRO = "gyro"
+
+
+class MotionPrior(str, Enum):
+    """What is assumed of how the camera moves.
+
+    none: nothing; for cameras on robots.
+    pivot: it turns about a point at a fixed lever arm; for cameras in hands.
+    """
+
+    NONE = "none"
+    PIVOT = "pivot"
+
+
+DirectionMode = Literal["adjacent", "previous", "none"]
+
+
+class StampReference(str, Enum):
+    """Which moment of the exposure a stamp means."""
+
+    START = "start"
+    MIDDLE = "middle"
+    END = "end"
+
+    def middle(self, stamp: float, exposure_time: float) -> float:
+        """Return the middle of the exposure, seconds."""
+        shift = {StampReference.START: 0.5, StampReference.MIDDLE: 0.0, StampReference.END: -0.5}
+        return stamp + shift[self] * exposure_time
+
+
+class TruthAxes(str, Enum):
+    """Axes of the ground truth: known, or found from the data."""
+
+    OPTICAL = "optical"
+    BODY = "body"
+    GYRO = "gyro"
+    FOUND = "found"
+
+    @property
+    def known(self) -> Axes | None:
+        """The axes, or None where they are to be found."""
+        return None if self is TruthAxes.FOUND else Axes(self.value)
+
+
+class Direction(str, Enum):
+    """What decides the sign of a motion: both neighbours, the frame before, nothing."""
+
+    ADJACENT = "adjacent"
+    PREVIOUS = "previous"
+    NONE = "none"

@@ -22,18 +22,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.choices import FOR_CAMERAS, FOR_RECORDINGS
+from blur_imu_ros.choices import FOR_CAMERAS, FOR_RECORDINGS, Axes, DirectionMode, MotionPrior
 from blur_imu_ros.cli.demo import CAMERA
 from blur_imu_ros.cli.run import RunOptions, run
-from blur_imu_ros.core.axes import Axes
-from blur_imu_ros.core.direction import DirectionMode
 from blur_imu_ros.core.frame import Frame
-from blur_imu_ros.core.pivot import MotionPrior
+from blur_imu_ros.core.series import VELOCITIES, VelocitySeries
 from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.evaluation.metrics import Evaluation, MatchedSeries, evaluate, in_axes, match
 from blur_imu_ros.network.blur_network import load_network
 from blur_imu_ros.recordings.velocities import read_velocities
-from blur_imu_ros.results.csv_files import VELOCITIES, VelocitySeries
 from blur_imu_ros.simulation.room_renderer import blurred_image, furnished_room, hand_held
 from blur_imu_ros.viz.overlay import draw_overlay
 from blur_imu_ros.viz.plots import ESTIMATE, TRUTH, UNITS

@@ -21,7 +21,7 @@ import numpy as np
 
 from blur_imu_ros.choices import FOR_CAMERAS
 from blur_imu_ros.cli.benchmark import PUBLISHED, BenchmarkOptions, contenders_of
-from blur_imu_ros.core.camera import NetworkView
+from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.evaluation.benchmark import (
     EXPOSURE_TIME,

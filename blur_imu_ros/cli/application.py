@@ -6,18 +6,27 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
-from blur_imu_ros.choices import FOR_CAMERAS, FOR_RECORDINGS
+from blur_imu_ros.choices import (
+    FOR_CAMERAS,
+    FOR_RECORDINGS,
+    Axes,
+    Direction,
+    MotionPrior,
+    StampReference,
+    TruthAxes,
+)
 from blur_imu_ros.errors import BlurImuError
 
-if TYPE_CHECKING:
-    from blur_imu_ros.core.pivot import MotionPrior
+COMMANDS = "blur_imu_ros.commands"
+"""Entry points of commands that other packages join to ours: typer applications."""
 
 app = typer.Typer(
     name="blur-imu",
@@ -47,31 +56,6 @@ def _options(
     pass
 
 
-class AxesChoice(str, Enum):
-    """Axes of velocities, as in `blur_imu_ros.core.axes`; listed here so that help needs no numpy."""
-
-    optical = "optical"
-    body = "body"
-    gyro = "gyro"
-
-
-class TruthAxesChoice(str, Enum):
-    """Axes of the truth: known, or found from the data."""
-
-    optical = "optical"
-    body = "body"
-    gyro = "gyro"
-    found = "found"
-
-
-class DirectionChoice(str, Enum):
-    """Ways to decide the sign of a motion."""
-
-    adjacent = "adjacent"
-    previous = "previous"
-    none = "none"
-
-
 class MotionPriorChoice(str, Enum):
     """What is assumed of how the camera moves."""
 
@@ -82,8 +66,6 @@ class MotionPriorChoice(str, Enum):
     @property
     def prior(self) -> MotionPrior | None:
         """What `RunOptions` takes; None leaves the choice to the kind of recording."""
-        from blur_imu_ros.core.pivot import MotionPrior
-
         return None if self is MotionPriorChoice.auto else MotionPrior(self.value)
 
 
@@ -91,14 +73,6 @@ LeverArm = Annotated[
     tuple[float, float, float] | None,
     typer.Option(help="From the pivot to the camera: right, down, forward, metres."),
 ]
-
-
-class StampChoice(str, Enum):
-    """Moments of the exposure that a stamp may mean."""
-
-    start = "start"
-    middle = "middle"
-    end = "end"
 
 
 @app.command()
@@ -130,17 +104,17 @@ def run(
         Path | None, typer.Option(help="CSV with a column t, one row a frame.")
     ] = None,
     stamp_reference: Annotated[
-        StampChoice, typer.Option(help="Moment of the exposure that a stamp means.")
-    ] = StampChoice.middle,
+        StampReference, typer.Option(help="Moment of the exposure that a stamp means.")
+    ] = StampReference.MIDDLE,
     topic: Annotated[str | None, typer.Option(help="Image topic, for bags with several.")] = None,
     model: Annotated[str, typer.Option(help="Name or path of a model.")] = FOR_RECORDINGS,
     backend: Annotated[str, typer.Option(help="auto, onnx or torch.")] = "auto",
     device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
     direction: Annotated[
-        DirectionChoice,
+        Direction,
         typer.Option(help="What decides the sign: both neighbours, the frame before, nothing."),
-    ] = DirectionChoice.adjacent,
-    axes: Annotated[AxesChoice, typer.Option(help="Axes of the output.")] = AxesChoice.optical,
+    ] = Direction.ADJACENT,
+    axes: Annotated[Axes, typer.Option(help="Axes of the output.")] = Axes.OPTICAL,
     overlay: Annotated[
         Path | None, typer.Option(help="Video with the blur drawn in (.mp4).")
     ] = None,
@@ -189,9 +163,7 @@ def run(
     """Measure the velocity of the camera in every frame of a recording, or of many."""
     from blur_imu_ros.cli.batch import run_each
     from blur_imu_ros.cli.run import RunOptions
-    from blur_imu_ros.core.axes import Axes
     from blur_imu_ros.execution.parallel import usual_jobs
-    from blur_imu_ros.recordings.settings import StampReference
 
     options = RunOptions(
         source[0],
@@ -199,13 +171,13 @@ def run(
         camera,
         exposure,
         stamps,
-        StampReference(stamp_reference.value),
+        stamp_reference,
         topic,
         model,
         backend,
         device,
         direction.value,
-        Axes(axes.value),
+        axes,
         overlay,
         plot,
         tuple(keep_topic or ()),
@@ -230,11 +202,11 @@ def evaluate(
             help="CSV with t, wx, wy, wz, maybe vx, vy, vz; gyroscope log; bag with Imu; or TUM."
         ),
     ],
-    axes: Annotated[AxesChoice, typer.Option(help="Axes of the estimate.")] = AxesChoice.optical,
+    axes: Annotated[Axes, typer.Option(help="Axes of the estimate.")] = Axes.OPTICAL,
     truth_axes: Annotated[
-        TruthAxesChoice,
+        TruthAxes,
         typer.Option(help="Axes of the truth; found also finds its time offset."),
-    ] = TruthAxesChoice.optical,
+    ] = TruthAxes.OPTICAL,
     exposure: Annotated[
         float | None,
         typer.Option(help="Seconds; dense truth is averaged over it. By default what run noted."),
@@ -252,14 +224,13 @@ def evaluate(
 ) -> None:
     """Compare velocities with the truth, axis by axis."""
     from blur_imu_ros.cli.evaluate import EvaluateOptions, run_evaluate
-    from blur_imu_ros.core.axes import Axes
 
     run_evaluate(
         EvaluateOptions(
             estimate,
             truth,
-            Axes(axes.value),
-            None if truth_axes is TruthAxesChoice.found else Axes(truth_axes.value),
+            axes,
+            truth_axes.known,
             exposure,
             fit_exposure,
             json,
@@ -332,16 +303,15 @@ def calibrate(
         float | None,
         typer.Option(help="Seconds that run was told; by default what it noted, or the camera's."),
     ] = None,
-    axes: Annotated[AxesChoice, typer.Option(help="Axes of the estimate.")] = AxesChoice.optical,
+    axes: Annotated[Axes, typer.Option(help="Axes of the estimate.")] = Axes.OPTICAL,
     truth_axes: Annotated[
-        TruthAxesChoice, typer.Option(help="Axes of the truth as far as they are known.")
-    ] = TruthAxesChoice.found,
+        TruthAxes, typer.Option(help="Axes of the truth as far as they are known.")
+    ] = TruthAxes.FOUND,
     topic: Annotated[str | None, typer.Option(help="Of the estimate, for bags.")] = None,
     truth_topic: Annotated[str | None, typer.Option(help="Of the truth, for bags.")] = None,
 ) -> None:
     """Find exposure time, time offset, mounting, gyro bias and scale from a recording with gyro."""
     from blur_imu_ros.cli.calibrate import CalibrateOptions, run_calibrate
-    from blur_imu_ros.core.axes import Axes
 
     run_calibrate(
         CalibrateOptions(
@@ -350,8 +320,8 @@ def calibrate(
             output,
             camera,
             exposure,
-            Axes(axes.value),
-            None if truth_axes is TruthAxesChoice.found else Axes(truth_axes.value),
+            axes,
+            truth_axes.known,
             topic,
             truth_topic,
         )
@@ -376,18 +346,16 @@ def compare(
         Path | None, typer.Option(help="CSV with a column t, one row a frame.")
     ] = None,
     stamp_reference: Annotated[
-        StampChoice, typer.Option(help="What a stamp means.")
-    ] = StampChoice.middle,
+        StampReference, typer.Option(help="What a stamp means.")
+    ] = StampReference.MIDDLE,
     topic: Annotated[str | None, typer.Option(help="Image topic, for bags with several.")] = None,
     model: Annotated[str, typer.Option(help="Name or path of a model.")] = FOR_RECORDINGS,
     backend: Annotated[str, typer.Option(help="auto, onnx or torch.")] = "auto",
     device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
-    axes: Annotated[AxesChoice, typer.Option(help="Axes of the CSVs of others.")] = (
-        AxesChoice.optical
-    ),
+    axes: Annotated[Axes, typer.Option(help="Axes of the CSVs of others.")] = (Axes.OPTICAL),
     truth_axes: Annotated[
-        AxesChoice, typer.Option(help="Axes of the truth, and of the table.")
-    ] = AxesChoice.optical,
+        Axes, typer.Option(help="Axes of the truth, and of the table.")
+    ] = Axes.OPTICAL,
     flow: Annotated[bool, typer.Option(help="With optical flow from frame to frame.")] = True,
     blur: Annotated[bool, typer.Option(help="With our own method.")] = True,
     colmap: Annotated[
@@ -404,8 +372,6 @@ def compare(
     """Measure one recording in several ways, and print their errors side by side."""
     from blur_imu_ros.cli.compare import CompareOptions, run_compare
     from blur_imu_ros.cli.run import RunOptions
-    from blur_imu_ros.core.axes import Axes
-    from blur_imu_ros.recordings.settings import StampReference
 
     recording = RunOptions(
         source,
@@ -413,19 +379,17 @@ def compare(
         camera=camera,
         exposure=exposure,
         stamps=stamps,
-        stamp_reference=StampReference(stamp_reference.value),
+        stamp_reference=stamp_reference,
         topic=topic,
         model=model,
         backend=backend,
         device=device,
-        axes=Axes(axes.value),
+        axes=axes,
         motion_prior=motion_prior.prior,
         lever_arm=lever_arm,
     )
     others = tuple(other or ())
-    run_compare(
-        CompareOptions(recording, truth, Axes(truth_axes.value), others, flow, blur, colmap, json)
-    )
+    run_compare(CompareOptions(recording, truth, truth_axes, others, flow, blur, colmap, json))
 
 
 class RosChoice(str, Enum):
@@ -449,16 +413,14 @@ def demo(
     run_demo(output, seconds, ros.value, model)
 
 
-def _add_training_commands() -> None:
-    """Show train, export and validate beside ours; their code needs torch only when called."""
-    try:
-        from blur_imu_training.commands import app as training
-    except ImportError:
-        return
-    app.registered_commands += training.registered_commands
+def _add_commands_of_others() -> None:
+    """Show the commands that other packages join to ours, as training's; torch comes when called."""
+    for entry in entry_points(group=COMMANDS):
+        with suppress(ImportError):  # an optional part of that package is not installed
+            app.registered_commands += entry.load().registered_commands
 
 
-_add_training_commands()
+_add_commands_of_others()
 for _command in app.registered_commands:
     # Else the list of commands cuts them off after some words.
     _command.short_help = (_command.callback.__doc__ or "").partition("\n")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,12 +16,16 @@ from blur_imu_ros.choices import FOR_CAMERAS
 from blur_imu_ros.core.visual_imu import Network
 from blur_imu_ros.errors import FrameError, ModelError
 from blur_imu_ros.evaluation.benchmark import SIZES, Contender, Result, benchmark, machine, ratios
+from blur_imu_ros.execution.files import write_json
 from blur_imu_ros.execution.resources import resource_path
 from blur_imu_ros.network.blur_network import load_network
-from blur_imu_ros.results.csv_files import write_json
 
 PUBLISHED = "published"
 """The network of Image as an IMU (Chen & Clark, ICCV 2025), whose weights are not ours to ship."""
+
+
+UNTRAINED = "blur_imu_ros.untrained_models"
+"""Entry points of functions that write a network without its weights to a path."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +107,9 @@ def contenders_of(options: BenchmarkOptions) -> list[Contender]:
 def _untrained(folder: Path) -> str:
     """Write the published network without the authors' weights: they do not change its speed."""
     try:
-        from blur_imu_training.export.import_checkpoint import write_untrained
-    except ImportError as error:
+        (entry,) = entry_points(group=UNTRAINED, name=PUBLISHED)
+        write_untrained = entry.load()
+    except (ImportError, ValueError) as error:
         raise ModelError(
             f"--against {PUBLISHED}: the network is written by torch, which is not installed; "
             "pip install .[train], or give the path of a model that import-checkpoint made"

@@ -11,14 +11,14 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from blur_imu_ros.core.axes import Axes
-from blur_imu_ros.core.camera import load_camera, load_exposure_time
+from blur_imu_ros.choices import Axes
 from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.core.velocity import SolverConfig
 from blur_imu_ros.evaluation.calibration import Calibration, angular_rmse, calibrate
 from blur_imu_ros.evaluation.metrics import in_axes
+from blur_imu_ros.execution.files import write_text
+from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
 from blur_imu_ros.recordings.velocities import read_velocities
-from blur_imu_ros.results.csv_files import write_text
 from blur_imu_ros.results.run_record import exposure_of
 
 NOTICEABLE = 1.02

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from blur_imu_ros.choices import Axes
 from blur_imu_ros.cli.run import RunOptions, frame_settings
-from blur_imu_ros.core.axes import Axes
+from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.series import VELOCITIES, VelocitySeries
 from blur_imu_ros.core.visual_imu import Network
 from blur_imu_ros.evaluation.baselines import (
     FromBlur,
@@ -24,14 +24,12 @@ from blur_imu_ros.evaluation.baselines import (
     from_trajectory,
 )
 from blur_imu_ros.evaluation.metrics import FEWEST_ROWS, Evaluation, evaluate, in_axes, match
+from blur_imu_ros.execution.files import write_json
 from blur_imu_ros.execution.progress import progress
 from blur_imu_ros.network.blur_network import load_network
 from blur_imu_ros.recordings import open_recording
 from blur_imu_ros.recordings.trajectories import TUM_SUFFIXES, read_poses
 from blur_imu_ros.recordings.velocities import read_velocities
-from blur_imu_ros.results.csv_files import VELOCITIES, VelocitySeries, write_json
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

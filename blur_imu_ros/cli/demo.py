@@ -4,31 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
-from blur_imu_ros.choices import FOR_CAMERAS
-from blur_imu_ros.core.axes import MEANING, Axes, express, six_from_optical
+from blur_imu_ros.choices import FOR_CAMERAS, Axes
+from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.axes import MEANING, express, six_from_optical
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.pivot import PivotConfig
+from blur_imu_ros.core.series import VELOCITIES, VelocitySeries, series_of
 from blur_imu_ros.core.visual_imu import Measurement, Network, VisualImu
 from blur_imu_ros.errors import RosSetupError
 from blur_imu_ros.evaluation.metrics import Evaluation, evaluate, match
+from blur_imu_ros.execution.files import make_folder_of
 from blur_imu_ros.execution.progress import progress
 from blur_imu_ros.network.blur_network import load_network
-from blur_imu_ros.results.csv_files import VELOCITIES, VelocitySeries, make_folder_of, series_of
 from blur_imu_ros.simulation.room_renderer import (
     Trajectory,
     blurred_image,
     furnished_room,
     hand_held,
 )
-
-Array = NDArray[Any]
 
 CAMERA = Camera(640, 480, 480.0, 480.0, 319.5, 239.5)
 FRAME_RATE = 30.0
@@ -158,7 +156,7 @@ def _plot(path: Path, received: Received, truth: VelocitySeries) -> None:
 
 
 def _video(path: Path, measurements: list[Measurement]) -> None:
-    from blur_imu_ros.cli.run import OverlayWriter
+    from blur_imu_ros.viz.overlay_video import OverlayWriter
 
     writer = OverlayWriter(path)
     try:

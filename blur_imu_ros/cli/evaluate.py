@@ -10,8 +10,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from blur_imu_ros.core.axes import MEANING, Axes
+from blur_imu_ros.choices import Axes
+from blur_imu_ros.core.axes import MEANING
 from blur_imu_ros.core.frame import check_exposure_time
+from blur_imu_ros.core.series import VELOCITIES, VelocitySeries
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation.alignment import Alignment, align, in_camera
 from blur_imu_ros.evaluation.metrics import (
@@ -25,8 +27,8 @@ from blur_imu_ros.evaluation.metrics import (
     with_exposure_scaled,
     worst_rows,
 )
+from blur_imu_ros.execution.files import write_json
 from blur_imu_ros.recordings.velocities import read_velocities
-from blur_imu_ros.results.csv_files import VELOCITIES, VelocitySeries, write_json
 from blur_imu_ros.results.run_record import exposure_of
 from blur_imu_ros.viz.report import blur_rows, table_rows, write_report
 

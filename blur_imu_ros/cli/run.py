@@ -12,31 +12,37 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from blur_imu_ros import __version__
-from blur_imu_ros.choices import FOR_RECORDINGS
+from blur_imu_ros.choices import FOR_RECORDINGS, Axes, DirectionMode, MotionPrior, StampReference
 from blur_imu_ros.cli.run_summary import RunSummary
-from blur_imu_ros.core.axes import MEANING, Axes, express
-from blur_imu_ros.core.camera import load_camera, load_exposure_time
-from blur_imu_ros.core.direction import DirectionConfig, DirectionMode
+from blur_imu_ros.core.axes import MEANING, express
+from blur_imu_ros.core.direction import DirectionConfig
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
-from blur_imu_ros.core.pivot import MotionPrior, PivotConfig
-from blur_imu_ros.core.visual_imu import Measurement, Network, Tracker, VisualImu
+from blur_imu_ros.core.pivot import PivotConfig
+from blur_imu_ros.core.visual_imu import Network, Tracker, VisualImu
 from blur_imu_ros.errors import FrameError, RecordingError
+from blur_imu_ros.execution.files import make_folder_of
 from blur_imu_ros.execution.progress import progress
 from blur_imu_ros.network.blur_network import load_network
 from blur_imu_ros.recordings import FrameSettings, Recording, open_recording
 from blur_imu_ros.recordings.calibration_files import KnownCalibration, read_calibration
-from blur_imu_ros.recordings.settings import StampReference, read_stamps
+from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
+from blur_imu_ros.recordings.settings import read_stamps
 from blur_imu_ros.recordings.velocities import read_velocities
-from blur_imu_ros.results.csv_files import CsvWriter, make_folder_of
+from blur_imu_ros.results.csv_files import CsvWriter
 from blur_imu_ros.results.run_record import Recipe, RecordKeeper, RunRecord
+from blur_imu_ros.viz.overlay_video import OverlayWriter
 
 RESULT_ENDINGS = (".csv", ".mcap")
+
+
 VIDEO_ENDINGS = (".mp4",)
+
+
 PLOT_ENDINGS = (".png", ".svg", ".pdf")
+
+
 READ_ENDINGS = (".png", ".mcap")
 """Of files that would be read with the folder that they are in."""
 
@@ -316,44 +322,6 @@ def frame_settings(options: RunOptions) -> FrameSettings:
         stamp_reference=options.stamp_reference,
         topic=options.topic,
     )
-
-
-class OverlayWriter:
-    """A video of overlays, opened at the first frame; the null object where none is wanted."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._video: Any = None
-        self._panel: Any = None
-
-    def write(self, measurement: Measurement) -> None:
-        """Append one frame: the smear and the numbers on the image, depth and curves beneath."""
-        if self._path is None:
-            return
-        from blur_imu_ros.viz.overlay import draw_overlay, without_lens
-
-        image = without_lens(measurement.frame)
-        if self._video is None:
-            self._open(self._path, image.shape[1], image.shape[0])
-        picture = draw_overlay(image, measurement.field, measurement.estimate)
-        self._video.write(np.vstack([picture, self._panel.draw(measurement)]))
-
-    def _open(self, path: Path, width: int, height: int) -> None:
-        import cv2
-
-        from blur_imu_ros.viz.overlay_panel import OverlayPanel
-
-        make_folder_of(path)
-        self._panel = OverlayPanel(width, height)
-        size = (width, height + self._panel.height)
-        self._video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, size)
-        if not self._video.isOpened():
-            raise RecordingError(f"{path}: the overlay video cannot be written")
-
-    def close(self) -> None:
-        """Finish the file."""
-        if self._video is not None:
-            self._video.release()
 
 
 def _plot(options: RunOptions) -> None:

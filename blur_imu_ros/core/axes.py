@@ -6,30 +6,12 @@ The core speaks OpenCV's camera axes (x right, y down, z forward).
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import Enum
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blur_imu_ros.choices import Axes
+from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.estimate import VelocityEstimate
-
-Array = NDArray[Any]
-
-
-class Axes(str, Enum):
-    """Axes of the six numbers of a velocity.
-
-    optical: OpenCV's camera axes for both velocities.
-    body: x forward, y left, z up (REP-103) for both.
-    gyro: a phone's gyroscope axes (x up, y left, z backwards) for angular velocity, OpenCV's for
-        linear velocity, as in the published curves.
-    """
-
-    OPTICAL = "optical"
-    BODY = "body"
-    GYRO = "gyro"
-
 
 MEANING = {
     Axes.OPTICAL: "optical axes (x right, y down, z forward)",
@@ -38,7 +20,10 @@ MEANING = {
 }
 """What to write beside numbers in these axes."""
 
+
 BODY_FROM_OPTICAL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+
+
 GYRO_FROM_OPTICAL = np.array([[0.0, -1, 0], [-1, 0, 0], [0, 0, -1]])
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import half_angle
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from blur_imu_ros.choices import DirectionMode
+from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
 
-Array = NDArray[Any]
-DirectionMode = Literal["adjacent", "previous", "none"]
-
 _SIGNS = np.array([1.0, -1.0])
+
+
 _OPEN = np.array([0.5, 0.5])
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from blur_imu_ros.core.arrays import Array
 
 CHI2_95_SIX = 12.59
 """95th percentile of chi-squared with six degrees of freedom."""

@@ -17,14 +17,10 @@ q = (Fx^2 - Fy^2, 2 Fx Fy) / |F|: as long as F, at twice its angle.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.camera import Camera
-
-Array = NDArray[Any]
 
 
 def motion_rows(camera: Camera, u: Array, v: Array, inverse_depth: Array) -> Array:

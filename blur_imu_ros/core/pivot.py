@@ -8,27 +8,12 @@ the solver what linear velocity to expect of the turn that it sees.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.velocity import VelocityPrior
-
-Array = NDArray[Any]
-
-
-class MotionPrior(str, Enum):
-    """What is assumed of how the camera moves.
-
-    none: nothing; for cameras on robots.
-    pivot: it turns about a point at a fixed lever arm; for cameras in hands.
-    """
-
-    NONE = "none"
-    PIVOT = "pivot"
 
 
 @dataclass(frozen=True)

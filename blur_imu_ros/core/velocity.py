@@ -9,18 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.blur_field import BlurField, cell_centres
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.core.motion_field import motion_rows
-
-Array = NDArray[Any]
 
 _MEDIAN_OF_CHI2 = 2 * np.log(2)
 """Median of the squared length of a 2-D standard normal vector."""

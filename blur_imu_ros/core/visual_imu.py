@@ -9,19 +9,18 @@ from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blur_imu_ros.core.arrays import Image
 from blur_imu_ros.core.blur_field import BlurField
-from blur_imu_ros.core.camera import Camera, NetworkView
+from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionConfig, DirectionFilter, Sighting
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.core.pivot import PivotConfig, PivotFilter, PivotState
 from blur_imu_ros.core.velocity import VelocityPrior, VelocitySolver
 from blur_imu_ros.errors import BlurImuError, CameraError, FrameError, RecordingError
 from blur_imu_ros.execution.parallel import in_order
-
-Image = NDArray[np.uint8]
 
 
 class Network(Protocol):

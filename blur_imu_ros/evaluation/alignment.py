@@ -15,18 +15,15 @@ with each error judged against the one that its estimate tells of, which leaves 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation.metrics import truth_at
 from blur_imu_ros.evaluation.time_offset import likely_offsets
-from blur_imu_ros.results.csv_files import VelocitySeries
-
-Array = NDArray[Any]
 
 FEWEST_ROWS = 30
 LEAST_TURN = 0.2

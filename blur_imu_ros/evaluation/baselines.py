@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.blur_field import BlurField
-from blur_imu_ros.core.camera import Camera, NetworkView
+from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import LONGEST_EXPOSURE, Frame
 from blur_imu_ros.core.motion_field import double_angle
+from blur_imu_ros.core.network_view import NetworkView
+from blur_imu_ros.core.series import VelocitySeries, series_of
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.core.visual_imu import Network, VisualImu
 from blur_imu_ros.errors import CameraError, FrameError
 from blur_imu_ros.evaluation.metrics import truth_at
 from blur_imu_ros.recordings.trajectories import PoseSeries
-from blur_imu_ros.results.csv_files import VelocitySeries, series_of
-
-Array = NDArray[Any]
 
 
 class Method(Protocol):

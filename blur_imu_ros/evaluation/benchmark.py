@@ -21,10 +21,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.core.axes import Axes
-from blur_imu_ros.core.camera import Camera, NetworkView
+from blur_imu_ros.choices import Axes
+from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionFilter
 from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.core.visual_imu import Network, Tracker, VisualImu
 from blur_imu_ros.errors import FrameError

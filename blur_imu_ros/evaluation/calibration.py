@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from blur_imu_ros.core.axes import Axes, from_optical
+from blur_imu_ros.choices import Axes
+from blur_imu_ros.core.axes import from_optical
+from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation.alignment import (
     FEWEST_ROWS,
@@ -19,9 +20,6 @@ from blur_imu_ros.evaluation.alignment import (
     in_camera,
 )
 from blur_imu_ros.evaluation.metrics import in_axes, match, plain
-from blur_imu_ros.results.csv_files import VelocitySeries
-
-Array = NDArray[Any]
 
 LARGEST_ROTATION_STD = np.radians(3.0)
 LARGEST_OFFSET_STD = 0.005

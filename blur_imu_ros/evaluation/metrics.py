@@ -7,13 +7,12 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from blur_imu_ros.core.axes import Axes, six_from_optical
+from blur_imu_ros.choices import Axes
+from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.axes import six_from_optical
+from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.results.csv_files import VelocitySeries
-
-Array = NDArray[Any]
 
 CLEAR_TURN = 2.0
 """rad/s. Slower than this the sign of a motion hardly shows."""

@@ -11,17 +11,16 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from blur_imu_ros.core.camera import Camera, NetworkView
+from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.network_view import NetworkView
+from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import BlurImuError
 from blur_imu_ros.evaluation.baselines import from_trajectory
 from blur_imu_ros.recordings.trajectories import PoseSeries
-from blur_imu_ros.results.csv_files import VelocitySeries
-
-Array = NDArray[Any]
 
 POSES = "poses.npy"
 

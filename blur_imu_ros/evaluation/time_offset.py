@@ -6,13 +6,10 @@ is compared wherever in the log the recording may lie, before anything is known 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import correlate
 
-Array = NDArray[Any]
+from blur_imu_ros.core.arrays import Array
 
 STEP = 0.02
 """Seconds between the offsets that are tried."""

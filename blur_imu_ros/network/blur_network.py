@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.choices import FOR_CAMERAS
+from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.errors import ModelError
@@ -17,8 +18,6 @@ from blur_imu_ros.execution.parallel import usual_jobs
 from blur_imu_ros.network.field_readers import READERS
 from blur_imu_ros.network.model_card import ModelCard
 from blur_imu_ros.network.model_file import read_model
-
-Array = NDArray[Any]
 
 
 class Backend(Protocol):

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.blur_field import BlurField, below_axis
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import double_angle
 from blur_imu_ros.errors import ModelError
 from blur_imu_ros.network.model_card import INTERFACE, REFERENCE_LENGTH, SIGNED_FLOW, ModelCard
 
-Array = NDArray[Any]
 Reader = Callable[[tuple[Array, ...], ModelCard, Camera], BlurField]
 
 

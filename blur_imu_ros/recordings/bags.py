@@ -17,7 +17,8 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import BlurImuError, RecordingError
 from blur_imu_ros.execution.resources import PACKAGE, resource_path
-from blur_imu_ros.recordings.image_messages import camera_of, image_of, named_rectified
+from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
+from blur_imu_ros.recordings.image_messages import image_of
 from blur_imu_ros.recordings.settings import FrameSettings
 
 BAG_SUFFIXES = {".bag", ".mcap", ".db3"}

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blur_imu_ros.core.camera import load_yaml
 from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.errors import BlurImuError, CameraError
+from blur_imu_ros.recordings.camera_files import load_yaml
 
 SCALES = (0.01, 100.0)
 LARGEST = 1e15

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.results.csv_files import CsvTable, VelocitySeries
+from blur_imu_ros.recordings.csv_tables import CsvTable
 
 
 @dataclass(frozen=True)

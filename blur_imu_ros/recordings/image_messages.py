@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.core.camera import Camera, in_pixels
-from blur_imu_ros.errors import CameraError, FrameError
+from blur_imu_ros.errors import FrameError
 
 LARGEST_SIDE = 16384
 """Pixels. Headers that claim more are taken for damaged, before memory is asked for."""
+
 
 SENSOR_BITS = (10, 12, 14, 16)
 """What samples of 16 bits may hold; the brightest of an image tells."""
@@ -54,6 +52,8 @@ _ENCODINGS = {
     "yuyv": _Encoding(1, 2, cv2.COLOR_YUV2BGR_YUY2),
     "yuv422_yuy2": _Encoding(1, 2, cv2.COLOR_YUV2BGR_YUY2),
 }
+
+
 _HALF_HEIGHT_CHROMA = {"nv12": cv2.COLOR_YUV2BGR_NV12, "nv21": cv2.COLOR_YUV2BGR_NV21}
 
 
@@ -181,103 +181,3 @@ def _start_of_scan(data: bytes) -> int:
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return at
-
-
-@dataclass(frozen=True)
-class CameraInfo:
-    """The fields of sensor_msgs/CameraInfo that matter; all sizes in pixels."""
-
-    width: int
-    height: int
-    k: Sequence[float]
-    d: Sequence[float] = ()
-    distortion_model: str = "plumb_bob"
-    binning_x: int = 0
-    binning_y: int = 0
-    roi: tuple[int, int, int, int] = (0, 0, 0, 0)
-    """x_offset, y_offset, width, height; zero width or height means the whole image."""
-    p: Sequence[float] = ()
-    """3x4, row-major; matters for rectified images only."""
-
-    @classmethod
-    def of(cls, message: Any) -> CameraInfo:
-        """Return the fields of a message of ROS 1 or 2."""
-
-        def numbers(name: str) -> list[float]:
-            values = getattr(message, name if hasattr(message, name) else name.upper())
-            return [float(x) for x in values]
-
-        roi = message.roi
-        return cls(
-            width=message.width,
-            height=message.height,
-            k=numbers("k"),
-            d=numbers("d"),
-            distortion_model=message.distortion_model,
-            binning_x=message.binning_x,
-            binning_y=message.binning_y,
-            roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
-            p=numbers("p"),
-        )
-
-    def rectified(self) -> CameraInfo:
-        """Return the calibration of the rectified image, which is P, without distortion.
-
-        Raises:
-            CameraError: there is none.
-        """
-        if len(self.p) != 12 or self.p[0] == 0:
-            raise CameraError(
-                "camera_info P[0] is 0: there is no calibration of rectified images; calibrate the "
-                "camera, or use its raw images"
-            )
-        k = [x for row in (0, 4, 8) for x in self.p[row : row + 3]]
-        return replace(self, k=k, d=(), distortion_model="")
-
-    def camera(self) -> Camera:
-        """Return the camera of the image that is published: ROI first, then binning (REP-104).
-
-        Raises:
-            CameraError: what is wrong with the calibration.
-        """
-        if len(self.k) != 9:
-            raise CameraError(f"camera_info K has {len(self.k)} numbers; expected 9")
-        if self.k[0] == 0:
-            raise CameraError("camera_info K[0] is 0: the camera is not calibrated; calibrate it")
-        coefficients = tuple(float(x) for x in self.d)
-        camera = Camera(
-            width=int(self.width),
-            height=int(self.height),
-            fx=float(self.k[0]),
-            fy=float(self.k[4]),
-            cx=float(self.k[2]),
-            cy=float(self.k[5]),
-            distortion_model=self.distortion_model or "plumb_bob",
-            distortion=coefficients if any(coefficients) else (),
-        )
-        in_pixels(camera)
-        left, top, width, height = (int(x) for x in self.roi)
-        if width and height:
-            if left + width > camera.width or top + height > camera.height:
-                raise CameraError(
-                    f"camera_info ROI {width}x{height} at ({left}, {top}) leaves the "
-                    f"{camera.width}x{camera.height} image"
-                )
-            camera = camera.cropped(left, top, width, height)
-        across, down = max(1, int(self.binning_x)), max(1, int(self.binning_y))
-        return camera.resized(camera.width // across, camera.height // down)
-
-
-def camera_of(message: Any, rectified: bool = False) -> Camera:
-    """Return the camera of raw or of rectified images by their CameraInfo message of ROS 1 or 2.
-
-    Raises:
-        CameraError: it cannot be used.
-    """
-    info = CameraInfo.of(message)
-    return (info.rectified() if rectified else info).camera()
-
-
-def named_rectified(topic: str) -> bool:
-    """Whether an image topic is called as image_proc calls rectified images (image_rect, ...)."""
-    return "rect" in re.split("[/_]", topic)

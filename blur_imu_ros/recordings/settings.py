@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.core.camera import EXPECTED, Camera
+from blur_imu_ros.choices import StampReference
+from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame, check_exposure_time
 from blur_imu_ros.errors import FrameError, RecordingError
-from blur_imu_ros.results.csv_files import CsvTable
-
-
-class StampReference(str, Enum):
-    """Which moment of the exposure a stamp means."""
-
-    START = "start"
-    MIDDLE = "middle"
-    END = "end"
-
-    def middle(self, stamp: float, exposure_time: float) -> float:
-        """Return the middle of the exposure, seconds."""
-        shift = {StampReference.START: 0.5, StampReference.MIDDLE: 0.0, StampReference.END: -0.5}
-        return stamp + shift[self] * exposure_time
+from blur_imu_ros.recordings.camera_files import EXPECTED
+from blur_imu_ros.recordings.csv_tables import CsvTable
 
 
 @dataclass(frozen=True)

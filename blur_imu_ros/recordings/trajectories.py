@@ -5,16 +5,13 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.results.csv_files import VelocitySeries
-
-Array = NDArray[Any]
 
 TUM_SUFFIXES = {".tum", ".txt"}
 LONGEST_GAP = 3.0

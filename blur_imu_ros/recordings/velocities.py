@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.recordings.csv_tables import CsvTable, series_of_table
 from blur_imu_ros.recordings.gyroscope_logs import kind_of, read_log
 from blur_imu_ros.recordings.trajectories import TUM_SUFFIXES, read_poses
-from blur_imu_ros.results.csv_files import CsvTable, VelocitySeries, series_of_table
 
-Array = NDArray[Any]
 Row = tuple[Array, Array, bool]
 """(6,) velocity, (6,) standard deviations, whether it may be used; NaN where not known."""
 

@@ -16,8 +16,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
-from blur_imu_ros.core.axes import Axes
-from blur_imu_ros.core.direction import DirectionMode
+from blur_imu_ros.choices import Axes, DirectionMode
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import RecordingError

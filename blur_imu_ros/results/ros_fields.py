@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.core.axes import Axes
-from blur_imu_ros.core.direction import DirectionMode
+from blur_imu_ros.choices import Axes, DirectionMode
 from blur_imu_ros.core.estimate import VelocityEstimate
 
 Fields = dict[str, Any]

@@ -29,7 +29,8 @@ from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.visual_imu import Measurement, Tracker, VisualImu
 from blur_imu_ros.errors import BlurImuError, CameraError, FrameError, RosSetupError
 from blur_imu_ros.network.blur_network import load_network
-from blur_imu_ros.recordings.image_messages import camera_of, image_of, named_rectified
+from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
+from blur_imu_ros.recordings.image_messages import image_of
 from blur_imu_ros.results.ros_fields import output_frame, silence
 from blur_imu_ros.ros import messages, parameters
 from blur_imu_ros.ros.diagnostics import Health

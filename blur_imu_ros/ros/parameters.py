@@ -13,13 +13,11 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from blur_imu_ros.choices import FOR_CAMERAS
-from blur_imu_ros.core.axes import Axes
+from blur_imu_ros.choices import FOR_CAMERAS, Axes, MotionPrior, StampReference
 from blur_imu_ros.core.frame import check_exposure_time
-from blur_imu_ros.core.pivot import MotionPrior, PivotConfig
+from blur_imu_ros.core.pivot import PivotConfig
 from blur_imu_ros.errors import BlurImuError, CameraError, RosSetupError
 from blur_imu_ros.recordings.calibration_files import KnownCalibration, read_calibration
-from blur_imu_ros.recordings.settings import StampReference
 from blur_imu_ros.results.ros_fields import MINIMUM_DIRECTION_PROBABILITY
 from blur_imu_ros.ros.exposure_sources import KINDS, UNITS, message_type, unit_of
 

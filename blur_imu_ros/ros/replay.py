@@ -9,22 +9,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import rclpy
 from geometry_msgs.msg import TwistWithCovarianceStamped
-from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, Imu
 
+from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import RosSetupError
 from blur_imu_ros.ros import messages
-
-Array = NDArray[Any]
 
 LARGE_DATA = "LARGE_DATA"
 """Transport of Fast DDS; the default one loses most images, but makes processes known at once."""

@@ -10,17 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from blur_imu_ros.core.arrays import Array, Float32
 from blur_imu_ros.core.camera import Camera
-
-Array = NDArray[Any]
-Float = NDArray[np.float32]
 
 NEAR = 0.05
 """Metres. What is nearer to the camera is not drawn."""
@@ -47,7 +44,7 @@ class Quad:
     corner: Array
     across: Array
     down: Array
-    texture: Float
+    texture: Float32
     layer: int = 0
 
     @cached_property
@@ -175,15 +172,15 @@ class Scene:
             for q in self._quads
         ])  # fmt: skip
 
-    def radiance(self, camera: Camera, pose: Pose) -> Float:
+    def radiance(self, camera: Camera, pose: Pose) -> Float32:
         """Return (height, width, 3) linear light that an undistorted camera at rest sees."""
         return self._drawn(camera, pose)[0]
 
-    def inverse_depth(self, camera: Camera, pose: Pose) -> Float:
+    def inverse_depth(self, camera: Camera, pose: Pose) -> Float32:
         """Return (height, width) 1/m; 0 where nothing is."""
         return self._drawn(camera, pose, textures=False)[1]
 
-    def _drawn(self, camera: Camera, pose: Pose, textures: bool = True) -> tuple[Float, Float]:
+    def _drawn(self, camera: Camera, pose: Pose, textures: bool = True) -> tuple[Float32, Float32]:
         image = np.zeros((camera.height, camera.width, 3), np.float32)
         inverse = np.zeros((camera.height, camera.width), np.float32)
 
@@ -196,7 +193,7 @@ class Scene:
         return image, inverse
 
 
-def _draw(quad: Quad, camera: Camera, pose: Pose, image: Float, inverse: Float | None) -> None:
+def _draw(quad: Quad, camera: Camera, pose: Pose, image: Float32, inverse: Float32 | None) -> None:
     corners = pose.rotation.inv().apply(quad.corners - pose.position)
     outline = _clipped(corners)
     if len(outline) < 3:
@@ -227,7 +224,7 @@ def _draw(quad: Quad, camera: Camera, pose: Pose, image: Float, inverse: Float |
 
 
 def _fill_inverse_depth(
-    part: Float, mask: NDArray[np.uint8], corners: Array, camera: Camera, left: int, top: int
+    part: Float32, mask: NDArray[np.uint8], corners: Array, camera: Camera, left: int, top: int
 ) -> None:
     """Fill 1/Z = n . ray / (n . point) of the quad's plane where the mask is set."""
     normal = np.cross(corners[1] - corners[0], corners[3] - corners[0])
@@ -258,7 +255,7 @@ def mean_radiance(
     t: float,
     exposure_time: float,
     step: float = 1.0,
-) -> Float:
+) -> Float32:
     """Return the mean linear light over an exposure.
 
     Args:
@@ -320,7 +317,7 @@ def _quad(
     corner: Array,
     across: Array,
     down: Array,
-    painter: Callable[[int, int], Float],
+    painter: Callable[[int, int], Float32],
     layer: int = WALLS,
 ) -> Quad:
     """Return a quad painted with texels of about the same size everywhere."""
@@ -333,13 +330,13 @@ def _walls(low: Array, high: Array, rng: np.random.Generator) -> list[Quad]:
     wide, tall, deep = high - low
     x, y, z = np.array([wide, 0, 0]), np.array([0, tall, 0]), np.array([0, 0, deep])
 
-    def brick(rows: int, columns: int) -> Float:
+    def brick(rows: int, columns: int) -> Float32:
         return _courses(rows, columns, 12, 36, (0.20, 0.28, 0.42), rng)
 
-    def plank(rows: int, columns: int) -> Float:
+    def plank(rows: int, columns: int) -> Float32:
         return _courses(rows, columns, 20, 260, (0.10, 0.20, 0.36), rng)
 
-    def plaster(rows: int, columns: int) -> Float:
+    def plaster(rows: int, columns: int) -> Float32:
         return _speckled(rows, columns, (0.48, 0.52, 0.55), 0.05, rng)
 
     return [
@@ -372,7 +369,7 @@ def _pictures(low: Array, high: Array, rng: np.random.Generator) -> list[Quad]:
 
 
 def _framed(corner: Array, across: Array, down: Array, rng: np.random.Generator) -> Quad:
-    def painter(rows: int, columns: int) -> Float:
+    def painter(rows: int, columns: int) -> Float32:
         picture = _shapes(rows, columns, 70, rng)
         edge = max(3, rows // 24)
         frame = np.full((rows, columns, 3), rng.uniform(0.02, 0.2), np.float32)
@@ -383,7 +380,7 @@ def _framed(corner: Array, across: Array, down: Array, rng: np.random.Generator)
 
 
 def _lamps(low: Array, high: Array) -> list[Quad]:
-    def painter(rows: int, columns: int) -> Float:
+    def painter(rows: int, columns: int) -> Float32:
         return np.full((rows, columns, 3), LAMP, np.float32)
 
     places = [(x, z) for x in (-1.8, 0.0, 1.8) for z in (-1.5, 0.7, 2.6)]
@@ -399,7 +396,7 @@ def _box(centre: Array, size: Array, rng: np.random.Generator) -> list[Quad]:
     low = centre - size / 2
     colour = rng.uniform(0.05, 0.5, 3)
 
-    def painter(rows: int, columns: int) -> Float:
+    def painter(rows: int, columns: int) -> Float32:
         base = _speckled(rows, columns, tuple(colour * rng.uniform(0.5, 1.0)), 0.25, rng)
         shapes = _shapes(rows, columns, 12, rng)
         return np.asarray(0.6 * base + 0.4 * shapes, np.float32)
@@ -417,7 +414,7 @@ def _box(centre: Array, size: Array, rng: np.random.Generator) -> list[Quad]:
 
 def _speckled(
     rows: int, columns: int, colour: tuple[float, ...], depth: float, rng: np.random.Generator
-) -> Float:
+) -> Float32:
     """Return a colour with stains of every size."""
     noise = np.zeros((rows, columns), np.float32)
     for cell in (2, 6, 20, 80):
@@ -430,7 +427,7 @@ def _speckled(
 def _courses(
     rows: int, columns: int, high: int, wide: int, colour: tuple[float, ...],
     rng: np.random.Generator,
-) -> Float:  # fmt: skip
+) -> Float32:  # fmt: skip
     """Return bricks or planks of `high` x `wide` texels, every other course shifted."""
     texture = _speckled(rows, columns, colour, 0.08, rng)
     for course, top in enumerate(range(0, rows, high)):
@@ -443,7 +440,7 @@ def _courses(
     return np.asarray(np.clip(texture, 0.005, 0.95), np.float32)
 
 
-def _shapes(rows: int, columns: int, count: int, rng: np.random.Generator) -> Float:
+def _shapes(rows: int, columns: int, count: int, rng: np.random.Generator) -> Float32:
     """Return a picture of discs and bars, large ones first."""
     picture = np.full((rows, columns, 3), rng.uniform(0.1, 0.8, 3), np.float32)
     for size in np.geomspace(max(rows, columns) / 3, 2, count):

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from blur_imu_ros.core.arrays import Image
 from blur_imu_ros.core.blur_field import BlurField
-from blur_imu_ros.core.camera import Camera, NetworkView
+from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
-
-Image = NDArray[np.uint8]
+from blur_imu_ros.core.network_view import NetworkView
 
 LINES_ACROSS = 20
 LONGEST_COLOURED = 40.0

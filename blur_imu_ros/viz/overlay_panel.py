@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from blur_imu_ros.core.arrays import Image
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.visual_imu import Measurement
-
-Image = NDArray[np.uint8]
 
 HEIGHT = 0.34
 """Of the panel, of the image's."""

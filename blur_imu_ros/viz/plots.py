@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import matplotlib
+
+from blur_imu_ros.core.arrays import Array
 
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from blur_imu_ros.core.series import VELOCITIES
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.results.csv_files import VELOCITIES, make_folder_of
-
-Array = NDArray[Any]
+from blur_imu_ros.execution.files import make_folder_of
 
 ESTIMATE, TRUTH, INVALID = "#d1495b", "#1f2d3d", "0.55"
 UNITS = ("rad/s", "rad/s", "rad/s", "m/s", "m/s", "m/s")

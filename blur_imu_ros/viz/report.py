@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.series import VELOCITIES
 from blur_imu_ros.evaluation.metrics import Evaluation, MatchedSeries, worst_rows
-from blur_imu_ros.results.csv_files import VELOCITIES, write_text
+from blur_imu_ros.execution.files import write_text
 from blur_imu_ros.viz.plots import ESTIMATE, TRUTH, UNITS
-
-Array = NDArray[Any]
 
 MOST_POINTS = 20_000
 """Rows above which only every so many are drawn; tables and histograms count all."""

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.core.blur_field import BlurField
+from blur_imu_ros.core.series import VELOCITIES
 from blur_imu_ros.core.visual_imu import Measurement
 from blur_imu_ros.errors import BlurImuError, RecordingError
-from blur_imu_ros.results.csv_files import VELOCITIES, make_folder_of
+from blur_imu_ros.execution.files import make_folder_of
 from blur_imu_ros.viz.overlay import colours_of, sparse_cells
 
 SPAWN = "spawn"

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.core.camera import NetworkView
+from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.errors import RecordingError
 from blur_imu_training.data.recorded_sequences import Keyframe, PosedFrame, keyframes
 from blur_imu_training.rendering.numpy_renderer import true_field
 from blur_imu_training.rendering.samples import STRIDE, BlurredSample
 from blur_imu_training.scene.exposure_motion import ExposureMotion, Shutter
 from blur_imu_training.scene.sharp_images import filled_inverse_depth, refuse_empty
-
-Array = NDArray[Any]
 
 GAMMA = 2.2
 """By which frames become linear light, as in the published data set."""

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from blur_imu_ros.core.camera import NetworkView, load_camera, load_exposure_time
 from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.network_view import NetworkView
+from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings import FrameSettings, open_recording
+from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
+from blur_imu_ros.recordings.csv_tables import read_series
 from blur_imu_ros.recordings.settings import read_stamps
-from blur_imu_ros.results.csv_files import VelocitySeries, read_series
 from blur_imu_training.data.stray_scanner import mean_over
 from blur_imu_training.rendering.samples import STRIDE, BlurredSample
 from blur_imu_training.scene.exposure_motion import ExposureMotion, Shutter

@@ -18,15 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from blur_imu_ros.core.arrays import Float64
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import motion_field
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.results.csv_files import CsvTable
+from blur_imu_ros.recordings.csv_tables import CsvTable
 from blur_imu_training.rendering.samples import STRIDE, BlurredSample
 from blur_imu_training.scene.exposure_motion import ExposureMotion, Shutter
 from blur_imu_training.scene.sharp_images import refuse_empty
-
-Array = NDArray[np.float64]
 
 FILES = ("blurred", "flow", "depth")
 NUMBERS = (
@@ -34,7 +33,7 @@ NUMBERS = (
 )  # fmt: skip
 
 
-def pose_of(motion: ExposureMotion) -> tuple[Array, Array]:
+def pose_of(motion: ExposureMotion) -> tuple[Float64, Float64]:
     """Return bRa as a quaternion (x, y, z, w) and bta (3,) of a motion with constant velocity.
 
     theta is the turn of the body from a to b; t the way from a to b in the axes halfway.
@@ -43,7 +42,7 @@ def pose_of(motion: ExposureMotion) -> tuple[Array, Array]:
     return Rotation.from_rotvec(-motion.rotation).as_quat(), -closing.apply(motion.translation)
 
 
-def motion_of(quaternion: Array, bta: Array) -> ExposureMotion:
+def motion_of(quaternion: Float64, bta: Float64) -> ExposureMotion:
     """Return the motion whose pose is (bRa, bta)."""
     rotation = -Rotation.from_quat(quaternion).as_rotvec()
     translation = -Rotation.from_rotvec(rotation / 2).apply(bta)

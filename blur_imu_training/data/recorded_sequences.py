@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import motion_field
 from blur_imu_ros.errors import RecordingError
@@ -23,8 +23,6 @@ from blur_imu_training.scene.sharp_images import (
     filled_inverse_depth,
     refuse_empty,
 )
-
-Array = NDArray[Any]
 
 KEYFRAME_GAP = 10
 """Frames from one keyframe to the next: the published recipe's exposure."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.errors import BlurImuError, RecordingError
-from blur_imu_ros.results.csv_files import CsvTable
+from blur_imu_ros.recordings.csv_tables import CsvTable
 from blur_imu_training.rendering.samples import BlurredSample
 from blur_imu_training.scene.exposure_motion import ExposureMotion, Shutter
 

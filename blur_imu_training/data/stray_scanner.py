@@ -13,19 +13,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.axes import GYRO_FROM_OPTICAL
-from blur_imu_ros.core.camera import Camera, NetworkView
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.recordings.csv_tables import CsvTable
 from blur_imu_ros.recordings.gyroscope_logs import KINDS, read_log
 from blur_imu_ros.recordings.image_messages import decode_compressed
-from blur_imu_ros.results.csv_files import CsvTable
 from blur_imu_training.data.averaged_frames import AveragedFrames, frame_sample
 from blur_imu_training.data.recorded_sequences import (
     KEYFRAME_GAP,
@@ -37,8 +38,6 @@ from blur_imu_training.data.recorded_sequences import (
 from blur_imu_training.rendering.samples import BlurredSample
 from blur_imu_training.scene.exposure_motion import ExposureMotion
 from blur_imu_training.scene.sharp_images import bounded
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

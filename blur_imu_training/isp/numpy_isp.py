@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from blur_imu_ros.core.arrays import Float32, Image
 from blur_imu_training.isp.parameters import (
     CameraChoice,
     Compression,
     Denoising,
-    Float,
     Light,
     LocalContrast,
     Resampling,
@@ -21,14 +20,12 @@ from blur_imu_training.isp.parameters import (
 )
 from blur_imu_training.isp.video_coding import video_coded
 
-Image = NDArray[np.uint8]
-
 DARKEST_CORNER = 0.2
 EXPOSURE_GAINS = (0.3, 6.0)
 """What automatic exposure may do at most."""
 
 
-def linear_light(image: Image, light: Light) -> Float:
+def linear_light(image: Image, light: Light) -> Float32:
     """Return the linear light (height, width, 3) of an 8-bit BGR picture, its highlights lifted."""
     radiance = np.asarray(cv2.LUT(image, light.curve), np.float32)
     if not light.lift:
@@ -38,7 +35,7 @@ def linear_light(image: Image, light: Light) -> Float:
     return np.asarray(radiance * (1 + over * over * np.float32(light.lift))[..., None], np.float32)
 
 
-def develop(radiance: Float, camera: CameraChoice) -> Image:
+def develop(radiance: Float32, camera: CameraChoice) -> Image:
     """Return the BGR uint8 picture that a camera makes of linear `radiance` (height, width, 3)."""
     light = _exposed(_optics(radiance, camera), camera)
     light = _sensor(light, camera)
@@ -58,22 +55,22 @@ def develop(radiance: Float, camera: CameraChoice) -> Image:
     return finished
 
 
-def _grey(picture: Float) -> Float:
+def _grey(picture: Float32) -> Float32:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.float32)[..., None]
 
 
-def _gaussian(image: Float, sigma: float) -> Float:
+def _gaussian(image: Float32, sigma: float) -> Float32:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), max(sigma, 0.1)), np.float32)
 
 
-def disc(radius: float, reach: int) -> Float:
+def disc(radius: float, reach: int) -> Float32:
     """Return the kernel (2 reach + 1, 2 reach + 1) of a defocused point."""
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     kernel = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1)
     return np.asarray(kernel / kernel.sum(), np.float32)
 
 
-def _optics(light: Float, camera: CameraChoice) -> Float:
+def _optics(light: Float32, camera: CameraChoice) -> Float32:
     """Soften by lens and defocus, add veiling glare and vignetting."""
     if camera.softness:
         light = _gaussian(light, camera.softness)
@@ -91,14 +88,14 @@ def _optics(light: Float, camera: CameraChoice) -> Float:
     return light
 
 
-def _exposed(light: Float, camera: CameraChoice) -> Float:
+def _exposed(light: Float32, camera: CameraChoice) -> Float32:
     """Apply auto exposure, more or less right, and white balance gains."""
     level = float(np.mean(np.minimum(light, 1)))
     gain = np.clip(camera.target / max(level, 1e-3), *EXPOSURE_GAINS)
     return np.asarray(light * (gain * np.array(camera.balance)).astype(np.float32), np.float32)
 
 
-def _sensor(light: Float, camera: CameraChoice) -> Float:
+def _sensor(light: Float32, camera: CameraChoice) -> Float32:
     """Add shot and read noise, clip, and read through a Bayer mosaic or not."""
     light = np.clip(light, 0, 1)
     if camera.noise:
@@ -113,7 +110,7 @@ def _sensor(light: Float, camera: CameraChoice) -> Float:
     return np.clip(light, 0, 1)
 
 
-def _demosaiced(light: Float) -> Float:
+def _demosaiced(light: Float32) -> Float32:
     raw = np.empty(light.shape[:2], np.uint16)
     levels = (light * 65535).astype(np.uint16)
     raw[0::2, 0::2] = levels[0::2, 0::2, 2]
@@ -123,7 +120,7 @@ def _demosaiced(light: Float) -> Float:
     return cv2.cvtColor(raw, cv2.COLOR_BayerBG2BGR).astype(np.float32) / np.float32(65535)
 
 
-def _denoised(picture: Float, denoising: Denoising) -> Float:
+def _denoised(picture: Float32, denoising: Denoising) -> Float32:
     """Denoise as cameras do: edge-keeping, by median, in colour only, or by softening."""
     if denoising.kind is Smoothing.EDGE_KEEPING:
         return np.asarray(
@@ -138,7 +135,7 @@ def _denoised(picture: Float, denoising: Denoising) -> Float:
     return _gaussian(picture, denoising.reach)
 
 
-def _tone_mapped(light: Float, camera: CameraChoice) -> Float:
+def _tone_mapped(light: Float32, camera: CameraChoice) -> Float32:
     """Apply gamma, S-shaped contrast and, at times, local contrast."""
     picture = np.clip(light, 0, 1) ** np.float32(1 / camera.gamma)
     if camera.bend:
@@ -149,13 +146,13 @@ def _tone_mapped(light: Float, camera: CameraChoice) -> Float:
     return np.asarray(np.clip(picture, 0, 1), np.float32)
 
 
-def _with_local_contrast(picture: Float, local: LocalContrast) -> Float:
+def _with_local_contrast(picture: Float32, local: LocalContrast) -> Float32:
     base = _gaussian(picture, local.reach)
     picture = base * np.float32(local.base) + (picture - base) * np.float32(local.detail)
     return np.asarray(picture + np.float32(local.lift), np.float32)
 
 
-def _applied(picture: Float, stage: Stage) -> Float:
+def _applied(picture: Float32, stage: Stage) -> Float32:
     if isinstance(stage, Sharpening):
         return picture + np.float32(stage.amount) * (picture - _gaussian(picture, stage.reach))
     if isinstance(stage, Resampling):
@@ -165,7 +162,7 @@ def _applied(picture: Float, stage: Stage) -> Float:
     return _denoised(picture, stage)
 
 
-def _resampled(picture: Float, stage: Resampling) -> Float:
+def _resampled(picture: Float32, stage: Resampling) -> Float32:
     """Scale down and up again."""
     height, width = picture.shape[:2]
     small = resampled_size(width, height, stage.scale)
@@ -178,7 +175,7 @@ def resampled_size(width: int, height: int, scale: float) -> tuple[int, int]:
     return max(8, round(width * scale)), max(8, round(height * scale))
 
 
-def _tinted(picture: Float, tint: Tint) -> Float:
+def _tinted(picture: Float32, tint: Tint) -> Float32:
     """Change saturation and brightness and add blotchy chroma."""
     grey = _grey(picture)
     picture = grey + (picture - grey) * np.float32(tint.saturation)

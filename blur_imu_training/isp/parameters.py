@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float32]
+from blur_imu_ros.core.arrays import Float32
+
 Rng = np.random.Generator
 
 MOSAIC_SHOWS = 0.7
@@ -44,7 +45,7 @@ class Light:
         lift: by how much clipped light was brighter.
     """
 
-    curve: Float
+    curve: Float32
     knee: float
     lift: float
 
@@ -92,7 +93,7 @@ class Tint:
     saturation: float
     gain: float
     offset: float
-    blotches: Float | None
+    blotches: Float32 | None
 
 
 Stage = Denoising | Sharpening | Resampling | Tint
@@ -187,7 +188,7 @@ def random_light(rng: Rng) -> Light:
     return Light(curve.astype(np.float32), knee, lift if lifted else 0.0)
 
 
-def _unbent(curve: Float, strength: float) -> Float:
+def _unbent(curve: Float32, strength: float) -> Float32:
     """Return the curve with an S-shaped contrast taken out by `strength`."""
     bent = curve + strength * (curve - curve * curve * (3 - 2 * curve))
     return np.asarray(np.clip(bent, 0, 1), np.float32)

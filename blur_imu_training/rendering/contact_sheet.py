@@ -7,18 +7,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from blur_imu_ros.core.arrays import Image
 from blur_imu_ros.core.blur_field import BlurField
-from blur_imu_ros.core.camera import Camera, NetworkView
+from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import double_angle
+from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings.file_names import natural_order
 from blur_imu_ros.recordings.images import IMAGE_SUFFIXES
 from blur_imu_ros.viz.overlay import draw_overlay
 from blur_imu_training.rendering.samples import STRIDE, BlurredSample
-
-Image = NDArray[np.uint8]
 
 GAP = 4
 """Pixels between pictures."""

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from blur_imu_ros.core.arrays import Float32
 from blur_imu_ros.core.blur_field import cell_centres
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import motion_field
 from blur_imu_training.scene.exposure_motion import ExposureMotion
-
-Float = NDArray[np.float32]
 
 MOST_SUBFRAMES = 96
 
@@ -33,7 +32,7 @@ class Geometry(Protocol):
     """What a camera at rest has before it."""
 
     @property
-    def inverse_depth(self) -> Float:
+    def inverse_depth(self) -> Float32:
         """(rows, columns) 1/m."""
 
     @property
@@ -51,8 +50,8 @@ class SharpView:
         camera: pinhole of the picture.
     """
 
-    radiance: Float
-    inverse_depth: Float
+    radiance: Float32
+    inverse_depth: Float32
     camera: Camera
 
 
@@ -64,7 +63,7 @@ def mean_over_exposure(
     top: int,
     step: float,
     skew: float = 0.0,
-) -> Float:
+) -> Float32:
     """Return the mean radiance over the exposure in a window of the view.
 
     Sub-frames are at most `step` pixels of motion apart. Each pixel of a sub-frame looks up where
@@ -98,7 +97,7 @@ def mean_over_exposure(
 
 def inverse_depth_seen(
     view: Geometry, motion: ExposureMotion, window: Camera, left: int, top: int, skew: float
-) -> Float:
+) -> Float32:
     """Return 1/m of the window's pixels, each row at the middle of its own exposure.
 
     Args:
@@ -113,7 +112,7 @@ def inverse_depth_seen(
     return _at_full_size(inverse, window)
 
 
-def half_grid(window: Camera) -> tuple[Float, Float, Float]:
+def half_grid(window: Camera) -> tuple[Float32, Float32, Float32]:
     """Return pixels (u, v) of every second row and column, and their rays.
 
     Coordinates are smooth: half resolution is enough for them, with one more cell all around
@@ -130,7 +129,7 @@ def half_grid(window: Camera) -> tuple[Float, Float, Float]:
 
 def foremost(
     view: Geometry, motion: ExposureMotion, window: Camera, left: int, top: int, skew: float
-) -> Float:
+) -> Float32:
     """Return the inverse depth of the nearest that may come to lie on each pixel of the half grid."""
     path = float(np.linalg.norm(motion.translation)) * motion.unevenness * 0.5 * (1 + skew)
     reach = path * float(view.inverse_depth.max()) * view.camera.focal
@@ -140,19 +139,19 @@ def foremost(
     return _nearest(np.asarray(nearest, np.float32), u + left, v + top)
 
 
-def _row_times(v: Float, window: Camera, skew: float) -> NDArray[np.float64]:
+def _row_times(v: Float32, window: Camera, skew: float) -> NDArray[np.float64]:
     """Return when the rows (rows,) of the half grid are at mid-exposure, or one 0 for all (1,)."""
     if not skew:
         return np.zeros(1)
     return (v[:, 0].astype(float) / (window.height - 1) - 0.5) * skew
 
 
-def _nearest(values: Float, u: Float, v: Float) -> Float:
+def _nearest(values: Float32, u: Float32, v: Float32) -> Float32:
     found = cv2.remap(values, u, v, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(found, np.float32)
 
 
-def _at_full_size(half: Float, window: Camera) -> Float:
+def _at_full_size(half: Float32, window: Camera) -> Float32:
     double = cv2.resize(half, (half.shape[1] * 2, half.shape[0] * 2))
     return np.asarray(double[2 : 2 + window.height, 2 : 2 + window.width], np.float32)
 
@@ -170,8 +169,8 @@ def subframe_times(
 
 
 def _lookup(
-    view: Geometry, motion: ExposureMotion, rays: Float, nearby: Float, s: NDArray[np.float64]
-) -> tuple[Float, Float, Float]:
+    view: Geometry, motion: ExposureMotion, rays: Float32, nearby: Float32, s: NDArray[np.float64]
+) -> tuple[Float32, Float32, Float32]:
     """Return where in the view the pixels of a sub-frame come from, and their inverse depth then.
 
     s: (1,) or (rows,), for rows that are exposed at different times.
@@ -182,7 +181,7 @@ def _lookup(
     shift = shifts.astype(np.float32).T[..., None]
     camera = view.camera
 
-    def origin(inverse: Float) -> tuple[Float, Float, Float]:
+    def origin(inverse: Float32) -> tuple[Float32, Float32, Float32]:
         z = np.maximum(turned[..., 2] + shift[2] * inverse, NEAREST_Z)
         map_x = (turned[..., 0] + shift[0] * inverse) / z * camera.fx + camera.cx
         map_y = (turned[..., 1] + shift[1] * inverse) / z * camera.fy + camera.cy
@@ -202,8 +201,8 @@ def _lookup(
 
 
 def true_field(
-    camera: Camera, inverse_depth: Float, motion: ExposureMotion, stride: int
-) -> tuple[Float, Float]:
+    camera: Camera, inverse_depth: Float32, motion: ExposureMotion, stride: int
+) -> tuple[Float32, Float32]:
     """Return the motion (rows, columns, 2) in pixels and inverse depth in 1/m of each cell."""
     rows, columns = camera.height // stride, camera.width // stride
     cells = cv2.resize(inverse_depth, (columns, rows), interpolation=cv2.INTER_AREA)

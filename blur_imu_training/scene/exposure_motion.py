@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from blur_imu_ros.core.arrays import Float64
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import motion_field
-
-Array = NDArray[np.float64]
 
 FASTEST_TURN, FASTEST_SHIFT = 16.0, 7.0
 """rad/s and m/s: what hands, robots and drones reach."""
@@ -57,12 +56,12 @@ class ExposureMotion:
         linear_acceleration: (3,) change of linear velocity over the exposure times tau, m.
     """
 
-    rotation: Array
-    translation: Array
-    angular_acceleration: Array
-    linear_acceleration: Array
+    rotation: Float64
+    translation: Float64
+    angular_acceleration: Float64
+    linear_acceleration: Float64
 
-    def at(self, s: float | Array) -> tuple[Array, Array]:
+    def at(self, s: float | Float64) -> tuple[Float64, Float64]:
         """Return the rotation vectors and translations (..., 3) from the body at mid-exposure to s."""
         s = np.asarray(s, float)[..., None]
         # The quadratic parts are equal at both ends: the mean velocity stays theta and t.
@@ -97,12 +96,12 @@ class RecordedMotion(ExposureMotion):
         reach: the steps cover s from -reach to reach; at least 1/2.
     """
 
-    angular_rates: Array
-    linear_rates: Array
+    angular_rates: Float64
+    linear_rates: Float64
     reach: float
 
     @classmethod
-    def from_rates(cls, angular: Array, linear: Array, reach: float = 0.5) -> RecordedMotion:
+    def from_rates(cls, angular: Float64, linear: Float64, reach: float = 0.5) -> RecordedMotion:
         """Return the motion with these rates; theta and t are their means over the exposure."""
         inside = _time_within_exposure(len(angular), reach)
         return cls(
@@ -114,7 +113,7 @@ class RecordedMotion(ExposureMotion):
         return 2 * self.reach / len(self.angular_rates)
 
     @cached_property
-    def _knots(self) -> tuple[Rotation, Array]:
+    def _knots(self) -> tuple[Rotation, Float64]:
         """Orientation and place at the beginning of each step, relative to mid-exposure."""
         turns = [Rotation.identity()]
         places = [np.zeros(3)]
@@ -127,7 +126,7 @@ class RecordedMotion(ExposureMotion):
         middle, place = self._from(start, np.zeros(()))
         return middle.inv() * start[0], middle.inv().apply(start[1] - place)
 
-    def _from(self, knots: tuple[Rotation, Array], s: Array) -> tuple[Rotation, Array]:
+    def _from(self, knots: tuple[Rotation, Float64], s: Float64) -> tuple[Rotation, Float64]:
         steps = (s + self.reach) / self._step
         index = np.clip(steps.astype(int), 0, len(self.angular_rates) - 1)
         rest = ((steps - index) * self._step)[..., None]
@@ -138,7 +137,7 @@ class RecordedMotion(ExposureMotion):
             knots[1][index] + halfway.apply(self.linear_rates[index] * rest),
         )
 
-    def at(self, s: float | Array) -> tuple[Array, Array]:
+    def at(self, s: float | Float64) -> tuple[Float64, Float64]:
         """Return the rotation vectors and translations (..., 3) from the body at mid-exposure to s."""
         turn, place = self._from(self._knots, np.asarray(s, float))
         return turn.as_rotvec(), place
@@ -162,7 +161,7 @@ class RecordedMotion(ExposureMotion):
         )
 
 
-def _time_within_exposure(steps: int, reach: float) -> Array:
+def _time_within_exposure(steps: int, reach: float) -> Float64:
     """Return the share of the exposure that each of the equal steps over +-reach takes, (n,)."""
     edges = np.clip(np.linspace(-reach, reach, steps + 1), -0.5, 0.5)
     return np.diff(edges)
@@ -177,8 +176,8 @@ MOST_OVER_MEAN = 1.8
 
 def random_motion(
     camera: Camera,
-    u: Array,
-    v: Array,
+    u: Float64,
+    v: Float64,
     inverse_depth: NDArray[np.float32],
     longest: float,
     rng: np.random.Generator,
@@ -215,8 +214,8 @@ def _possible(motion: ExposureMotion) -> ExposureMotion:
 def slowed(
     motion: RecordedMotion,
     camera: Camera,
-    u: Array,
-    v: Array,
+    u: Float64,
+    v: Float64,
     inverse_depth: NDArray[np.float32],
     longest: float,
 ) -> RecordedMotion:
@@ -236,7 +235,7 @@ def slowed(
     )
 
 
-def _shortening(path: Array, fastest: float) -> float:
+def _shortening(path: Float64, fastest: float) -> float:
     longest = fastest * EXPOSURE_TIMES[1] * (1 - 1e-9)
     return min(1.0, longest / max(float(np.linalg.norm(path)), 1e-12))
 

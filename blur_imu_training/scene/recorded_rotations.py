@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from blur_imu_ros.core.arrays import Float64
 from blur_imu_ros.errors import RecordingError
 from blur_imu_training.scene.exposure_motion import ExposureMotion, RecordedMotion, Shutter
-
-Array = NDArray[np.float64]
 
 STEPS_PER_EXPOSURE = 12
 LONGEST_GAP = 0.02
@@ -27,7 +25,7 @@ LEVER_ARM = ((0.0, 0.0, 0.25), (0.15, 0.15, 0.2))
 class RecordedTurns:
     """Angular velocities over time, of which exposures take pieces."""
 
-    def __init__(self, logs: list[tuple[Array, Array]]) -> None:
+    def __init__(self, logs: list[tuple[Float64, Float64]]) -> None:
         """Take logs of t (n,) in seconds, rising, and omega (n, 3) in rad/s."""
         self._logs = logs
 
@@ -62,7 +60,7 @@ class RecordedTurns:
 
     def _steady_piece(
         self, shutter: Shutter, reach: float, rng: np.random.Generator
-    ) -> Array | None:
+    ) -> Float64 | None:
         for _ in range(STEADIEST_OF):
             piece = self._piece(shutter.exposure_time * reach, _steps(reach), rng)
             if piece is None:
@@ -73,7 +71,7 @@ class RecordedTurns:
                 return piece
         return None
 
-    def _piece(self, half: float, steps: int, rng: np.random.Generator) -> Array | None:
+    def _piece(self, half: float, steps: int, rng: np.random.Generator) -> Float64 | None:
         """Return omega (steps, 3) over 2 * half seconds of a random log, None across a gap."""
         t, omega = self._logs[int(rng.integers(len(self._logs)))]
         if t[-1] - t[0] <= 2 * half:
@@ -90,7 +88,7 @@ def _steps(reach: float) -> int:
     return min(48, int(np.ceil(2 * reach * STEPS_PER_EXPOSURE)))
 
 
-def _read_log(path: Path) -> tuple[Array, Array]:
+def _read_log(path: Path) -> tuple[Float64, Float64]:
     try:
         rows = np.loadtxt(path, ndmin=2)
     except (OSError, ValueError, UnicodeDecodeError) as error:

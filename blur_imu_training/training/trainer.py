@@ -18,8 +18,8 @@ from accelerate import Accelerator
 from accelerate.utils import is_bf16_available, reduce
 
 from blur_imu_ros.errors import TrainingError
+from blur_imu_ros.execution.files import make_folder_of
 from blur_imu_ros.execution.parallel import usual_jobs
-from blur_imu_ros.results.csv_files import make_folder_of
 from blur_imu_training.data.held_out import terms
 from blur_imu_training.data.loading import BatchNumbers, Samples, batches
 from blur_imu_training.data.picture_sets import load_pictures, shares_of

@@ -12,16 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
+from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.blur_field import BlurField, below_axis, cell_centres
-from blur_imu_ros.core.camera import NetworkView
 from blur_imu_ros.core.motion_field import motion_field
+from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.core.visual_imu import Measurement, VisualImu
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.network.blur_network import Backend
 from blur_imu_ros.network.model_card import REFERENCE_LENGTH
 from blur_imu_training.data.held_out import HeldOutFrame
-
-Array = NDArray[Any]
 
 PIXELS_ACROSS = 320
 """Blur is told in pixels of a view so wide, so that the same smears are the same for every model."""

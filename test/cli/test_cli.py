@@ -13,7 +13,7 @@ import pytest
 
 from blur_imu_ros import __version__
 from blur_imu_ros.core.axes import GYRO_FROM_OPTICAL
-from blur_imu_ros.core.camera import load_camera
+from blur_imu_ros.recordings.camera_files import load_camera
 from helpers.command_line import (
     RATE,
     CommandLine,

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
+from blur_imu_ros.choices import DirectionMode, MotionPrior
 from blur_imu_ros.cli.run import RunOptions, run
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
-from blur_imu_ros.core.direction import DirectionMode
-from blur_imu_ros.core.pivot import MotionPrior
 from blur_imu_ros.core.visual_imu import TrackerState
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.results.run_record import SAVED_EVERY, RecordKeeper, RunRecord

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
-from blur_imu_ros.core.axes import Axes
+from blur_imu_ros.choices import Axes
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import RecordingError, TrainingError
 from blur_imu_ros.recordings.bags import MOTION
+from blur_imu_ros.recordings.csv_tables import read_series
 from blur_imu_ros.results.bag_writer import BagWriter
-from blur_imu_ros.results.csv_files import COLUMNS, CsvWriter, read_series
+from blur_imu_ros.results.csv_files import COLUMNS, CsvWriter
 from helpers.command_line import CommandLine, rows_of, turning_images, write_folder
 
 resource = pytest.importorskip("resource", reason="this system has no limits to set")

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blur_imu_ros.core.axes import Axes, express, six_from_optical
+from blur_imu_ros.choices import Axes
+from blur_imu_ros.core.axes import express, six_from_optical
 from blur_imu_ros.core.estimate import VelocityEstimate
 
 

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import yaml
 
-from blur_imu_ros.core.camera import Camera, NetworkView, _scaled, load_camera, load_exposure_time
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.network_view import NetworkView, _scaled
 from blur_imu_ros.errors import CameraError
+from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
 
 CAMERA = Camera(640, 480, 500.0, 510.0, 330.0, 235.0)
 FLAT = {"image_width": 640, "image_height": 480, "fx": 500, "fy": 510, "cx": 330, "cy": 235}

@@ -8,15 +8,9 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
+from blur_imu_ros.choices import DirectionMode
 from blur_imu_ros.core.camera import Camera
-from blur_imu_ros.core.direction import (
-    DirectionConfig,
-    DirectionFilter,
-    DirectionMode,
-    Sighting,
-    _rays,
-    _warp,
-)
+from blur_imu_ros.core.direction import DirectionConfig, DirectionFilter, Sighting, _rays, _warp
 from blur_imu_ros.core.estimate import VelocityEstimate
 from helpers.synthetic_fields import CAMERA, EXPOSURE, field_of, seen_after, texture
 

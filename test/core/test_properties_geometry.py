@@ -8,8 +8,9 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from blur_imu_ros.core.camera import Camera, NetworkView
+from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import double_angle, half_angle, motion_field
+from blur_imu_ros.core.network_view import NetworkView
 
 law = settings(max_examples=60, deadline=None, derandomize=True)
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from blur_imu_ros.core.blur_field import BlurField
-from blur_imu_ros.core.camera import Camera, load_camera
+from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionConfig
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.pivot import PivotConfig
 from blur_imu_ros.core.visual_imu import Measurement, Tracker, VisualImu
 from blur_imu_ros.errors import FrameError
+from blur_imu_ros.recordings.camera_files import load_camera
 from helpers.synthetic_fields import CAMERA, EXPOSURE, field_of, seen_after, texture
 
 GYRO_FROM_CAMERA = np.array([[0, -1, 0], [-1, 0, 0], [0, 0, -1]], dtype=float)

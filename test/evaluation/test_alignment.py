@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation.alignment import Alignment, align, in_camera
-from blur_imu_ros.results.csv_files import VelocitySeries
 from helpers.camera_and_gyro import EVERY, Apart, apart, series, shake
 
 

@@ -11,18 +11,17 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from blur_imu_ros.choices import Axes, MotionPrior
 from blur_imu_ros.cli.application import app
 from blur_imu_ros.cli.compare import CompareOptions, run_compare
 from blur_imu_ros.cli.run import RunOptions
-from blur_imu_ros.core.axes import Axes
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
-from blur_imu_ros.core.pivot import MotionPrior
+from blur_imu_ros.core.series import VelocitySeries, series_of
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation.baselines import OpticalFlow, ZeroVelocity, from_trajectory
 from blur_imu_ros.recordings.trajectories import read_poses
-from blur_imu_ros.results.csv_files import VelocitySeries, series_of
 from blur_imu_ros.simulation.room_renderer import hand_held
 from helpers.synthetic_fields import CAMERA, EXPOSURE, field_of, seen_after, texture
 from helpers.trajectories import write_tum

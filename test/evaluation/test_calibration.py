@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from blur_imu_ros.choices import Axes
 from blur_imu_ros.cli.application import app
 from blur_imu_ros.cli.calibrate import print_gain
-from blur_imu_ros.core.axes import Axes
-from blur_imu_ros.core.camera import load_camera, load_exposure_time
+from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.evaluation.calibration import Calibration, calibrate
 from blur_imu_ros.evaluation.metrics import in_axes
-from blur_imu_ros.results.csv_files import VelocitySeries
+from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
 from blur_imu_ros.results.run_record import RunRecord, record_path
 from helpers.camera_and_gyro import EVERY, Apart, apart, shake
 

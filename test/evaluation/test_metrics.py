@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blur_imu_ros.core.axes import Axes
+from blur_imu_ros.choices import Axes
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation.metrics import (
     evaluate,
@@ -21,7 +22,8 @@ from blur_imu_ros.evaluation.metrics import (
     with_exposure_scaled,
     worst_rows,
 )
-from blur_imu_ros.results.csv_files import COLUMNS, CsvWriter, VelocitySeries, read_series
+from blur_imu_ros.recordings.csv_tables import read_series
+from blur_imu_ros.results.csv_files import COLUMNS, CsvWriter
 
 
 def series(n: int = 200, seed: int = 0, sigma: float | None = None) -> VelocitySeries:

@@ -12,9 +12,9 @@ from test_baselines import recorded
 from blur_imu_ros.cli.compare import CompareOptions, run_compare
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import BlurImuError
 from blur_imu_ros.evaluation.structure_from_motion import Colmap
-from blur_imu_ros.results.csv_files import VelocitySeries
 from blur_imu_ros.simulation.room_renderer import blurred_image, furnished_room, hand_held
 
 CAMERA = Camera(480, 360, 400.0, 400.0, 239.5, 179.5)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from blur_imu_ros.results.csv_files import VelocitySeries
+from blur_imu_ros.core.series import VelocitySeries
 
 EVERY = np.ones(3)
 

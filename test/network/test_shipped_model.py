@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from blur_imu_ros.choices import Axes, DirectionMode
 from blur_imu_ros.cli.run import RunOptions, run
-from blur_imu_ros.core.axes import Axes
-from blur_imu_ros.core.camera import Camera, load_camera
-from blur_imu_ros.core.direction import DirectionMode
+from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.motion_field import motion_field
 from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.evaluation.metrics import Evaluation, evaluate, in_axes, match
 from blur_imu_ros.network.blur_network import load_network
+from blur_imu_ros.recordings.camera_files import load_camera
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.simulation.room_renderer import blurred_image, constant_velocity, furnished_room
 from helpers.command_line import needs_model

@@ -17,8 +17,9 @@ import pytest
 import typer
 
 from blur_imu_ros.cli.application import app
+from blur_imu_ros.core.series import VELOCITIES
 from blur_imu_ros.network.model_card import ModelCard
-from blur_imu_ros.results.csv_files import COLUMNS, VELOCITIES
+from blur_imu_ros.results.csv_files import COLUMNS
 from helpers.command_line import Oracle, needs_model, turning_images, write_camera
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,26 +20,23 @@ from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from blur_imu_ros.core.axes import Axes
+from blur_imu_ros.choices import Axes
 from blur_imu_ros.core.blur_field import BlurField
-from blur_imu_ros.core.camera import (
-    COEFFICIENTS,
-    Camera,
-    NetworkView,
-    load_camera,
-    load_exposure_time,
-)
+from blur_imu_ros.core.camera import COEFFICIENTS, Camera
 from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.errors import BlurImuError
 from blur_imu_ros.network.blur_network import model_path
 from blur_imu_ros.network.model_card import ModelCard
 from blur_imu_ros.network.model_file import read_model
 from blur_imu_ros.recordings import FrameSettings, open_recording
+from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
+from blur_imu_ros.recordings.camera_info import CameraInfo
+from blur_imu_ros.recordings.csv_tables import read_series
 from blur_imu_ros.recordings.image_messages import (
     _ENCODINGS,
     _HALF_HEIGHT_CHROMA,
-    CameraInfo,
     decode_compressed,
     decode_image,
 )
@@ -47,7 +44,6 @@ from blur_imu_ros.recordings.settings import read_stamps
 from blur_imu_ros.recordings.trajectories import read_poses
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results.bag_writer import BagWriter
-from blur_imu_ros.results.csv_files import read_series
 from blur_imu_ros.results.ros_fields import imu_fields, motion_fields, twist_fields
 from helpers.mutations import CASES, damaged, numbered, wild, wild_float
 from helpers.synthetic_fields import random_truth

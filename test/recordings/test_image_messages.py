@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blur_imu_ros.errors import CameraError, FrameError
-from blur_imu_ros.recordings.image_messages import CameraInfo, decode_compressed, decode_image
+from blur_imu_ros.recordings.camera_info import CameraInfo
+from blur_imu_ros.recordings.image_messages import decode_compressed, decode_image
 
 COLOUR = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
 GREY = COLOUR[..., 0].copy()

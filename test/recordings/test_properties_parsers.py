@@ -13,13 +13,14 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from blur_imu_ros.core.camera import load_camera, load_exposure_time
+from blur_imu_ros.core.series import VELOCITIES
 from blur_imu_ros.errors import BlurImuError
 from blur_imu_ros.network.model_card import INTERFACE, ModelCard
+from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
+from blur_imu_ros.recordings.csv_tables import read_series
 from blur_imu_ros.recordings.settings import read_stamps
 from blur_imu_ros.recordings.trajectories import read_poses
 from blur_imu_ros.recordings.velocities import read_velocities
-from blur_imu_ros.results.csv_files import VELOCITIES, read_series
 
 fuzz = settings(max_examples=150, deadline=None, derandomize=True)
 

@@ -13,11 +13,12 @@ from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Writer2
 from rosbags.typesys import Stores, get_typestore
 
+from blur_imu_ros.choices import StampReference
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
 from blur_imu_ros.recordings import FrameSettings, open_recording
 from blur_imu_ros.recordings.bags import Bag
-from blur_imu_ros.recordings.settings import StampReference, read_stamps
+from blur_imu_ros.recordings.settings import read_stamps
 
 CAMERA = Camera(64, 48, 60, 60, 31.5, 23.5)
 SETTINGS = FrameSettings(0.01, CAMERA)

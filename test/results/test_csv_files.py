@@ -11,7 +11,8 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.results.csv_files import CsvTable, CsvWriter, read_series
+from blur_imu_ros.recordings.csv_tables import CsvTable, read_series
+from blur_imu_ros.results.csv_files import CsvWriter
 
 ESTIMATE = VelocityEstimate(
     1700000000.123456, 0.01, np.array([1e-7, -2.5, 1e4]), np.array([0.1, -0.2, 0.3]),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blur_imu_ros.core.axes import Axes
+from blur_imu_ros.choices import Axes
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.results.ros_fields import (
     SMALLEST_VARIANCE,

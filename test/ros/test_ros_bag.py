@@ -14,14 +14,10 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]"
 
 from rclpy.serialization import serialize_message
 
-from blur_imu_ros.choices import FOR_CAMERAS
+from blur_imu_ros.choices import FOR_CAMERAS, Axes, DirectionMode, MotionPrior, StampReference
 from blur_imu_ros.cli.run import RunOptions, run
-from blur_imu_ros.core.axes import Axes
-from blur_imu_ros.core.direction import DirectionMode
-from blur_imu_ros.core.pivot import MotionPrior
 from blur_imu_ros.network.blur_network import load_network
 from blur_imu_ros.recordings.bags import typestore
-from blur_imu_ros.recordings.settings import StampReference
 from blur_imu_ros.ros import messages
 from blur_imu_ros.simulation.room_renderer import blurred_image, constant_velocity, furnished_room
 from helpers.command_line import FRAME_RATE, RATE, needs_model

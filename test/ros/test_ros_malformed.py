@@ -15,9 +15,10 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]"
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 
-from blur_imu_ros.core.camera import NetworkView
+from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.errors import BlurImuError, CameraError
-from blur_imu_ros.recordings.image_messages import camera_of, image_of
+from blur_imu_ros.recordings.camera_info import camera_of
+from blur_imu_ros.recordings.image_messages import image_of
 from blur_imu_ros.ros import messages
 from blur_imu_ros.ros.image_times import ImageTimes
 from helpers.ros_bench import FOCAL, HEIGHT, WIDTH, numbers, started

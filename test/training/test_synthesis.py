@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from blur_imu_ros.errors import RecordingError, TrainingError
-from blur_imu_ros.results.csv_files import CsvTable
+from blur_imu_ros.recordings.csv_tables import CsvTable
 from blur_imu_training.commands import app
 from blur_imu_training.data import synthesis
 from blur_imu_training.data.sample_folder import SampleFolder, image_path, truth_path

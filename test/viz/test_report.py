@@ -16,9 +16,9 @@ import pytest
 from typer.testing import CliRunner
 
 from blur_imu_ros.cli.application import app
+from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation.metrics import MatchedSeries, evaluate, match
-from blur_imu_ros.results.csv_files import VelocitySeries
 from blur_imu_ros.viz.overlay_pictures import overlay_pictures
 from blur_imu_ros.viz.report import write_report
 from helpers.camera_and_gyro import apart

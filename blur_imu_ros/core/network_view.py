@@ -1,0 +1,95 @@
+"""The way from a camera's image to the network's view of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.errors import CameraError
+
+LARGEST_SCALED_SIDE = 8192
+"""Pixels of an image that is scaled to fill the network's view."""
+
+
+@dataclass(frozen=True)
+class NetworkView:
+    """What the network sees of a camera: undistorted, scaled to fill `width` x `height`, cropped.
+
+    The scale is the same in both directions, so blur keeps its direction; the crop is central.
+    """
+
+    source: Camera
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        """Refuse a strip of an image: filling the view would take memory without end."""
+        if max(self._scaled_size) > LARGEST_SCALED_SIDE:
+            raise CameraError(
+                f"camera image {self.source.width}x{self.source.height} is too narrow a strip to "
+                f"fill the network's view of {self.width}x{self.height}"
+            )
+
+    @property
+    def _scaled_size(self) -> tuple[int, int]:
+        scale = max(self.width / self.source.width, self.height / self.source.height)
+        return (
+            max(self.width, round(self.source.width * scale)),
+            max(self.height, round(self.source.height * scale)),
+        )
+
+    @property
+    def _corner(self) -> tuple[int, int]:
+        width, height = self._scaled_size
+        return (width - self.width) // 2, (height - self.height) // 2
+
+    @cached_property
+    def camera(self) -> Camera:
+        """Pinhole of the view."""
+        left, top = self._corner
+        scaled = self.source.undistorted().resized(*self._scaled_size)
+        return scaled.cropped(left, top, self.width, self.height)
+
+    def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the view of `image`: (height, width[, 3]) uint8, channels as given."""
+        scaled = _scaled(image, *self._scaled_size)
+        if self.source.is_distorted:
+            return np.asarray(
+                cv2.remap(scaled, *self._undistortion_maps, cv2.INTER_LINEAR), np.uint8
+            )
+        left, top = self._corner
+        return np.asarray(scaled[top : top + self.height, left : left + self.width], np.uint8)
+
+    @cached_property
+    def _undistortion_maps(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Where in the scaled, still distorted image each pixel of the view comes from."""
+        lens = self.source.resized(*self._scaled_size)
+        size = (self.width, self.height)
+        coefficients = np.array(lens.distortion) if any(lens.distortion) else np.zeros(4)
+        if lens.distortion_model == "equidistant":
+            maps = cv2.fisheye.initUndistortRectifyMap(
+                lens.matrix, coefficients, np.eye(3), self.camera.matrix, size, cv2.CV_16SC2
+            )
+        else:
+            maps = cv2.initUndistortRectifyMap(
+                lens.matrix, coefficients, np.eye(3), self.camera.matrix, size, cv2.CV_16SC2
+            )
+        return maps[0], maps[1]
+
+
+def _scaled(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Return the image at another size, every pixel the mean of the area that it covers."""
+    if width >= image.shape[1]:
+        return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR))
+    # Halving is ten times faster than other fractions; what is left to them must be fine enough.
+    rows, columns = image.shape[:2]
+    while rows % 2 == columns % 2 == 0 and columns >= 4 * width and rows >= 4 * height:
+        rows, columns = rows // 2, columns // 2
+        image = np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))

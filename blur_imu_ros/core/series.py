@@ -1,0 +1,51 @@
+"""Velocities over time, as plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.estimate import VelocityEstimate
+from blur_imu_ros.errors import RecordingError
+
+VELOCITIES = ("wx", "wy", "wz", "vx", "vy", "vz")
+
+
+@dataclass(frozen=True)
+class VelocitySeries:
+    """Velocities over time, of an estimate or of the truth.
+
+    Attributes:
+        t: (n,) seconds, strictly increasing.
+        velocity: (n, 6) angular (rad/s), then linear (m/s); NaN columns where not known.
+        sigma: (n, 6) standard deviations, or None.
+        valid: (n,) whether a row may be used.
+        blur_px: (n,) length of the smear, pixels of the network's view, or None.
+        frames: the n names of the frames, or none.
+        latency: (n,) seconds from the stamp to the recording of each message of a bag, or None.
+    """
+
+    t: Array
+    velocity: Array
+    sigma: Array | None
+    valid: Array
+    blur_px: Array | None = None
+    frames: tuple[str, ...] = ()
+    latency: Array | None = None
+
+
+def series_of(estimates: Iterable[VelocityEstimate]) -> VelocitySeries:
+    """Return estimates in order of time as a series; RecordingError if there are none."""
+    listed = list(estimates)
+    if not listed:
+        raise RecordingError("the recording is too short: no velocity came out of it")
+    return VelocitySeries(
+        np.array([e.t for e in listed]),
+        np.stack([e.velocity for e in listed]),
+        np.stack([e.sigma for e in listed]),
+        np.array([e.valid for e in listed]),
+        np.array([e.blur_px for e in listed]),
+    )
