@@ -242,6 +242,6 @@ def test_an_image_is_halved_while_both_sides_are_even_and_twice_the_view_remains
         sizes.append(to)
         return resized(image, to, **options)
 
-    monkeypatch.setattr("blur_imu_ros.core.camera.cv2.resize", told)
+    monkeypatch.setattr("blur_imu_ros.core.network_view.cv2.resize", told)
     _scaled(np.zeros((size[1], size[0]), np.uint8), 8, 6)
     assert sizes == [*by_way_of, (8, 6)]
