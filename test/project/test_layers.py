@@ -23,11 +23,9 @@ ROOMS = {
 
 
 def floor(module: str) -> int:
-    """Return how far up a module stands; packages themselves hold names alone and stand below all."""
-    package, _, rest = module.partition(".")
-    room = rest.partition(".")[0]
-    number = ROOMS[package].index(room) + 1 if room else 0
-    return number + 100 * list(ROOMS).index(package)
+    """Return how far up a module stands."""
+    package, room, *_ = module.split(".")
+    return ROOMS[package].index(room) + 100 * list(ROOMS).index(package)
 
 
 def modules() -> dict[str, Path]:
@@ -35,7 +33,8 @@ def modules() -> dict[str, Path]:
     for package in ROOMS:
         for path in (ROOT / package).rglob("*.py"):
             parts = path.relative_to(ROOT).with_suffix("").parts
-            if "msg" not in parts:  # generated
+            generated, hands_names_on = "msg" in parts, parts[1:] == ("__init__",)
+            if not generated and not hands_names_on:
                 found[".".join(parts).removesuffix(".__init__")] = path
     return found
 
