@@ -1,23 +1,29 @@
 """Velocity from a bag: `ros2 launch blur_imu_ros replay.launch.py bag:=/path/to/bag`.
 
-The arguments of blur_imu.launch.py are taken, too. Needs ros2bag, and rqt_plot for plot.
+The arguments of blur_imu.launch.py are taken, too, and with fusion:=true those of fusion.launch.py.
+Needs ros2bag, and rqt_plot for plot.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from launch.actions import ExecuteProcess, OpaqueFunction, Shutdown, TimerAction
+from launch.actions import ExecuteProcess, OpaqueFunction, Shutdown
 from launch_ros.actions import Node
 
-from blur_imu_ros.ros.launching import Given, camera_node, declarations
+from blur_imu_ros.ros.launching import FILTER, Given, camera_node, declarations, filter_nodes
 from launch import LaunchDescription
 
 ARGUMENTS = {
     "bag": (None, "Bag to play: a folder of rosbag2, or an .mcap file."),
     "rate": ("1.0", "Speed of the player."),
     "loop": ("false", "Play again and again: true or false."),
-    "delay": ("5.0", "Seconds before the player starts, for the node to load its model."),
+    "delay": (
+        "8.0",
+        "Seconds that the player waits before the first message, for the node to load its model "
+        "and for both to find each other; a large model on a GPU may need more.",
+    ),
+    "fusion": ("false", "Start the filter of fusion.launch.py, too: true or false."),
     "plot": ("false", "Plot the angular velocity with rqt_plot: true or false."),
 }
 PLOTTED = "imu_visual/data_raw/angular_velocity/x:y:z"
@@ -26,17 +32,19 @@ PLOTTED = "imu_visual/data_raw/angular_velocity/x:y:z"
 def generate_launch_description() -> LaunchDescription:
     """Return the node on the bag's clock, and the player."""
     node = camera_node(use_sim_time="true")
-    return LaunchDescription([*declarations(ARGUMENTS), node, OpaqueFunction(function=_player)])
+    declared = declarations(ARGUMENTS, FILTER)
+    return LaunchDescription([*declared, node, OpaqueFunction(function=_player)])
 
 
 def _player(context: Any) -> list[Any]:
     given = Given(context)
+    # The player's own delay: its publishers are there at once, and are found before the first image.
+    delay = str(given.seconds("delay"))
     command = ["ros2", "bag", "play", given.text("bag"), "--clock", "--rate", given.text("rate")]
-    if given.flag("loop"):
-        command.append("--loop")
+    command += ["--delay", delay, *(["--loop"] if given.flag("loop") else [])]
     play = ExecuteProcess(cmd=command, output="screen", on_exit=Shutdown(reason="the bag is over"))
-    player = TimerAction(period=given.seconds("delay"), actions=[play])
-    return [player, _plot(given)] if given.flag("plot") else [player]
+    started: list[Any] = filter_nodes(context) if given.flag("fusion") else []
+    return [*started, play, *([_plot(given)] if given.flag("plot") else [])]
 
 
 def _plot(given: Given) -> Node:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]")
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILES = sorted(ROOT.glob("launch/*.launch.py"))
@@ -42,11 +45,12 @@ def launch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "launch": ["LaunchDescription"],
         "launch.actions": [
             "DeclareLaunchArgument", "ExecuteProcess", "IncludeLaunchDescription",
-            "OpaqueFunction", "SetEnvironmentVariable", "Shutdown", "TimerAction",
+            "LogInfo", "OpaqueFunction", "SetEnvironmentVariable", "Shutdown",
         ],
         "launch.launch_description_sources": ["PythonLaunchDescriptionSource"],
         "launch_ros": [],
         "launch_ros.actions": ["LifecycleNode", "Node"],
+        "launch_ros.parameter_descriptions": ["ParameterValue"],
     }  # fmt: skip
     for name, kinds in modules.items():
         module = ModuleType(name)
@@ -81,11 +85,23 @@ def defaults(path: Path) -> dict[str, str]:
     return {argument.name: argument.options["default_value"] for argument in declared}
 
 
+def written(value: Any) -> Any:
+    """Return a parameter's value without what keeps YAML from reading it as another type."""
+    return value.args[0] if type(value).__name__ == "ParameterValue" else value
+
+
+def given_to(node: Any) -> tuple[list[Any], dict[str, Any]]:
+    """Return the files (and what is known of the camera) of a node, and what overrules them."""
+    *files, given = node.options["parameters"]
+    return files, {name: written(value) for name, value in given.items()}
+
+
 def all_defaults(path: Path) -> dict[str, str]:
     """The defaults of a launch file and of those that it includes, as `--show-args` lists them."""
     found: dict[str, str] = {}
     for include in of_kind(actions(path), "IncludeLaunchDescription"):
-        found |= all_defaults(Path(include.args[0].name))
+        # What was declared before holds.
+        found = all_defaults(Path(include.args[0].name)) | found
         found |= dict(include.options.get("launch_arguments", []))
     return found | defaults(path)
 
@@ -97,6 +113,9 @@ def run(name: str, **given: str) -> list[Any]:
     started: list[Any] = []
     for function in of_kind(actions(path), "OpaqueFunction"):
         started += function.options["function"](context)
+    for include in of_kind(actions(path), "IncludeLaunchDescription"):
+        if name not in ("fusion.launch.py", "replay.launch.py"):
+            started += run(Path(include.args[0].name).name, **context)
     return started
 
 
@@ -113,7 +132,8 @@ def test_included_launch_files_are_there_and_know_their_arguments(path: Path) ->
     for include in of_kind(actions(path), "IncludeLaunchDescription"):
         other = Path(include.args[0].name)
         assert other in LAUNCH_FILES
-        assert not set(defaults(path)) & set(defaults(other)), "an argument is said once"
+        said_again = set(defaults(path)) & set(defaults(other))
+        assert said_again <= {"camera"}, "an argument is said once"
         assert set(dict(include.options.get("launch_arguments", []))) <= set(defaults(other))
 
 
@@ -127,22 +147,75 @@ def test_the_node_gets_its_topics_and_the_shipped_parameters() -> None:
         "camera_info": "/camera/camera_info",
         "exposure": "/camera/metadata",
     }
-    params_file, given = node.options["parameters"]
-    assert Path(params_file) == ROOT / "config" / "blur_imu.yaml"
+    files, given = given_to(node)
+    assert files == [str(ROOT / "config" / "blur_imu.yaml")]
     # What is not given must not overrule the file.
     assert given == {"use_sim_time": False} and node.options["respawn"] is False
 
 
 def test_arguments_that_are_given_overrule_the_file() -> None:
     (node,) = run(
-        "blur_imu.launch.py", exposure_time="0.01", exposure_source="fixed",
+        "blur_imu.launch.py", exposure_time="0.01", exposure_source="fixed", threads="2",
+        rectified="true", lever_arm="[0, 0, 0.3]", frame_id="1.0",
         params_file="/mine.yaml", respawn="true", use_sim_time="true",
     )  # fmt: skip
-    params_file, given = node.options["parameters"]
-    assert params_file == "/mine.yaml" and node.options["respawn"] is True
-    assert given == {"use_sim_time": True, "exposure_time": 0.01, "exposure_source": "fixed"}
-    with pytest.raises(RuntimeError, match="exposure_time:=long is not a number"):
-        run("blur_imu.launch.py", exposure_time="long")
+    files, given = given_to(node)
+    assert files == ["/mine.yaml"] and node.options["respawn"] is True
+    assert given == {
+        "use_sim_time": True, "exposure_time": 0.01, "exposure_source": "fixed", "threads": 2,
+        "rectified": True, "lever_arm": [0.0, 0.0, 0.3], "frame_id": "1.0",
+    }  # fmt: skip
+    assert type(given["threads"]) is int and type(given["exposure_time"]) is float
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("exposure_time", "long", "exposure_time:=long is not a number"),
+        ("threads", "2.5", "threads:=2.5 is not a whole number"),
+        ("lever_arm", "0.3", "lever_arm:=0.3 is not a list of numbers"),
+        ("rectified", "yes", "rectified:=yes is neither true nor false"),
+        ("camera", "kodak", "camera:=kodak is not one of any, realsense"),
+    ],
+)
+def test_an_argument_of_the_wrong_kind_is_named(name: str, value: str, said: str) -> None:
+    with pytest.raises(RuntimeError, match=re.escape(said)):
+        run("blur_imu.launch.py", **{name: value})
+
+
+def test_every_parameter_of_the_node_is_an_argument() -> None:
+    from blur_imu_ros.ros.parameters import PARAMETERS
+
+    assert set(PARAMETERS) <= set(defaults(ROOT / "launch" / "blur_imu.launch.py"))
+
+
+CAMERAS = ["realsense", "oak", "libcamera", "flir", "usb_cam"]
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+def test_what_is_known_of_a_camera_is_a_valid_setting_of_the_node(camera: str) -> None:
+    from blur_imu_ros.ros.parameters import PARAMETERS
+
+    (node,) = run(f"{camera}.launch.py")
+    (file, known), given = given_to(node)
+    assert given == {"use_sim_time": False}
+    for name, value in known.items():
+        PARAMETERS[name].check(name, value)
+    # A message that is not installed here is on the robot.
+    reports = known.get("exposure_source", "fixed") != "fixed"
+    assert reports == (dict(node.options["remappings"])["exposure"] != "/camera/metadata")
+    assert "stamp_reference" in known
+    # A user's file knows better, and an argument best.
+    (node,) = run(f"{camera}.launch.py", params_file="/mine.yaml", image="/mine", rectified="false")
+    files, given = given_to(node)
+    assert files == [known, "/mine.yaml"] and given["rectified"] is False
+    assert dict(node.options["remappings"])["image"] == "/mine"
+
+
+def test_every_camera_has_a_launch_file() -> None:
+    from blur_imu_ros.ros.launching import DRIVERS
+
+    assert sorted(DRIVERS) == sorted(["any", *CAMERAS])
 
 
 @pytest.mark.parametrize("name", ["use_sim_time", "respawn", "rviz"])
@@ -151,14 +224,20 @@ def test_a_flag_that_is_neither_true_nor_false_is_refused(name: str) -> None:
         run("blur_imu.launch.py", **{name: "yes"})
 
 
-def test_a_bag_is_played_with_its_clock() -> None:
-    (timer,) = run("replay.launch.py", bag="/data/walk.mcap", loop="true", rate="0.5")
-    (player,) = timer.options["actions"]
+def test_a_bag_is_played_with_its_clock_and_heard_from_its_first_message() -> None:
+    (player,) = run("replay.launch.py", bag="/data/walk.mcap", loop="true", rate="0.5")
+    # The player is there at once and waits: who is found before the first image misses none.
     assert player.options["cmd"] == [
-        "ros2", "bag", "play", "/data/walk.mcap", "--clock", "--rate", "0.5", "--loop",
+        "ros2", "bag", "play", "/data/walk.mcap", "--clock", "--rate", "0.5", "--delay", "8.0",
+        "--loop",
     ]  # fmt: skip
-    assert timer.options["period"] == 5.0
     assert defaults(ROOT / "launch" / "replay.launch.py")["bag"] is None, "a bag must be given"
+
+
+def test_a_bag_is_played_to_the_filter_where_asked() -> None:
+    ekf, player = run("replay.launch.py", bag="/data/walk.mcap", fusion="true", motion="carried")
+    assert ekf.options["executable"] == "ekf_node"
+    assert given_to(ekf)[1] == {"use_sim_time": True}
 
 
 def test_the_angular_velocity_of_a_bag_is_plotted_where_asked() -> None:
@@ -175,25 +254,52 @@ def test_rviz_opens_the_shipped_view_on_the_same_clock() -> None:
     assert rviz.options["parameters"] == [{"use_sim_time": True}]
 
 
-def test_the_transport_that_loses_no_images_is_set() -> None:
-    (transport,) = of_kind(
-        actions(ROOT / "launch" / "blur_imu.launch.py"), "SetEnvironmentVariable"
-    )
-    assert transport.args == ("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA")
+def transports(**given: str) -> list[Any]:
+    return of_kind(run("blur_imu.launch.py", **given), "SetEnvironmentVariable")
+
+
+def test_no_transport_is_set_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not of_kind(actions(ROOT / "launch" / "blur_imu.launch.py"), "SetEnvironmentVariable")
+    monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
+    assert not transports() and not transports(transport="default"), "the user's own is kept"
+    (one,) = transports(transport="large_data")
+    assert one.args == ("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA")
+    (told,) = of_kind(run("blur_imu.launch.py", transport="large_data"), "LogInfo")
+    assert "the environment says UDPv4" in told.options["msg"]
+    (one,) = transports(transport="udp")
+    assert one.args == ("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
+    with pytest.raises(RuntimeError, match="transport:=fast is not one of default, large_data"):
+        transports(transport="fast")
 
 
 def test_fusion_starts_the_filter_and_places_the_camera_where_asked() -> None:
     (ekf,) = run("fusion.launch.py")
     assert (ekf.options["package"], ekf.options["executable"]) == ("robot_localization", "ekf_node")
-    assert Path(ekf.options["parameters"][0]) == ROOT / "config" / "ekf.yaml"
-    (ekf,) = run("fusion.launch.py", namespace="robot", use_sim_time="true")
+    assert given_to(ekf) == ([str(ROOT / "config" / "ekf.yaml")], {"use_sim_time": False})
+    (ekf,) = run("fusion.launch.py", namespace="robot", use_sim_time="true", motion="carried")
     assert ekf.options["namespace"] == "robot"
-    assert ekf.options["parameters"][1] == {"use_sim_time": True}
+    files, given = given_to(ekf)
+    assert files == [str(ROOT / "config" / f"{name}.yaml") for name in ("ekf", "ekf_carried")]
+    assert given == {"use_sim_time": True}
+    (ekf,) = run("fusion.launch.py", ekf_file="/mine.yaml", motion="carried")
+    assert given_to(ekf)[0] == ["/mine.yaml"]
     _, place = run("fusion.launch.py", camera_frame="camera_frame", camera_xyz="0.1 0 0.2")
     assert place.options["arguments"][:6] == ["--x", "0.1", "--y", "0", "--z", "0.2"]
-    assert place.options["arguments"][-1] == "camera_frame"
+    assert place.options["arguments"][-3:] == ["base_link", "--child-frame-id", "camera_frame"]
     with pytest.raises(RuntimeError, match="three numbers each"):
         run("fusion.launch.py", camera_frame="camera_frame", camera_xyz="0.1")
+    with pytest.raises(RuntimeError, match="motion:=flies is not one of drives, carried"):
+        run("fusion.launch.py", motion="flies")
+
+
+def test_the_robots_frame_reaches_node_filter_and_the_cameras_place() -> None:
+    given = {"base_frame": "base_footprint", "camera_frame": "camera_frame"}
+    (node,) = run("blur_imu.launch.py", **given)
+    ekf, place = run("fusion.launch.py", **given)
+    assert given_to(node)[1]["base_frame"] == "base_footprint"
+    assert given_to(ekf)[1]["base_link_frame"] == "base_footprint"
+    arguments = place.options["arguments"]
+    assert arguments[arguments.index("--frame-id") + 1] == "base_footprint"
 
 
 def test_the_filter_fuses_each_velocity_once_and_in_its_own_time() -> None:

@@ -1,0 +1,11 @@
+"""libcamera (camera_ros), as of Raspberry Pi cameras; give readout_time of a rolling shutter."""
+
+from __future__ import annotations
+
+from blur_imu_ros.ros.launching import camera_of
+from launch import LaunchDescription
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return blur_imu.launch.py for this camera; its arguments are taken, too."""
+    return LaunchDescription(camera_of("libcamera"))

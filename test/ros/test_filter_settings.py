@@ -1,0 +1,103 @@
+"""The shipped settings of robot_localization, on a reference of its velocity states."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from helpers.velocity_filter import ANGULAR, LINEAR, VelocityFilter, settings_of
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+DRIVES = (CONFIG / "ekf.yaml",)
+CARRIED = (*DRIVES, CONFIG / "ekf_carried.yaml")
+MOTIONS = pytest.mark.parametrize("files", [DRIVES, CARRIED], ids=["drives", "carried"])
+RATE = 30.0
+
+Array = NDArray[Any]
+
+
+def fused(files: tuple[Path, ...], truth: Array, sigma: Array, seed: int = 0) -> Any:
+    """Return the filter, its output and its input, (n, 6) angular first; `sigma` is honest."""
+    noise = np.random.default_rng(seed).normal(size=truth.shape)
+    measured = truth + sigma * noise
+    one = VelocityFilter(settings_of(*files))
+    out = []
+    for k, row in enumerate(measured):
+        one.imu(k / RATE, row[:3], np.diag(sigma[:3] ** 2))
+        one.twist(k / RATE, row[3:], np.diag(sigma[3:] ** 2))
+        out.append([*one.state[ANGULAR], *one.state[LINEAR]])
+    return one, np.array(out), measured
+
+
+def shaken(seconds: float, peaks: Array, hertz: Array) -> Array:
+    """(n, 6) velocities of sinusoids, one of its own for each axis."""
+    t = np.arange(0, seconds, 1 / RATE)[:, None]
+    return np.asarray(peaks * np.sin(2 * np.pi * hertz * t + np.arange(6)))
+
+
+@MOTIONS
+def test_a_step_is_followed_within_two_frames(files: tuple[Path, ...]) -> None:
+    truth = np.zeros((90, 6))
+    truth[60:, :3] = 1.0
+    # Without the draws of its noise: what is left of the step is the filter's own.
+    one = VelocityFilter(settings_of(*files))
+    for k, row in enumerate(truth[:62]):
+        one.imu(k / RATE, row[:3], np.eye(3) * 0.3**2)
+        one.twist(k / RATE, row[3:], np.eye(3) * 0.2**2)
+    np.testing.assert_allclose(one.state[ANGULAR], 1.0, atol=0.1)
+    assert one.rejected == 0
+
+
+def test_a_fast_hand_is_fused_within_the_raw_error_and_nothing_is_rejected() -> None:
+    truth = shaken(20.0, np.array([5, 2, 6, 1.6, 1.8, 1.4]), np.array([2.2, 2.8, 2.1, 2, 1.8, 2.3]))
+    sigma = np.array([1.0, 0.5, 1.0, 0.6, 0.6, 0.6])
+    one, out, measured = fused(CARRIED, truth, sigma)
+    settled = slice(2, None)
+    error = np.sqrt(np.mean((out - truth)[settled] ** 2, axis=0))
+    raw = np.sqrt(np.mean((measured - truth)[settled] ** 2, axis=0))
+    assert (error <= raw).all(), f"fused {error}, raw {raw}"
+    assert one.rejected == 0
+
+
+def test_the_filters_own_process_noise_would_ignore_the_camera() -> None:
+    truth = shaken(10.0, np.array([5, 2, 6, 1.6, 1.8, 1.4]), np.full(6, 2.0))
+    without = settings_of(*CARRIED)
+    for name in ("process_noise_covariance", "initial_estimate_covariance"):
+        del without[name]
+    one, out = VelocityFilter(without), []
+    for k, row in enumerate(truth):
+        one.imu(k / RATE, row[:3], np.eye(3))
+        out.append(one.state[ANGULAR])
+    error = np.sqrt(np.mean((np.array(out) - truth[:, :3]) ** 2))
+    assert error > 0.9 * np.sqrt(np.mean(truth[:, :3] ** 2)), "what the settings cure"
+    assert one.rejected > 0
+
+
+def test_a_robot_that_drives_is_smoothed() -> None:
+    t = np.arange(0, 20, 1 / RATE)
+    truth = np.zeros((len(t), 6))
+    truth[:, 2], truth[:, 3] = 0.6 * np.sin(0.7 * t), 0.5 + 0.2 * np.sin(0.3 * t)
+    one, out, measured = fused(DRIVES, truth, np.array([0.3, 0.3, 0.3, 0.3, 0.3, 0.3]))
+    error = np.sqrt(np.mean((out - truth) ** 2, axis=0))
+    raw = np.sqrt(np.mean((measured - truth) ** 2, axis=0))
+    assert (error < raw).all() and one.rejected == 0
+
+
+@MOTIONS
+def test_an_outlier_is_left_out_once(files: tuple[Path, ...]) -> None:
+    truth = np.zeros((60, 6))
+    one, out, _ = fused(files, truth, np.full(6, 0.2))
+    before = one.rejected
+    one.imu(60 / RATE, np.array([200.0, 0, 0]), np.eye(3) * 0.2**2)
+    assert one.rejected == before + 1 and np.abs(one.state[ANGULAR]).max() < 1
+
+
+@MOTIONS
+def test_a_gap_gives_no_velocity_of_its_own(files: tuple[Path, ...]) -> None:
+    one, out, _ = fused(files, np.full((60, 6), 0.5), np.full(6, 0.1))
+    one.predict(60 / RATE + 1.0)
+    np.testing.assert_allclose(one.state[LINEAR], out[-1][3:], atol=0.1)
