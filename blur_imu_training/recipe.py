@@ -18,7 +18,7 @@ CELL, COARSEST = 8, 32
 """Pixels. Sides of samples are multiples of the first; of those a network sees, of the second."""
 
 KINDS = ("compact", "published")
-"""Networks; what belongs to each is in `learners.py`."""
+"""Networks; what belongs to each is in `tasks.py`."""
 
 RENDERING = ("auto", "workers", "device")
 """By one process for each core, by the device that trains, or by that unless it is the CPU."""

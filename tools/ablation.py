@@ -25,7 +25,7 @@ from blur_imu_training.data.held_out import HeldOutFrame
 from blur_imu_training.recipe import HeldOut, TrainingConfig, recipe_path
 from blur_imu_training.training.checkpoint import STATE, load_run, read_facts
 from blur_imu_training.training.selection import Figures, figures_of, read, rendered
-from blur_imu_training.training.tasks import LEARNERS
+from blur_imu_training.training.tasks import TASKS
 from blur_imu_training.training.trainer import Trainer
 from blur_imu_training.validation.validate import rotation_errors
 from markdown import write_part
@@ -94,7 +94,7 @@ def outcome(name: str, folder: Path, frames: list[HeldOutFrame]) -> Outcome:
     """Measure a variant that was trained in a folder."""
     network, facts = load_run(folder)
     config = TrainingConfig.of(facts["recipe"])
-    card = LEARNERS[config.network.kind].card(name, config.focal_reference, {}, config.network.size)
+    card = TASKS[config.network.kind].card(name, config.focal_reference, {}, config.network.size)
     errors = read(network, card, frames)
     each = rotation_errors(errors)
     rng = np.random.default_rng(0)

@@ -24,7 +24,7 @@ from blur_imu_training.data.loading import BatchNumbers, batches
 from blur_imu_training.data.picture_sets import load_pictures
 from blur_imu_training.recipe import HeldOut, Stage, TrainingConfig, recipe_path
 from blur_imu_training.rendering.samples import SampleStream
-from blur_imu_training.training.ema_model import Student
+from blur_imu_training.training.ema_model import EmaModel
 from blur_imu_training.training.trainer import Trainer, accelerated
 from markdown import heading, row, write_part
 
@@ -52,9 +52,9 @@ def report(config: TrainingConfig, data: Path | None, seconds: float) -> None:
             made = batches(stream, BatchNumbers(0, stage.batch), config.focal_reference, device, by)
             return _rate(made, stage.batch, seconds)
 
-        student = Student(config, accelerator, Path(), None)
+        model = EmaModel(config, accelerator, Path(), None)
         batch = next(batches(stream, numbers, config.focal_reference, device))
-        learn = (student.learn(batch, stage, 0.0, 1) for _ in itertools.count())
+        learn = (model.learn(batch, stage, 0.0, 1) for _ in itertools.count())
         figures = [
             _rate((stream[index] for index in itertools.count()), 1, seconds),
             rendered("workers"),

@@ -130,7 +130,7 @@ def on_ray(tasks: Sequence[Task], address: str, jobs: int) -> Generator[Outcome,
     try:
         import ray
     except ImportError as error:
-        raise BlurImuError("Ray is not installed: pip install 'blur-imu-ros[fleet]'") from error
+        raise BlurImuError("Ray is not installed: pip install 'blur-imu-ros[ray]'") from error
     _check_address(address)
     ours: dict[str, Any] = {"num_cpus": jobs, "include_dashboard": False}
     try:

@@ -74,25 +74,25 @@ class _Shots(Dataset[Shot]):
 
 
 @dataclass(frozen=True)
-class _Undeveloped:
+class _Exposed:
     """A batch whose images are still to be rendered."""
 
     exposures: list[Exposures]
     truth: Batch
 
     @classmethod
-    def of(cls, shots: list[Shot], focal_reference: float) -> _Undeveloped:
+    def of(cls, shots: list[Shot], focal_reference: float) -> _Exposed:
         nothing = np.zeros((1, 1, 3), np.uint8)
         truth = default_collate([with_truth(s, nothing).tensors(focal_reference) for s in shots])
         del truth["image"]
         return cls(exposures_of(shots), truth)
 
-    def pin_memory(self) -> _Undeveloped:
+    def pin_memory(self) -> _Exposed:
         """Called by torch's loader."""
         truth = {name: value.pin_memory() for name, value in self.truth.items()}
-        return _Undeveloped([one.pin_memory() for one in self.exposures], truth)
+        return _Exposed([one.pin_memory() for one in self.exposures], truth)
 
-    def developed(self, device: torch.device) -> Batch:
+    def through_isp(self, device: torch.device) -> Batch:
         """Return the batch, its images rendered on the device."""
         with torch.no_grad():
             return {"image": rendered_on(device, self.exposures), **_moved(self.truth, device)}
@@ -126,7 +126,7 @@ def batches(
     loader: DataLoader[Any] = DataLoader(
         _Shots(samples) if on_device else _Tensors(samples, focal_reference),  # type: ignore[arg-type]
         batch_sampler=numbers,
-        collate_fn=partial(_Undeveloped.of, focal_reference=focal_reference) if on_device else None,
+        collate_fn=partial(_Exposed.of, focal_reference=focal_reference) if on_device else None,
         num_workers=_workers(),
         prefetch_factor=3,
         worker_init_fn=_quiet_worker,
@@ -136,7 +136,7 @@ def batches(
     )
     try:
         for batch in loader:
-            yield batch.developed(device) if on_device else _moved(batch, device)
+            yield batch.through_isp(device) if on_device else _moved(batch, device)
     except BlurImuError as error:
         raise type(error)(_said(error)) from error
     except RuntimeError as error:

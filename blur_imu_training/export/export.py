@@ -14,7 +14,7 @@ from blur_imu_training.export.reduced_precision import Precision, View, parity_o
 from blur_imu_training.recipe import NetworkChoice, TrainingConfig
 from blur_imu_training.rendering.samples import SampleStream
 from blur_imu_training.training.checkpoint import load_run
-from blur_imu_training.training.tasks import LEARNERS
+from blur_imu_training.training.tasks import TASKS
 
 TERMS = {
     "nyuv2": "NYU Depth v2, pairs 0-1249 (Silberman et al. 2012): research use",
@@ -41,7 +41,7 @@ def export_run(
     choice = NetworkChoice.of(recipe.get("network", {}))
     sets = facts.pop("sets", None) or [*recipe["pictures"], *recipe.get("samples", ())]
     training = {"data": terms_of(sets), **facts}
-    card = LEARNERS[choice.kind].card(name, recipe["focal_reference"], training, choice.size)
+    card = TASKS[choice.kind].card(name, recipe["focal_reference"], training, choice.size)
     card = write_model(network, card, output, any_batch)
     return describe(output, card)
 

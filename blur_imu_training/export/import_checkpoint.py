@@ -18,7 +18,7 @@ from blur_imu_ros.network.architectures.published import PublishedNetwork
 from blur_imu_ros.network.model_card import ModelCard, file_hash
 from blur_imu_training.export.export import describe
 from blur_imu_training.export.onnx_writer import write_model
-from blur_imu_training.training.tasks import LEARNERS
+from blur_imu_training.training.tasks import TASKS
 
 CONTAINERS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "model.", "_orig_mod.")
@@ -72,7 +72,7 @@ def _card(name: str, weights_from: dict[str, str]) -> ModelCard:
         "flow_sigma": "from the published error of pitch and yaw at 10 ms",
         "log_depth_sigma": "assumed; no figure is published",
     }
-    return LEARNERS["published"].card(name, FOCAL_REFERENCE, training)
+    return TASKS["published"].card(name, FOCAL_REFERENCE, training)
 
 
 def _load(source: Path) -> dict[str, Tensor]:

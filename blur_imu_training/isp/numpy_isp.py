@@ -7,9 +7,9 @@ import numpy as np
 
 from blur_imu_ros.core.arrays import Float32, Image
 from blur_imu_training.isp.parameters import (
-    CameraChoice,
     Compression,
     Denoising,
+    IspParameters,
     Light,
     LocalContrast,
     Resampling,
@@ -35,7 +35,7 @@ def linear_light(image: Image, light: Light) -> Float32:
     return np.asarray(radiance * (1 + over * over * np.float32(light.lift))[..., None], np.float32)
 
 
-def develop(radiance: Float32, camera: CameraChoice) -> Image:
+def apply_isp(radiance: Float32, camera: IspParameters) -> Image:
     """Return the BGR uint8 picture that a camera makes of linear `radiance` (height, width, 3)."""
     light = _exposed(_optics(radiance, camera), camera)
     light = _sensor(light, camera)
@@ -70,7 +70,7 @@ def disc(radius: float, reach: int) -> Float32:
     return np.asarray(kernel / kernel.sum(), np.float32)
 
 
-def _optics(light: Float32, camera: CameraChoice) -> Float32:
+def _optics(light: Float32, camera: IspParameters) -> Float32:
     """Soften by lens and defocus, add veiling glare and vignetting."""
     if camera.softness:
         light = _gaussian(light, camera.softness)
@@ -88,14 +88,14 @@ def _optics(light: Float32, camera: CameraChoice) -> Float32:
     return light
 
 
-def _exposed(light: Float32, camera: CameraChoice) -> Float32:
+def _exposed(light: Float32, camera: IspParameters) -> Float32:
     """Apply auto exposure, more or less right, and white balance gains."""
     level = float(np.mean(np.minimum(light, 1)))
     gain = np.clip(camera.target / max(level, 1e-3), *EXPOSURE_GAINS)
     return np.asarray(light * (gain * np.array(camera.balance)).astype(np.float32), np.float32)
 
 
-def _sensor(light: Float32, camera: CameraChoice) -> Float32:
+def _sensor(light: Float32, camera: IspParameters) -> Float32:
     """Add shot and read noise, clip, and read through a Bayer mosaic or not."""
     light = np.clip(light, 0, 1)
     if camera.noise:
@@ -135,7 +135,7 @@ def _denoised(picture: Float32, denoising: Denoising) -> Float32:
     return _gaussian(picture, denoising.reach)
 
 
-def _tone_mapped(light: Float32, camera: CameraChoice) -> Float32:
+def _tone_mapped(light: Float32, camera: IspParameters) -> Float32:
     """Apply gamma, S-shaped contrast and, at times, local contrast."""
     picture = np.clip(light, 0, 1) ** np.float32(1 / camera.gamma)
     if camera.bend:

@@ -131,7 +131,7 @@ class VideoCoding:
 
 
 @dataclass(frozen=True)
-class CameraChoice:
+class IspParameters:
     """A camera.
 
     Attributes:
@@ -201,7 +201,7 @@ def random_pixel(rng: Rng) -> float:
     return float(np.exp(-rng.uniform(np.log(1.3), np.log(6))))
 
 
-def random_camera(rng: Rng, pixel: float = 1.0, shape: float = 0.75) -> CameraChoice:
+def random_camera(rng: Rng, pixel: float = 1.0, shape: float = 0.75) -> IspParameters:
     """Draw a camera; half of them are good ones in good light.
 
     Args:
@@ -211,7 +211,7 @@ def random_camera(rng: Rng, pixel: float = 1.0, shape: float = 0.75) -> CameraCh
     """
     severity = float(rng.choice([0.2, 0.6, 1.0], p=[0.5, 0.25, 0.25]))
     noisy = rng.uniform() < 0.85
-    return CameraChoice(
+    return IspParameters(
         softness=_perhaps(0.5, float(rng.uniform(0.2, 0.9)) * pixel, rng),
         defocus=_perhaps(0.15, float(rng.uniform(0.7, 3.0)) * max(pixel, 0.5), rng),
         glare_reach=float(rng.uniform(5, 15)),

@@ -19,8 +19,8 @@ from torch.nn import functional
 
 from blur_imu_training.isp.numpy_isp import DARKEST_CORNER, EXPOSURE_GAINS, disc, resampled_size
 from blur_imu_training.isp.parameters import (
-    CameraChoice,
     Denoising,
+    IspParameters,
     LocalContrast,
     Resampling,
     Sharpening,
@@ -40,7 +40,7 @@ BILATERAL_REACH = 2
 GREY = (0.114, 0.587, 0.299)
 
 
-def develop(light: Tensor, cameras: Sequence[CameraChoice]) -> Tensor:
+def apply_isp(light: Tensor, cameras: Sequence[IspParameters]) -> Tensor:
     """Return the pictures (n, 3, height, width), BGR from 0 to 255, that cameras make of linear light."""
     light = _exposed(_optics(light, cameras), cameras)
     light = _sensor(light, cameras)
@@ -143,7 +143,7 @@ def _grey(pictures: Tensor) -> Tensor:
 # --- optics and sensor --------------------------------------------------------------------------------
 
 
-def _optics(light: Tensor, cameras: Sequence[CameraChoice]) -> Tensor:
+def _optics(light: Tensor, cameras: Sequence[IspParameters]) -> Tensor:
     light = _where(light, _or_none([c.softness for c in cameras]), gaussian)
     light = _where(light, _or_none([c.defocus for c in cameras]), _defocused)
     light = _where(light, [c if c.glare else None for c in cameras], _glaring)
@@ -160,12 +160,12 @@ def _defocused(light: Tensor, radii: list[float]) -> Tensor:
     return functional.conv2d(padded, weights, groups=n * channels).reshape(light.shape)
 
 
-def _glaring(light: Tensor, cameras: list[CameraChoice]) -> Tensor:
+def _glaring(light: Tensor, cameras: list[IspParameters]) -> Tensor:
     veil = gaussian(light, [c.glare_reach for c in cameras])
     return light + _each([c.glare for c in cameras], light) * veil
 
 
-def _vignetted(light: Tensor, cameras: list[CameraChoice]) -> Tensor:
+def _vignetted(light: Tensor, cameras: list[IspParameters]) -> Tensor:
     height, width = light.shape[-2:]
     y = torch.linspace(-1, 1, height, device=light.device)[:, None]
     x = torch.linspace(-1, 1, width, device=light.device)
@@ -175,21 +175,21 @@ def _vignetted(light: Tensor, cameras: list[CameraChoice]) -> Tensor:
     return light * fall.clamp(DARKEST_CORNER, 1)
 
 
-def _exposed(light: Tensor, cameras: Sequence[CameraChoice]) -> Tensor:
+def _exposed(light: Tensor, cameras: Sequence[IspParameters]) -> Tensor:
     level = light.clamp(max=1).mean((1, 2, 3), keepdim=True).clamp(min=1e-3)
     gain = (_each([c.target for c in cameras], light) / level).clamp(*EXPOSURE_GAINS)
     balance = light.new_tensor([c.balance for c in cameras])[..., None, None]
     return light * gain * balance
 
 
-def _sensor(light: Tensor, cameras: Sequence[CameraChoice]) -> Tensor:
+def _sensor(light: Tensor, cameras: Sequence[IspParameters]) -> Tensor:
     light = light.clamp(0, 1)
     light = _where(light, [c if c.noise else None for c in cameras], _noisy)
     light = _where(light, _flags([c.mosaic for c in cameras]), _demosaiced)
     return light.clamp(0, 1)
 
 
-def _noisy(light: Tensor, cameras: list[CameraChoice]) -> Tensor:
+def _noisy(light: Tensor, cameras: list[IspParameters]) -> Tensor:
     noise = standard_normal(light, [c.seed for c in cameras])
     grain = [c.grain for c in cameras]
     noise = _where(noise, _or_none(grain), gaussian) * (1 + 2 * _each(grain, light))
@@ -273,7 +273,7 @@ def _smooth_in_colour(pictures: Tensor, choices: list[Denoising]) -> Tensor:
     return grey + gaussian(pictures - grey, [one.reach for one in choices])
 
 
-def _tone_mapped(light: Tensor, cameras: Sequence[CameraChoice]) -> Tensor:
+def _tone_mapped(light: Tensor, cameras: Sequence[IspParameters]) -> Tensor:
     pictures = light.clamp(0, 1) ** _each([1 / c.gamma for c in cameras], light)
     s_shaped = pictures * pictures * (3 - 2 * pictures)
     pictures = torch.lerp(pictures, s_shaped, _each([c.bend for c in cameras], light))

@@ -13,7 +13,7 @@ from blur_imu_ros.core.blur_field import cell_centres
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import double_angle, motion_rows
 from blur_imu_ros.errors import TrainingError
-from blur_imu_training.isp.numpy_isp import develop, linear_light
+from blur_imu_training.isp.numpy_isp import apply_isp, linear_light
 from blur_imu_training.rendering.numpy_renderer import (
     SharpView,
     inverse_depth_seen,
@@ -108,12 +108,12 @@ def cropped(
 
 
 def rendered(shot: Shot) -> BlurredSample:
-    """Return a shot, blurred and developed on the CPU."""
+    """Return a shot, blurred, through the ISP on the CPU."""
     view = shot.view
     sharp = SharpView(linear_light(view.image, view.light), view.inverse_depth, view.camera)
     place = (view.window, view.left, view.top)
     radiance = mean_over_exposure(sharp, shot.motion, *place, shot.step, shot.shutter.skew)
-    finished = develop(radiance, shot.camera)
+    finished = apply_isp(radiance, shot.camera)
     if view.window.width > shot.width:
         size = (shot.width, shot.height)
         finished = np.asarray(cv2.resize(finished, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import motion_field
 from blur_imu_training.isp.parameters import (
-    CameraChoice,
+    IspParameters,
     Light,
     random_camera,
     random_light,
@@ -84,7 +84,7 @@ class Shot:
     motion: ExposureMotion
     shutter: Shutter
     step: float
-    camera: CameraChoice
+    camera: IspParameters
     width: int
     height: int
     depth_is_real: bool

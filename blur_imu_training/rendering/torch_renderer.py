@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from blur_imu_training.isp.parameters import CameraChoice
-from blur_imu_training.isp.torch_isp import develop, resized, resizing
+from blur_imu_training.isp.parameters import IspParameters
+from blur_imu_training.isp.torch_isp import apply_isp, resized, resizing
 from blur_imu_training.rendering.numpy_renderer import HIDES, NEAREST_Z, foremost, subframe_times
 from blur_imu_training.rendering.shots import Shot
 
@@ -63,7 +63,7 @@ class Exposures:
     reach: Tensor
     skew: Tensor
     counts: tuple[int, ...]
-    cameras: tuple[CameraChoice, ...]
+    cameras: tuple[IspParameters, ...]
     window: tuple[int, int]
     size: tuple[int, int]
 
@@ -105,7 +105,7 @@ def rendered_on(device: torch.device, exposures: Sequence[Exposures]) -> Tensor:
 
 
 def _pictures(exposures: Exposures) -> Tensor:
-    finished = develop(mean_light(exposures), exposures.cameras)
+    finished = apply_isp(mean_light(exposures), exposures.cameras)
     if exposures.window == exposures.size:
         return finished.to(torch.uint8)
     smaller = [

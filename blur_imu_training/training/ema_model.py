@@ -24,7 +24,7 @@ from blur_imu_training.training.checkpoint import (
     read_weights,
     write_tensors,
 )
-from blur_imu_training.training.tasks import LEARNERS, Batch, Losses, build
+from blur_imu_training.training.tasks import TASKS, Batch, Losses, build
 
 LONGEST_GRADIENT = 2.0
 
@@ -35,12 +35,12 @@ def _parts(batch: Batch, count: int) -> list[Batch]:
     return [{name: cut[name][i] for name in cut} for i in range(len(cut["image"]))]
 
 
-class Student:
+class EmaModel:
     """A network in training.
 
     Attributes:
         average: the moving average of its weights, in evaluation mode: what is validated and exported.
-        learner: what belongs to its kind.
+        task: what belongs to its kind.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Student:
             folder: of the run, for the weights that label recorded frames.
             weights: .safetensors, or folder of a run.
         """
-        self.learner = LEARNERS[config.network.kind]
+        self.task = TASKS[config.network.kind]
         self._decay, self._accelerator = config.ema_decay, accelerator
         network = build(config.network)
         if weights is not None:
@@ -100,8 +100,8 @@ class Student:
         image = normalise(batch["image"]).contiguous(memory_format=torch.channels_last)
         if self._teacher is not None:
             with torch.no_grad(), self._accelerator.autocast():
-                batch = self.learner.labelled(batch, self._teacher(image))
-        return self.learner.losses(self._network(image), batch, pose)
+                batch = self.task.labelled(batch, self._teacher(image))
+        return self.task.losses(self._network(image), batch, pose)
 
     def _together(self, is_last: bool) -> AbstractContextManager[Any]:
         return nullcontext() if is_last else self._accelerator.no_sync(self._network)

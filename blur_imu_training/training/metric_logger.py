@@ -22,7 +22,7 @@ WRITE_EVERY = 20.0
 """Seconds between rows of the log."""
 
 
-class Journal:
+class MetricLogger:
     """Means of the losses, row by row; a folder that takes no more rows does not end a training."""
 
     def __init__(self, folder: Path, minutes: float, heard: bool = True) -> None:
@@ -45,7 +45,7 @@ class Journal:
         )
         self._task = self._bar.add_task("Training", total=minutes, losses="")
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> MetricLogger:
         """Show the bar."""
         self._bar.start()
         return self

@@ -11,7 +11,7 @@ from torch.utils.data import default_collate
 from blur_imu_ros.errors import TrainingError
 from blur_imu_ros.network.architectures.compact import normalise
 from blur_imu_training.data.loading import Samples
-from blur_imu_training.training.tasks import Learner
+from blur_imu_training.training.tasks import Task
 
 STEPS, SAMPLES = 60, 4
 SIDE = 96
@@ -21,7 +21,7 @@ LEFT = 0.7
 
 
 def check_that_it_learns(
-    network: nn.Module, learner: Learner, samples: Samples, focal_reference: float, rate: float
+    network: nn.Module, task: Task, samples: Samples, focal_reference: float, rate: float
 ) -> None:
     """Overfit one batch with a copy of the network; TrainingError if its loss stays."""
     batch = default_collate([samples[i].tensors(focal_reference) for i in range(SAMPLES)])
@@ -30,14 +30,14 @@ def check_that_it_learns(
     image = normalise(batch["image"])
     history = []
     for _ in range(STEPS):
-        losses = learner.losses(network(image), batch, 0.0)
+        losses = task.losses(network(image), batch, 0.0)
         optimizer.zero_grad(set_to_none=True)
         losses["total"].backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        history.append(float(losses[learner.main].detach()))
+        history.append(float(losses[task.main].detach()))
         if history[-1] < LEFT * history[0]:
             return
     raise TrainingError(
-        f"one batch cannot be learned by heart: the {learner.main} loss went from "
+        f"one batch cannot be learned by heart: the {task.main} loss went from "
         f"{history[0]:.2f} to {history[-1]:.2f}; change the learning rate, or look at the samples"
     )

@@ -33,7 +33,7 @@ Losses = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Learner:
+class Task:
     """A kind of network.
 
     Attributes:
@@ -135,9 +135,9 @@ def _chosen(recorded: Tensor, label: Tensor, truth: Tensor) -> Tensor:
     return torch.where(recorded.reshape(-1, *[1] * (truth.ndim - 1)) > 0, label, truth)
 
 
-LEARNERS = {
-    "compact": Learner(INTERFACE, _compact, _compact_losses, _compact_labelled, "field", {}),
-    "published": Learner(
+TASKS = {
+    "compact": Task(INTERFACE, _compact, _compact_losses, _compact_labelled, "field", {}),
+    "published": Task(
         SIGNED_FLOW,
         _published,
         published_losses,
@@ -150,5 +150,5 @@ LEARNERS = {
 
 def build(choice: NetworkChoice) -> nn.Module:
     """Return the chosen network with random weights, laid out as convolutions like it."""
-    network = LEARNERS[choice.kind].build(choice)
+    network = TASKS[choice.kind].build(choice)
     return network.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]

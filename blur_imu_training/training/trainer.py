@@ -36,8 +36,8 @@ from blur_imu_training.training.checkpoint import (
     read_tensors,
     write_tensors,
 )
-from blur_imu_training.training.ema_model import Student
-from blur_imu_training.training.metric_logger import Journal
+from blur_imu_training.training.ema_model import EmaModel
+from blur_imu_training.training.metric_logger import MetricLogger
 from blur_imu_training.training.overfitting import SIDE, check_that_it_learns
 from blur_imu_training.training.reuse import ReusedBatches
 from blur_imu_training.training.schedule import Schedule
@@ -101,7 +101,7 @@ class Trainer:
         self.accelerator = accelerated()
         _share_cores(self.accelerator.device)
         torch.manual_seed(config.seed)
-        self.student = Student(config, self.accelerator, folder, weights)
+        self.model = EmaModel(config, self.accelerator, folder, weights)
         self._proven = weights is not None
         self._data = data
         self._pictures = load_pictures(config.pictures, data) if config.pictures else None
@@ -113,7 +113,7 @@ class Trainer:
         self.selection = Selection(
             config.validation,
             data,
-            self.student.learner.card("", config.focal_reference, {}, config.network.size),
+            self.model.task.card("", config.focal_reference, {}, config.network.size),
             self.schedule.seconds,
             Figures.of_file(folder / BEST),
         )
@@ -125,19 +125,19 @@ class Trainer:
         if not self.progress.step and not self._proven:
             self._check_that_it_learns()
         saved, begun = time.monotonic(), self.progress.step
-        with self._stopped_by_signals(), self._journal() as journal:
+        with self._stopped_by_signals(), self._metric_logger() as logger:
             for losses in self.steps():
-                journal.add(losses, *self._where())
+                logger.add(losses, *self._where())
                 if time.monotonic() - saved > SAVE_EVERY:
-                    journal.flush(*self._where())
+                    logger.flush(*self._where())
                     self._save_if_possible(self.save)
                     saved = time.monotonic()
                 if self.selection.is_due(self.progress.elapsed):
-                    self._validate(journal)
-            journal.flush(*self._where())
+                    self._validate(logger)
+            logger.flush(*self._where())
             self.save()
             if not self._stop and self.progress.step > begun:
-                self._validate(journal)
+                self._validate(logger)
 
     def stop(self) -> None:
         """Ask for the end after the step that is being made."""
@@ -160,7 +160,7 @@ class Trainer:
     def _learn(self, batch: Batch, stage: Stage) -> Losses:
         progress = self.progress
         rate = self.schedule.learning_rate(progress.elapsed, progress.step)
-        losses = self.student.learn(batch, stage, rate, progress.step)
+        losses = self.model.learn(batch, stage, rate, progress.step)
         progress.step += 1
         progress.samples += self._of_all_processes(stage)
         return losses
@@ -169,9 +169,9 @@ class Trainer:
         stage = self.config.stages[0]
         width, height = min(SIDE, stage.width), min(SIDE, stage.height)
         samples = self._samples(replace(stage, width=width, height=height))
-        network = copy.deepcopy(self.student.average).cpu().train()
+        network = copy.deepcopy(self.model.average).cpu().train()
         focal, rate = self.config.focal_reference, self.config.peak_learning_rate
-        check_that_it_learns(network, self.student.learner, samples, focal, rate)
+        check_that_it_learns(network, self.model.task, samples, focal, rate)
 
     # --- time -------------------------------------------------------------------------------
 
@@ -240,7 +240,7 @@ class Trainer:
         if not self.accelerator.is_main_process:
             return
         self.progress.reuse = self._reused.state()
-        tensors = self.student.tensors() | {"random.torch": torch.get_rng_state()}
+        tensors = self.model.tensors() | {"random.torch": torch.get_rng_state()}
         write_tensors(self.folder / STATE, tensors, self._facts())
 
     def _save_if_possible(self, save: Callable[[], None]) -> None:
@@ -249,21 +249,21 @@ class Trainer:
         except TrainingError as error:
             logger.warning("%s; training goes on", error)
 
-    def _validate(self, journal: Journal) -> None:
+    def _validate(self, logger: MetricLogger) -> None:
         """Measure the averaged network on held-out frames; write it where it is the best so far."""
         if not (self.config.validation.frames and self.accelerator.is_main_process):
             return
         before = self.selection.best
-        found = self.selection.measure(self.student.average)
+        found = self.selection.measure(self.model.average)
         minutes, samples, _ = self._where()
-        journal.write("held_out", found.entries(), {"minutes": minutes, "samples": samples})
+        logger.write("held_out", found.entries(), {"minutes": minutes, "samples": samples})
         if self.selection.best is not before:
             self._save_if_possible(self._save_best)
 
     def _save_best(self) -> None:
         assert self.selection.best is not None
         chosen = {"held_out": self.selection.best.entries(), "selected_on": terms(self._data)}
-        write_tensors(self.folder / BEST, self.student.average.state_dict(), self._facts() | chosen)
+        write_tensors(self.folder / BEST, self.model.average.state_dict(), self._facts() | chosen)
 
     def _facts(self) -> Facts:
         facts = facts_of(self.progress, self.config.entries())
@@ -280,7 +280,7 @@ class Trainer:
         path = self.folder / STATE
         tensors, facts = read_tensors(path)
         changed = self._changed(facts["recipe"], path)
-        self.student.load(tensors, path)
+        self.model.load(tensors, path)
         self.progress = progress_of(facts, self.config.uses)
         if self.progress.reuse:
             self._reused.restore(self.progress.reuse)
@@ -300,8 +300,10 @@ class Trainer:
             logger.warning("%s: goes on with another %s", path, ", ".join(changed))
         return changed
 
-    def _journal(self) -> Journal:
-        return Journal(self.folder, self.schedule.seconds / 60, self.accelerator.is_main_process)
+    def _metric_logger(self) -> MetricLogger:
+        return MetricLogger(
+            self.folder, self.schedule.seconds / 60, self.accelerator.is_main_process
+        )
 
     @contextmanager
     def _stopped_by_signals(self) -> Iterator[None]:

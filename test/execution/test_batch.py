@@ -27,7 +27,7 @@ from helpers.command_line import (
 
 
 @pytest.fixture
-def fleet(tmp_path: Path) -> Path:
+def recordings(tmp_path: Path) -> Path:
     """Three recordings, of which the second is damaged."""
     folder = tmp_path / "recordings"
     for name in ("walk_2", "walk_10", "deeper/ride"):
@@ -36,32 +36,34 @@ def fleet(tmp_path: Path) -> Path:
     return folder
 
 
-def test_recordings_are_found_at_any_depth_in_natural_order(fleet: Path, tmp_path: Path) -> None:
-    (fleet / "notes.md").write_text("no recording")
-    (fleet / "clip.mp4").touch()
+def test_recordings_are_found_at_any_depth_in_natural_order(
+    recordings: Path, tmp_path: Path
+) -> None:
+    (recordings / "notes.md").write_text("no recording")
+    (recordings / "clip.mp4").touch()
     names = ["clip.mp4", "deeper/ride", "walk_2", "walk_10"]
-    assert recordings_in(fleet) == [fleet / name for name in names]
-    assert recordings_in(fleet / "walk_2") == [fleet / "walk_2"]
+    assert recordings_in(recordings) == [recordings / name for name in names]
+    assert recordings_in(recordings / "walk_2") == [recordings / "walk_2"]
     assert recordings_in(tmp_path / "nowhere") == [tmp_path / "nowhere"]
     listed = tmp_path / "list.txt"
     listed.write_text("# two of them\n\nrecordings/walk_2\nrecordings/deeper\n")
-    assert recordings_in(listed) == [fleet / "walk_2", fleet / "deeper" / "ride"]
+    assert recordings_in(listed) == [recordings / "walk_2", recordings / "deeper" / "ride"]
     listed.write_text("# none\n")
     with pytest.raises(RecordingError, match=r"list\.txt: lists no recordings"):
         recordings_in(listed)
 
 
 def test_one_failure_is_listed_and_the_others_are_measured_and_left_alone_afterwards(
-    blur_imu: CommandLine, fleet: Path, camera: Path, tmp_path: Path
+    blur_imu: CommandLine, recordings: Path, camera: Path, tmp_path: Path
 ) -> None:
-    command = ("run", fleet, "-o", tmp_path / "out" / "{name}.csv", "--camera", camera,
+    command = ("run", recordings, "-o", tmp_path / "out" / "{name}.csv", "--camera", camera,
                "--exposure", 0.01, "--resume")  # fmt: skip
     ended = blur_imu(*command)
     assert "1 of 3 recordings failed" in ended.refusal
     assert "failed" in ended.out and "damaged" in ended.out
     assert len(rows_of(tmp_path / "out" / "walk_2.csv")) == 3
     assert len(rows_of(tmp_path / "out" / "walk_10.csv")) == 1
-    shutil.copy(fleet / "walk_2" / "frame_1.png", fleet / "walk_10" / "frame_1.png")
+    shutil.copy(recordings / "walk_2" / "frame_1.png", recordings / "walk_10" / "frame_1.png")
     again = blur_imu(*command)
     assert again.status == 0 and again.out.count("measured before") == 2
     first, mended = (tmp_path / "out" / f"walk_{k}.csv" for k in (2, 10))
@@ -69,30 +71,30 @@ def test_one_failure_is_listed_and_the_others_are_measured_and_left_alone_afterw
 
 
 def test_results_that_would_share_a_place_are_refused_before_the_work(
-    blur_imu: CommandLine, fleet: Path, camera: Path, tmp_path: Path
+    blur_imu: CommandLine, recordings: Path, camera: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out" / "all.csv"
-    refusal = blur_imu("run", fleet, "-o", out, "--camera", camera).refusal
+    refusal = blur_imu("run", recordings, "-o", out, "--camera", camera).refusal
     assert "all.csv" in refusal and "{name}" in refusal
     named = ("-o", tmp_path / "{name}.csv", "--plot", tmp_path / "plot.png")
-    assert "into --plot" in blur_imu("run", fleet, *named, "--camera", camera).refusal
+    assert "into --plot" in blur_imu("run", recordings, *named, "--camera", camera).refusal
     assert not out.parent.exists()
 
 
 def test_each_recording_may_have_its_own_camera(
-    blur_imu: CommandLine, fleet: Path, tmp_path: Path
+    blur_imu: CommandLine, recordings: Path, tmp_path: Path
 ) -> None:
     for name in ("walk_2", "ride"):
         write_camera(tmp_path / f"{name}.yaml", exposure_time=0.01)
     ended = blur_imu(
-        "run", fleet / "walk_2", fleet / "deeper", "-o", fleet / "{name}.csv",
+        "run", recordings / "walk_2", recordings / "deeper", "-o", recordings / "{name}.csv",
         "--camera", tmp_path / "{name}.yaml",
     )  # fmt: skip
     assert ended.status == 0 and "2 recordings measured" in ended.out
-    alone = blur_imu("run", fleet / "walk_2", "-o", "{folder}/a.csv", "--camera",
+    alone = blur_imu("run", recordings / "walk_2", "-o", "{folder}/a.csv", "--camera",
                      tmp_path / "walk_2.yaml")  # fmt: skip
     assert alone.status == 0
-    assert (fleet / "a.csv").read_bytes() == (fleet / "walk_2.csv").read_bytes()
+    assert (recordings / "a.csv").read_bytes() == (recordings / "walk_2.csv").read_bytes()
 
 
 def test_a_bug_or_a_killed_process_is_a_failure_of_its_task_only() -> None:
@@ -147,27 +149,53 @@ def test_tasks_that_are_stopped_end_in_order(tmp_path: Path) -> None:
 
 
 def test_without_ray_the_extra_is_named(
-    blur_imu: CommandLine, fleet: Path, camera: Path, monkeypatch: pytest.MonkeyPatch
+    blur_imu: CommandLine, recordings: Path, camera: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    command = ("run", fleet, "-o", fleet / "{name}.csv", "--camera", camera, "--exposure", 0.01)
-    assert "pip install 'blur-imu-ros[fleet]'" in blur_imu(*command, "--ray", "local").refusal
+    command = (
+        "run",
+        recordings,
+        "-o",
+        recordings / "{name}.csv",
+        "--camera",
+        camera,
+        "--exposure",
+        0.01,
+    )
+    assert "pip install 'blur-imu-ros[ray]'" in blur_imu(*command, "--ray", "local").refusal
 
 
 def test_an_address_at_which_no_ray_is_ends_at_once(
-    blur_imu: CommandLine, fleet: Path, camera: Path
+    blur_imu: CommandLine, recordings: Path, camera: Path
 ) -> None:
-    pytest.importorskip("ray", reason="Ray is not installed: pip install .[fleet]")
-    command = ("run", fleet, "-o", fleet / "{name}.csv", "--camera", camera, "--exposure", 0.01)
+    pytest.importorskip("ray", reason="Ray is not installed: pip install .[ray]")
+    command = (
+        "run",
+        recordings,
+        "-o",
+        recordings / "{name}.csv",
+        "--camera",
+        camera,
+        "--exposure",
+        0.01,
+    )
     for address in ("127.0.0.1:1", "nonsense"):
         assert f"does not answer at '{address}'" in blur_imu(*command, "--ray", address).refusal
 
 
 @needs_model
-def test_ray_gives_the_same_bytes_and_lists_what_fails(fleet: Path, tmp_path: Path) -> None:
-    pytest.importorskip("ray", reason="Ray is not installed: pip install .[fleet]")
+def test_ray_gives_the_same_bytes_and_lists_what_fails(recordings: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install .[ray]")
     camera = write_camera(tmp_path / "camera.yaml", exposure_time=0.01)
-    command = [sys.executable, "-m", "blur_imu_ros.cli", "run", fleet.name, "--camera", str(camera)]
+    command = [
+        sys.executable,
+        "-m",
+        "blur_imu_ros.cli",
+        "run",
+        recordings.name,
+        "--camera",
+        str(camera),
+    ]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     for extra in (["-o", "one/{name}.csv"], ["-o", "ray/{name}.csv", "--ray", "local"]):
         ended = subprocess.run(

@@ -22,7 +22,7 @@ def main(folder: Path, steps: int) -> None:
     trainer._learn = lambda batch, stage: seen.append(batch["image"]) or learn(batch, stage)
     trainer.run()
     weights = sum(
-        float(value.detach().double().sum()) for value in trainer.student.network.parameters()
+        float(value.detach().double().sum()) for value in trainer.model.network.parameters()
     )
     told = {
         "processes": trainer.accelerator.num_processes,

@@ -9,7 +9,7 @@ import pytest
 
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import motion_field
-from blur_imu_training.isp.numpy_isp import develop, linear_light
+from blur_imu_training.isp.numpy_isp import apply_isp, linear_light
 from blur_imu_training.isp.parameters import Light, random_camera, random_light, random_pixel
 from blur_imu_training.rendering.numpy_renderer import SharpView, mean_over_exposure, true_field
 from blur_imu_training.rendering.samples import SampleStream
@@ -180,13 +180,13 @@ def test_every_camera_gives_a_picture(seed: int) -> None:
     rng = np.random.default_rng(seed)
     light = linear_light(dead_leaves(32, 48, rng), random_light(rng))
     assert light.shape == (32, 48, 3) and light.min() >= 0 and np.isfinite(light).all()
-    picture = develop(light, random_camera(rng))
+    picture = apply_isp(light, random_camera(rng))
     assert picture.shape == (32, 48, 3) and picture.dtype == np.uint8
 
 
 def pictures_of(radiance: np.ndarray, pixel: float) -> list[np.ndarray]:
     rngs = (np.random.default_rng(i) for i in range(40))
-    return [develop(radiance, random_camera(rng, pixel)).mean(axis=-1) for rng in rngs]
+    return [apply_isp(radiance, random_camera(rng, pixel)).mean(axis=-1) for rng in rngs]
 
 
 def test_scaling_down_from_many_pixels_averages_noise_away() -> None:
@@ -197,7 +197,7 @@ def test_scaling_down_from_many_pixels_averages_noise_away() -> None:
     plain = replace(
         noisy[0][1], vignette=0.0, read=0.01, shot=0.0, stages=(), video=None, compressions=()
     )
-    loud, quiet = (develop(flat, replace(plain, noise=x))[..., 1].std() for x in (1.0, 0.4))
+    loud, quiet = (apply_isp(flat, replace(plain, noise=x))[..., 1].std() for x in (1.0, 0.4))
     assert quiet < 0.6 * loud
 
 

@@ -15,7 +15,7 @@ from blur_imu_ros.network.architectures.published import PublishedOutput  # noqa
 from blur_imu_training.rendering.samples import BlurredSample  # noqa: E402
 from blur_imu_training.scene.exposure_motion import ExposureMotion, Shutter  # noqa: E402
 from blur_imu_training.training.published_loss import published_losses, true_of_pixels  # noqa: E402
-from blur_imu_training.training.tasks import LEARNERS  # noqa: E402
+from blur_imu_training.training.tasks import TASKS  # noqa: E402
 
 CAMERA = Camera(96, 64, 80.0, 80.0, 47.5, 31.5)
 Batch = dict[str, torch.Tensor]
@@ -85,7 +85,7 @@ def test_recorded_frames_keep_what_the_network_said_before() -> None:
     batch["recorded"][1] = 0
     flow, depth = true_of_pixels(batch)
     said = PublishedOutput(flow + 1, depth + 1)
-    labelled = LEARNERS["published"].labelled(batch, said)
+    labelled = TASKS["published"].labelled(batch, said)
     torch.testing.assert_close(labelled["flow"], torch.stack([flow[0] + 1, flow[1]]))
     torch.testing.assert_close(labelled["depth"], torch.stack([depth[0] + 1, depth[1]]))
     assert float(published_losses(said, labelled, 0)["flow"]) == pytest.approx(0.5, rel=0.01)

@@ -17,11 +17,11 @@ from blur_imu_training.recipe import HeldOut  # noqa: E402
 from blur_imu_training.training import selection  # noqa: E402
 from blur_imu_training.training.checkpoint import BEST, load_run  # noqa: E402
 from blur_imu_training.training.selection import Figures, Selection  # noqa: E402
-from blur_imu_training.training.tasks import LEARNERS  # noqa: E402
+from blur_imu_training.training.tasks import TASKS  # noqa: E402
 from blur_imu_training.training.trainer import Trainer  # noqa: E402
 from helpers.small_training import CONFIG, Ticks, few_pictures, wall_frames  # noqa: E402
 
-CARD = LEARNERS["compact"].card("", 250.0, {})
+CARD = TASKS["compact"].card("", 250.0, {})
 
 
 @pytest.fixture(autouse=True)

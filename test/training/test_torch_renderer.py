@@ -17,12 +17,12 @@ from torch import Tensor  # noqa: E402
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
 from blur_imu_training.data.loading import BatchNumbers, batches  # noqa: E402
-from blur_imu_training.isp import torch_isp as device_camera  # noqa: E402
-from blur_imu_training.isp.numpy_isp import develop, linear_light  # noqa: E402
+from blur_imu_training.isp import torch_isp  # noqa: E402
+from blur_imu_training.isp.numpy_isp import apply_isp, linear_light  # noqa: E402
 from blur_imu_training.isp.parameters import (  # noqa: E402
-    CameraChoice,
     Compression,
     Denoising,
+    IspParameters,
     LocalContrast,
     Resampling,
     Sharpening,
@@ -38,7 +38,7 @@ from blur_imu_training.rendering.samples import SampleStream, rendered, with_tru
 from blur_imu_training.rendering.shots import Shot  # noqa: E402
 from blur_imu_training.rendering.torch_renderer import exposures_of, mean_light, rendered_on  # noqa: E402
 from blur_imu_training.scene.procedural import dead_leaves  # noqa: E402
-from blur_imu_training.training import tasks as learners  # noqa: E402
+from blur_imu_training.training import tasks  # noqa: E402
 from blur_imu_training.training import trainer as trainer_module  # noqa: E402
 from helpers.small_training import CONFIG, Ticks, few_pictures  # noqa: E402
 
@@ -89,7 +89,7 @@ def test_pictures_are_those_of_the_cpu_in_the_order_of_the_shots(shots: list[Sho
         assert apart.mean() < 1.0, shot.camera
 
 
-def plain(**choices: object) -> CameraChoice:
+def plain(**choices: object) -> IspParameters:
     """A camera that does nothing but what is chosen."""
     nothing = {
         "softness": 0.0, "defocus": 0.0, "glare": 0.0, "vignette": 0.0, "noise": 0.0, "grain": 0.0,
@@ -99,7 +99,7 @@ def plain(**choices: object) -> CameraChoice:
     return replace(random_camera(np.random.default_rng(0)), **{**nothing, **choices})
 
 
-def one(stage: Stage) -> CameraChoice:
+def one(stage: Stage) -> IspParameters:
     return plain(stages=(stage,))
 
 
@@ -145,14 +145,14 @@ def test_each_stage_of_a_camera_does_what_it_does_on_the_cpu(name: str) -> None:
     """Beside pictures of all other cameras, so that each must reach its own alone."""
     light = radiance()
     batch = torch.from_numpy(light).permute(2, 0, 1).expand(len(CAMERAS), 3, 64, 96)
-    found = device_camera.develop(batch, list(CAMERAS.values()))
+    found = torch_isp.apply_isp(batch, list(CAMERAS.values()))
     picture = found[list(CAMERAS).index(name)].permute(1, 2, 0).numpy()
-    expected = develop(light, CAMERAS[name]).astype(float)
+    expected = apply_isp(light, CAMERAS[name]).astype(float)
     # Where something lies between two multiples, the least decides which one it becomes.
     is_coded = CAMERAS[name].compressions or CAMERAS[name].video
     assert np.abs(picture - expected).mean() < (1.0 if is_coded else 0.1)
     if name != "nothing":
-        untouched = develop(light, CAMERAS["nothing"]).astype(float)
+        untouched = apply_isp(light, CAMERAS["nothing"]).astype(float)
         assert np.abs(expected - untouched).mean() > 0.3
 
 
@@ -161,10 +161,10 @@ def test_noise_is_as_strong_as_on_the_cpu_and_the_same_every_time() -> None:
     light = np.full((64, 96, 3), 0.2, np.float32)
     batch = torch.from_numpy(light).permute(2, 0, 1)[None].expand(2, 3, 64, 96)
     seeds = [camera, replace(camera, seed=camera.seed + 1)]
-    found = device_camera.develop(batch, seeds)
-    assert float(found[0].std()) == pytest.approx(develop(light, camera).std(), rel=0.1)
+    found = torch_isp.apply_isp(batch, seeds)
+    assert float(found[0].std()) == pytest.approx(apply_isp(light, camera).std(), rel=0.1)
     assert not torch.equal(found[0], found[1])
-    assert torch.equal(found[1], device_camera.develop(batch[:1], seeds[1:])[0])
+    assert torch.equal(found[1], torch_isp.apply_isp(batch[:1], seeds[1:])[0])
 
 
 def test_batches_rendered_where_they_are_trained_on_are_those_of_the_stream() -> None:
@@ -199,7 +199,7 @@ def test_a_training_that_renders_on_its_device_can_be_interrupted(
             run = trainer_module.Trainer(config, None, folder, 10 / 60, clock=Ticks())
             list(itertools.islice(run.steps(), steps))
             run.save()
-        return run.student.network.state_dict()
+        return run.model.network.state_dict()
 
     whole, parts = weights(tmp_path / "a", [4]), weights(tmp_path / "b", [1, 3])
     for name, value in whole.items():
@@ -218,7 +218,7 @@ def test_an_unknown_place_to_render_is_refused() -> None:
 def claimed_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[], FakeTensorMode]:
     # Generators of a GPU cannot be had without one.
     monkeypatch.setattr(
-        device_camera, "standard_normal", lambda like, seeds: torch.randn_like(like)
+        torch_isp, "standard_normal", lambda like, seeds: torch.randn_like(like)
     )
     return lambda: FakeTensorMode(allow_non_fake_inputs=True)
 
@@ -249,14 +249,14 @@ def test_losses_stay_on_the_gpu(
 ) -> None:
     truth = [with_truth(s, np.zeros((32, 48, 3), np.uint8)).tensors(250.0) for s in shots[:2]]
     batch = torch.utils.data.default_collate(truth)
-    learner = learners.LEARNERS[kind]
+    task = tasks.TASKS[kind]
     with claimed_gpu():
         there = {name: value.to("lazy") for name, value in batch.items()}
         n, rows, columns = 2, 4, 6
         if kind == "compact":
             parts = [torch.rand(n, c, rows, columns, device="lazy") for c in (2, 1, 2)]
-            losses = learner.losses(learners.CompactOutput(*parts), there, 0.0)
+            losses = task.losses(tasks.CompactOutput(*parts), there, 0.0)
         else:
             parts = [torch.rand(n, c, 32, 48, device="lazy") for c in (2, 1)]
-            losses = learner.losses(learners.PublishedOutput(*parts), there, 1.0)
+            losses = task.losses(tasks.PublishedOutput(*parts), there, 1.0)
         assert {value.device.type for value in losses.values()} == {"lazy"}

@@ -33,9 +33,9 @@ from blur_imu_training.training.checkpoint import (  # noqa: E402
     read_tensors,
     write_tensors,
 )
-from blur_imu_training.training.ema_model import Student  # noqa: E402
+from blur_imu_training.training.ema_model import EmaModel  # noqa: E402
 from blur_imu_training.training.losses import field_loss  # noqa: E402
-from blur_imu_training.training.tasks import LEARNERS  # noqa: E402
+from blur_imu_training.training.tasks import TASKS  # noqa: E402
 from blur_imu_training.training.trainer import CPU_BFLOAT16, Trainer, accelerated  # noqa: E402
 from helpers.small_training import CONFIG, NETWORK, Ticks, few_pictures  # noqa: E402
 
@@ -66,10 +66,10 @@ def test_a_run_leaves_a_state_that_resumes_where_it_was(run: Path) -> None:
     network, facts = load_run(run)
     assert resumed.progress.step == facts["step"] == 8
     assert resumed.progress.samples == 16
-    for name, value in resumed.student.average.state_dict().items():
+    for name, value in resumed.model.average.state_dict().items():
         torch.testing.assert_close(value, network.state_dict()[name])
-    moments = [name for name in resumed.student.tensors() if name.endswith(".exp_avg_sq")]
-    assert len(moments) == len(list(resumed.student.network.parameters()))
+    moments = [name for name in resumed.model.tensors() if name.endswith(".exp_avg_sq")]
+    assert len(moments) == len(list(resumed.model.network.parameters()))
 
 
 def test_a_finished_run_stays_as_it_is(run: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(
 
 def test_another_seed_ends_elsewhere(run: Path, tmp_path: Path) -> None:
     """What the test above compares does depend on the samples."""
-    other = trained(tmp_path, config=replace(CONFIG, seed=2)).student.average.state_dict()
+    other = trained(tmp_path, config=replace(CONFIG, seed=2)).model.average.state_dict()
     network = load_run(run)[0].state_dict()
     assert any(not torch.equal(network[name], other[name]) for name in network)
 
@@ -193,7 +193,7 @@ def test_states_from_before_the_pool_was_kept_are_gone_on_with(run: Path, tmp_pa
 def test_losses_that_are_no_numbers_end_the_run_and_are_not_saved(tmp_path: Path) -> None:
     trainer = Trainer(CONFIG, None, tmp_path, 8 / 60, clock=Ticks())
     with torch.no_grad():
-        for value in trainer.student.network.parameters():
+        for value in trainer.model.network.parameters():
             value.fill_(torch.nan)
     trainer.progress.step = 1
     with pytest.raises(TrainingError, match="no numbers any more"):
@@ -288,7 +288,7 @@ def test_cpus_train_in_bfloat16_only_where_they_have_instructions_for_it(
 def test_training_starts_from_the_weights_of_another_run(run: Path, tmp_path: Path) -> None:
     trainer = Trainer(CONFIG, None, tmp_path, 2 / 60, run, Ticks())
     expected = load_run(run)[0].state_dict()
-    for name, value in trainer.student.average.state_dict().items():
+    for name, value in trainer.model.average.state_dict().items():
         torch.testing.assert_close(value, expected[name])
     trainer.run()
     assert trainer.progress.step == 2
@@ -316,8 +316,8 @@ class FewLayers(torch.nn.Module):
 def test_the_published_network_is_trained_on_its_own_losses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learner = replace(LEARNERS["published"], build=lambda _: FewLayers())
-    monkeypatch.setitem(LEARNERS, "published", learner)
+    task = replace(TASKS["published"], build=lambda _: FewLayers())
+    monkeypatch.setitem(TASKS, "published", task)
     config = replace(
         CONFIG, network=NetworkChoice("published"), stages=(Stage(1.0, 64, 64, 2, 8.0, 1e3),)
     )
@@ -326,7 +326,7 @@ def test_the_published_network_is_trained_on_its_own_losses(
     trainer.save()
     network, facts = load_run(tmp_path)
     assert isinstance(network, FewLayers) and facts["step"] == 3
-    assert learner.card("x", 250.8, {}).flow_sigma > 0
+    assert task.card("x", 250.8, {}).flow_sigma > 0
 
 
 def test_the_log_tells_the_losses(run: Path) -> None:
@@ -343,9 +343,9 @@ def test_a_batch_in_parts_teaches_what_the_whole_of_it_teaches(tmp_path: Path) -
     gradients, totals = [], []
     for parts in (1, 3, 4):
         torch.manual_seed(0)
-        student = Student(CONFIG, Accelerator(cpu=True), tmp_path, None)
-        totals.append(student.learn(batch, replace(stage, parts=parts), 1e-3, 0)["total"])
-        gradients.append(torch.cat([p.grad.flatten() for p in student.network.parameters()]))
+        model = EmaModel(CONFIG, Accelerator(cpu=True), tmp_path, None)
+        totals.append(model.learn(batch, replace(stage, parts=parts), 1e-3, 0)["total"])
+        gradients.append(torch.cat([p.grad.flatten() for p in model.network.parameters()]))
     whole = gradients[0]
     for gradient, total in zip(gradients[1:], totals[1:], strict=True):
         assert float(total) == pytest.approx(float(totals[0]), rel=2e-2)
