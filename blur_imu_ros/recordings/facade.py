@@ -21,13 +21,18 @@ __all__ = ["FrameSettings", "Recording", "open_recording", "recordings_in"]
 LIST_SUFFIX = ".txt"
 
 
-def open_recording(path: Path, settings: FrameSettings) -> Recording:
+def open_recording(path: str | Path, settings: FrameSettings | None = None) -> Recording:
     """Return the frames of a folder of images, an image, a video or a bag.
+
+    Args:
+        path: of the recording.
+        settings: what it does not tell of itself.
 
     Raises:
         RecordingError: nothing is there, or it is of no known kind.
         FrameError: the exposure time is not known, or cannot be one.
     """
+    path, settings = Path(path), settings or FrameSettings()
     if settings.exposure_time is not None:
         check_exposure_time(settings.exposure_time)
     if not path.exists():

@@ -57,7 +57,7 @@ def test_colcon_test_runs_the_suite() -> None:
 
 def test_the_version_is_the_same_everywhere() -> None:
     assert PACKAGE.findtext("version") == blur_imu_ros.__version__
-    assert f'version = "{blur_imu_ros.__version__}"' in (ROOT / "pyproject.toml").read_text()
+    assert f"version: {blur_imu_ros.__version__}" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_the_quality_declaration_is_found_and_its_links_lead_somewhere() -> None:

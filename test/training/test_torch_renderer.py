@@ -217,9 +217,7 @@ def test_an_unknown_place_to_render_is_refused() -> None:
 @pytest.fixture
 def claimed_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[], FakeTensorMode]:
     # Generators of a GPU cannot be had without one.
-    monkeypatch.setattr(
-        torch_isp, "standard_normal", lambda like, seeds: torch.randn_like(like)
-    )
+    monkeypatch.setattr(torch_isp, "standard_normal", lambda like, seeds: torch.randn_like(like))
     return lambda: FakeTensorMode(allow_non_fake_inputs=True)
 
 
