@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from blur_imu_ros.core.camera import Camera as Camera
     from blur_imu_ros.core.estimate import VelocityEstimate as VelocityEstimate
     from blur_imu_ros.core.frame import Frame as Frame
-    from blur_imu_ros.core.visual_imu import Measurement as Measurement
+    from blur_imu_ros.core.measurement import Measurement as Measurement
     from blur_imu_ros.core.visual_imu import VisualImu as VisualImu
     from blur_imu_ros.network.blur_network import load_network as load_network
     from blur_imu_ros.recordings import FrameSettings as FrameSettings
@@ -25,7 +25,7 @@ _ROOMS = {
     "Camera": "core.camera",
     "Frame": "core.frame",
     "FrameSettings": "recordings",
-    "Measurement": "core.visual_imu",
+    "Measurement": "core.measurement",
     "VelocityEstimate": "core.estimate",
     "VisualImu": "core.visual_imu",
     "load_camera": "recordings.camera_files",

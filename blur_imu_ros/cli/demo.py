@@ -13,9 +13,10 @@ from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.axes import MEANING, express, six_from_optical
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.pivot import PivotConfig
 from blur_imu_ros.core.series import VELOCITIES, VelocitySeries, series_of
-from blur_imu_ros.core.visual_imu import Measurement, Network, VisualImu
+from blur_imu_ros.core.visual_imu import Network, VisualImu
 from blur_imu_ros.errors import RosSetupError
 from blur_imu_ros.evaluation.metrics import Evaluation, evaluate, match
 from blur_imu_ros.execution.files import make_folder_of

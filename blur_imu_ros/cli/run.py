@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -15,14 +15,18 @@ from typing import Any, Protocol
 from blur_imu_ros import __version__
 from blur_imu_ros.choices import FOR_RECORDINGS, Axes, DirectionMode, MotionPrior, StampReference
 from blur_imu_ros.cli.run_summary import RunSummary
+from blur_imu_ros.core.arrays import Image
 from blur_imu_ros.core.axes import MEANING, express
+from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.direction import DirectionConfig
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.pivot import PivotConfig
-from blur_imu_ros.core.visual_imu import Network, Tracker, VisualImu
+from blur_imu_ros.core.visual_imu import Network, VisualImu
 from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.execution.files import make_folder_of
+from blur_imu_ros.execution.parallel import in_order
 from blur_imu_ros.execution.progress import progress
 from blur_imu_ros.network.blur_network import load_network
 from blur_imu_ros.recordings import FrameSettings, Recording, open_recording
@@ -163,11 +167,11 @@ def _measure(
 ) -> int:
     """Measure the frames behind those of the record; return the number of rows that there are."""
     imu, frames, state, count = options.visual_imu(network), iter(recording), record.state, 0
-    tracker = Tracker(imu)
+    tracker = imu.tracker()
     summary.pivot = tracker.pivot
     if state is not None:
         count = state.decided
-        tracker.resume(_frame(frames, state.taken, options.source), state)
+        tracker.resume(imu.measure(_frame(frames, state.taken, options.source)), state)
     total = max(0, len(recording) - count) or None
     with ExitStack() as stack:
         writer = stack.enter_context(_writer(options, network, count))
@@ -176,8 +180,9 @@ def _measure(
         viewer = stack.enter_context(_viewer(options))
         keeper = RecordKeeper(record, options.output)
         stack.callback(keeper.close)
-        measured = stack.enter_context(closing(imu.track(frames, tracker, options.jobs)))
-        for measurement in progress(measured, recording.name, total):
+        singles = measured_alone(imu, frames, options.jobs)
+        tracked = stack.enter_context(closing(tracker.follow(singles)))
+        for measurement in progress(tracked, recording.name, total):
             writer.write(measurement.frame, express(measurement.estimate, options.axes))
             video.write(measurement)
             viewer.write(measurement)
@@ -187,6 +192,20 @@ def _measure(
             if options.can_be_completed and state is not None and state.decided == count:
                 keeper.keep(count, state)
     return count
+
+
+def measured_alone(imu: VisualImu, frames: Iterable[Frame], jobs: int = 1) -> Iterator[Measurement]:
+    """Yield what each frame tells alone, in order; the same for any number of processes `jobs`."""
+    for frame, (estimate, view, field) in in_order(partial(_reading, imu), frames, jobs):
+        yield Measurement(frame, estimate, view, field)
+
+
+def _reading(
+    imu: VisualImu, frame: Frame
+) -> tuple[VelocityEstimate, Image | None, BlurField | None]:
+    """Return a measurement without the frame, which is where it came from."""
+    measurement = imu.measure(frame)
+    return measurement.estimate, measurement.view, measurement.field
 
 
 def _frame(frames: Iterator[Frame], number: int, source: Path) -> Frame:

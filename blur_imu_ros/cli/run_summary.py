@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.pivot import PivotFilter
-from blur_imu_ros.core.visual_imu import Measurement
 from blur_imu_ros.results.ros_fields import MINIMUM_DIRECTION_PROBABILITY
 
 LEAST_BLUR = 2.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ class Frame:
         name: what a person would call it (file name, index, topic), for messages and CSV.
         frame_id: what ROS calls the camera's axes; empty where it is not known.
         received: when the recording got the image, seconds of its own clock; None if it has none.
+        tag: whatever the caller wants back with the measurement, such as a message's header.
     """
 
     image: NDArray[np.uint8]
@@ -47,6 +49,7 @@ class Frame:
     name: str = ""
     frame_id: str = ""
     received: float | None = None
+    tag: Any = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured: wrong layout, size, stamp or exposure time."""

@@ -27,7 +27,7 @@ from blur_imu_ros.core.direction import DirectionFilter
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.core.velocity import VelocitySolver
-from blur_imu_ros.core.visual_imu import Network, Tracker, VisualImu
+from blur_imu_ros.core.visual_imu import Network, VisualImu
 from blur_imu_ros.errors import FrameError
 from blur_imu_ros.execution.parallel import usual_jobs
 from blur_imu_ros.recordings.image_messages import LARGEST_SIDE, decode_compressed
@@ -168,7 +168,8 @@ class _Stopwatch:
         self._contender, self._frames, self._bag = contender, frames, bag
         self._view = NetworkView(frames[0].camera, *contender.network.input_size)
         self._solver, self._direction = VelocitySolver(), DirectionFilter()
-        self._tracker = Tracker(VisualImu(contender.network, self._solver))
+        self._imu = VisualImu(contender.network, self._solver)
+        self._tracker = self._imu.tracker()
         self._seconds: dict[str, list[float]] = {name: [] for name in (*STAGES, WHOLE)}
         self._processor_seconds = 0.0
 
@@ -177,7 +178,7 @@ class _Stopwatch:
         source = self._frame(index)
         marks = [time.perf_counter(), *self._staged(source, index)]
         processor = time.process_time()
-        for measurement in self._tracker.push(source.frame(index)):
+        for measurement in self._tracker.push(self._imu.measure(source.frame(index))):
             self._bag.write(measurement.frame, measurement.estimate)
         processor = time.process_time() - processor
         whole = time.perf_counter() - marks[-1]

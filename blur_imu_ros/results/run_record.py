@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from blur_imu_ros.core.pivot import PivotState
-from blur_imu_ros.core.visual_imu import TrackerState
+from blur_imu_ros.core.tracker import TrackerState
 from blur_imu_ros.errors import RecordingError
 
 SUFFIX = ".run.json"

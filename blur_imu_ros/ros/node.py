@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +25,8 @@ from blur_imu_ros.core.axes import express
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionConfig
 from blur_imu_ros.core.frame import Frame
-from blur_imu_ros.core.visual_imu import Measurement, Tracker, VisualImu
+from blur_imu_ros.core.measurement import Measurement
+from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.errors import BlurImuError, CameraError, FrameError, RosSetupError
 from blur_imu_ros.network.blur_network import load_network
 from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
@@ -320,23 +320,20 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
             self._health.silent(str(error))
             return
         self._last_time = frame.t
-        self._waiting.append(arrival)
         begun = time.monotonic()
-        measurements = self._tracker.push(frame)
+        measurements = self._tracker.push(self._imu.measure(frame))
         self._measuring = time.monotonic() - begun
         for measurement in measurements:
             self._publish(measurement)
 
     def _start_tracking(self) -> None:
         """Begin without a past."""
-        self._tracker = Tracker(self._imu)
-        self._waiting: deque[_Arrival] = deque()
+        self._tracker = self._imu.tracker()
         self._measuring = 0.0
 
     def _forget_direction(self) -> None:
         """Drop what earlier images said of the sign; the lever arm stays, as the device does."""
         self._tracker.flush()
-        self._waiting.clear()
 
     def _frame(self, arrival: _Arrival) -> Frame:
         """Return the frame of a message; BlurImuError says why there is none."""
@@ -349,7 +346,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
             # The stamps are in order, so the exposure of one of the two is another image's.
             raise FrameError("the middle of the exposure is not after that of the image before")
         image = image_of(arrival.message)
-        return Frame(image, t, exposure_time, camera, "image")
+        return Frame(image, t, exposure_time, camera, "image", tag=arrival)
 
     def _report_failure(self, error: BaseException) -> None:
         if not self.context.ok():  # The process was asked to end while an image was at hand.
@@ -363,7 +360,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
     # --- out ----------------------------------------------------------------------------------
 
     def _publish(self, measurement: Measurement) -> None:
-        arrival = self._waiting.popleft()
+        arrival: _Arrival = measurement.frame.tag
         image_frame = arrival.message.header.frame_id
         frame_id = self._frame_id = self._output_frame(image_frame)
         if self._body is not None:

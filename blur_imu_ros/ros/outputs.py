@@ -9,7 +9,7 @@ from geometry_msgs.msg import TwistWithCovarianceStamped
 from sensor_msgs.msg import CameraInfo, Image, Imu, PointCloud2
 
 from blur_imu_ros.core.estimate import VelocityEstimate
-from blur_imu_ros.core.visual_imu import Measurement
+from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.results.ros_fields import IMU_TOPIC, MOTION_TOPIC, TWIST_TOPIC
 from blur_imu_ros.ros import messages
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from blur_imu_ros.core.arrays import Image
 from blur_imu_ros.core.blur_field import BlurField
-from blur_imu_ros.core.visual_imu import Measurement
+from blur_imu_ros.core.measurement import Measurement
 
 HEIGHT = 0.34
 """Of the panel, of the image's."""

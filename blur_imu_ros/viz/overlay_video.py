@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from blur_imu_ros.core.visual_imu import Measurement
+from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.execution.files import make_folder_of
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.core.blur_field import BlurField
+from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.series import VELOCITIES
-from blur_imu_ros.core.visual_imu import Measurement
 from blur_imu_ros.errors import BlurImuError, RecordingError
 from blur_imu_ros.execution.files import make_folder_of
 from blur_imu_ros.viz.overlay import colours_of, sparse_cells

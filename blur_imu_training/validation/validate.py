@@ -14,9 +14,10 @@ from rich.table import Table
 
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.blur_field import BlurField, below_axis, cell_centres
+from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.motion_field import motion_field
 from blur_imu_ros.core.network_view import NetworkView
-from blur_imu_ros.core.visual_imu import Measurement, VisualImu
+from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.network.blur_network import Backend
 from blur_imu_ros.network.model_card import REFERENCE_LENGTH

@@ -15,7 +15,7 @@ from blur_imu_ros.choices import DirectionMode, MotionPrior
 from blur_imu_ros.cli.run import RunOptions, run
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
-from blur_imu_ros.core.visual_imu import TrackerState
+from blur_imu_ros.core.tracker import TrackerState
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.results.run_record import SAVED_EVERY, RecordKeeper, RunRecord
 from helpers.command_line import CommandLine, Oracle, turning_images, write_camera, write_folder

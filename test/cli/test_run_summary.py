@@ -13,9 +13,9 @@ import pytest
 from blur_imu_ros.cli.run_summary import RunSummary
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.pivot import PivotFilter
 from blur_imu_ros.core.velocity import VelocitySolver
-from blur_imu_ros.core.visual_imu import Measurement
 from helpers.command_line import CommandLine, turning_images, write_folder
 from helpers.hand_held import hand
 from helpers.synthetic_fields import CAMERA

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from blur_imu_ros.core.pivot import PivotConfig
-from blur_imu_ros.core.visual_imu import Tracker, VisualImu
+from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.evaluation.benchmark import FRAME_RATE, rendered_frames
 from blur_imu_ros.network.blur_network import load_network
 from blur_imu_ros.results.csv_files import CsvWriter
@@ -39,7 +39,8 @@ def memory_mb(process: int | str = "self") -> float:
 def test_memory_and_time_a_frame_stay_flat(tmp_path: Path) -> None:
     """At 30 Hz, with everything switched on that keeps a past."""
     frames = rendered_frames((640, 480))
-    tracker = Tracker(VisualImu(load_network(), pivot=PivotConfig()))
+    imu = VisualImu(load_network(), pivot=PivotConfig())
+    tracker = imu.tracker()
     spent, memory = [], []
     begun, published = time.monotonic(), 0
     with CsvWriter(tmp_path / "est.csv") as table:
@@ -47,7 +48,7 @@ def test_memory_and_time_a_frame_stay_flat(tmp_path: Path) -> None:
             index = len(spent)
             source = frames[index % len(frames)]
             before = time.process_time()
-            for measured in tracker.push(source.frame(index)):
+            for measured in tracker.push(imu.measure(source.frame(index))):
                 table.write(measured.frame, measured.estimate)
                 fields = imu_fields(measured.estimate, "camera")
                 assert np.isfinite(list(fields["angular_velocity"].values())).all()

@@ -13,8 +13,9 @@ from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionConfig
 from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.pivot import PivotConfig
-from blur_imu_ros.core.visual_imu import Measurement, Tracker, VisualImu
+from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.errors import FrameError
 from blur_imu_ros.recordings.camera_files import load_camera
 from helpers.synthetic_fields import CAMERA, EXPOSURE, field_of, seen_after, texture
@@ -88,17 +89,19 @@ def test_the_sign_that_a_network_guesses_is_not_believed():
 
 
 def test_track_without_direction_gives_each_frame_at_once():
-    tracker = Tracker(VisualImu(Oracle([TRUE] * 2), direction=DirectionConfig(mode="none")))
+    imu = VisualImu(Oracle([TRUE] * 2), direction=DirectionConfig(mode="none"))
+    tracker = imu.tracker()
     for frame in turning(2):
-        (measurement,) = tracker.push(frame)
+        (measurement,) = tracker.push(imu.measure(frame))
         assert measurement.frame is frame
         assert measurement.estimate.direction_probability == 0.5
     assert tracker.flush() == []
 
 
 def test_push_and_flush_give_what_track_gives():
-    tracker = Tracker(VisualImu(Oracle([TRUE] * 4)))
-    pushed = [tracker.push(frame) for frame in turning(4)]
+    imu = VisualImu(Oracle([TRUE] * 4))
+    tracker = imu.tracker()
+    pushed = [tracker.push(imu.measure(frame)) for frame in turning(4)]
     assert [len(p) for p in pushed] == [0, 1, 1, 1]
     assert [len(tracker.flush()), len(tracker.flush())] == [1, 0]
 

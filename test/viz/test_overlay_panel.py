@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from blur_imu_ros.core.frame import Frame
-from blur_imu_ros.core.visual_imu import Measurement, VisualImu
+from blur_imu_ros.core.measurement import Measurement
+from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.viz.overlay_panel import AXES, SECONDS, OverlayPanel, depth_in_colours
 from helpers.synthetic_fields import CAMERA, EXPOSURE, field_of
 

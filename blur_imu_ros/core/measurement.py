@@ -1,0 +1,32 @@
+"""What was measured of one frame, and what it was measured from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from blur_imu_ros.core.arrays import Image
+from blur_imu_ros.core.blur_field import BlurField
+from blur_imu_ros.core.estimate import VelocityEstimate
+from blur_imu_ros.core.frame import Frame
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A velocity, and what it was measured from.
+
+    Attributes:
+        frame: the image as the camera gave it.
+        estimate: the velocity at its mid-exposure.
+        view: (height, width, 3) BGR, what the network saw; None where the frame was unusable.
+        field: what the network read; None where the frame was unusable.
+    """
+
+    frame: Frame
+    estimate: VelocityEstimate
+    view: Image | None = None
+    field: BlurField | None = None
+
+    def directed(self, probability: float) -> Measurement:
+        """Return the likelier of the two motions, given the probability that this is the one."""
+        estimate = replace(self.estimate, direction_probability=probability)
+        return replace(self, estimate=estimate.reversed() if probability < 0.5 else estimate)
