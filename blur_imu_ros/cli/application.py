@@ -74,6 +74,14 @@ LeverArm = Annotated[
     typer.Option(help="From the pivot to the camera: right, down, forward, metres."),
 ]
 
+TimeOffset = Annotated[
+    float | None,
+    typer.Option(
+        help="Seconds to add to the estimate's clock to get the truth's, known to half a second; by "
+        "default the motion tells, if it fits one place only."
+    ),
+]
+
 
 @app.command()
 def run(
@@ -221,6 +229,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Overlay video of the same run: pictures of the worst frames in --html."),
     ] = None,
+    time_offset: TimeOffset = None,
 ) -> None:
     """Compare velocities with the truth, axis by axis."""
     from blur_imu_ros.cli.evaluate import EvaluateOptions, run_evaluate
@@ -239,6 +248,7 @@ def evaluate(
             truth_topic,
             html,
             overlay,
+            time_offset,
         )
     )
 
@@ -309,6 +319,7 @@ def calibrate(
     ] = TruthAxes.FOUND,
     topic: Annotated[str | None, typer.Option(help="Of the estimate, for bags.")] = None,
     truth_topic: Annotated[str | None, typer.Option(help="Of the truth, for bags.")] = None,
+    time_offset: TimeOffset = None,
 ) -> None:
     """Find exposure time, time offset, mounting, gyro bias and scale from a recording with gyro."""
     from blur_imu_ros.cli.calibrate import CalibrateOptions, run_calibrate
@@ -324,6 +335,7 @@ def calibrate(
             truth_axes.known,
             topic,
             truth_topic,
+            time_offset,
         )
     )
 

@@ -38,6 +38,7 @@ class CalibrateOptions:
     truth_axes: Axes | None = None
     topic: str | None = None
     truth_topic: str | None = None
+    time_offset: float | None = None
 
 
 def run_calibrate(options: CalibrateOptions) -> Calibration:
@@ -56,7 +57,7 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     seen = read_velocities(options.estimate, options.topic)
     estimate = in_axes(seen, options.axes, Axes.OPTICAL)
     truth = read_velocities(options.truth, options.truth_topic)
-    found = calibrate(estimate, truth, exposure_time, options.truth_axes)
+    found = calibrate(estimate, truth, exposure_time, options.truth_axes, options.time_offset)
     _write(options.output, camera | found.values(), found)
     _print(found, options)
     print_gain(*angular_rmse(estimate, truth, found))

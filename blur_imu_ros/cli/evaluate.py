@@ -58,6 +58,7 @@ class EvaluateOptions:
     truth_topic: str | None = None
     html: Path | None = None
     overlay: Path | None = None
+    time_offset: float | None = None
 
     @property
     def shown_axes(self) -> Axes:
@@ -83,7 +84,7 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     estimate = in_axes(estimate, options.axes, options.shown_axes)
     found = None
     if options.truth_axes is None:
-        found = align(estimate, truth, options.exposure)
+        found = align(estimate, truth, options.exposure, options.time_offset)
         truth = in_camera(truth, found)
     matched = match(estimate, truth, options.exposure)
     result = evaluate(matched)

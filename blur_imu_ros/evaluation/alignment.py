@@ -6,8 +6,8 @@ The model, for the camera's angular velocity e as estimated at time t, and the g
 
 R takes the gyroscope's axes to the camera's, b is the gyroscope's bias and k how much too fast all
 estimates are, which is the true exposure time over the one assumed. R and the offset start from the
-best of a search (Wahba's problem, solved for every offset at once); then all are refined together by
-robust least squares. That trusts the frames that hardly turn, whose errors are small: right for the
+best of a search (Wahba's problem, solved at every offset), if it is clearly the best; then all are
+refined together by robust least squares. That trusts the frames that hardly turn, whose errors are small: right for the
 bias, but short blur is misread by another factor than long blur. So k is fitted once more by itself,
 with each error judged against the one that its estimate tells of, which leaves fast turns their say.
 """
@@ -23,7 +23,7 @@ from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation.metrics import truth_at
-from blur_imu_ros.evaluation.time_offset import likely_offsets
+from blur_imu_ros.evaluation.time_offset import SAME_PLACE, Place, fitting_places
 
 FEWEST_ROWS = 30
 LEAST_TURN = 0.2
@@ -33,8 +33,11 @@ LEAST_SPREAD = 0.05
 LEAST_AGREEMENT = 0.7
 """Correlation below which the series may be of different motions: chance reaches 0.6 in 20 s."""
 LEAST_FAR_AGREEMENT = 0.8
-LEAST_LEAD = 0.1
-"""The same where the clocks do not agree, and how much better than at any other place."""
+"""The same where the clocks do not agree: there are more places at which chance may reach it."""
+REACH = 0.5
+"""Seconds that clocks may differ that are said to agree."""
+EPOCH = 1e8
+"""Seconds; clocks beyond it count from the same moment, or do not count from their own start."""
 LARGEST_DEGREES = 0.04
 """Rates of a camera over those of a gyroscope in degrees: 1/57, by any exposure time up to twice."""
 LONGEST_INTERVAL = 0.5
@@ -98,7 +101,7 @@ def align(
     estimate: VelocitySeries,
     truth: VelocitySeries,
     exposure_time: float | None = None,
-    reach: float = 0.5,
+    near: float | None = None,
 ) -> Alignment:
     """Return how the camera of `estimate` sits and ticks against the gyroscope of `truth`.
 
@@ -106,7 +109,7 @@ def align(
         estimate: angular velocities in optical axes; the valid rows take part.
         truth: of the gyroscope, in its own axes and on its own clock.
         exposure_time: seconds; dense truth is averaged over it.
-        reach: seconds that the clocks may differ, either way, without a look elsewhere.
+        near: time offset (s) that is known to `REACH`; None searches the whole truth.
 
     Raises:
         RecordingError: the data cannot tell, for the reason that it gives.
@@ -115,9 +118,14 @@ def align(
     used = estimate.valid & np.isfinite(estimate.velocity[:, :3]).all(axis=1)
     t, omega = estimate.t[used], estimate.velocity[used, :3]
     spread = expected_error(estimate.sigma, slice(0, 3), len(used))[used]
+    if len(t) < FEWEST_ROWS:
+        raise RecordingError(
+            f"there are only {len(t)} valid estimates; {FEWEST_ROWS} are needed: record longer"
+        )
     _check_units(truth)
-    far, (offset, rotation, correlation) = _placed(t, omega, truth, reach)
+    far = _placed(t, omega, truth, near).offset
     truth = replace(truth, t=truth.t - far)
+    offset, rotation, correlation = _search(t, omega, truth, SAME_PLACE)
     kept = _covered(t, truth, offset, 0.1 + (exposure_time or 0.0) / 2)
     t, omega, spread = t[kept], omega[kept], spread[kept]
     gyro = truth_at(truth, t + offset, exposure_time)
@@ -159,68 +167,45 @@ def _check_rates(scale: float) -> None:
         )
 
 
-def _placed(
-    t: Array, omega: Array, truth: VelocitySeries, reach: float
-) -> tuple[float, tuple[float, Array, float]]:
-    """Return the difference of the clocks (s) as far as they do not agree, and what `_near` finds then.
+def _placed(t: Array, omega: Array, truth: VelocitySeries, near: float | None) -> Place:
+    """Return where the recording lies in the truth, if it fits one place clearly better than others.
 
-    Clocks that agree to `reach` are taken as they are; else the motion itself tells where the
-    recording lies in the truth, if it fits one place clearly better than all others.
+    Places near an offset that is known are preferred to others that fit alike, and so are those near
+    zero where both clocks count from the same epoch, for these agree roughly.
     """
-    try:
-        return 0.0, _near(t, omega, truth, reach)
-    except RecordingError:
-        places = _fitting_places(t, omega, truth, reach)
-        agreements = [correlation for _, (_, _, correlation) in places]
-        if not agreements or agreements[0] < LEAST_FAR_AGREEMENT:
-            raise
-        if len(agreements) > 1 and agreements[1] > agreements[0] - LEAST_LEAD:
-            raise
-        return places[0]
-
-
-def _fitting_places(
-    t: Array, omega: Array, truth: VelocitySeries, reach: float
-) -> list[tuple[float, tuple[float, Array, float]]]:
-    """Return differences of the clocks (s) with what `_near` finds there, the best fitting first."""
-    if len(t) < FEWEST_ROWS:
-        return []
-    places = []
-    for far in likely_offsets(t, omega, truth.t, truth.velocity, apart=2 * reach):
-        try:
-            moved = replace(truth, t=truth.t - far)
-            places.append((float(far), _near(t, omega, moved, reach)))
-        except RecordingError:
-            continue
-    return sorted(places, key=lambda place: -place[1][2])
-
-
-def _near(
-    t: Array, omega: Array, truth: VelocitySeries, reach: float
-) -> tuple[float, Array, float]:
-    """Return what `_search` finds where the clocks agree to `reach` seconds, or refuse."""
-    offset, rotation, correlation = _search(t, omega, truth, reach)
-    if correlation < LEAST_AGREEMENT:
+    places = fitting_places(t, omega, truth.t, truth.velocity)
+    best = places[0] if places else Place(near or 0.0, 0.0, 0.0)
+    agree = abs(best.offset - (near or 0.0)) <= REACH
+    if best.correlation < (LEAST_AGREEMENT if agree else LEAST_FAR_AGREEMENT):
         raise RecordingError(
-            f"the angular velocities hardly agree at any time offset up to {reach:g} s (correlation "
-            f"{correlation:.2f}), nor clearly at a larger one: are they of the same motion, and is "
-            "the direction decided?"
+            f"the angular velocities hardly agree at any time offset (best correlation "
+            f"{best.correlation:.2f}, at {best.offset:+.2f} s): are they of the same motion, and is the "
+            "direction decided?"
         )
-    if abs(offset) > reach - 1.5 * SEARCH_STEP:
+    alike = [place for place in places if place.rivals(best)]
+    if near is not None or (len(alike) > 1 and min(t[0], truth.t[0]) > EPOCH):
+        middle = near or 0.0
+        between = (middle - REACH, middle + REACH)
+        close = fitting_places(t, omega, truth.t, truth.velocity, between)
+        alike = [place for place in close if place.rivals(best)] or alike
+    if len(alike) > 1:
+        listed = ", ".join(f"{p.offset:+.2f} s ({p.correlation:.2f})" for p in alike)
         raise RecordingError(
-            f"the clocks seem to differ by more than the {reach:g} s searched; "
-            "bring the time stamps nearer to each other"
+            f"the motion fits the truth at several time offsets alike, so none is taken: {listed}, with "
+            "their correlations. Give --time-offset SECONDS if you know it to a fraction of a second, "
+            "or record a motion that does not repeat itself"
         )
-    return offset, rotation, correlation
+    if near is not None and abs(alike[0].offset - near) > REACH:
+        raise RecordingError(
+            f"the motion fits the truth clearly better at a time offset of {alike[0].offset:+.2f} s "
+            f"than anywhere near the {near:+.2f} s given: leave out --time-offset, or mend it"
+        )
+    return alike[0]
 
 
 def _inside(t: Array, truth: VelocitySeries, margin: float) -> Array:
     """Return which times lie inside the truth's, with a margin (s) at both ends."""
     inside = (t >= truth.t[0] + margin) & (t <= truth.t[-1] - margin)
-    if len(t) < FEWEST_ROWS:
-        raise RecordingError(
-            f"there are only {len(t)} valid estimates; {FEWEST_ROWS} are needed: record longer"
-        )
     if inside.sum() < FEWEST_ROWS:
         raise RecordingError(
             f"only {inside.sum()} of {len(t)} valid estimates lie {margin:.2f} s or more inside the "

@@ -86,6 +86,7 @@ def calibrate(
     truth: VelocitySeries,
     exposure_time: float | None = None,
     truth_axes: Axes | None = None,
+    near: float | None = None,
 ) -> Calibration:
     """Return what estimates and a gyroscope's series tell of each other.
 
@@ -95,12 +96,13 @@ def calibrate(
         exposure_time: that the estimates were made with, seconds.
         truth_axes: of the truth as far as known, for series whose linear velocity is in other axes
             than the angular; None takes both to be in the same, unknown axes.
+        near: time offset (s) as far as it is known; see `align`.
 
     Raises:
         RecordingError: the data cannot tell, for the reason that it gives.
     """
     known = truth if truth_axes is None else in_axes(truth, truth_axes, Axes.OPTICAL)
-    found = align(estimate, known, exposure_time)
+    found = align(estimate, known, exposure_time, near)
     _check_certainty(found)
     scale, std = _linear_scale(estimate, known, found, exposure_time)
     if truth_axes is not None:

@@ -135,18 +135,53 @@ def test_a_clock_of_its_own_is_found_from_the_motion(shift):
 
 def test_a_recording_that_the_log_lacks_is_given_no_place_in_it():
     lacking = apart(5)
-    with pytest.raises(RecordingError, match="inside the truth's time"):
+    with pytest.raises(RecordingError, match="hardly agree at any time offset"):
         align(replace(apart(6).camera, t=lacking.camera.t + 1e6), lacking.gyro)
 
 
-def test_a_motion_that_repeats_itself_is_given_no_place():
-    t, seen = np.arange(0, 60, 0.005), np.arange(0, 6, 1 / 30)
+def steps(t: np.ndarray, wander: float) -> np.ndarray:
+    """A camera carried by somebody who walks: the same turns at each step, and some that are not."""
+    gait = [np.sin(12 * t), 1.3 * np.sin(6 * t + 1), 0.8 * np.cos(12 * t + 2)]
+    return np.asarray(np.stack(gait, axis=1) + wander * shake(t, 3, EVERY))
 
-    def again(t: np.ndarray) -> np.ndarray:
-        return np.stack([np.sin(2 * t), np.cos(2 * t), np.sin(4 * t)], axis=1)
 
-    with pytest.raises(RecordingError, match="inside the truth's time"):
-        align(series(seen + 1000, again(seen + 20)), series(t, again(t)))
+def walk(wander: float, begun: float = 3.0) -> Apart:
+    """A log that began `begun` seconds before the recording; both count from zero."""
+    rng, t, seen = np.random.default_rng(0), np.arange(0, 20, 0.01), np.arange(0, 12, 1 / 30)
+    rotation = Rotation.from_euler("xyz", [0.1, -0.1, 0.2]).as_matrix()
+    omega = steps(seen + begun, wander) @ rotation.T
+    omega += 0.3 * rng.standard_normal(omega.shape)
+    return Apart(
+        series(seen, omega), series(t, steps(t, wander)), rotation, begun, np.zeros(3), 1.0
+    )
+
+
+def test_a_gait_that_fits_nearby_too_is_placed_where_it_fits_best():
+    true = walk(0.15)
+    found = align(true.camera, true.gyro)
+    assert found.time_offset == pytest.approx(3.0, abs=0.01)
+    np.testing.assert_allclose(found.rotation, true.rotation, atol=0.05)
+
+
+def test_a_motion_that_repeats_itself_is_given_no_place_unless_one_is_named():
+    true = walk(0.0)
+    with pytest.raises(RecordingError, match="several time offsets alike") as caught:
+        align(true.camera, true.gyro)
+    assert "+3.00 s" in str(caught.value) and "--time-offset" in str(caught.value)
+    found = align(true.camera, true.gyro, near=2.8)
+    assert found.time_offset == pytest.approx(3.0, abs=0.01)
+
+
+def test_clocks_that_count_from_the_same_epoch_agree_where_the_motion_does_not_tell():
+    true = walk(0.0, begun=0.1)
+    camera, gyro = (replace(s, t=s.t + 1.7e9) for s in (true.camera, true.gyro))
+    assert align(camera, gyro).time_offset == pytest.approx(0.1, abs=0.01)
+
+
+def test_an_offset_that_is_named_wrongly_is_refused():
+    true = walk(0.15)
+    with pytest.raises(RecordingError, match=r"clearly better at a time offset of \+3\.00 s"):
+        align(true.camera, true.gyro, near=14.5)
 
 
 def test_gaps_and_empty_cells_of_a_log_are_left_out():
