@@ -5,6 +5,7 @@ Axes are OpenCV's: x right, y down, z forward. Pixel (0, 0) is the centre of the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,8 +14,16 @@ from numpy.typing import NDArray
 
 from blur_imu_ros.errors import CameraError
 
-COEFFICIENTS = {"plumb_bob": (4, 5), "rational_polynomial": (8,), "equidistant": (4,)}
+COEFFICIENTS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
 """Distortion models of sensor_msgs/CameraInfo, and how many coefficients each may have."""
+
+MODEL_NAMES = {
+    "plumb_bob": ("plumbbob", "radtan", "radialtangential", "brownconrady", "opencv"),
+    "rational_polynomial": ("rationalpolynomial", "rational"),
+    "equidistant": ("equidistant", "equi", "fisheye", "kannalabrandt", "kannalabrandt4", "kb4"),
+    "none": ("none", "pinhole", "ideal", "null"),
+}
+"""What drivers and calibration tools call the models, in small letters and without separators."""
 
 
 SHORTEST_FOCAL = 0.02
@@ -117,3 +126,36 @@ def in_pixels(camera: Camera) -> Camera:
             "of its image: in millimetres, or normalised? Then give pixels"
         )
     return camera
+
+
+def lens_of(model: str, coefficients: Sequence[float]) -> tuple[str, tuple[float, ...]]:
+    """Return distortion model and coefficients as `Camera` takes them, of what others call so.
+
+    Drivers fill coefficients up with zeros, and call a rational model plumb_bob where OpenCV tells the
+    two apart by their number: what is certain is understood, the rest is left for `Camera` to refuse.
+
+    Raises:
+        CameraError: there are coefficients, but no model.
+    """
+    plain = "".join(x for x in model.lower() if x.isalnum()) or "plumbbob"
+    known = next((name for name, others in MODEL_NAMES.items() if plain in others), model)
+    numbers = tuple(float(x) for x in coefficients)
+    if known == "none":
+        if any(numbers):
+            raise CameraError(
+                f"distortion model '{model}' has coefficients that are not zero; which model is it? "
+                f"Known are {', '.join(COEFFICIENTS)}"
+            )
+        return "plumb_bob", ()
+    if known not in COEFFICIENTS:
+        return known, numbers
+    if not any(numbers):
+        return known, ()
+    if known == "plumb_bob" and any(numbers[5:]):
+        known = "rational_polynomial"
+    elif known == "rational_polynomial" and len(numbers) in COEFFICIENTS["plumb_bob"]:
+        known = "plumb_bob"
+    if len(numbers) in COEFFICIENTS[known]:
+        return known, numbers
+    fitting = [n for n in COEFFICIENTS[known] if n < len(numbers) and not any(numbers[n:])]
+    return known, numbers[: fitting[-1]] if fitting else numbers

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from blur_imu_ros.core.camera import Camera, in_pixels
+from blur_imu_ros.core.camera import Camera, in_pixels, lens_of
 from blur_imu_ros.errors import CameraError
 
 EXPECTED = "image_width, image_height, fx, fy, cx, cy"
@@ -57,6 +57,10 @@ def _parse_camera(content: dict[str, Any], name: str) -> Camera:
             fx, fy, cx, cy = _pinhole_of(content["camera_matrix"])
         else:
             fx, fy, cx, cy = (_number(content, key) for key in ("fx", "fy", "cx", "cy"))
+        model, coefficients = lens_of(
+            str(content.get("distortion_model") or ""),
+            _coefficients_of(content.get("distortion_coefficients") or []),
+        )
         camera = Camera(
             width=int(_number(content, "image_width")),
             height=int(_number(content, "image_height")),
@@ -64,8 +68,8 @@ def _parse_camera(content: dict[str, Any], name: str) -> Camera:
             fy=fy,
             cx=cx,
             cy=cy,
-            distortion_model=str(content.get("distortion_model") or "plumb_bob"),
-            distortion=_coefficients_of(content.get("distortion_coefficients") or []),
+            distortion_model=model,
+            distortion=coefficients,
         )
         return in_pixels(camera)
     except (CameraError, ValueError, OverflowError) as error:  # int of what is not finite

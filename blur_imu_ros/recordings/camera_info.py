@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from blur_imu_ros.core.camera import Camera, in_pixels
+from blur_imu_ros.core.camera import Camera, in_pixels, lens_of
 from blur_imu_ros.errors import CameraError
 
 
@@ -72,7 +72,7 @@ class CameraInfo:
             raise CameraError(f"camera_info K has {len(self.k)} numbers; expected 9")
         if self.k[0] == 0:
             raise CameraError("camera_info K[0] is 0: the camera is not calibrated; calibrate it")
-        coefficients = tuple(float(x) for x in self.d)
+        model, coefficients = lens_of(self.distortion_model, self.d)
         camera = Camera(
             width=int(self.width),
             height=int(self.height),
@@ -80,8 +80,8 @@ class CameraInfo:
             fy=float(self.k[4]),
             cx=float(self.k[2]),
             cy=float(self.k[5]),
-            distortion_model=self.distortion_model or "plumb_bob",
-            distortion=coefficients if any(coefficients) else (),
+            distortion_model=model,
+            distortion=coefficients,
         )
         in_pixels(camera)
         left, top, width, height = (int(x) for x in self.roi)
@@ -106,6 +106,11 @@ def camera_of(message: Any, rectified: bool = False) -> Camera:
     return (info.rectified() if rectified else info).camera()
 
 
+RECTIFIED = {"rect", "rectified", "undistorted", "undistort"}
+"""Words in the names of topics whose images have no lens: image_rect, image_undistorted, ..."""
+
+
 def named_rectified(topic: str) -> bool:
-    """Whether an image topic is called as image_proc calls rectified images (image_rect, ...)."""
-    return "rect" in re.split("[/_]", topic)
+    """Whether an image topic is called as rectified images are: image_rect_color, imageRect, ..."""
+    words = re.sub("([a-z])([A-Z])", r"\1_\2", topic).lower()
+    return not RECTIFIED.isdisjoint(re.split("[^a-z]+", words))

@@ -35,8 +35,7 @@ from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
 from blur_imu_ros.recordings.camera_info import CameraInfo
 from blur_imu_ros.recordings.csv_tables import read_series
 from blur_imu_ros.recordings.image_messages import (
-    _ENCODINGS,
-    _HALF_HEIGHT_CHROMA,
+    KNOWN_ENCODINGS,
     decode_compressed,
     decode_image,
 )
@@ -50,7 +49,7 @@ from helpers.synthetic_fields import random_truth
 
 pytestmark = pytest.mark.timeout(60 + CASES / 20)
 
-ENCODINGS = [*_ENCODINGS, *_HALF_HEIGHT_CHROMA, "", "bgr7", "32FC1", "jpeg", "BGR8"]
+ENCODINGS = [*KNOWN_ENCODINGS, "", "bgr7", "32FC1", "jpeg", "BGR8"]
 CAMERA = Camera(64, 48, 50, 50, 31.5, 23.5)
 VELOCITIES = ("wx", "wy", "wz", "vx", "vy", "vz")
 
@@ -94,17 +93,20 @@ def test_image_messages() -> None:
 def test_compressed_images() -> None:
     picture = random_picture(48, 64)
     valid = [cv2.imencode(suffix, picture)[1].tobytes() for suffix in (".jpg", ".png")]
+    valid.append(valid[0][:-2])
+    formats = ["", "jpeg", "bayer_rggb8; jpeg compressed ", "h264", "16UC1; compressedDepth"]
     for index, rng in enumerate(numbered(0.06, 2)):
         with only_our_errors(index):
-            image = decode_compressed(damaged(rng, valid[index % 2], texts=False))
-            assert image.ndim == 3 and image.dtype == np.uint8
+            said = formats[int(rng.integers(len(formats)))]
+            image = decode_compressed(damaged(rng, valid[index % 3], texts=False), said)
+            assert image.shape[2:] in ((), (3,)) and image.dtype == np.uint8
 
 
 def test_camera_info() -> None:
-    names = [*COEFFICIENTS, "", "fisheye", "none"]
+    names = [*COEFFICIENTS, "", "fisheye", "none", "radtan", "double_sphere"]
     for index, rng in enumerate(numbered(0.2, 3)):
         k = [wild_float(rng, x, 0.05) for x in (50.0, 0, 32, 0, 50, 24, 0, 0, 1)]
-        count = wild(rng, int(rng.choice([0, 4, 5, 8])), 0.1) % 20
+        count = wild(rng, int(rng.choice([0, 4, 5, 8, 12, 14])), 0.1) % 20
         info = CameraInfo(
             width=wild(rng, 64, 0.1),
             height=wild(rng, 48, 0.1),
