@@ -27,5 +27,9 @@ class RosSetupError(BlurImuError):
     """A ROS parameter, message or installation that cannot be used."""
 
 
+class SettingsError(BlurImuError):
+    """A file of settings that cannot be used."""
+
+
 class TrainingError(BlurImuError):
     """A recipe, data set or run that cannot be trained with."""

@@ -22,7 +22,13 @@ def main(path: str, exposure_time: str, focal_length: str) -> None:
     height, width = image.shape[:2]
     focal = float(focal_length)
     camera = Camera(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
-    frame = Frame(np.asarray(image, np.uint8), t=0.0, exposure_time=float(exposure_time), camera=camera, name=path)
+    frame = Frame(
+        np.asarray(image, np.uint8),
+        t=0.0,
+        exposure_time=float(exposure_time),
+        camera=camera,
+        name=path,
+    )
     estimate = VisualImu(load_network()).measure(frame).estimate
     if not estimate.valid:
         sys.exit(f"{path}: {'; '.join(estimate.reasons)}")
