@@ -167,6 +167,10 @@ def run(
             help="Images, smear, depth and velocities for the Rerun viewer: .rrd or spawn."
         ),
     ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(help="YAML of the method's settings; config/settings.yaml lists them."),
+    ] = None,
 ) -> None:
     """Measure the velocity of the camera in every frame of a recording, or of many."""
     from blur_imu_ros.cli.batch import run_each
@@ -195,6 +199,7 @@ def run(
         jobs or usual_jobs(),
         rerun=rerun,
         calibration=calibration,
+        settings=settings,
     )
     typer.echo(run_each(source, options, ray))
 

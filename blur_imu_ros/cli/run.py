@@ -18,11 +18,12 @@ from blur_imu_ros.cli.run_summary import RunSummary
 from blur_imu_ros.core.arrays import Image
 from blur_imu_ros.core.axes import MEANING, express
 from blur_imu_ros.core.blur_field import BlurField
-from blur_imu_ros.core.direction import DirectionConfig
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.measurement import Measurement
+from blur_imu_ros.core.method_settings import MethodSettings
 from blur_imu_ros.core.pivot import PivotConfig
+from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.core.visual_imu import Network, VisualImu
 from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.execution.files import make_folder_of
@@ -33,6 +34,7 @@ from blur_imu_ros.recordings import FrameSettings, Recording, open_recording
 from blur_imu_ros.recordings.calibration_files import KnownCalibration, read_calibration
 from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
 from blur_imu_ros.recordings.settings import read_stamps
+from blur_imu_ros.recordings.settings_files import load_settings
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results.csv_files import CsvWriter
 from blur_imu_ros.results.run_record import Recipe, RecordKeeper, RunRecord
@@ -77,6 +79,12 @@ class RunOptions:
     threads: int | None = None
     rerun: str | None = None
     calibration: Path | None = None
+    settings: Path | None = None
+
+    @cached_property
+    def method(self) -> MethodSettings:
+        """The settings of the method, of the file or the defaults."""
+        return load_settings(self.settings) if self.settings else MethodSettings()
 
     @cached_property
     def known(self) -> KnownCalibration:
@@ -101,7 +109,7 @@ class RunOptions:
             in_hand = self.lever_arm is not None or not is_bag(self.source)
             prior = MotionPrior.PIVOT if in_hand else MotionPrior.NONE
         if prior is MotionPrior.PIVOT:
-            return PivotConfig(lever_arm=self.lever_arm)
+            return replace(self.method.pivot, lever_arm=self.lever_arm)
         if self.lever_arm is not None:
             raise FrameError("a lever arm needs the motion prior pivot; leave one of them out")
         return None
@@ -110,7 +118,8 @@ class RunOptions:
         """Return what measures, as the options say."""
         return VisualImu(
             network,
-            direction=DirectionConfig(mode=self.direction),
+            solver=VelocitySolver(self.method.solver),
+            direction=replace(self.method.direction, mode=self.direction),
             pivot=self.pivot,
             linear_scale=self.known.linear_scale,
         )
@@ -267,6 +276,7 @@ def _recipe(options: RunOptions, settings: FrameSettings, network: Network) -> R
         "lever_arm": options.lever_arm,
         "linear_scale": options.known.linear_scale,
         "axes": options.axes.value,
+        "settings": sha256(repr(options.method).encode()).hexdigest(),
     }
 
 

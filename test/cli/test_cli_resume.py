@@ -18,7 +18,14 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.tracker import TrackerState
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.results.run_record import SAVED_EVERY, RecordKeeper, RunRecord
-from helpers.command_line import CommandLine, Oracle, turning_images, write_camera, write_folder
+from helpers.command_line import (
+    CommandLine,
+    Oracle,
+    rows_of,
+    turning_images,
+    write_camera,
+    write_folder,
+)
 
 COUNT = 9
 
@@ -211,3 +218,18 @@ def test_a_record_is_written_now_and_then_and_at_the_end(tmp_path: Path) -> None
     assert rows() == 2
     keeper.close()
     assert rows() == 3
+
+
+def test_other_settings_of_the_method_are_another_measurement(
+    blur_imu: CommandLine, camera: Path, tmp_path: Path
+) -> None:
+    images, settings = write_folder(tmp_path / "images", turning_images(4)), tmp_path / "s.yaml"
+    settings.write_text("solver: {length_std: 0.6}\n")
+    command = ("run", images, "-o", tmp_path / "a.csv", "--camera", camera, "--exposure", 0.01)
+    assert blur_imu(*command).status == 0
+    wide = (tmp_path / "b.csv", tmp_path / "a.csv")
+    other = blur_imu(*command[:3], wide[0], *command[4:], "--settings", settings)
+    assert other.status == 0, other.err
+    sigma = [float(rows_of(path)[1]["s_wy"]) for path in wide]
+    assert sigma[0] > 2 * sigma[1], "the settings reach the solver"
+    assert "settings" in blur_imu(*command, "--settings", settings, "--resume").refusal
