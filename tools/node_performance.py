@@ -29,10 +29,14 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.evaluation.benchmark import EXPOSURE_TIME, FRAME_RATE, SIZES, rendered_frames
 from blur_imu_ros.execution.parallel import usual_jobs
 from blur_imu_ros.ros import messages
-from blur_imu_ros.ros.replay import DISCOVERY_TIMEOUT, LARGE_DATA, keep_apart, our_node
+from blur_imu_ros.ros.replay import DISCOVERY_TIMEOUT, keep_apart, our_node
 from markdown import heading, row
 
 FRAME_ID = "camera_optical_frame"
+
+LARGE_DATA = "LARGE_DATA"
+"""Transport of Fast DDS for large images; the processes take longer to know each other."""
+
 SETTLING = 3.0
 """Seconds of frames that do not count: caches, and the memory that frees itself at first."""
 
@@ -107,7 +111,8 @@ def node_at_work(
     model: str, transport: str = LARGE_DATA
 ) -> Iterator[tuple[PlayedCamera, subprocess.Popen[bytes], float]]:
     """Start a node and play to it until it answers; yield both and the seconds it took."""
-    keep_apart(transport)
+    keep_apart()
+    os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = transport
     images = rendered_frames(SIZES[0])  # before the clock runs
     rclpy.init()
     views = [one.frame(index).image for index, one in enumerate(images)]

@@ -171,22 +171,6 @@ def run(
         Path | None,
         typer.Option(help="YAML of the method's settings; config/settings.yaml lists them."),
     ] = None,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Write over what is in the place of the output; without, only an earlier result of "
-            "the same recording is, and anything else is renamed.",
-        ),
-    ] = False,
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict",
-            help="Stop at the first image that is damaged or whose stamp is not later, instead of "
-            "leaving it out, and where a recording is cut off.",
-        ),
-    ] = False,
 ) -> None:
     """Measure the velocity of the camera in every frame of a recording, or of many."""
     from blur_imu_ros.cli.batch import run_each
@@ -216,8 +200,6 @@ def run(
         rerun=rerun,
         calibration=calibration,
         settings=settings,
-        force=force,
-        strict=strict,
     )
     typer.echo(run_each(source, options, ray))
 

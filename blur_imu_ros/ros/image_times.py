@@ -17,8 +17,11 @@ RESTART = 1.0
 EARLY = 0.1
 """Share of the interval of a limited rate by which an image may come early: stamps jitter."""
 
-INTERVALS = 15
-"""Times between images from which the usual one is learnt."""
+INTERVALS = 30
+"""Times between images from which the camera's period is learnt."""
+
+SHORT = 10
+"""Percentile of those intervals that is one period, give or take jitter, though many be missing."""
 
 
 class ImageTimes:
@@ -38,6 +41,7 @@ class ImageTimes:
         self._intervals: deque[float] = deque(maxlen=INTERVALS)
         self._due = -math.inf
         self.epoch = self.late = self.missing = self.skipped = 0
+        self._came = self._came_before = self._missing_before = 0
 
     def begin_anew(self) -> None:
         """Forget the past: the clock has jumped, or the node has rested."""
@@ -58,7 +62,15 @@ class ImageTimes:
             elif step is not None:
                 self._learn(step)
             self._last = seconds
+            self._came += 1
         return seconds
+
+    def recent(self) -> tuple[int, int]:
+        """Return how many images came since the last call, and how many are missing among them."""
+        with self._lock:
+            came, missing = self._came - self._came_before, self.missing - self._missing_before
+            self._came_before, self._missing_before = self._came, self.missing
+        return came, missing
 
     def is_due(self, seconds: float, rate: float) -> bool:
         """Return whether an image that was admitted keeps to at most `rate` Hz; 0 is no limit."""
@@ -82,11 +94,18 @@ class ImageTimes:
         self._intervals.clear()
 
     def _learn(self, interval: float) -> None:
-        usual = float(np.median(self._intervals)) if len(self._intervals) > 3 else interval
         # A long pause is a camera that was off, not a thousand lost images.
-        if 1.5 * usual < interval < RESTART:
-            self.missing += round(interval / usual) - 1
+        if interval >= RESTART:
+            return
         self._intervals.append(interval)
+        if len(self._intervals) > 3:
+            self.missing += max(0, round(interval / self._period()) - 1)
+
+    def _period(self) -> float:
+        """Return the camera's own period: the mean of the intervals without an image missing."""
+        intervals = np.array(self._intervals)
+        short = float(np.percentile(intervals, SHORT))
+        return float(intervals[intervals < 1.5 * short].mean())
 
 
 def checked_seconds(stamp: Time) -> float:

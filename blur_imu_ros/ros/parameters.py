@@ -91,12 +91,16 @@ PARAMETERS: dict[str, _Parameter] = {
         "distortion.",
     ),
     "image_reliability": _Parameter(
-        "best_effort",
-        "Reliability asked of the image's publisher; best_effort fits every publisher.",
-        ("best_effort", "reliable"),
+        "auto",
+        "Reliability asked of the image's publisher; auto is reliable where every publisher is.",
+        ("auto", "best_effort", "reliable"),
     ),
     "image_depth": _Parameter(
-        1, "Images kept by the subscription; only the newest is measured.", least=1, most=100
+        5,
+        "Images that may wait in the subscription, which is emptied at once; only the newest is "
+        "measured.",
+        least=1,
+        most=100,
     ),
     "exposure_source": _Parameter(
         "fixed",

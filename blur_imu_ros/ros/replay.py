@@ -23,9 +23,6 @@ from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import RosSetupError
 from blur_imu_ros.ros import messages
 
-LARGE_DATA = "LARGE_DATA"
-"""Transport of Fast DDS; the default one loses most images, but makes processes known at once."""
-
 DISCOVERY_TIMEOUT = 40.0
 """Seconds for the node to start, load its model and be found."""
 
@@ -159,9 +156,8 @@ def _collected(listener: _Listener, sent: dict[float, float]) -> Heard:
     return Heard(np.array(stamps), np.array(rows), np.array(sigmas), np.array(latency))
 
 
-def keep_apart(transport: str = LARGE_DATA) -> None:
-    """Put this process, and those it starts, in a ROS domain of their own, all over `transport`."""
-    os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = transport
+def keep_apart() -> None:
+    """Put this process, and those it starts, in a ROS domain of their own."""
     os.environ["ROS_DOMAIN_ID"] = str(os.getpid() % 90 + 10)
 
 

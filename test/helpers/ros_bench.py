@@ -19,6 +19,7 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import double_angle, motion_field
 from blur_imu_ros.ros import messages
 from blur_imu_ros.ros.node import BlurImuNode
+from blur_imu_ros.ros.session import Session
 
 WIDTH, HEIGHT, FOCAL, TAU = 320, 240, 300.0, 0.02
 
@@ -79,7 +80,13 @@ class Bench:
         assert str(self.node.trigger_activate()).endswith("SUCCESS")
         self.until(lambda: self.image.get_subscription_count() > 0)
         self.until(lambda: self.info.get_subscription_count() > 0)
-        self.until(lambda: self.node._outputs._imu.get_subscription_count() > 0)
+        self.until(lambda: self.session._outputs._imu.get_subscription_count() > 0)
+
+    @property
+    def session(self) -> Session:
+        """What the node made when it was configured."""
+        assert self.node._session is not None
+        return self.node._session
 
     def until(self, done: Callable[[], Any], timeout: float = 12.0) -> bool:
         end = time.monotonic() + timeout

@@ -33,12 +33,11 @@ def allowed(kind: str, action: str) -> set[str]:
 Ask = Callable[[str, str], list[tuple[str, list[str]]]]
 
 
-def told(ask: Ask, wanted: set[str]) -> set[str]:
+def told(ask: Ask, namespace: str, wanted: set[str]) -> set[str]:
     """Return the names in the ROS graph, which hears of a node's own a while later."""
     end = time.monotonic() + 30
     while True:
-        # Its namespace is its own: the graph remembers other nodes of this name for seconds.
-        answer = {name.replace("/policy/", "/", 1) for name, _ in ask("blur_imu", "/policy")}
+        answer = {name.replace(f"{namespace}/", "/", 1) for name, _ in ask("blur_imu", namespace)}
         if answer == wanted or time.monotonic() > end:
             return answer
         time.sleep(0.05)
@@ -59,19 +58,21 @@ def test_the_policy_names_the_topics_and_services_of_the_node_and_no_others(benc
     pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]")
     from helpers.ros_bench import Oracle
 
-    node = bench(Oracle(), namespace="/policy", **values).node
+    # Its namespace is its own: the graph remembers other nodes of this name for seconds.
+    namespace = f"/policy_{images.replace('/', '_')}"
+    node = bench(Oracle(), namespace=namespace, **values).node
     assert str(node.trigger_configure()).endswith("SUCCESS")
     # The clock is listened to with use_sim_time only, exposure times where they are messages.
     heard = {f"/{images}", "/camera_info"} | ({"/exposure"} if values else set())
-    assert told(node.get_subscriber_names_and_types_by_node, heard) == heard
+    assert told(node.get_subscriber_names_and_types_by_node, namespace, heard) == heard
     assert heard < allowed("topic", "subscribe")
     assert allowed("topic", "subscribe") == {
         "/image", "/image/compressed", "/camera_info", "/exposure", "/clock"
     }  # fmt: skip
     said = allowed("topic", "publish")
-    assert told(node.get_publisher_names_and_types_by_node, said) == said
+    assert told(node.get_publisher_names_and_types_by_node, namespace, said) == said
     served = allowed("service", "reply")
-    assert told(node.get_service_names_and_types_by_node, served) == served
+    assert told(node.get_service_names_and_types_by_node, namespace, served) == served
 
 
 def sources() -> list[Path]:

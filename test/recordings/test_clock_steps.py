@@ -88,7 +88,7 @@ def test_a_node_follows_the_clock_and_goes_on(bench: Any, step: float) -> None:
     # Each at its mid-exposure, and none refused.
     np.testing.assert_allclose(np.subtract(heard, sent), heard[0] - sent[0], atol=1e-6)
     assert np.isfinite(numbers(one)).all()
-    assert one.node._times.late == 0
+    assert one.session.times.late == 0
 
 
 def test_a_node_whose_clock_is_set_back_and_forth_is_silent_for_no_more_than_a_second(
@@ -103,7 +103,7 @@ def test_a_node_whose_clock_is_set_back_and_forth_is_silent_for_no_more_than_a_s
         one.send()
         assert one.answered(count)
     # The last one may be out of order only: it is refused until the second is over.
-    assert one.until(lambda: len(one.heard["imu"]) == 4) and one.node._times.late == 1
+    assert one.until(lambda: len(one.heard["imu"]) == 4) and one.session.times.late == 1
     one.stamp += 1.0
     one.send()
     assert one.until(lambda: len(one.heard["imu"]) == 5)
@@ -121,7 +121,7 @@ def test_a_node_that_hears_the_same_stamp_twice_answers_once_and_says_why(bench:
     one.stamp -= 1 / FRAME_RATE
     one.send()
     assert one.answered(4)
-    assert one.node._times.late == 1
+    assert one.session.times.late == 1
     assert one.until(
         lambda: any("has the stamp of the one before" in s.message for s in one.statuses())
     )

@@ -76,11 +76,11 @@ def played(one: Bench, bag: Path, late: int) -> dict[str, list[bytes]]:
     one.start()
     for raw in written(bag)[INFO]:
         one.info.publish(raw)
-    assert one.until(lambda: one.node._camera is not None)
+    assert one.until(lambda: one.session._camera is not None)
     for count, raw in enumerate(written(bag)[IMAGE], start=1):
         one.image.publish(raw)
         assert one.until(lambda count=count: one.node._health._received == count)
-        assert one.until(lambda: one.node._worker._item is None) and one.answered(count - late)
+        assert one.until(lambda: one.session._worker._item is None) and one.answered(count - late)
     assert one.until(lambda: len(one.heard["motion"]) == COUNT - late)
     one.until(lambda: len(one.heard["twist"]) == one.node._health._published)
     kinds = {

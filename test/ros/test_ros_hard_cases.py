@@ -29,7 +29,7 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import double_angle
 from blur_imu_ros.errors import ModelError
 from blur_imu_ros.network.blur_network import load_network
-from blur_imu_ros.ros import messages, node
+from blur_imu_ros.ros import messages, node, session
 from helpers.command_line import MODEL, needs_model
 from helpers.ros_bench import (
     FOCAL,
@@ -220,7 +220,7 @@ def test_a_bag_that_loops_leaves_the_lever_arm_as_it_was_found(bench: Any) -> No
     one.send(GREY)
     assert one.until(lambda: one.heard["twist"][-1].header.stamp.sec == 50)
     # The device is held in the new loop as it was in the old one.
-    np.testing.assert_allclose(one.node._tracker.pivot.lever_arm, InHand.arm, atol=0.05)
+    np.testing.assert_allclose(one.session._tracker.pivot.lever_arm, InHand.arm, atol=0.05)
     told = [float(x) for x in one.fact("lever arm [m]").split()]
     np.testing.assert_allclose(told, InHand.arm, atol=0.05)
 
@@ -241,7 +241,7 @@ def test_a_lever_arm_is_told_no_more_once_nothing_is_assumed(bench: Any) -> None
 def test_a_node_that_rested_does_not_publish_what_waited(bench: Any) -> None:
     one = started(bench, direction="adjacent", minimum_direction_probability=0.5)
     one.send()
-    assert one.until(lambda: one.node._waiting)
+    assert one.until(lambda: one.session._tracker._waiting)
     one.node.trigger_deactivate()
     one.node.trigger_activate()
     one.stamp = 200.0
@@ -261,9 +261,9 @@ def test_a_clock_that_jumps_back_makes_the_direction_filter_forget(bench: Any) -
     tell(100)
     one.send()
     assert one.until(lambda: one.heard["imu"])
-    epoch, one.stamp = one.node._times.epoch, 99.5
+    epoch, one.stamp = one.session.times.epoch, 99.5
     tell(99)
-    assert one.until(lambda: one.node._times.epoch > epoch)
+    assert one.until(lambda: one.session.times.epoch > epoch)
     one.send()
     # Half a second back would be a late image, but the clock says that time begins anew.
     assert one.until(lambda: len(one.heard["imu"]) > 1)
@@ -380,9 +380,9 @@ def test_a_wrong_value_is_refused_with_its_reason(
 ) -> None:
     one = bench(Oracle())
     assert str(one.node.trigger_configure()).endswith("SUCCESS")
-    before = one.node._settings
+    before = one.session.settings
     assert said in one.set(name, value)
-    assert one.node._settings == before
+    assert one.session.settings == before
 
 
 @pytest.mark.parametrize(
@@ -548,7 +548,7 @@ def test_a_rectified_image_is_read_with_p(bench: Any) -> None:
     p = [FOCAL, 0.0, 159.5, 0.0, 0.0, FOCAL, 119.5, 0.0, 0.0, 0.0, 1.0, 0.0]
     one.calibrate(p=p, k=[9.0, 0.0, 9.0, 0.0, 9.0, 9.0, 0.0, 0.0, 1.0], d=[0.5] * 5)
     assert one.send_until(lambda: one.heard["imu"])
-    assert one.node._camera.fx == FOCAL and not one.node._camera.is_distorted
+    assert one.session._camera.fx == FOCAL and not one.session._camera.is_distorted
 
 
 def test_a_calibration_file_that_is_gone_does_no_harm_to_a_node_that_works(
@@ -560,7 +560,9 @@ def test_a_calibration_file_that_is_gone_does_no_harm_to_a_node_that_works(
     path.unlink()
     assert one.set("exposure_time", 2 * TAU) == ""
     assert one.send_until(lambda: one.heard["imu"])
-    assert one.node._settings.exposure_time == 2 * TAU and one.node._settings.linear_scale == 1.5
+    assert (
+        one.session.settings.exposure_time == 2 * TAU and one.session.settings.linear_scale == 1.5
+    )
 
 
 def test_images_called_rectified_that_are_read_as_raw_are_a_caution(bench: Any) -> None:
@@ -681,7 +683,7 @@ class Hanging(Oracle):
 
 
 def test_a_model_that_hangs_is_told_and_its_return_too(bench: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(node, "STUCK", 0.3)
+    monkeypatch.setattr(session, "STUCK", 0.3)
     network = Hanging()
     one = started(bench, network)
     assert one.complaint("one image has been measured for")

@@ -53,3 +53,31 @@ def test_a_fast_camera_is_limited_as_well() -> None:
     stamps = 100 + np.arange(2000) / 200
     count = sum(times.is_due(times.admit(messages.stamp(t)), 10.0) for t in stamps)
     assert abs(count - 10 * 10) <= 1
+
+
+@pytest.mark.parametrize("lost", [0.1, 0.5, 0.77], ids="{:.0%}".format)
+@pytest.mark.parametrize("jitter", [0.0, 0.005], ids=["even", "jitter"])
+def test_missing_images_are_counted_by_the_cameras_own_period(lost: float, jitter: float) -> None:
+    random = np.random.default_rng(1)
+    sent = 361
+    came = np.flatnonzero(random.uniform(size=sent) >= lost)
+    times = ImageTimes()
+    for k in came:
+        times.admit(messages.stamp(100 + k / CAMERA_RATE + jitter * random.uniform(-1, 1)))
+    truly = came[-1] - came[0] + 1 - len(came)
+    assert times.missing == pytest.approx(truly, rel=0.15)
+    assert times.recent() == (len(came), times.missing) and times.recent() == (0, 0)
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.008])
+def test_none_is_missing_where_all_came(jitter: float) -> None:
+    times = ImageTimes()
+    taken(times, 0.0, jitter=jitter)
+    # A camera that slows down in the dark loses none for long.
+    slow = 110 + np.arange(300) / 10 + jitter * np.random.default_rng(1).uniform(-1, 1, 300)
+    for t in slow:
+        times.admit(messages.stamp(t))
+    times.recent()
+    for t in slow + 31:
+        times.admit(messages.stamp(t))
+    assert times.recent() == (300, 0)

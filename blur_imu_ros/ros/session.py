@@ -1,0 +1,367 @@
+"""What lives from configure to cleanup: the model, the tracker, the topics, the images on their way.
+
+An image goes one way: message -> admitted by its time stamp -> frame -> tracker -> measurement ->
+messages. The first two happen in the executor's thread, the others in the worker's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from blur_imu_ros.core.axes import express
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.direction import DirectionConfig
+from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.measurement import Measurement
+from blur_imu_ros.core.visual_imu import VisualImu
+from blur_imu_ros.errors import BlurImuError, CameraError, FrameError
+from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
+from blur_imu_ros.recordings.image_messages import image_of
+from blur_imu_ros.results.ros_fields import output_frame, silence
+from blur_imu_ros.ros import messages
+from blur_imu_ros.ros.diagnostics import Health
+from blur_imu_ros.ros.exposure_sources import (
+    ExposureSource,
+    FixedExposure,
+    TopicExposure,
+    message_type,
+)
+from blur_imu_ros.ros.frames import BaseFrame, BodyFrame
+from blur_imu_ros.ros.image_times import ImageTimes
+from blur_imu_ros.ros.image_topic import LOOK_PERIOD, ImageTopic
+from blur_imu_ros.ros.outputs import Outputs
+from blur_imu_ros.ros.parameters import Settings
+from blur_imu_ros.ros.topics import LATCHED, NEWEST_ONLY, SENSOR, Topics
+from blur_imu_ros.ros.worker import NewestWorker
+
+STUCK = 5.0
+"""Seconds for one image after which something is wrong, however slow the computer."""
+
+MANY_MISSING = 0.05
+"""Share of the images that may be missing before it is told."""
+
+NO_CAMERA = "no camera_info has come yet"
+
+ImageMessage: TypeAlias = Image | CompressedImage
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """An image message, its stamp (s), when it came (monotonic, s), and in which epoch of time."""
+
+    message: ImageMessage
+    stamp: float
+    came: float
+    epoch: int
+
+
+class Session:
+    """Measures the images that come, and publishes what is decided."""
+
+    def __init__(
+        self, node: Node, settings: Settings, load: Callable[..., Any], health: Health
+    ) -> None:
+        """Load and warm up the model, create the topics; nothing is measured before `start`.
+
+        Args:
+            node: on which the topics are.
+            settings: of the parameters.
+            load: gives the network by model, backend, device and threads.
+            health: is told what happens.
+
+        Raises:
+            BlurImuError: what cannot be had; whatever was created has been given back.
+        """
+        self._node, self.settings, self._health = node, settings, health
+        self.times = ImageTimes()
+        self._camera: Camera | None = None
+        self._camera_error = NO_CAMERA
+        self._active = False
+        self._frame_id = ""
+        self._exposure: ExposureSource = FixedExposure(None)
+        self._start_chain(load)
+        self._topics = Topics(node, health.mismatch)
+        try:
+            self._create_topics()
+        except BaseException:
+            self._topics.close()
+            raise
+        self._worker = NewestWorker[_Arrival](self._process, self._report_failure)
+
+    # --- life ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to work on images, without a past."""
+        self._tracker.flush()
+        self.times.begin_anew()
+        self._worker.start()
+        self._base.start()
+        self._active = True
+        self._node.get_logger().info(f"active: {self._summary()}")
+
+    def stop(self) -> None:
+        """Rest; subscriptions stay."""
+        self._active = False
+        self._base.stop()
+        self._worker.stop()
+
+    def close(self) -> None:
+        """Stop, and give the topics back."""
+        self.stop()
+        self._topics.close()
+
+    def change(self, settings: Settings) -> None:
+        """Take parameters that may change while images come."""
+        before, self.settings = self.settings, settings
+        if isinstance(self._exposure, FixedExposure):
+            self._exposure = FixedExposure(settings.exposure_time)
+        if before.shift != settings.shift:
+            self.times.begin_anew()
+
+    def _start_chain(self, load: Callable[..., Any]) -> None:
+        settings, begun = self.settings, time.monotonic()
+        network = load(settings.model, settings.backend, settings.device, settings.threads)
+        network.warm_up()
+        taken = time.monotonic() - begun
+        self._node.get_logger().info(
+            f"model {network.name} ({network.runs_on}) ready in {taken:.2f} s"
+        )
+        self._model = str(network.name)
+        self._imu = VisualImu(
+            network,
+            direction=DirectionConfig(mode=settings.direction),
+            pivot=settings.pivot,
+            linear_scale=settings.linear_scale,
+        )
+        self._start_tracking()
+        self._epoch, self._last_time = self.times.epoch, 0.0
+        self._health.fact("model", self._model)
+        self._health.fact("backend", str(network.runs_on))
+
+    def _create_topics(self) -> None:
+        node, settings, topics = self._node, self.settings, self._topics
+        if messages.BlurMotion is None:
+            node.get_logger().warning(
+                "the message BlurMotion is not built, so topic motion is not published; "
+                "build the package with colcon, or run tools/build_messages.py"
+            )
+        self._outputs = Outputs(topics.publisher)
+        self._base = BaseFrame(node, settings.base_frame)
+        latched = partial(topics.publisher, profile=LATCHED)
+        self._body = BodyFrame(latched) if settings.publish_body_frame else None
+        self._exposure = self._exposure_source()
+        self._health.fact("exposure source", self._exposure.name)
+        topics.subscription(CameraInfo, "camera_info", self._on_camera_info, NEWEST_ONLY)
+        self.images = ImageTopic(
+            node,
+            topics,
+            settings.image_transport == "compressed",
+            settings.image_reliability,
+            settings.image_depth,
+            self._on_image,
+        )
+        topics.timer(LOOK_PERIOD, self.images.follow, Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _exposure_source(self) -> ExposureSource:
+        settings, name = self.settings, self.settings.exposure_source
+        if name != FixedExposure.name:
+            source = TopicExposure(
+                name,
+                self._node.resolve_topic_name("exposure"),
+                settings.exposure_unit,
+                settings.exposure_tolerance,
+                settings.exposure_timeout,
+            )
+            self._topics.subscription(message_type(name), "exposure", source.take, SENSOR)
+            return source
+        if settings.exposure_time is None:
+            self._node.get_logger().warning(
+                "the exposure time is not known, so nothing will be published: "
+                "set the parameter exposure_time (seconds)"
+            )
+        return FixedExposure(settings.exposure_time)
+
+    def _summary(self) -> str:
+        """Return in one line what is taken from where, for the log."""
+        settings = self.settings
+        exposure = settings.exposure_source
+        if exposure == FixedExposure.name:
+            known = settings.exposure_time
+            exposure = "not known" if known is None else f"{known * 1e3:g} ms"
+        else:
+            exposure += f" on {self._node.resolve_topic_name('exposure')}"
+        return (
+            f"images of {self.images.name}, exposure {exposure}, stamps at its "
+            f"{settings.stamp_reference.value}, model {self._model}, "
+            f"direction {settings.direction}, motion prior "
+            f"{'none' if settings.pivot is None else 'pivot'}, output in {settings.axes.value} axes"
+        )
+
+    # --- in -----------------------------------------------------------------------------------
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        try:
+            self._camera = camera_of(message, self.settings.rectified)
+        except BlurImuError as error:
+            self._camera, self._camera_error = None, str(error)
+
+    def _on_image(self, message: ImageMessage) -> None:
+        self._health.received()
+        if not self._active:
+            return
+        try:
+            stamp = self.times.admit(message.header.stamp)
+        except BlurImuError as error:
+            self._health.silent(str(error))
+            return
+        if not self.times.is_due(stamp, self.settings.maximum_rate):
+            return
+        self._worker.put(_Arrival(message, stamp, time.monotonic(), self.times.epoch))
+
+    # --- in the worker's thread ---------------------------------------------------------------
+
+    def _process(self, arrival: _Arrival) -> None:
+        """Measure one image and publish what is decided by it."""
+        if arrival.epoch != self._epoch:
+            for measurement in self._tracker.flush():
+                self._publish(measurement)
+            self._epoch, self._last_time = arrival.epoch, 0.0
+        try:
+            frame = self._frame(arrival)
+        except BlurImuError as error:
+            self._health.silent(str(error))
+            return
+        self._last_time = frame.t
+        begun = time.monotonic()
+        measurements = self._tracker.push(self._imu.measure(frame))
+        self._measuring = time.monotonic() - begun
+        for measurement in measurements:
+            self._publish(measurement)
+
+    def _start_tracking(self) -> None:
+        """Begin without a past."""
+        self._tracker = self._imu.tracker()
+        self._measuring = 0.0
+
+    def _frame(self, arrival: _Arrival) -> Frame:
+        """Return the frame of a message; BlurImuError says why there is none."""
+        camera, settings = self._camera, self.settings
+        exposure_time = self._exposure.exposure_time(arrival.stamp)
+        if camera is None:
+            raise CameraError(self._camera_error)
+        t = settings.stamp_reference.middle(arrival.stamp + settings.shift, exposure_time)
+        if t <= self._last_time:
+            # The stamps are in order, so the exposure of one of the two is another image's.
+            raise FrameError("the middle of the exposure is not after that of the image before")
+        image = image_of(arrival.message)
+        return Frame(image, t, exposure_time, camera, "image", tag=arrival)
+
+    def _report_failure(self, error: BaseException) -> None:
+        if not self._node.context.ok():  # The process was asked to end while an image was at hand.
+            return
+        # The tracker may have taken the frame, or not.
+        self._start_tracking()
+        reason = f"internal error: {type(error).__name__}: {error}"
+        self._health.silent(reason)
+        self._node.get_logger().error(reason, throttle_duration_sec=5.0)
+
+    # --- out ----------------------------------------------------------------------------------
+
+    def _publish(self, measurement: Measurement) -> None:
+        arrival: _Arrival = measurement.frame.tag
+        image_frame = arrival.message.header.frame_id
+        frame_id = self._frame_id = self._output_frame(image_frame)
+        if self._body is not None:
+            self._body.tell(image_frame, arrival.message.header.stamp)
+        settings = self.settings
+        estimate = express(measurement.estimate, settings.axes)
+        self._outputs.publish_motion(estimate, frame_id, self._model)
+        reason = silence(
+            estimate,
+            settings.direction,
+            settings.minimum_direction_probability,
+            settings.maximum_residual,
+        )
+        if reason is not None:
+            self._health.silent(reason)
+        else:
+            self._outputs.publish_velocity(estimate, frame_id)
+            self._health.published(
+                time.monotonic() - arrival.came,
+                self._measuring,
+                estimate.blur_px,
+                estimate.direction_probability,
+            )
+        self._outputs.publish_debug(measurement, image_frame)
+
+    def _output_frame(self, image_frame: str) -> str:
+        if self.settings.frame_id:
+            return self.settings.frame_id
+        return output_frame(self.settings.axes, image_frame)
+
+    # --- what diagnostics tell ----------------------------------------------------------------
+
+    def facts(self) -> dict[str, str]:
+        """Tell `health` what is doubtful, and return the numbers worth showing."""
+        self._health.caution(self._doubts())
+        self._health.missing_images(self.images.why_none())
+        self._health.stuck(self._what_holds_up())
+        return {
+            "images late": str(self.times.late),
+            "images missing": str(self.times.missing),
+            "images skipped by maximum_rate": str(self.times.skipped),
+            "images dropped for newer ones": str(self._worker.dropped),
+            "image reliability": self.images.reliability,
+            **self._exposure.facts(),
+            **self._lever_arm(),
+            **self._place(),
+        }
+
+    def _lever_arm(self) -> dict[str, str]:
+        pivot = self._tracker.pivot
+        if pivot is None:
+            return {}
+        return {"lever arm [m]": str(pivot) if pivot.trusted else "none fits"}
+
+    def _doubts(self) -> str:
+        """Return what may be wrong with what is published, or nothing; say it once."""
+        base, camera, doubts = self._base, self._camera, []
+        if camera is not None and camera.is_distorted and named_rectified(self.images.name):
+            doubts.append(
+                f"{self.images.name} is rectified, by its name, and taken for raw: set rectified"
+            )
+        if base.name and self._frame_id:
+            doubts.append(base.complaint(self._frame_id))
+        lasting = "; ".join(filter(None, doubts))
+        if lasting:
+            self._node.get_logger().warning(lasting, once=True)
+        return "; ".join(filter(None, (lasting, self._losses())))
+
+    def _losses(self) -> str:
+        """Return how many images were lost since the last report, and the cure, if many were."""
+        came, missing = self.times.recent()
+        if missing <= MANY_MISSING * (came + missing):
+            return ""
+        told = f"{missing} of {came + missing} images did not arrive"
+        cure = self.images.cure_of_losses()
+        self._node.get_logger().warning(f"{told}: {cure}", throttle_duration_sec=60.0)
+        return f"{told}: {cure}"
+
+    def _place(self) -> dict[str, str]:
+        """Return how the output's frame is reached from the robot's."""
+        return {f"TF from {self._base.name}": self._base.state} if self._base.name else {}
+
+    def _what_holds_up(self) -> str:
+        """Return that an image has been measured for too long to be well, or nothing."""
+        busy = self._worker.busy_seconds
+        if busy <= STUCK:
+            return ""
+        return f"one image has been measured for {busy:.0f} s: is the model stuck? Restart the node"
