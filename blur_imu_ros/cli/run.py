@@ -184,7 +184,7 @@ def _measure(
     total = max(0, len(recording) - count) or None
     with ExitStack() as stack:
         writer = stack.enter_context(_writer(options, network, count))
-        video = OverlayWriter(options.overlay)
+        video = OverlayWriter(options.overlay, options.axes)
         stack.callback(video.close)
         viewer = stack.enter_context(_viewer(options))
         keeper = RecordKeeper(record, options.output)
@@ -200,6 +200,8 @@ def _measure(
             state = tracker.state
             if options.can_be_completed and state is not None and state.decided == count:
                 keeper.keep(count, state)
+    if video.note:
+        _tell(video.note)
     return count
 
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from blur_imu_ros.choices import Axes
 from blur_imu_ros.core.arrays import Image
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
@@ -22,25 +23,39 @@ LONGEST_COLOURED = 40.0
 """Pixels of the network's view at which the colour scale ends."""
 _SUBPIXEL = 4
 _TEXT = cv2.FONT_HERSHEY_SIMPLEX
+SHORT = {
+    Axes.OPTICAL: "x right, y down, z forward",
+    Axes.BODY: "x forward, y left, z up",
+    Axes.GYRO: "w: x up, y left, z back; v: x right, y down, z forward",
+}
+"""The axes in a few words of ASCII, which is what OpenCV can write."""
 _COLUMNS = (0.01, 0.17, 0.45, 0.73)
 """Where the columns of text begin, of the width."""
 
 
-def draw_overlay(image: Image, field: BlurField | None, estimate: VelocityEstimate | None) -> Image:
-    """Return a BGR copy of `image` with the smear as line segments and the velocities as text.
+def draw_overlay(
+    image: Image,
+    field: BlurField | None,
+    estimate: VelocityEstimate | None,
+    axes: Axes = Axes.OPTICAL,
+) -> Image:
+    """Return a BGR copy of `image` with the motion blur as line segments and the velocities as text.
 
     Args:
         image: (height, width, 3) BGR or (height, width) grey, the network's view, or the whole frame
             `without_lens`.
         field: what the network read; None draws no segments.
-        estimate: in OpenCV axes; None draws no text.
+        estimate: expressed in `axes`; None draws no text and no legend.
+        axes: those of the estimate.
     """
     grey = image.ndim == 2
     canvas: Image = np.array(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if grey else image, np.uint8)
     if field is not None:
         _draw_segments(canvas, field)
     if estimate is not None:
-        _draw_velocities(canvas, estimate)
+        if field is not None:
+            _draw_legend(canvas)
+        _draw_velocities(canvas, estimate, axes)
     return np.asarray(canvas, np.uint8)
 
 
@@ -100,14 +115,40 @@ def colours_of(length: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(mapped[:, 0], np.uint8)
 
 
-def _draw_velocities(canvas: Image, estimate: VelocityEstimate) -> None:
+def _draw_legend(canvas: Image) -> None:
+    """Tell in the upper right corner what the colours of the segments mean."""
+    width = canvas.shape[1]
+    size = max(0.35, width / 1500)
+    line = round(33 * size)
+    wide, margin = round(0.2 * width), max(2, width // 100)
+    left, top = width - wide - 3 * margin, margin
+    box = canvas[top : top + 3 * line, left - margin : width - margin]
+    box[:] = (box * 0.35).astype(np.uint8)
+    ramp = colours_of(np.linspace(0, LONGEST_COLOURED, wide))
+    canvas[top + line + line // 4 : top + 2 * line - line // 4, left : left + wide] = ramp
+    _centred(canvas, "motion blur [px of view]", left + wide / 2, top + line * 0.85, size, wide)
+    for share in (0.0, 0.25, 0.5, 1.0):
+        text = f"{share * LONGEST_COLOURED:g}" + ("+" if share == 1 else "")
+        _centred(canvas, text, left + share * wide, top + 2.8 * line, size, wide // 4)
+
+
+def _centred(canvas: Image, text: str, x: float, y: float, size: float, room: int) -> None:
+    """Write white text about `x`, smaller where it would be wider than `room` pixels."""
+    natural = cv2.getTextSize(text, _TEXT, 1.0, 1)[0][0]
+    size = min(size, room / natural)
+    left = min(round(x - size * natural / 2), canvas.shape[1] - round(size * natural) - 1)
+    cv2.putText(canvas, text, (left, round(y)), _TEXT, size, (255, 255, 255), 1, cv2.LINE_AA)
+
+
+def _draw_velocities(canvas: Image, estimate: VelocityEstimate, axes: Axes) -> None:
     rows = [
         ("w [rad/s]", *_cells(estimate.angular_velocity, estimate.sigma[:3])),
         ("v [m/s]", *_cells(estimate.linear_velocity, estimate.sigma[3:])),
         (
             f"blur {estimate.blur_px:.1f} px",
-            f"direction sure to {estimate.direction_probability:.0%}",
-            "x right, y down, z forward",
+            f"sign right: {estimate.direction_probability:.0%}",
+            "+- is 1 sigma",
+            SHORT[axes],
         ),
     ]
     if not estimate.valid:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from blur_imu_ros.core.arrays import Image
 from blur_imu_ros.core.blur_field import BlurField
-from blur_imu_ros.core.measurement import Measurement
+from blur_imu_ros.core.estimate import VelocityEstimate
 
 HEIGHT = 0.34
 """Of the panel, of the image's."""
@@ -38,21 +39,23 @@ class OverlayPanel:
         self._text = self.height / 400
         self._past: deque[tuple[float, NDArray[Any]]] = deque()
         self._near: float | None = None
+        self._start: float | None = None
 
-    def draw(self, measurement: Measurement) -> Image:
+    def draw(self, estimate: VelocityEstimate, field: BlurField | None) -> Image:
         """Return the panel (height, width, 3) BGR that goes with a frame."""
         canvas = np.full((self.height, self.width, 3), BACKGROUND, np.uint8)
-        self._remember(measurement)
-        left = self._draw_depth(canvas, measurement.field)
+        self._remember(estimate)
+        left = self._draw_depth(canvas, field)
         middle = left + (self.width - left) // 2
         velocities = np.array([velocity for _, velocity in self._past])
-        for first, right, name in ((0, middle, "w rad/s"), (3, self.width, "v m/s")):
+        for first, right, name in ((0, middle, "w [rad/s]"), (3, self.width, "v [m/s]")):
             begin = left if first == 0 else middle
             self._draw_curves(canvas, velocities[:, first : first + 3], begin, right, name)
         return canvas
 
-    def _remember(self, measurement: Measurement) -> None:
-        estimate = measurement.estimate
+    def _remember(self, estimate: VelocityEstimate) -> None:
+        if self._start is None:
+            self._start = estimate.t
         if self._past and estimate.t <= self._past[-1][0]:
             self._past.clear()  # a recording that begins anew
         velocity = estimate.velocity if estimate.valid else np.full(6, np.nan)
@@ -82,7 +85,7 @@ class OverlayPanel:
             ramp, near
         )
         for share in (0.0, 0.5, 1.0):
-            text = "far" if share == 0 else f"{near / share:g} m"
+            text = "depth: far" if share == 0 else f"{near / share:g} m"
             place = margin + share * (width - 2 * margin)
             self._write(canvas, text, place, top + 2 * thick + 34 * self._text, WRITING, 0.5)
 
@@ -107,6 +110,7 @@ class OverlayPanel:
             label = "0" if share == 0 else f"{share * limit:+g}"
             self._write(canvas, label, begin, line - 6 * self._text, WRITING, 0.0)
         times = np.array([t for t, _ in self._past])
+        self._draw_seconds(canvas, float(times[-1]), (begin, end), (top, bottom))
         x = end - (times[-1] - times) / SECONDS * (end - begin)
         y = (top + bottom) / 2 - np.clip(values / limit, -1, 1) * (bottom - top) / 2
         for axis, colour in enumerate(AXES.values()):
@@ -117,12 +121,23 @@ class OverlayPanel:
             at = end - (2.5 - index) * 34 * self._text
             self._write(canvas, axis_name, at, top - 6 * self._text, colour, 0.5)
 
+    def _draw_seconds(
+        self, canvas: Image, now: float, across: tuple[int, int], down: tuple[int, int]
+    ) -> None:
+        """Draw a line at each whole second since the recording's start, with its number."""
+        assert self._start is not None
+        since = now - self._start
+        for second in range(max(0, math.ceil(since - SECONDS)), math.floor(since) + 1):
+            x = round(across[1] - (since - second) / SECONDS * (across[1] - across[0]))
+            cv2.line(canvas, (x, down[0]), (x, down[1]), GRID, 1)
+            self._write(canvas, f"{second} s", x, down[1] + 30 * self._text, WRITING, 0.5)
+
     def _write(
         self, canvas: Image, text: str, x: float, y: float, colour: Any, centred: float
     ) -> None:
         """Write text on a line at `y`, `centred` (0 to 1) of its width to the left of `x`."""
         width = cv2.getTextSize(text, _TEXT, self._text, 1)[0][0]
-        place = round(x - centred * width), round(y)
+        place = max(2, round(x - centred * width)), round(y)
         cv2.putText(canvas, text, place, _TEXT, self._text, colour, 1, cv2.LINE_AA)
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
+import numpy as np
 
+from blur_imu_ros.core.arrays import Image
 from blur_imu_ros.errors import RecordingError
 
 WIDEST = 960
@@ -35,16 +37,28 @@ def overlay_pictures(path: Path, rows: Iterable[int], count: int) -> list[bytes]
                 f"{path}: has {frames} frames, but the estimate {count} rows; give the overlay "
                 "and the CSV of the same run"
             )
-        return [_picture(video, path, row) for row in rows]
+        wanted = list(rows)
+        found = _pictures(video, path, sorted(set(wanted)))
+        return [found[row] for row in wanted]
     finally:
         video.release()
 
 
-def _picture(video: cv2.VideoCapture, path: Path, row: int) -> bytes:
-    video.set(cv2.CAP_PROP_POS_FRAMES, row)
-    ok, image = video.read()
-    if not ok:
-        raise RecordingError(f"{path}: frame {row} cannot be read; is it damaged?")
+def _pictures(video: cv2.VideoCapture, path: Path, rising: list[int]) -> dict[int, bytes]:
+    """Return the frames one after the other: jumping by number is wrong where times are uneven."""
+    found, place = {}, 0
+    for row in rising:
+        while place < row and video.grab():
+            place += 1
+        ok, image = video.read()
+        if not ok:
+            raise RecordingError(f"{path}: frame {row} cannot be read; is it damaged?")
+        place += 1
+        found[row] = _jpeg(np.asarray(image, np.uint8))
+    return found
+
+
+def _jpeg(image: Image) -> bytes:
     scale = min(1.0, WIDEST / image.shape[1])
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return cv2.imencode(".jpg", small, _JPEG)[1].tobytes()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from blur_imu_ros.choices import Axes
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
@@ -58,7 +59,7 @@ def test_nothing_is_written_over_the_border_or_over_each_other(
 ) -> None:
     refused = ESTIMATE.refused("blur could be read in 4 cells only").refused("a word " * 20)
     draw_overlay(grey(width), None, ESTIMATE if valid else refused)
-    assert len(texts) == (11 if valid else 3)
+    assert len(texts) == (12 if valid else 3)
     assert all(0 <= begin and end <= width for _, begin, end in texts)
     columns = sorted({begin for _, begin, _ in texts})
     for (_, _, end), (_, begin, _) in zip(texts, texts[1:], strict=False):
@@ -70,7 +71,26 @@ def test_velocities_have_their_units_and_the_doubt(texts: list[tuple[str, int, i
     found = [text for text, _, _ in texts]
     assert found[:4] == ["w [rad/s]", "x -12.34 +- 9.95", "y +5.00 +- 9.95", "z +1.00 +- 9.95"]
     assert found[4:6] == ["v [m/s]", "x -10.50 +- 9.95"]
-    assert found[8:] == ["blur 22.3 px", "direction sure to 93%", "x right, y down, z forward"]
+    assert found[8:] == [
+        *("blur 22.3 px", "sign right: 93%", "+- is 1 sigma", "x right, y down, z forward")
+    ]
+
+
+@pytest.mark.parametrize(("axes", "meaning"), overlay.SHORT.items())
+def test_the_axes_are_those_of_the_numbers(
+    texts: list[tuple[str, int, int]], axes: Axes, meaning: str
+) -> None:
+    draw_overlay(grey(640), None, ESTIMATE, axes)
+    assert texts[-1][0] == meaning
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_colours_of_the_blur_are_told(texts: list[tuple[str, int, int]], width: int) -> None:
+    draw_overlay(grey(width), field_of(np.array([0, 5.0, 0]), np.zeros(3)), ESTIMATE)
+    legend = texts[:5]
+    assert [text for text, _, _ in legend] == ["motion blur [px of view]", "0", "10", "20", "40+"]
+    assert all(0 <= begin and end <= width for _, begin, end in legend)
+    assert width < 320 or [b for _, b, _ in legend[1:]] == sorted(b for _, b, _ in legend[1:])
 
 
 def test_what_is_not_valid_says_why_instead_of_numbers(texts: list[tuple[str, int, int]]) -> None:
