@@ -1,0 +1,667 @@
+"""Two successive images -> the mean velocity of the camera between them.
+
+The second image is rebuilt from the first: its rays turn by the exact rotation and its points, at the
+depth that the network read, move by the translation. The difference is made small by robust
+Gauss-Newton steps over an image pyramid, from several starts at once: frames of a fast camera lie
+farther apart than registration reaches from rest, so the start is what the blur says.
+
+Errors of the network's depth are the largest ones, and they are alike over large parts of the image.
+So the logarithm of depth of every block of the image is an unknown with a prior of its own, which is
+marginalised in every step (the Schur complement of bundle adjustment): parallax corrects depth where
+it can, and what it cannot correct widens the covariance.
+
+Signs are those of `motion_field`: P moves by -t - theta x P while the camera moves by (theta, t).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.blur_field import BlurField
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.motion_field import motion_rows
+from blur_imu_ros.velocity import VelocityPrior
+
+Array = NDArray[Any]
+
+_OUTSIDE, _UNSEEN = -1e9, -1e4
+"""Grey level of what lies outside an image, and below which a pixel takes part of it: the smallest
+share that OpenCV's interpolation knows is 1/1024."""
+_NEAREST = np.float32(1e-2)
+"""Smallest depth of a point seen from the second camera, as a share of its depth before."""
+_LARGEST_ROTATION = 1.2
+"""Radians between two images, beyond which a start cannot share a view with the first."""
+_LARGEST_INVERSE_DEPTH = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistrationConfig:
+    """How two images are registered.
+
+    Attributes:
+        width: of the finest level of the pyramid, pixels.
+        levels: of the pyramid, each half as wide.
+        blur: Gaussian blur of the finest level, its pixels.
+        spacing: of the pixels that are compared at each level, finest first.
+        steps: Gauss-Newton steps at each level.
+        survivors: how many starts go on after the coarsest level.
+        distinct_px: motions that move the image less apart than this, in pixels of the finest level,
+            are one.
+        degrees: of freedom of the Student-t distribution of residuals.
+        noise: standard deviation of a pixel's difference, grey levels.
+        slack_px: the same for its place, pixels of the finest level; keeps edges from being taken for
+            outliers.
+        correlation_px: side of the square of the finest level whose residuals are one error.
+        angular_std, linear_std: of the zero-mean prior on each axis, rad/s and m/s.
+        blocks: rows and columns of blocks of the image whose depth is wrong together.
+        depth_share: standard deviation of their logarithm of depth, as a share of the network's.
+        depth_tilt: share of that variance which grows linearly over the image.
+        depth_reach: correlation length of the rest, as a share of half the image.
+        depth_scale_std: relative error of depth of the whole image; no parallax tells it from v.
+        unknown_depth, unknown_depth_std: metres, and of its logarithm, where there is no field.
+        relative_std: error of the velocity that goes with it: calibration, unequal motion.
+        angular_floor, linear_floor: smallest standard deviations, rad/s and m/s.
+        chance: evidence, in nats, that the best of the wrong motions reaches.
+        evidence_std: how much evidence varies, nats.
+        angular_miss, linear_miss: errors of a wrong motion, rad/s and m/s.
+        smallest_overlap, smallest_quality, largest_ambiguity: beyond these a pair is not valid.
+        longest_gap: seconds between two images that are registered.
+    """
+
+    width: int = 128
+    levels: int = 3
+    blur: float = 1.2
+    spacing: tuple[int, ...] = (2, 1, 1)
+    steps: tuple[int, ...] = (4, 3, 4)
+    survivors: int = 2
+    distinct_px: float = 1.5
+    degrees: float = 3.0
+    noise: float = 1.0
+    slack_px: float = 0.3
+    correlation_px: float = 16.0
+    angular_std: float = 20.0
+    linear_std: float = 2.0
+    blocks: tuple[int, int] = (6, 8)
+    depth_share: float = 0.8
+    depth_tilt: float = 0.5
+    depth_reach: float = 0.3
+    depth_scale_std: float = 0.3
+    unknown_depth: float = 3.0
+    unknown_depth_std: float = 1.0
+    relative_std: float = 0.02
+    angular_floor: float = 0.02
+    linear_floor: float = 0.02
+    chance: float = 12.0
+    evidence_std: float = 4.0
+    angular_miss: float = 5.0
+    linear_miss: float = 2.0
+    smallest_overlap: float = 0.3
+    smallest_quality: float = 0.7
+    largest_ambiguity: float = 0.2
+    longest_gap: float = 0.5
+
+
+@dataclass(frozen=True)
+class View:
+    """What registration keeps of a frame.
+
+    Attributes:
+        t: middle of the exposure, seconds.
+        camera: pinhole of the finest level.
+        levels: pyramid of float32 grey images, the finest first.
+        inverse_depth: (h, w) float32 of the finest level, 1/m.
+        sigma_log_depth: (rows, columns) float32 of each block, standard deviation of the logarithm.
+        gradients: of each level, (2, h, w) along x and y, grey levels per pixel.
+    """
+
+    t: float
+    camera: Camera
+    levels: tuple[Array, ...]
+    inverse_depth: Array
+    sigma_log_depth: Array
+    gradients: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The mean velocity between two mid-exposures.
+
+    Attributes:
+        t0, t1: mid-exposures, seconds.
+        velocity: (6,) angular (rad/s) and linear (m/s) velocity of the camera body, in its own axes
+            at the middle of the interval.
+        covariance: (6, 6), positive definite.
+        quality: correlation of the two images once they are registered, 0 to 1.
+        overlap: share of the view that both images see.
+        ambiguity: probability that another motion, far from this one, is the right one.
+        valid: whether the velocity may be used.
+        reasons: why not, each a short phrase; empty when valid.
+        shared_covariance: (6, 6) that part of `covariance` which other pairs of the same scene and
+            model share: the scale of depth.
+    """
+
+    t0: float
+    t1: float
+    velocity: Array
+    covariance: Array
+    quality: float
+    overlap: float
+    ambiguity: float
+    valid: bool
+    reasons: tuple[str, ...]
+    shared_covariance: Array
+
+
+class Registrar:
+    """Registers views of frames on each other."""
+
+    def __init__(self, settings: RegistrationConfig | None = None) -> None:
+        """Use `settings`, or the defaults."""
+        self.settings = settings or RegistrationConfig()
+
+    def view(
+        self,
+        image: NDArray[np.uint8],
+        field: BlurField | None,
+        t: float,
+        camera: Camera | None = None,
+    ) -> View:
+        """Return what `register` needs of a frame.
+
+        Args:
+            image: the network's view, BGR or grey.
+            field: what the network read; None where it could not: then depth is a guess.
+            t: middle of the exposure, seconds.
+            camera: pinhole of `image`; needed only without a field.
+        """
+        pinhole = field.camera if field is not None else camera
+        assert pinhole is not None, "a view needs a field or a camera"
+        settings = self.settings
+        grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        width = min(settings.width, pinhole.width)
+        height = max(2**settings.levels, round(width * pinhole.height / pinhole.width))
+        small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+        levels = _pyramid(small.astype(np.float32), settings)
+        if field is None:
+            depth = np.full((height, width), 1 / settings.unknown_depth, np.float32)
+            sigma = np.full(settings.blocks, settings.unknown_depth_std, np.float32)
+        else:
+            depth = _resized(
+                _finite(field.inverse_depth, 1 / settings.unknown_depth), (height, width)
+            )
+            sigma = _resized(
+                _finite(field.sigma_log_depth, settings.unknown_depth_std), settings.blocks
+            )
+        depth = np.clip(depth, 0, _LARGEST_INVERSE_DEPTH)
+        gradients = tuple(_gradients(level) for level in levels)
+        return View(t, pinhole.resized(width, height), levels, depth, sigma, gradients)
+
+    def register(
+        self, first: View, second: View, starts: Array, prior: VelocityPrior | None = None
+    ) -> Registration:
+        """Return the mean velocity between two views.
+
+        Args:
+            first, second: in order of time.
+            starts: (k, 6) velocities to start from, rad/s and m/s; rest is always tried as well.
+            prior: what is known of the velocity beforehand, on top of that of the settings.
+        """
+        dt = second.t - first.t
+        if not 0 < dt <= self.settings.longest_gap:
+            return self._blind(first, second, f"{dt:.3g} s lie between the two images")
+        motions = self._starts(first, np.asarray(starts, float).reshape(-1, 6) * dt)
+        if np.array_equal(first.levels[0], second.levels[0]):
+            return self._repeated(first, second, motions / dt)
+        belief = self._belief(prior, dt)
+        for number in reversed(range(len(first.levels))):
+            level = _Level(first, second, number, self.settings)
+            fits = level.refined(motions, belief)
+            kept = self._kept(first, fits)
+            motions = fits.motions[kept]
+        return self._registration(first, second, level, fits, kept, belief)
+
+    def _belief(self, prior: VelocityPrior | None, dt: float) -> tuple[Array, Array]:
+        """Information matrix and vector of the prior, of (theta, t)."""
+        settings = self.settings
+        std = np.array([settings.angular_std] * 3 + [settings.linear_std] * 3) * dt
+        information, vector = np.diag(std**-2.0), np.zeros(6)
+        if prior is not None:
+            information = information + prior.information / dt**2
+            vector = prior.information @ prior.mean / dt
+        return information, vector
+
+    def _starts(self, first: View, starts: Array) -> Array:
+        """(k, 6) motions to start from, the same ones only once."""
+        possible = np.linalg.norm(starts[:, :3], axis=1) < _LARGEST_ROTATION
+        kept = np.zeros((1, 6))
+        for start in starts[possible]:
+            if _apart(first, start, kept).min() > self.settings.distinct_px:
+                kept = np.vstack([kept, start])
+        return kept
+
+    def _kept(self, first: View, fits: _Fits) -> Array:
+        """Return which motions go on: the best, and the best of those far from it."""
+        kept: list[int] = []
+        for k in np.argsort(-fits.evidence):
+            others = fits.motions[kept]
+            if not kept or _apart(first, fits.motions[k], others).min() > self.settings.distinct_px:
+                kept.append(int(k))
+        return np.array(kept[: self.settings.survivors])
+
+    def _registration(
+        self,
+        first: View,
+        second: View,
+        level: _Level,
+        fits: _Fits,
+        kept: Array,
+        belief: tuple[Array, Array],
+    ) -> Registration:
+        settings, dt, best = self.settings, second.t - first.t, int(kept[0])
+        motion = fits.motions[best]
+        velocity = np.concatenate([motion[:3], _half_rotation(motion[:3]).T @ motion[3:]]) / dt
+        rivals = np.append(fits.evidence[kept[1:]], settings.chance)
+        lead = (fits.evidence[best] - rivals) / settings.evidence_std
+        ambiguity = 1 - 1 / (1 + float(np.sum(np.exp(-np.clip(lead, -50, 50)))))
+        linear = np.concatenate([np.zeros(3), velocity[3:]])
+        shared = settings.depth_scale_std**2 * np.outer(linear, linear)
+        floor = np.array([settings.angular_floor] * 3 + [settings.linear_floor] * 3) ** 2
+        covariance = (
+            level.covariance(fits, best, belief) / dt**2
+            + np.diag(floor)
+            + settings.relative_std**2 * np.outer(velocity, velocity)
+            + ambiguity * np.diag(_spread(settings))
+            + shared
+        )
+        quality, overlap = float(fits.correlation[best]), float(fits.overlap[best])
+        reasons = []
+        if quality < settings.smallest_quality:
+            reasons.append(f"the two images agree to {quality:.2f} only")
+        if overlap < settings.smallest_overlap:
+            reasons.append(f"the two images share {100 * overlap:.0f} % of the view only")
+        if ambiguity > settings.largest_ambiguity:
+            reasons.append("another motion explains the two images as well")
+        return Registration(
+            first.t,
+            second.t,
+            velocity,
+            covariance,
+            quality,
+            overlap,
+            ambiguity,
+            not reasons,
+            tuple(reasons),
+            shared,
+        )
+
+    def _blind(self, first: View, second: View, reason: str) -> Registration:
+        """Return the prior, not valid."""
+        settings = self.settings
+        std = np.array([settings.angular_std] * 3 + [settings.linear_std] * 3)
+        return Registration(
+            first.t,
+            second.t,
+            np.zeros(6),
+            np.diag(std**2),
+            0.0,
+            0.0,
+            0.5,
+            False,
+            (reason,),
+            np.zeros((6, 6)),
+        )
+
+    def _repeated(self, first: View, second: View, starts: Array) -> Registration:
+        """Return what is known from the same image twice: rest, unless something says motion."""
+        settings = self.settings
+        floor = np.array([settings.angular_floor] * 3 + [settings.linear_floor] * 3) ** 2
+        covariance = np.diag(floor) + starts.T @ starts
+        reasons = ("the same image twice",) if len(starts) > 1 else ()
+        return Registration(
+            first.t,
+            second.t,
+            np.zeros(6),
+            covariance,
+            1.0,
+            1.0,
+            0.0 if not reasons else 0.5,
+            not reasons,
+            reasons,
+            np.zeros((6, 6)),
+        )
+
+
+@dataclass(frozen=True)
+class _Fits:
+    """k motions at one level, and how well n pixels fit under each.
+
+    Attributes:
+        motions: (k, 6) rotation (rad) and translation (m), in the axes of the first camera.
+        jacobian: (k or 1, 6, n) grey levels.
+        weights: (k, n) robust weight over variance, 0 where not seen.
+        residual: (k, n) grey levels.
+        scale2: (k,) squared scale of the residuals.
+        overlap: (k,) share of pixels that are seen.
+        correlation: (k,) of the pixels that are seen.
+        evidence: (k,) nats by which the pixels prefer the motion to images that have nothing in
+            common.
+    """
+
+    motions: Array
+    jacobian: Array
+    weights: Array
+    residual: Array
+    scale2: Array
+    overlap: Array
+    correlation: Array
+    evidence: Array
+
+
+class _Level:
+    """One level of the pyramid of two views, with the pixels of the first that are compared."""
+
+    def __init__(
+        self, first: View, second: View, number: int, settings: RegistrationConfig
+    ) -> None:
+        self.settings, self.number = settings, number
+        self.finest = number == 0
+        image, self.other = first.levels[number], second.levels[number]
+        self.other_gradients = second.gradients[number]
+        camera = first.camera.resized(*image.shape[::-1])
+        self.matrix = second.camera.resized(*self.other.shape[::-1]).matrix
+        spacing = settings.spacing[number]
+        some = slice(spacing // 2, None, spacing)
+        depth = _resized(first.inverse_depth, image.shape)[some, some]
+        self.shape = depth.shape
+        rays, rows = _geometry(camera, spacing)
+        self.points = np.vstack([rays, depth.reshape(1, -1)])
+        self.rows = rows * self.points[3] ** _DEPTH_POWER
+        grey = image[some, some].reshape(-1)
+        self.values = grey - grey.mean()
+        self.gradient = first.gradients[number][:, some, some].reshape(2, -1)
+        slack = settings.slack_px / 2**number
+        steep = np.sum(self.gradient * self.gradient, axis=0)
+        self.variance = np.float32(settings.noise**2) + np.float32(slack**2) * steep
+        self.precision = 1 / self.variance
+        side = settings.correlation_px / 2**number / spacing
+        self.redundancy = max(1.0, side**2)
+        self.ones = np.stack([np.ones_like(self.values), self.values])
+        self.sigma = settings.depth_share * first.sigma_log_depth.ravel()
+
+    def refined(self, motions: Array, belief: tuple[Array, Array]) -> _Fits:
+        """Follow k motions (k, 6) down to the nearest minimum of their residuals."""
+        symmetric = len(motions) <= self.settings.survivors
+        jacobian = self._jacobian(self.gradient[None])
+        robust = np.ones((1, self.values.size), np.float32)
+        for step in range(self.settings.steps[self.number]):
+            rotations, u, v = self._places(motions)
+            residual, robust, weights, scale2, gain, *_ = self._residuals(u, v, robust)
+            if step == 0 and symmetric:
+                jacobian = self._symmetric_jacobian(rotations, u, v, gain)
+            normal, vector = self._equations(motions, jacobian, weights, residual, scale2)
+            vector = vector + belief[1] - motions @ belief[0]
+            delta = np.linalg.solve(normal + belief[0], vector[:, :, None])[:, :, 0]
+            motions = _moved(motions, rotations, delta)
+        _, u, v = self._places(motions)
+        residual, robust, weights, scale2, gain, overlap = self._residuals(u, v, robust)
+        evidence = self._evidence(residual, weights > 0, scale2)
+        correlation = self._agreement(residual, weights > 0)
+        return _Fits(motions, jacobian, weights, residual, scale2, overlap, correlation, evidence)
+
+    def _places(self, motions: Array) -> tuple[Array, Array, Array]:
+        """Rotations (k, 3, 3) of points, and where in the second image they fall, (k, n) each."""
+        rotations = np.stack([cv2.Rodrigues(-motion[:3])[0] for motion in motions])
+        shifts = -(rotations @ motions[:, 3:, None])
+        projections = (self.matrix @ np.concatenate([rotations, shifts], axis=2)).astype(np.float32)
+        points = (projections.reshape(-1, 4) @ self.points).reshape(len(motions), 3, -1)
+        nearness = 1 / np.maximum(points[:, 2], _NEAREST)
+        return rotations, points[:, 0] * nearness, points[:, 1] * nearness
+
+    def _seen_at(self, image: Array, u: Array, v: Array, outside: float) -> Array:
+        """(k, n) values of an image at places (k, n)."""
+        below_each_other = (-1, self.shape[1])
+        found = cv2.remap(
+            image,
+            u.reshape(below_each_other),
+            v.reshape(below_each_other),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=outside,
+        )
+        return np.asarray(found.reshape(u.shape))
+
+    def _residuals(self, u: Array, v: Array, robust: Array) -> tuple[Array, ...]:
+        """Residuals (k, n) under the best gain and offset, and what follows from them.
+
+        The scale is one step of expectation maximisation of the Student-t distribution, given the
+        robust weights (k or 1, n) of the step before.
+        """
+        found = self._seen_at(self.other, u, v, _OUTSIDE)
+        seen = (found > _UNSEEN).astype(np.float32)
+        seen_precision = seen * self.precision
+        weights = robust * seen_precision
+        weighted = weights * found
+        total, a = (weights @ self.ones.T).T
+        b = weighted.sum(axis=1)
+        total = total + np.float32(1e-6)
+        aa = weights @ (self.values * self.values)
+        bb = np.einsum("kn,kn->k", weighted, found)
+        variance_a = np.maximum(aa / total - (a / total) ** 2, 0) + np.float32(1e-6)
+        variance_b = np.maximum(bb / total - (b / total) ** 2, 0) + np.float32(1e-6)
+        gain = np.clip(np.sqrt(variance_a / variance_b), 0.25, 4.0)
+        found *= gain[:, None]
+        found += ((a - gain * b) / total)[:, None]
+        residual = (self.values - found) * seen
+        squared = residual * residual * self.precision
+        count = seen.sum(axis=1) + np.float32(1e-6)
+        scale2 = np.maximum(np.einsum("kn,kn->k", robust * seen, squared) / count, np.float32(0.05))
+        degrees = np.float32(self.settings.degrees)
+        robust = (degrees + 1) / (degrees + squared / scale2[:, None])
+        weights = robust * seen_precision
+        overlap = count / self.values.size
+        return residual, robust, weights, scale2, gain, overlap
+
+    def _evidence(self, residual: Array, seen: Array, scale2: Array) -> Array:
+        """(k,) log-likelihood ratio of the residuals and of the image's own contrast."""
+        degrees = self.settings.degrees
+        unit = self.precision / (degrees * max(float(scale2.min()), 1e-3))
+        blank = np.log1p(self.values**2 * unit)
+        gained = np.sum(seen * (blank - np.log1p(residual**2 * unit)), axis=1)
+        return np.asarray((degrees + 1) / 2 * gained / self.redundancy)
+
+    def _jacobian(self, gradient: Array) -> Array:
+        """(k, 6, n) change of the grey level by a motion, for gradients (k, 2, n)."""
+        return np.asarray(gradient[:, :1] * self.rows[0] + gradient[:, 1:] * self.rows[1])
+
+    def _symmetric_jacobian(self, rotations: Array, u: Array, v: Array, gain: Array) -> Array:
+        """The same by the mean gradient of both images: they may be blurred differently.
+
+        (Efficient second-order minimisation: Benhimane & Malis 2004.)
+        """
+        along = [self._seen_at(part, u, v, 0.0) for part in self.other_gradients]
+        gradient = np.stack(along, axis=1)
+        # The second image is turned against the first, mostly about the optical axis.
+        back = (rotations[:, :2, :2] * gain[:, None, None]).swapaxes(1, 2).astype(np.float32)
+        return self._jacobian((back @ gradient + self.gradient) * np.float32(0.5))
+
+    def _equations(
+        self, motions: Array, jacobian: Array, weights: Array, residual: Array, scale2: Array
+    ) -> tuple[Array, Array]:
+        """Normal matrices (k, 6, 6) and right sides (k, 6), depth of the blocks marginalised."""
+        weighted = jacobian * weights[:, None]
+        size = (1 / (scale2 * self.redundancy)).astype(float)
+        normal = (weighted @ jacobian.swapaxes(1, 2)) * size[:, None, None]
+        vector = (weighted @ residual[:, :, None])[:, :, 0] * size[:, None]
+        if self.finest:
+            for k, motion in enumerate(motions):
+                own = jacobian[k if len(jacobian) > 1 else 0]
+                less, pull = self._lost_to_depth(motion, own, weighted[k], residual[k], size[k])
+                normal[k] -= less
+                vector[k] -= pull
+        return normal, vector
+
+    def _lost_to_depth(
+        self, motion: Array, jacobian: Array, weighted: Array, residual: Array, size: float
+    ) -> tuple[Array, Array]:
+        """Return what unknown depth takes from a normal matrix (6, 6) and right side (6,)."""
+        translation = motion[3:].astype(np.float32)
+        parallax, weighted_parallax = translation @ jacobian[3:], translation @ weighted[3:]
+        parts = np.vstack([jacobian, parallax, residual])
+        parts *= weighted_parallax
+        sums = self._block_sums(parts)
+        depth = self._depth_information / size
+        depth[np.diag_indices_from(depth)] += sums[6]
+        solved = np.linalg.solve(depth, np.delete(sums, 6, axis=0).T)
+        return size * (sums[:6] @ solved[:, :6]), size * (sums[:6] @ solved[:, 6])
+
+    @cached_property
+    def _depth_information(self) -> Array:
+        """(blocks, blocks) inverse covariance of the errors of the logarithm of depth."""
+        settings = self.settings
+        alike = _inverse_correlation(settings.blocks, settings.depth_tilt, settings.depth_reach)
+        return alike / np.outer(self.sigma, self.sigma)
+
+    def _block_sums(self, values: Array) -> Array:
+        """(k, blocks) sums over each block of values (k, n)."""
+        rows, columns = _blocks(self.shape, self.settings.blocks)
+        values = values.reshape(len(values), *self.shape)
+        return np.asarray(rows @ (values @ columns)).reshape(len(values), -1).astype(float)
+
+    def covariance(self, fits: _Fits, best: int, belief: tuple[Array, Array]) -> Array:
+        """(6, 6) covariance of one of the fits, of (theta, t).
+
+        A vignette stands still whatever the camera does, so the slopes that it may make count for
+        nothing.
+        """
+        own = slice(best, best + 1)
+        jacobian = fits.jacobian[own] if len(fits.jacobian) > 1 else fits.jacobian
+        normal, _ = self._equations(
+            fits.motions[own],
+            jacobian - self._jacobian(self._evenly(self.gradient)[None]),
+            fits.weights[own],
+            fits.residual[own],
+            fits.scale2[own],
+        )
+        covariance = np.linalg.inv(normal[0] + belief[0])
+        return np.asarray((covariance + covariance.T) / 2)
+
+    def _agreement(self, residual: Array, seen: Array) -> Array:
+        """(k,) correlation of what the images show, without brightness that changes evenly."""
+        texture = (self.values - self._evenly(self.values[None])[0]) * seen
+        other = texture - (residual - self._evenly(residual)) * seen
+        size = np.einsum("kn,kn->k", texture, texture) * np.einsum("kn,kn->k", other, other)
+        found = np.einsum("kn,kn->k", texture, other) / np.sqrt(size + np.float32(1e-6))
+        return np.asarray(np.clip(found, 0, 1))
+
+    def _evenly(self, values: Array) -> Array:
+        """(k, n) the part of images (k, n) that a vignette may make, smooth over the whole image."""
+        even = _even(self.shape)
+        return np.asarray((values @ even.T) @ even)
+
+
+_DEPTH_POWER = np.array([0, 0, 0, 1, 1, 1], np.float32)[:, None]
+
+
+def _spread(settings: RegistrationConfig) -> Array:
+    """(6,) variance of a wrong motion."""
+    return np.array([settings.angular_miss] * 3 + [settings.linear_miss] * 3) ** 2
+
+
+def _pyramid(image: Array, settings: RegistrationConfig) -> tuple[Array, ...]:
+    """Return the blurred image and its halves, blurred again."""
+    levels = [cv2.GaussianBlur(image, (0, 0), settings.blur)]
+    for _ in range(1, settings.levels):
+        rows, columns = levels[-1].shape
+        half = cv2.resize(levels[-1], (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
+        levels.append(cv2.GaussianBlur(half, (0, 0), 0.8 * settings.blur))
+    return tuple(levels)
+
+
+def _gradients(image: Array) -> Array:
+    """(2, h, w) slopes along x and y, grey levels per pixel."""
+    return np.stack(
+        [cv2.Sobel(image, cv2.CV_32F, *order, ksize=3, scale=1 / 8) for order in ((1, 0), (0, 1))]
+    )
+
+
+def _resized(image: Array, shape: tuple[int, ...]) -> Array:
+    if image.shape == tuple(shape):
+        return image
+    smaller = shape[1] < image.shape[1]
+    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (shape[1], shape[0]), interpolation=method))
+
+
+def _finite(values: Array, otherwise: float) -> Array:
+    """Return float32 values, those that are no numbers replaced."""
+    return np.where(np.isfinite(values), values, otherwise).astype(np.float32)
+
+
+def _half_rotation(rotation: Array) -> Array:
+    """(3, 3) rotation of the camera from the first image to the middle, from a rotation vector."""
+    return np.asarray(cv2.Rodrigues(rotation / 2)[0])
+
+
+def _moved(motions: Array, rotations: Array, steps: Array) -> Array:
+    """Return motions (k, 6), each behind a small one (k, 6); both in the axes of the first camera."""
+    moved = motions + steps
+    for k, step in enumerate(steps):
+        together = rotations[k] @ cv2.Rodrigues(-step[:3])[0]
+        moved[k, :3] = -cv2.Rodrigues(together)[0][:, 0]
+    return moved
+
+
+def _apart(first: View, motion: Array, others: Array) -> Array:
+    """(k,) how differently a motion and others (k, 6) move the image, pixels of the finest level."""
+    near = float(first.inverse_depth.mean())
+    reach = first.camera.focal * np.array([1, 1, 0.4, near, near, 0.4 * near])
+    return np.asarray(np.linalg.norm((others - motion) * reach, axis=1))
+
+
+@lru_cache(maxsize=16)
+def _geometry(camera: Camera, spacing: int) -> tuple[Array, Array]:
+    """Rays (3, n) of every `spacing`-th pixel and row, and rows (2, 6, n) of their motion at 1 m."""
+    some = spacing // 2
+    u, v = np.meshgrid(
+        np.arange(some, camera.width, spacing), np.arange(some, camera.height, spacing)
+    )
+    x, y = camera.normalised(u, v)
+    rays = np.stack([x, y, np.ones_like(x)]).reshape(3, -1).astype(np.float32)
+    rows = motion_rows(camera, u.ravel(), v.ravel(), np.ones(u.size)).transpose(1, 2, 0)
+    return rays, np.ascontiguousarray(rows, np.float32)
+
+
+@lru_cache(maxsize=16)
+def _blocks(shape: tuple[int, int], blocks: tuple[int, int]) -> tuple[Array, Array]:
+    """Which rows and columns of pixels belong to which block: (rows, h) and (w, columns) of 0, 1."""
+    height, width = shape
+    row = np.arange(height) * blocks[0] // height
+    column = np.arange(width) * blocks[1] // width
+    of_rows = row == np.arange(blocks[0])[:, None]
+    of_columns = column[:, None] == np.arange(blocks[1])
+    return of_rows.astype(np.float32), of_columns.astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _even(shape: tuple[int, int]) -> Array:
+    """(6, n) orthonormal polynomials of second order over an image."""
+    y, x = (np.mgrid[: shape[0], : shape[1]].reshape(2, -1).T / np.array(shape) - 0.5).T
+    basis = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+    return np.ascontiguousarray(np.linalg.qr(basis)[0].T, np.float32)
+
+
+@lru_cache(maxsize=16)
+def _inverse_correlation(blocks: tuple[int, int], tilt: float, reach: float) -> Array:
+    """(blocks, blocks) inverse of the correlation of errors of the logarithm of depth."""
+    rows, columns = blocks
+    y, x = np.mgrid[:rows, :columns].reshape(2, -1) + 0.5
+    x, y = 2 * x / columns - 1, 2 * y / rows - 1
+    apart = np.hypot(x[:, None] - x, y[:, None] - y)
+    slopes = 1.5 * (np.outer(x, x) + np.outer(y, y))
+    return np.linalg.inv(tilt * slopes + (1 - tilt) * np.exp(-apart / reach))

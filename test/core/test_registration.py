@@ -1,0 +1,307 @@
+"""Registration of two views, on rendered pairs whose motion is known."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from blur_imu_ros.blur_field import BlurField
+from blur_imu_ros.camera import Camera
+from blur_imu_ros.core.registration import Registrar, Registration, RegistrationConfig, View
+from blur_imu_ros.room_renderer import (
+    Pose,
+    Scene,
+    Trajectory,
+    blurred_image,
+    constant_velocity,
+    furnished_room,
+)
+from blur_imu_ros.velocity import VelocityPrior
+from synthetic_fields import CAMERA, EXPOSURE
+
+STEP = 1 / 30
+STRIDE = 8
+REST = np.zeros((1, 6))
+REGISTRAR = Registrar()
+
+
+@lru_cache(maxsize=2)
+def room(seed: int = 0) -> Scene:
+    return furnished_room(seed)
+
+
+def field_at(pose: Pose, camera: Camera = CAMERA, scale: float = 1.0) -> BlurField:
+    """What a network would read of a sharp image there; depth times `scale`."""
+    rows, columns = camera.height // STRIDE, camera.width // STRIDE
+    near = cv2.resize(
+        room().inverse_depth(camera, pose), (columns, rows), interpolation=cv2.INTER_AREA
+    )
+    ones = np.ones((rows, columns))
+    return BlurField(np.zeros((rows, columns, 2)), ones, near / scale, 0.3 * ones, camera, STRIDE)
+
+
+def seen(
+    trajectory: Trajectory, t: float, exposure: float = EXPOSURE, scale: float = 1.0, seed: int = 0
+) -> View:
+    image = blurred_image(room(), CAMERA, trajectory, t, exposure, seed=seed)
+    return REGISTRAR.view(image, field_at(trajectory.pose(t), scale=scale), t)
+
+
+def two(velocity: np.ndarray, **how: float) -> tuple[View, View]:
+    """Two views of a camera that moves at a constant velocity."""
+    trajectory = constant_velocity(velocity[:3], velocity[3:], t0=STEP / 2)
+    return seen(trajectory, 0.0, **how), seen(trajectory, STEP, seed=1, **how)
+
+
+def turned_between(rotation: np.ndarray, before: np.ndarray, after: np.ndarray) -> Trajectory:
+    """Two exposures at 0 and `STEP` with a velocity each, and a rotation between them."""
+    at = {0.0: (np.zeros(3), before), STEP: (rotation, after)}
+
+    def pose(t: float) -> Pose:
+        middle = min(at, key=lambda m: abs(t - m))
+        place, rate = at[middle]
+        turned = Rotation.from_rotvec(place) * Rotation.from_rotvec(rate * (t - middle))
+        return Pose(turned, np.zeros(3))
+
+    def velocity(t: float) -> np.ndarray:
+        return np.concatenate([at[min(at, key=lambda m: abs(t - m))][1], np.zeros(3)])
+
+    return Trajectory(pose, velocity)
+
+
+def as_expected(found: Registration, true: np.ndarray, sigmas: float = 3.5) -> None:
+    """The velocity is valid, and no farther from the truth than its covariance says."""
+    assert found.valid, found.reasons
+    error = found.velocity - true
+    assert np.sqrt(error @ np.linalg.solve(found.covariance, error) / 6) < sigmas
+    assert np.linalg.eigvalsh(found.covariance).min() > 0
+
+
+@pytest.mark.parametrize("smear", [0, 20, 60])
+@pytest.mark.parametrize("seed", range(2))
+def test_blur_in_another_direction_in_each_frame_does_not_bias_the_rotation(smear, seed):
+    rng = np.random.default_rng(seed)
+    rate = smear / CAMERA.fx / EXPOSURE
+    angles = rng.uniform(0, np.pi, 2)
+    before, after = (rate * np.array([np.cos(a), np.sin(a), 0.3]) for a in angles)
+    rotation = rng.uniform(-0.1, 0.1, 3)
+    trajectory = turned_between(rotation, before, after)
+    views = seen(trajectory, 0.0), seen(trajectory, STEP, seed=1)
+    true = np.concatenate([rotation / STEP, np.zeros(3)])
+    starts = true * rng.uniform(0.7, 1.3, 6) * np.array([[1], [-1]])
+    found = REGISTRAR.register(*views, starts)
+    assert found.velocity[:3] == pytest.approx(true[:3], abs=0.06 + 0.015 * smear)
+    if smear < 60:
+        as_expected(found, true)
+
+
+def test_translation_follows_from_depth():
+    true = np.array([0.3, -0.5, 0.2, 0.4, -0.3, 0.6])
+    found = REGISTRAR.register(*two(true), REST)
+    as_expected(found, true)
+    assert found.velocity[:3] == pytest.approx(true[:3], abs=0.03)
+    assert found.velocity[3:] == pytest.approx(true[3:], abs=0.08)
+
+
+def test_depth_of_another_scale_is_a_velocity_of_another_scale_and_the_covariance_knows():
+    true = np.array([0.3, -0.5, 0.2, 0.4, -0.3, 0.6])
+    found = REGISTRAR.register(*two(true, scale=0.7), REST)
+    as_expected(found, true)
+    assert found.velocity[3:] == pytest.approx(0.7 * true[3:], abs=0.08)
+    assert found.velocity[:3] == pytest.approx(true[:3], abs=0.03)
+    assert np.linalg.eigvalsh(found.covariance - found.shared_covariance).min() > 0
+
+
+def test_fast_rotation_needs_the_start_that_blur_gives():
+    true = np.array([1.0, 9.0, -3.0, 0, 0, 0])
+    views = two(true)
+    from_blur = REGISTRAR.register(*views, 0.8 * true[None])
+    as_expected(from_blur, true)
+    assert np.linalg.norm(REGISTRAR.register(*views, REST).velocity - true) > 1
+
+
+def test_the_right_one_of_the_signed_starts_is_found():
+    true = np.array([-2.0, 5.0, 3.0, 0.2, 0, 0.1])
+    starts = np.array([0.8, -0.8, 0.1, -0.1])[:, None] * true
+    found = REGISTRAR.register(*two(true), starts)
+    as_expected(found, true)
+    assert found.ambiguity < 0.05
+
+
+def test_a_still_camera_is_at_rest_and_sure_of_it():
+    found = REGISTRAR.register(*two(np.zeros(6)), np.array([[0.5, 0.3, 0, 0, 0, 0.1]]))
+    as_expected(found, np.zeros(6))
+    assert np.abs(found.velocity[:3]).max() < 0.02
+    assert np.sqrt(np.diag(found.covariance))[:3].max() < 0.06
+
+
+def test_the_middle_of_the_interval_has_the_axes():
+    true = np.array([0, 6.0, 0, 0, 0, 1.0])
+    found = REGISTRAR.register(*two(true), true[None])
+    trajectory = constant_velocity(true[:3], true[3:], t0=STEP / 2)
+    way = trajectory.pose(STEP).position - trajectory.pose(0).position
+    middle = trajectory.pose(STEP / 2).rotation
+    assert middle.inv().apply(way) / STEP == pytest.approx(true[3:], abs=0.01)
+    assert found.velocity[3:] == pytest.approx(true[3:], abs=0.1)
+
+
+def altered(view: View, image: np.ndarray) -> View:
+    return REGISTRAR.view(image, field_at(Pose(Rotation.identity(), np.zeros(3))), view.t)
+
+
+def images(velocity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    trajectory = constant_velocity(velocity[:3], velocity[3:], t0=STEP / 2)
+    return tuple(
+        blurred_image(room(), CAMERA, trajectory, t, EXPOSURE, seed=k)
+        for k, t in enumerate((0.0, STEP))
+    )
+
+
+def registered(
+    before: np.ndarray, after: np.ndarray, starts: np.ndarray = REST, dt: float = STEP
+) -> Registration:
+    field = field_at(Pose(Rotation.identity(), np.zeros(3)))
+    return REGISTRAR.register(
+        REGISTRAR.view(before, field, 0.0), REGISTRAR.view(after, field, dt), starts
+    )
+
+
+MOTION = np.array([0.5, -1.5, 0.8, 0.1, 0, 0.2])
+
+
+def test_exposure_may_change():
+    before, after = images(MOTION)
+    found = registered(before, cv2.convertScaleAbs(after, alpha=0.6, beta=15), MOTION[None])
+    as_expected(found, MOTION)
+
+
+def test_a_moving_thing_is_an_outlier():
+    before, after = images(MOTION)
+    thing = cv2.resize(before[60:140, 40:120], (110, 130))
+    before[80:210, 150:260], after[80:210, 120:230] = thing, thing
+    as_expected(registered(before, after, MOTION[None]), MOTION)
+
+
+def test_a_dashboard_that_stands_still_is_an_outlier():
+    before, after = images(MOTION)
+    for image in (before, after):
+        image[160:] = cv2.resize(images(np.zeros(6))[0], (320, 64))
+    as_expected(registered(before, after, MOTION[None]), MOTION)
+
+
+def test_half_a_black_frame_is_an_outlier():
+    before, after = images(MOTION)
+    after[:, :160] = 0
+    found = registered(before, after, MOTION[None])
+    error = found.velocity - MOTION
+    assert not found.valid or error @ np.linalg.solve(found.covariance, error) / 6 < 9
+
+
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_a_uniform_image_says_nothing(grey):
+    rng = np.random.default_rng(0)
+    flat = [np.clip(grey + rng.normal(0, 2, (224, 320)), 0, 255).astype(np.uint8) for _ in range(2)]
+    assert not registered(*flat).valid
+
+
+def test_a_vignette_on_a_bare_wall_does_not_stand_for_rest():
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[-1:1:224j, -1:1:320j]
+    bare = 150 - 60 * (x * x + y * y) / 2
+    before, after = (
+        np.clip(bare + rng.normal(0, 2, bare.shape), 0, 255).astype(np.uint8) for _ in range(2)
+    )
+    found = registered(before, after)
+    assert not found.valid or np.sqrt(np.diag(found.covariance))[:3].min() > 0.5
+
+
+def test_a_cut_to_another_scene_is_no_motion():
+    before, _ = images(MOTION)
+    for turn in (1.5, 3.0, -1.5):
+        elsewhere = constant_velocity(
+            np.zeros(3), np.zeros(3), Pose(Rotation.from_rotvec([0, turn, 0]), np.zeros(3))
+        )
+        after = blurred_image(room(), CAMERA, elsewhere, 0.0, EXPOSURE)
+        found = registered(before, after, np.array([[0, 2.0, 0, 0, 0, 0], [0, -2.0, 0, 0, 0, 0]]))
+        assert not found.valid, turn
+
+
+def test_a_repeated_frame_of_a_moving_camera_is_not_rest():
+    before, _ = images(MOTION)
+    found = registered(before, before, np.array([MOTION, -MOTION]))
+    assert not found.valid
+    assert np.sqrt(np.diag(found.covariance))[1] > 1
+    still = registered(before, before)
+    assert still.valid and np.all(still.velocity == 0)
+
+
+def test_time_has_to_go_on():
+    before, after = images(MOTION)
+    for dt in (0.0, -0.1, 10.0):
+        found = registered(before, after, dt=dt)
+        assert not found.valid and f"{dt:.3g} s" in found.reasons[0]
+        assert np.linalg.eigvalsh(found.covariance).min() > 0
+
+
+def test_the_second_camera_may_be_another():
+    before, after = images(MOTION)
+    wide = CAMERA.resized(240, 168)
+    field = field_at(Pose(Rotation.identity(), np.zeros(3)))
+    small = REGISTRAR.view(
+        cv2.resize(after, (240, 168), interpolation=cv2.INTER_AREA), None, STEP, wide
+    )
+    found = REGISTRAR.register(REGISTRAR.view(before, field, 0.0), small, MOTION[None])
+    as_expected(found, MOTION)
+
+
+def test_without_a_field_depth_is_unknown_and_rotation_is_not():
+    before, after = images(MOTION)
+    views = (REGISTRAR.view(i, None, t, CAMERA) for i, t in ((before, 0.0), (after, STEP)))
+    found = REGISTRAR.register(*views, MOTION[None])
+    as_expected(found, MOTION)
+    assert found.velocity[:3] == pytest.approx(MOTION[:3], abs=0.1)
+
+
+def test_a_prior_decides_what_the_images_leave_open():
+    views = two(MOTION)
+    rest = VelocityPrior(np.zeros(6), np.diag([0, 0, 0, 1e6, 1e6, 1e6]))
+    found = REGISTRAR.register(*views, MOTION[None], rest)
+    assert np.abs(found.velocity[3:]).max() < 0.01
+    assert np.sqrt(np.diag(found.covariance))[3:].max() < 0.05
+
+
+def test_stripes_are_ambiguous():
+    u = np.arange(320)
+    stripes = np.repeat((128 + 80 * np.sin(2 * np.pi * u / 40))[None], 224, axis=0)
+    before = np.clip(stripes, 0, 255).astype(np.uint8)
+    after = np.roll(before, 20, axis=1)
+    rate = 20 / CAMERA.fx / STEP
+    found = registered(before, after, np.array([[0, rate, 0, 0, 0, 0], [0, -rate, 0, 0, 0, 0]]))
+    assert found.ambiguity > 0.3 and not found.valid
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -1e30, 1e30])
+def test_impossible_depth_and_starts_are_survived(broken):
+    before, after = images(MOTION)
+    field = field_at(Pose(Rotation.identity(), np.zeros(3)))
+    field.inverse_depth[3:6] = broken
+    views = (REGISTRAR.view(i, field, t) for i, t in ((before, 0.0), (after, STEP)))
+    found = REGISTRAR.register(*views, np.array([MOTION, np.full(6, broken)]))
+    assert np.isfinite(found.velocity).all() and np.isfinite(found.covariance).all()
+    assert found.velocity[:3] == pytest.approx(MOTION[:3], abs=0.3)
+
+
+def test_the_result_does_not_depend_on_the_order_of_starts():
+    views = two(MOTION)
+    starts = np.array([MOTION, -MOTION, 0.1 * MOTION, 1.1 * MOTION])
+    one, other = (REGISTRAR.register(*views, some) for some in (starts, starts[::-1]))
+    assert one.velocity == pytest.approx(other.velocity, abs=5e-3)
+
+
+def test_settings_reach_the_method():
+    short = Registrar(RegistrationConfig(longest_gap=0.01))
+    assert not short.register(*two(MOTION), REST).valid
