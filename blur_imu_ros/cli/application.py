@@ -151,9 +151,10 @@ def run(
     jobs: Annotated[
         int,
         typer.Option(
-            min=0, help="Processes that measure, frames or recordings; 0: one for each core."
+            min=0,
+            help="Frames, or of several recordings recordings, measured at once; 0: one for each core.",
         ),
-    ] = 1,
+    ] = 0,
     ray: Annotated[
         str | None,
         typer.Option(

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -15,9 +15,7 @@ from typing import Any, Protocol
 from blur_imu_ros import __version__
 from blur_imu_ros.choices import FOR_RECORDINGS, Axes, DirectionMode, MotionPrior, StampReference
 from blur_imu_ros.cli.run_summary import RunSummary
-from blur_imu_ros.core.arrays import Image
 from blur_imu_ros.core.axes import MEANING, express
-from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.measurement import Measurement
@@ -143,7 +141,7 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     _check_places(options)
     settings = frame_settings(options)
     recording = open_recording(options.source, settings)
-    # Several processes share the cores, so each model keeps to one of them.
+    # Several frames are measured at once, each on one core.
     threads = 1 if options.jobs > 1 else options.threads
     network = network or load_network(options.model, options.backend, options.device, threads)
     record = RunRecord(_recipe(options, settings, network), len(recording))
@@ -206,17 +204,9 @@ def _measure(
 
 
 def measured_alone(imu: VisualImu, frames: Iterable[Frame], jobs: int = 1) -> Iterator[Measurement]:
-    """Yield what each frame tells alone, in order; the same for any number of processes `jobs`."""
-    for frame, (estimate, view, field) in in_order(partial(_reading, imu), frames, jobs):
-        yield Measurement(frame, estimate, view, field)
-
-
-def _reading(
-    imu: VisualImu, frame: Frame
-) -> tuple[VelocityEstimate, Image | None, BlurField | None]:
-    """Return a measurement without the frame, which is where it came from."""
-    measurement = imu.measure(frame)
-    return measurement.estimate, measurement.view, measurement.field
+    """Yield what each frame tells alone, in order; the same for any number of threads `jobs`."""
+    for _, measurement in in_order(imu.measure, frames, jobs):
+        yield measurement
 
 
 def _frame(frames: Iterator[Frame], number: int, source: Path) -> Frame:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import multiprocessing
+import os
 import signal
 import socket
 import sys
@@ -20,7 +21,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from blur_imu_ros.errors import BlurImuError
-from blur_imu_ros.execution.parallel import end_with_parent, keep_to_one_core
+from blur_imu_ros.execution.parallel import keep_to_one_core
 
 
 @dataclass(frozen=True)
@@ -170,3 +171,11 @@ def _check_address(address: str) -> None:
 def _attempt_on_one_core(task: Task) -> Outcome:
     keep_to_one_core()
     return attempt(task)
+
+
+def end_with_parent() -> None:
+    """End this process, once the one that started it has ended, however it did."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -15,7 +15,7 @@ from blur_imu_ros.results.csv_files import COLUMNS
 from helpers.command_line import rows_of, turning_images, write_camera, write_folder
 
 SLOW_RUN = """
-import sys, time
+import os, sys, time
 sys.path.insert(0, {tests!r})
 from helpers.command_line import Oracle
 from blur_imu_ros import cli
@@ -23,7 +23,7 @@ from blur_imu_ros.cli import run
 
 class SlowOracle(Oracle):
     def predict(self, image, camera):
-        print("measuring", flush=True)
+        os.write(1, b"measuring\\n")  # whole, though several threads write
         time.sleep(0.1)
         return super().predict(image, camera)
 
@@ -34,7 +34,7 @@ COUNT = 60
 
 
 def stopped_run(tmp_path: Path, out: Path, how: signal.Signals) -> subprocess.CompletedProcess[str]:
-    """Run on a folder, stop it in the fifth image, and return how it ended."""
+    """Run on a folder, stop it in the tenth image, and return how it ended."""
     folder = write_folder(tmp_path / "images", turning_images(1) * COUNT)
     camera = write_camera(tmp_path / "camera.yaml")
     code = SLOW_RUN.format(tests=str(Path(__file__).parents[1]))
@@ -44,7 +44,7 @@ def stopped_run(tmp_path: Path, out: Path, how: signal.Signals) -> subprocess.Co
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
-    for _ in range(5):
+    for _ in range(10):
         assert process.stdout.readline() == "measuring\n"
     process.send_signal(how)
     text = process.communicate(timeout=30)
@@ -59,7 +59,8 @@ def test_the_rows_so_far_are_kept(tmp_path: Path, how: signal.Signals) -> None:
     assert ended.stderr.splitlines()[-1] == "blur-imu: interrupted; what was written is kept"
     assert 2 <= len(rows_of(out)) < COUNT
     video = cv2.VideoCapture(str(tmp_path / "overlay.mp4"))
-    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == len(rows_of(out))
+    # The signal may come between the row of a frame and its picture.
+    assert 0 <= len(rows_of(out)) - video.get(cv2.CAP_PROP_FRAME_COUNT) <= 1
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

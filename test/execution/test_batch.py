@@ -57,7 +57,7 @@ def test_one_failure_is_listed_and_the_others_are_measured_and_left_alone_afterw
     blur_imu: CommandLine, recordings: Path, camera: Path, tmp_path: Path
 ) -> None:
     command = ("run", recordings, "-o", tmp_path / "out" / "{name}.csv", "--camera", camera,
-               "--exposure", 0.01, "--resume")  # fmt: skip
+               "--exposure", 0.01, "--resume", "--jobs", 1)  # fmt: skip
     ended = blur_imu(*command)
     assert "1 of 3 recordings failed" in ended.refusal
     assert "failed" in ended.out and "damaged" in ended.out
@@ -88,7 +88,7 @@ def test_each_recording_may_have_its_own_camera(
         write_camera(tmp_path / f"{name}.yaml", exposure_time=0.01)
     ended = blur_imu(
         "run", recordings / "walk_2", recordings / "deeper", "-o", recordings / "{name}.csv",
-        "--camera", tmp_path / "{name}.yaml",
+        "--camera", tmp_path / "{name}.yaml", "--jobs", 1,
     )  # fmt: skip
     assert ended.status == 0 and "2 recordings measured" in ended.out
     alone = blur_imu("run", recordings / "walk_2", "-o", "{folder}/a.csv", "--camera",

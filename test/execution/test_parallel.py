@@ -1,8 +1,9 @@
-"""Several processes give what one gives, in the same order."""
+"""Several threads give what one gives, in the same order."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from blur_imu_ros.cli.run import RunOptions, run
-from blur_imu_ros.errors import BlurImuError, RecordingError
+from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.execution import parallel
 from blur_imu_ros.execution.parallel import in_order
 from blur_imu_ros.network.blur_network import load_network
@@ -53,12 +54,20 @@ def test_whoever_stops_early_does_not_wait_for_the_rest() -> None:
     results.close()
 
 
-def test_a_process_that_is_killed_is_told() -> None:
-    with pytest.raises(BlurImuError, match="killed; take fewer --jobs"):
-        list(in_order(os._exit, [1], 2))
+def test_work_that_fails_is_told_after_what_came_before_it() -> None:
+    found = []
+    with pytest.raises(ZeroDivisionError):
+        for pair in in_order(lambda x: 6 // x, [1, 2, 0, 3], 2):
+            found.append(pair)
+    assert found == [(1, 6), (2, 3)]
 
 
-def test_a_run_in_two_processes_writes_the_same_bytes(tmp_path: Path) -> None:
+def test_several_threads_work_at_once() -> None:
+    meeting = threading.Barrier(2, timeout=30)  # passed by two together only
+    assert [x for x, _ in in_order(lambda _: meeting.wait(), range(4), 2)] == [0, 1, 2, 3]
+
+
+def test_a_run_in_two_threads_writes_the_same_bytes(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "images", turning_images(6))
     camera = write_camera(tmp_path / "camera.yaml", exposure_time=0.01)
     options = RunOptions(folder, tmp_path / "one.csv", camera)
@@ -73,7 +82,7 @@ def test_a_run_in_two_processes_writes_the_same_bytes(tmp_path: Path) -> None:
 
 
 @needs_model
-def test_the_shipped_model_reads_the_same_in_two_processes(tmp_path: Path) -> None:
+def test_the_shipped_model_reads_the_same_in_two_threads(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "images", turning_images(4))
     camera = write_camera(tmp_path / "camera.yaml", exposure_time=0.01)
     options = RunOptions(folder, tmp_path / "one.csv", camera)
