@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from blur_imu_ros.execution.files import refuse_overwriting
+
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 DEFAULT_RECIPE = Path(__file__).parent / "configs" / "compact.yaml"
@@ -85,6 +87,8 @@ def export(
     from blur_imu_training.export.export import export_reduced, export_run, sample_views
     from blur_imu_training.export.reduced_precision import Precision
 
+    if run.is_file():
+        refuse_overwriting([output, output.with_suffix(".json")], [run, run.with_suffix(".json")])
     name = name or output.stem
     if precision is PrecisionChoice.fp32:
         typer.echo(export_run(run, output, name, any_batch=any_batch, best=best))
@@ -105,6 +109,7 @@ def import_checkpoint(
     """Make a model of the weights that the authors of "Image as an IMU" published."""
     from blur_imu_training.export.import_checkpoint import import_checkpoint
 
+    refuse_overwriting([output, output.with_suffix(".json")], [checkpoint])
     typer.echo(import_checkpoint(checkpoint, output))
 
 
@@ -218,6 +223,7 @@ def contact_sheet(
     from blur_imu_training.rendering.contact_sheet import read_real_frames, write_sheet
     from blur_imu_training.rendering.samples import SampleStream
 
+    refuse_overwriting([output], [recipe, real])
     config = TrainingConfig.load(recipe)
     stage = config.stages[-1]
     frames = [] if real is None else read_real_frames(real, columns)

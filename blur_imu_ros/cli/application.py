@@ -172,6 +172,14 @@ def run(
         Path | None,
         typer.Option(help="YAML of the method's settings; config/settings.yaml lists them."),
     ] = None,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Write over what is in the place of the output; without, only an earlier result of "
+            "the same recording is, and anything else is renamed.",
+        ),
+    ] = False,
 ) -> None:
     """Measure the velocity of the camera in every frame of a recording, or of many."""
     from blur_imu_ros.cli.batch import run_each
@@ -201,6 +209,7 @@ def run(
         rerun=rerun,
         calibration=calibration,
         settings=settings,
+        force=force,
     )
     typer.echo(run_each(source, options, ray))
 

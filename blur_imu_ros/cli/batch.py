@@ -16,6 +16,7 @@ from rich.table import Table
 from blur_imu_ros.cli.run import RunOptions, run
 from blur_imu_ros.errors import BlurImuError, RecordingError
 from blur_imu_ros.execution.batch import Outcome, Task, in_processes, on_ray, one_by_one
+from blur_imu_ros.execution.files import refuse_overwriting
 from blur_imu_ros.execution.progress import progress
 from blur_imu_ros.recordings.facade import recordings_in
 
@@ -85,7 +86,9 @@ def _absolute(options: RunOptions) -> RunOptions:
 
 
 def _check_places(each: Sequence[RunOptions]) -> None:
-    """Refuse places that two recordings would share."""
+    """Refuse places that two recordings would share, or that are another's input."""
+    outputs = {getattr(one, option) for one in each for option in RESULTS}
+    refuse_overwriting(outputs, [one.source for one in each])
     for option in RESULTS:
         taken: dict[Path, Path] = {}
         for one in each:

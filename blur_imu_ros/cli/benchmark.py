@@ -16,7 +16,7 @@ from blur_imu_ros.choices import FOR_CAMERAS
 from blur_imu_ros.core.visual_imu import Network
 from blur_imu_ros.errors import FrameError, ModelError
 from blur_imu_ros.evaluation.benchmark import SIZES, Contender, Result, benchmark, machine, ratios
-from blur_imu_ros.execution.files import write_json
+from blur_imu_ros.execution.files import refuse_overwriting, write_json
 from blur_imu_ros.execution.resources import resource_path
 from blur_imu_ros.network.blur_network import load_network
 
@@ -58,6 +58,8 @@ def run_benchmark(
     Raises:
         BlurImuError: a model, size or output that cannot be used.
     """
+    models = [Path(model) for model in (*options.models, options.against) if model]
+    refuse_overwriting([options.json], [*models, *(m.with_suffix(".json") for m in models)])
     console, progress = Console(), Console(stderr=True)
     if contenders is None:
         with progress.status("Loading"):

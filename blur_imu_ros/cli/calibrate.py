@@ -16,10 +16,10 @@ from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.core.velocity import SolverConfig
 from blur_imu_ros.evaluation.calibration import Calibration, angular_rmse, calibrate
 from blur_imu_ros.evaluation.metrics import in_axes
-from blur_imu_ros.execution.files import write_text
+from blur_imu_ros.execution.files import refuse_overwriting, write_text
 from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
 from blur_imu_ros.recordings.velocities import read_velocities
-from blur_imu_ros.results.run_record import exposure_of
+from blur_imu_ros.results.run_record import exposure_of, record_path
 
 NOTICEABLE = 1.02
 """Times the error, below which a larger one is chance."""
@@ -47,6 +47,8 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     Raises:
         BlurImuError: a file is wrong, or the data cannot tell.
     """
+    inputs = [options.estimate, options.truth, options.camera, record_path(options.estimate)]
+    refuse_overwriting([options.output], inputs)
     camera = {}
     if options.camera is not None:
         load_camera(options.camera)  # refuses what `run` would refuse

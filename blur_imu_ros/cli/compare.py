@@ -24,7 +24,7 @@ from blur_imu_ros.evaluation.baselines import (
     from_trajectory,
 )
 from blur_imu_ros.evaluation.metrics import FEWEST_ROWS, Evaluation, evaluate, in_axes, match
-from blur_imu_ros.execution.files import write_json
+from blur_imu_ros.execution.files import refuse_overwriting, write_json
 from blur_imu_ros.execution.progress import progress
 from blur_imu_ros.network.blur_network import load_network
 from blur_imu_ros.recordings import open_recording
@@ -75,6 +75,10 @@ def run_compare(options: CompareOptions, network: Network | None = None) -> list
     Raises:
         BlurImuError: what is wrong with the input.
     """
+    run = options.run
+    others = [_named(other)[1] for other in options.others]
+    inputs = [run.source, options.truth, run.camera, run.stamps, Path(run.model), *others]
+    refuse_overwriting([options.json], inputs)
     settings = frame_settings(options.run)
     recording = open_recording(options.run.source, settings)
     truth = read_velocities(options.truth)
@@ -109,11 +113,15 @@ def _methods(
         yield _other(other, run.axes, in_optical)
 
 
-def _other(text: str, axes: Axes, truth: VelocitySeries) -> Method:
-    """Return the method of NAME=PATH, or of a path alone."""
+def _named(text: str) -> tuple[str, Path]:
     name, _, path = text.rpartition("=")
     source = Path(path)
-    name = name or source.stem
+    return name or source.stem, source
+
+
+def _other(text: str, axes: Axes, truth: VelocitySeries) -> Method:
+    """Return the method of NAME=PATH, or of a path alone."""
+    name, source = _named(text)
     if source.suffix in TUM_SUFFIXES:
         return from_trajectory(name, read_poses(source), truth)
     return Recorded(name, in_axes(read_velocities(source), axes, Axes.OPTICAL))

@@ -27,9 +27,9 @@ from blur_imu_ros.evaluation.metrics import (
     with_exposure_scaled,
     worst_rows,
 )
-from blur_imu_ros.execution.files import write_json
+from blur_imu_ros.execution.files import refuse_overwriting, write_json
 from blur_imu_ros.recordings.velocities import read_velocities
-from blur_imu_ros.results.run_record import exposure_of
+from blur_imu_ros.results.run_record import exposure_of, record_path
 from blur_imu_ros.viz.report import blur_rows, table_rows, write_report
 
 LONGEST_LATENCY = 10.0
@@ -73,6 +73,8 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
         RecordingError: what is wrong with a file.
         FrameError: the exposure time cannot be one.
     """
+    inputs = [options.estimate, options.truth, options.overlay, record_path(options.estimate)]
+    refuse_overwriting((options.json, options.plot, options.html), inputs)
     if options.exposure is None:
         options = replace(options, exposure=exposure_of(options.estimate))
     if options.exposure is not None:

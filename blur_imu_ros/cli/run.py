@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -24,7 +24,7 @@ from blur_imu_ros.core.pivot import PivotConfig
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.core.visual_imu import Network, VisualImu
 from blur_imu_ros.errors import FrameError, RecordingError
-from blur_imu_ros.execution.files import make_folder_of
+from blur_imu_ros.execution.files import make_folder_of, moved_aside, refuse_overwriting
 from blur_imu_ros.execution.parallel import in_order
 from blur_imu_ros.execution.progress import progress
 from blur_imu_ros.network.blur_network import load_network
@@ -78,6 +78,7 @@ class RunOptions:
     rerun: str | None = None
     calibration: Path | None = None
     settings: Path | None = None
+    force: bool = False
 
     @cached_property
     def method(self) -> MethodSettings:
@@ -148,6 +149,8 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     earlier = _earlier(options, record) if options.resume else None
     if earlier is not None and earlier.finished:
         return f"{options.output}: {earlier.rows} rows, measured before"
+    if not options.force:
+        _keep_other_result(options)
     known = len(recording.notes)
     _tell_all(recording.notes)
     summary = RunSummary()
@@ -245,12 +248,28 @@ def _earlier(options: RunOptions, now: RunRecord) -> RunRecord | None:
     return replace(earlier, frames=now.frames)
 
 
+def _keep_other_result(options: RunOptions) -> None:
+    """Rename what is in the place of the output, unless it is an earlier result of this recording."""
+    if not options.output.is_file():
+        return
+    earlier = None
+    with suppress(RecordingError):
+        earlier = RunRecord.load(options.output)
+    if earlier is None or earlier.recipe.get("recording") != _name_of(options.source):
+        kept = moved_aside(options.output)
+        _tell(f"{options.output}: was no result of this recording; what it held is kept as {kept}")
+
+
+def _name_of(source: Path) -> str:
+    return str(source.resolve())
+
+
 def _recipe(options: RunOptions, settings: FrameSettings, network: Network) -> Recipe:
     """Return everything that the numbers depend on."""
     card, stamps = getattr(network, "card", None), settings.stamps
     return {
         "version": __version__,
-        "recording": str(options.source.resolve()),
+        "recording": _name_of(options.source),
         "topic": options.topic,
         "camera": None if settings.camera is None else asdict(settings.camera),
         "exposure_time": settings.exposure_time,
@@ -283,7 +302,15 @@ def _tell(note: str) -> None:
 
 def _check_places(options: RunOptions) -> None:
     """Refuse, before the work is done, what could not be written or would destroy an input."""
-    inputs = {p.resolve() for p in (options.source, options.camera, options.stamps) if p}
+    inputs = [
+        options.source,
+        options.camera,
+        options.stamps,
+        options.calibration,
+        Path(options.model),
+    ]
+    stream = Path(options.rerun) if options.rerun else None
+    refuse_overwriting((options.output, options.overlay, options.plot, stream), inputs)
     for path, known in (
         (options.output, RESULT_ENDINGS),
         (options.overlay, VIDEO_ENDINGS),
@@ -293,8 +320,7 @@ def _check_places(options: RunOptions) -> None:
             continue
         if path.suffix not in known:
             raise RecordingError(f"{path}: choose one of the endings {', '.join(known)}")
-        beside = path.resolve().parent in inputs and path.suffix in READ_ENDINGS
-        if path.resolve() in inputs or beside:
+        if path.resolve().parent == options.source.resolve() and path.suffix in READ_ENDINGS:
             raise RecordingError(f"{path}: would become part of the input; choose another place")
         make_folder_of(path)
     if options.rerun is not None:

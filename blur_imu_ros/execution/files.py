@@ -3,10 +3,68 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from blur_imu_ros.errors import RecordingError
+
+RECORD_SUFFIX = ".run.json"
+"""Of the record beside a result of `blur-imu run`, which tells that it is one."""
+
+
+def refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
+    """Refuse to write over what is read, or to write twice to one place.
+
+    A file that is in a folder of the inputs is taken for read, unless it is a result of ours.
+
+    Raises:
+        RecordingError: naming the file.
+    """
+    read = [path for path in inputs if path is not None]
+    written: list[Path] = []
+    for path in outputs:
+        if path is None:
+            continue
+        if any(_is_same(path, other) or _holds(other, path) for other in read):
+            raise RecordingError(f"{path}: would overwrite the input; choose another place")
+        if any(_is_same(path, other) for other in written):
+            raise RecordingError(
+                f"{path}: two results would be written there; choose another place"
+            )
+        written.append(path)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    with suppress(OSError):  # either is not there
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
+
+
+def _holds(folder: Path, path: Path) -> bool:
+    """Return whether a file is one of the folder's own."""
+    ours = path.with_name(path.name + RECORD_SUFFIX).is_file()
+    return path.is_file() and not ours and folder.resolve() in path.resolve().parents
+
+
+def moved_aside(path: Path) -> Path:
+    """Rename a file that is in the way, and the record beside it; return its new name.
+
+    Raises:
+        RecordingError: it cannot be renamed.
+    """
+    names = (path.with_name(f"{path.stem}.{number}{path.suffix}") for number in count(1))
+    new = next(name for name in names if not name.exists())
+    record = path.with_name(path.name + RECORD_SUFFIX)
+    try:
+        path.rename(new)
+        if record.is_file():
+            record.rename(new.with_name(new.name + RECORD_SUFFIX))
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be kept as {new.name}: {error.strerror}") from error
+    return new
 
 
 def make_folder_of(path: Path) -> None:

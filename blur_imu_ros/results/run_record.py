@@ -13,8 +13,7 @@ from typing import Any
 from blur_imu_ros.core.pivot import PivotState
 from blur_imu_ros.core.tracker import TrackerState
 from blur_imu_ros.errors import RecordingError
-
-SUFFIX = ".run.json"
+from blur_imu_ros.execution.files import RECORD_SUFFIX
 
 SAVED_EVERY = 0.5
 """Seconds. A file for each frame wears memory cards out for nothing."""
@@ -108,7 +107,7 @@ class RecordKeeper:
 
 def record_path(result: Path) -> Path:
     """Return where the record of a result lies."""
-    return result.with_name(result.name + SUFFIX)
+    return result.with_name(result.name + RECORD_SUFFIX)
 
 
 def exposure_of(result: Path) -> float | None:

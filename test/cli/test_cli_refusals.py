@@ -212,16 +212,16 @@ def test_an_output_never_becomes_an_input(
 ) -> None:
     stamps = tmp_path / "stamps.csv"
     stamps.write_text("t\n0\n1\n2\n3\n4\n5\n")
-    assert "part of the input" in refused(stamps=stamps, output=stamps)
+    assert "overwrite the input" in refused(stamps=stamps, output=stamps)
     assert "part of the input" in refused(plot=folder / "plot.png")
     bag = write_bag(tmp_path / "bag", storage=StoragePlugin.MCAP)
     recorded = (bag / "bag.mcap").read_bytes()
-    assert "part of the input" in refused(bag, output=bag / "bag.mcap")
-    assert "part of the input" in refused(bag / "bag.mcap", output=bag / "bag.mcap")
+    assert "overwrite the input" in refused(bag, output=bag / "bag.mcap")
+    assert "overwrite the input" in refused(bag / "bag.mcap", output=bag / "bag.mcap")
     assert (bag / "bag.mcap").read_bytes() == recorded
     video = write_video(tmp_path / "video.mp4")
     recorded = video.read_bytes()
-    assert "part of the input" in refused(video, overlay=video)
+    assert "overwrite the input" in refused(video, overlay=video)
     assert video.read_bytes() == recorded
 
 

@@ -1,0 +1,54 @@
+"""Results never take the place of what they are made from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.execution.files import RECORD_SUFFIX, moved_aside, refuse_overwriting
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "log.csv"
+    path.write_text("t,wx,wy,wz\n")
+    return path
+
+
+def test_other_places_and_those_that_are_not_asked_for_are_free(log: Path) -> None:
+    refuse_overwriting([log.with_name("out.csv"), None], [log, None])
+
+
+@pytest.mark.parametrize("link", [None, os.symlink, os.link])
+def test_an_input_is_known_by_any_of_its_names(log: Path, link) -> None:
+    output = log.parent / "." / "log.csv"
+    if link is not None:
+        output = log.with_name("other.csv")
+        link(log, output)
+    with pytest.raises(RecordingError, match="would overwrite the input"):
+        refuse_overwriting([None, output], [None, log])
+
+
+def test_two_results_do_not_share_a_place(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="two results"):
+        refuse_overwriting([tmp_path / "a.json", tmp_path / "." / "a.json"], [])
+
+
+def test_the_files_of_a_folder_that_is_read_are_inputs_but_for_results(log: Path) -> None:
+    refuse_overwriting([log.with_name("new.csv")], [log.parent])
+    with pytest.raises(RecordingError, match=r"log\.csv: would overwrite the input"):
+        refuse_overwriting([log], [log.parent])
+    log.with_name(log.name + RECORD_SUFFIX).write_text("{}")
+    refuse_overwriting([log], [log.parent])
+
+
+def test_what_is_in_the_way_is_renamed_with_its_record(log: Path) -> None:
+    log.with_name("log.csv" + RECORD_SUFFIX).write_text("{}")
+    assert moved_aside(log).name == "log.1.csv"
+    assert log.with_name("log.1.csv" + RECORD_SUFFIX).is_file() and not log.exists()
+    log.write_text("again")
+    assert moved_aside(log).name == "log.2.csv"
+    assert log.with_name("log.1.csv").read_text() == "t,wx,wy,wz\n"
