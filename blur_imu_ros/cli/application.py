@@ -180,6 +180,14 @@ def run(
             "the same recording is, and anything else is renamed.",
         ),
     ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Stop at the first image that is damaged or whose stamp is not later, instead of "
+            "leaving it out, and where a recording is cut off.",
+        ),
+    ] = False,
 ) -> None:
     """Measure the velocity of the camera in every frame of a recording, or of many."""
     from blur_imu_ros.cli.batch import run_each
@@ -210,6 +218,7 @@ def run(
         calibration=calibration,
         settings=settings,
         force=force,
+        strict=strict,
     )
     typer.echo(run_each(source, options, ray))
 

@@ -77,6 +77,7 @@ class RunOptions:
     threads: int | None = None
     rerun: str | None = None
     calibration: Path | None = None
+    strict: bool = False
     settings: Path | None = None
     force: bool = False
 
@@ -368,6 +369,7 @@ def frame_settings(options: RunOptions) -> FrameSettings:
         stamps=None if options.stamps is None else read_stamps(options.stamps),
         stamp_reference=options.stamp_reference,
         topic=options.topic,
+        strict=options.strict,
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -15,19 +17,21 @@ from rosbags.typesys.store import Typestore
 
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
-from blur_imu_ros.errors import BlurImuError, RecordingError
+from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
 from blur_imu_ros.execution.resources import PACKAGE, resource_path
 from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
 from blur_imu_ros.recordings.image_messages import image_of
 from blur_imu_ros.recordings.settings import FrameSettings
+from blur_imu_ros.recordings.usable_frames import MOST_UNREAD, Item, usable_frames
 
 BAG_SUFFIXES = {".bag", ".mcap", ".db3"}
+FIRST_STAMPS = 3
+"""Images by which it is seen whether a camera stamps its images."""
+LONGEST_SIMULATION = 1e6
+"""Seconds. Clocks that begin at zero do not get so far."""
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 MOTION = f"{PACKAGE}/msg/BlurMotion"
-
-MOST_LATE = 10
-"""Images in succession that may be left out for their stamps; more, and it is the clock."""
 
 
 def is_bag(path: Path) -> bool:
@@ -56,6 +60,7 @@ class Bag:
             self._info_topic = None if settings.camera else self._info_topic_in(reader)
             self._count = sum(c.msgcount for c in reader.connections if c.topic == self._topic)
             self._camera = settings.camera or self._first_camera(reader)
+            self._find_clock(reader)
         self.notes += settings.unused_stamps(self._count)
 
     def __len__(self) -> int:
@@ -63,56 +68,55 @@ class Bag:
         return self._count
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the images; a damaged bag says so after its last readable one.
+        """Yield the images that can be used, those of a damaged bag as far as it can be read.
 
-        The camera is that of the newest camera_info. A stray image whose stamp is not later than that
-        before it is left out, and a note tells so.
+        The camera is that of the newest camera_info that can be used.
         """
         with opened(self._path) as reader:
-            before, late, left_out = -np.inf, 0, []
-            for index, (time, message, camera) in enumerate(self._images(reader)):
-                frame = self._frame(message, camera, index)
-                if frame.t <= before:
-                    late += 1
-                    left_out.append(frame.name)
-                    self._check_late(frame, before, late)
-                    continue
-                before, late = frame.t, 0
-                yield replace(frame, frame_id=message.header.frame_id, received=time * 1e-9)
-        if left_out:
-            self.notes.append(
-                f"{len(left_out)} of {self._count} images are left out ({left_out[0]}, ...): their "
-                "stamps are not later than that of the image before; --stamps would give others"
+            yield from usable_frames(
+                self._path, self._items(reader), self.notes, self._count, self._settings.strict
             )
 
-    def _images(self, reader: AnyReader) -> Iterator[tuple[int, Any, Camera]]:
+    def _items(self, reader: AnyReader) -> Iterator[Item]:
+        index, unread = 0, list[str]()
+        damaged = None if self._settings.strict else unread
+        try:
+            for index, (time, message, camera) in enumerate(self._images(reader, damaged)):
+                name = f"{self._topic}:{index}"
+                yield Item(name, partial(self._frame, message, camera, index, name, time))
+        except DamagedBagError as error:
+            if self._settings.strict or not index:
+                raise
+            self.notes.append(f"{error}; what can be read of it is measured")
+        if unread:
+            self.notes.append(f"{len(unread)} messages cannot be read: {unread[0]}")
+
+    def _images(
+        self, reader: AnyReader, damaged: list[str] | None
+    ) -> Iterator[tuple[int, Any, Camera]]:
         """Yield time of recording (ns), message and camera of each image."""
         camera, topics = self._camera, (self._topic, self._info_topic)
         chosen = [c for c in reader.connections if c.topic in topics]
-        for connection, time, message in readable_messages(self._path, reader, chosen):
-            if connection.topic == self._info_topic:
-                camera = self._camera_of(message)
-            else:
+        for connection, time, message in readable_messages(
+            self._path, reader, chosen, damaged=damaged
+        ):
+            if connection.topic != self._info_topic:
                 yield time, message, camera
+                continue
+            try:
+                camera = self._camera_of(message)
+            except RecordingError as error:
+                if damaged is None:
+                    raise
+                damaged.append(str(error))
 
-    def _check_late(self, frame: Frame, before: float, late: int) -> None:
-        """Raise RecordingError where so many images are late that it is no stray one."""
-        if late > min(MOST_LATE, self._count // 2):
-            raise RecordingError(
-                f"{self._path} {frame.name}: its stamp, {frame.t:.6f} s, is not later than "
-                f"that of an image before, {before:.6f} s, and so were those of the last {late}; "
-                "give --stamps"
-            )
-
-    def _frame(self, message: Any, camera: Camera, index: int) -> Frame:
-        name = f"{self._topic}:{index}"
-        stamp = self._settings.stamp(index, stamp_of(message), self._path)
-        try:
-            return self._settings.frame(image_of(message), stamp, camera, name)
-        except BlurImuError as error:
-            if name in str(error):
-                raise
-            raise RecordingError(f"{self._path} {name}: {error}") from error
+    def _frame(self, message: Any, camera: Camera, index: int, name: str, time: int) -> Frame:
+        own = time * 1e-9 if self._unstamped else stamp_of(message)
+        if own == 0 and self._zero_is_none and self._settings.stamps is None:
+            raise FrameError(f"{name}: is not stamped: its time is 0")
+        stamp = self._settings.stamp(index, own, self._path)
+        frame = self._settings.frame(image_of(message), stamp, camera, name)
+        return replace(frame, frame_id=message.header.frame_id, received=time * 1e-9)
 
     def _choose(self, reader: AnyReader) -> str:
         """Return the topic asked for, or the only one that has images."""
@@ -153,16 +157,41 @@ class Bag:
     def _first_camera(self, reader: AnyReader) -> Camera:
         """Return the camera of the first camera_info; RecordingError where there is none."""
         chosen = [c for c in reader.connections if c.topic == self._info_topic]
+        camera, refusals = None, list[RecordingError]()
         # No connections would be taken for all.
-        first = next(readable_messages(self._path, reader, chosen), None) if chosen else None
-        if first is None:
+        told = self._messages(reader, chosen) if chosen else iter(())
+        while camera is None and len(refusals) < MOST_UNREAD and (info := next(told, None)):
+            try:
+                camera = self._camera_of(info)
+            except RecordingError as error:
+                refusals.append(error)
+        if camera is None:
+            if refusals:
+                raise refusals[0]
             return self._settings.required_camera(self._path)
         if self._rectified:
             self.notes.append(
                 f"the images of {self._topic} are rectified, by its name: P of camera_info is their "
                 "calibration, without distortion"
             )
-        return self._camera_of(first[2])
+        return camera
+
+    def _messages(self, reader: AnyReader, chosen: Sequence[Connection]) -> Iterator[Any]:
+        """Yield the messages that can be read, without a word on others."""
+        with suppress(DamagedBagError):
+            for _, _, message in readable_messages(self._path, reader, chosen, damaged=[]):
+                yield message
+
+    def _find_clock(self, reader: AnyReader) -> None:
+        """See whether images are stamped at all: stamps that are all zero are none."""
+        chosen = [c for c in reader.connections if c.topic == self._topic]
+        stamps = [stamp_of(m) for m in islice(self._messages(reader, chosen), FIRST_STAMPS)]
+        self._unstamped = bool(stamps) and not any(stamps) and len(stamps) > 1
+        self._zero_is_none = any(t > LONGEST_SIMULATION for t in stamps)
+        if self._unstamped and self._settings.stamps is None:
+            self.notes.append(
+                f"the images of {self._topic} are not stamped: the time of their recording is taken"
+            )
 
     def _camera_of(self, info: Any) -> Camera:
         try:
@@ -189,26 +218,49 @@ def typestore() -> Typestore:
     return store
 
 
+class DamagedBagError(RecordingError):
+    """Part of a bag cannot be read."""
+
+
 def readable_messages(
-    path: Path, reader: AnyReader, connections: Sequence[Connection], decode: bool = True
+    path: Path,
+    reader: AnyReader,
+    connections: Sequence[Connection],
+    decode: bool = True,
+    damaged: list[str] | None = None,
 ) -> Iterator[tuple[Connection, int, Any]]:
     """Yield connection, time of recording (ns) and message, or its bytes without `decode`.
 
+    Args:
+        path: of the bag, for messages.
+        reader: an open one.
+        connections: whose messages are wanted.
+        decode: whether messages or bytes are.
+        damaged: takes a line for each message that cannot be decoded; without it the first one ends
+            the reading.
+
     Raises:
-        RecordingError: the bag is damaged; all that is readable has been given.
+        DamagedBagError: the bag is damaged; all that is readable has been given.
     """
     count = 0
     messages = reader.messages(connections=connections)
     while True:
         try:
             connection, time, raw = next(messages)
-            message = reader.deserialize(raw, connection.msgtype) if decode else raw
         except StopIteration:
             return
         except Exception as error:  # rosbags raises what its readers meet.
-            raise RecordingError(
+            raise DamagedBagError(
                 f"{path}: is damaged after {count} messages: {_reason(error)}"
             ) from error
+        try:
+            message = reader.deserialize(raw, connection.msgtype) if decode else raw
+        except Exception as error:
+            said = f"{path}: is damaged after {count} messages: {_reason(error)}"
+            if damaged is None:
+                raise DamagedBagError(said) from error
+            damaged.append(said)
+            continue
         yield connection, time, message
         count += 1
 

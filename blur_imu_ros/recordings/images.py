@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,11 +18,17 @@ from blur_imu_ros.recordings.file_names import natural_order, stamps_of_names
 from blur_imu_ros.recordings.image_messages import decode_compressed
 from blur_imu_ros.recordings.photos import PhotoFacts, approximate_camera, read_photo_facts
 from blur_imu_ros.recordings.settings import FrameSettings
+from blur_imu_ros.recordings.usable_frames import MOST_UNREAD, Item, usable_frames
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
 VIDEO_SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm"}
 FALLBACK_FRAME_RATE = 30.0
 """Hz, of folders without stamps."""
+LEAST_TRIES, MOST_TRIES = 3, 1000
+"""Frames in succession that are tried to decode before a video is taken to be at its end."""
+ALL_BUT_A_FEW = 0.9
+"""Share of the frames that a video says to hold, below which it is told; the number is a guess in
+some containers."""
 
 
 class ImageFolder:
@@ -44,8 +52,10 @@ class ImageFolder:
         if settings.stamps is not None:
             settings.stamp(len(self._images) - 1, 0.0, path)
             self.notes += settings.unused_stamps(len(self._images))
-        first = self._images[0]
-        facts = read_photo_facts(first)
+        told = ((path, read_photo_facts(path)) for path in self._images[:MOST_UNREAD])
+        first, facts = next(
+            ((p, f) for p, f in told if f.is_known), (self._images[0], PhotoFacts())
+        )
         self._check_exposure(facts)
         self._camera = settings.camera or self._camera_of_photo(first, facts)
 
@@ -54,13 +64,18 @@ class ImageFolder:
         return len(self._images)
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the images; RecordingError names one that cannot be read."""
-        for index, path in enumerate(self._images):
-            image = _read_image(path)
-            stamp = self._settings.stamp(index, float(self._stamps[index]), self._path)
-            yield self._settings.frame(
-                image, stamp, self._camera, path.name, self._exposure_time(path)
-            )
+        """Yield the images that can be used; RecordingError if none can."""
+        items = (Item(path.name, partial(self._frame, k)) for k, path in enumerate(self._images))
+        yield from usable_frames(
+            self._path, items, self.notes, len(self._images), self._settings.strict
+        )
+
+    def _frame(self, index: int) -> Frame:
+        path = self._images[index]
+        stamp = self._settings.stamp(index, float(self._stamps[index]), self._path)
+        return self._settings.frame(
+            _read_image(path), stamp, self._camera, path.name, self._exposure_time(path)
+        )
 
     def _own_stamps(self) -> NDArray[np.float64]:
         """Return the stamps in the names, putting the images in their order, or even ones."""
@@ -120,13 +135,13 @@ def images_at(path: Path) -> list[Path]:
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:
-    """Return the BGR image, turned as its orientation tag says; RecordingError if it is none."""
+    """Return the BGR image, turned as its orientation tag says; FrameError if it is none."""
     try:
         return decode_compressed(path.read_bytes())
     except OSError as error:
-        raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
+        raise FrameError(f"{path.name}: cannot be read: {error.strerror}") from error
     except FrameError as error:
-        raise RecordingError(f"{path}: cannot be read: {error}") from error
+        raise FrameError(f"{path.name}: cannot be read: {error}") from error
 
 
 class Video:
@@ -155,25 +170,67 @@ class Video:
         return capture
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames; a video that ends early says so after its last frame."""
-        capture, index, before = self._open(), 0, -np.inf
+        """Yield the frames that can be used; others, and fewer than the file promises, are noted."""
+        frames = _Decoded(self._open(), self._rate, self._count)
+        items = (self._item(*decoded) for decoded in frames)
         try:
-            while True:
-                ok, image = capture.read()
-                if not ok:
-                    break
-                own = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000  # of the frame just read
-                if own <= before:  # Some containers carry no stamps of their own.
-                    own = before + 1 / self._rate if np.isfinite(before) else 0.0
-                before = own
-                stamp = self._settings.stamp(index, own, self._path)
-                name = f"{self._path.name}:{index}"
-                yield self._settings.frame(np.asarray(image, np.uint8), stamp, self._camera, name)
-                index += 1
-        finally:
-            capture.release()
-        self.notes += self._settings.unused_stamps(index)
-        if index < self._count * 0.9:
-            raise RecordingError(
-                f"{self._path}: ends after {index} of {self._count} frames; is it truncated?"
+            yield from usable_frames(
+                self._path, items, self.notes, self._count, self._settings.strict
             )
+        finally:
+            frames.close()
+        self.notes += self._settings.unused_stamps(frames.index)
+        for said in frames.complaints():
+            if self._settings.strict or not frames.index:
+                raise RecordingError(f"{self._path}: {said}")
+            self.notes.append(f"{self._path}: {said}")
+
+    def _item(self, index: int, own: float, image: NDArray[Any]) -> Item:
+        name = f"{self._path.name}:{index}"
+        return Item(name, partial(self._frame, image, index, own, name))
+
+    def _frame(self, image: NDArray[Any], index: int, own: float, name: str) -> Frame:
+        stamp = self._settings.stamp(index, own, self._path)
+        return self._settings.frame(np.asarray(image, np.uint8), stamp, self._camera, name)
+
+
+class _Decoded:
+    """Number, own stamp (s) and image of the frames of a video; damaged ones are passed over.
+
+    Attributes:
+        index: of the frame that comes next.
+        lost: frames that were damaged, with others behind them.
+    """
+
+    def __init__(self, capture: cv2.VideoCapture, rate: float, count: int) -> None:
+        self._capture, self._rate, self._count = capture, rate, count
+        self.index = self.lost = 0
+
+    def __iter__(self) -> Iterator[tuple[int, float, NDArray[Any]]]:
+        before, failed = -np.inf, 0
+        while failed <= max(LEAST_TRIES, min(MOST_TRIES, self._count - self.index)):
+            ok, image = self._capture.read()
+            if not ok:  # At the end, or at a frame that cannot be decoded.
+                failed += 1
+                continue
+            own = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000  # of the frame just read
+            self.index, self.lost, failed = self.index + failed, self.lost + failed, 0
+            if own <= before:  # Some containers carry no stamps of their own.
+                own = before + 1 / self._rate if np.isfinite(before) else 0.0
+            before = own
+            self.index += 1
+            yield self.index - 1, own, image
+
+    def complaints(self) -> Iterator[str]:
+        """Yield what a person should know of the frames that did not come."""
+        if self.lost:
+            yield f"{self.lost} of {self._count} frames are damaged, and left out"
+        if self.index < self._count * ALL_BUT_A_FEW:
+            yield (
+                f"gave {self.index} of the {self._count} frames that it says to hold: it was trimmed "
+                "without coding it anew, or cut off"
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._capture.release()

@@ -28,6 +28,11 @@ class PhotoFacts:
     exposure_time: float | None = None
     film_focal: float | None = None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the photo tells anything."""
+        return self.exposure_time is not None or self.film_focal is not None
+
 
 def read_photo_facts(path: Path) -> PhotoFacts:
     """Return what a photo tells; nothing where it has no EXIF or cannot be read."""

@@ -28,6 +28,7 @@ class FrameSettings:
         stamps: (n,) seconds, one a frame; without, the recording's own.
         stamp_reference: which moment of the exposure a stamp means.
         topic: of the images, in bags with several.
+        strict: stop at the first image that cannot be used, instead of leaving it out.
     """
 
     exposure_time: float | None = None
@@ -35,6 +36,7 @@ class FrameSettings:
     stamps: NDArray[Any] | None = None
     stamp_reference: StampReference = StampReference.MIDDLE
     topic: str | None = None
+    strict: bool = False
 
     def frame(
         self,
@@ -106,7 +108,7 @@ class Recording(Protocol):
         """Return the number of frames, or 0 where it is not known beforehand."""
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames; RecordingError or FrameError names the first that cannot be read."""
+        """Yield the frames that can be used, and note the others; RecordingError if none can."""
 
 
 def read_stamps(path: Path) -> NDArray[Any]:

@@ -280,7 +280,7 @@ def test_what_is_measured_before_an_error_is_a_whole_bag(
 ) -> None:
     folder, bag = Path(str(known[1])), tmp_path / "est.mcap"
     (folder / "frame_6.png").write_bytes(b"damaged")
-    assert "frame_6.png" in blur_imu(*known, "-o", bag).refusal
+    assert "frame_6.png" in blur_imu(*known, "-o", bag, "--strict").refusal
     assert len(messages_of(bag)[MOTION]) == 6
 
 

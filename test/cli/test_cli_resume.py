@@ -115,7 +115,7 @@ def test_half_a_row_and_rows_of_which_the_filters_know_nothing_are_measured_agai
 
 
 def test_after_a_damaged_image_is_mended_the_run_goes_on(options: RunOptions) -> None:
-    options = replace(options, resume=True)
+    options = replace(options, resume=True, strict=True)
     wanted = whole(options)
     damaged = options.source / "frame_6.png"
     good = damaged.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -48,10 +49,15 @@ def write_bag(
     repeated: frozenset[int] = frozenset(),
     focals: tuple[float, ...] = (60.0,),
     distortion: float = 0.0,
+    damaged: frozenset[int] = frozenset(),
+    zero: frozenset[int] = frozenset(),
+    ahead: frozenset[int] = frozenset(),
+    epoch: int = 10,
 ) -> Path:
     """Write the images of each topic, raw or compressed, with a camera_info beside it.
 
-    `late` ones have a stamp too early, `repeated` ones that of the image before. Of several `focals` each holds from its share of the images on;
+    `late` ones have a stamp too early, `ahead` ones one too late, `zero` ones none, `repeated` ones that of the image before; `damaged`
+    compressed ones are no images. `epoch` is the second of the stamps. Of several `focals` each holds from its share of the images on;
     that of rectified images is 10 px longer.
     """
     store = get_typestore(Stores.ROS1_NOETIC if version == "bag" else Stores.ROS2_JAZZY)
@@ -60,7 +66,10 @@ def write_bag(
 
     def header(index: int) -> object:
         moment = index - 1 if index in repeated else index
-        stamp = time_type(sec=9 if index in late else 10, nanosec=moment * 33_000_000)
+        sec = epoch + (index in ahead) * 1000 - (index in late)
+        stamp = time_type(sec=sec, nanosec=moment * 33_000_000)
+        if index in zero:
+            stamp = time_type(sec=0, nanosec=0)
         first = (index,) if version == "bag" else ()
         return header_type(*first, stamp=stamp, frame_id="cam")
 
@@ -91,6 +100,8 @@ def write_bag(
                     writer.write(infos, stamp, serialize(info, info_type))
                 if compressed:
                     data = cv2.imencode(".png", image)[1]
+                    if index in damaged:
+                        data = data[: 100 * (index % 2)]
                     message = types[image_type](header(index), "png", data)
                 else:
                     message = types[image_type](
@@ -131,11 +142,7 @@ def test_stamps_mean_what_they_are_said_to_mean(folder: Path, reference: str, sh
 
 
 def test_a_video_is_read_with_its_stamps(tmp_path: Path) -> None:
-    path = tmp_path / "video.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20.0, (64, 48))
-    for image in IMAGES:
-        writer.write(image)
-    writer.release()
+    path = write_video(tmp_path / "video.avi")
     frames = list(open_recording(path, SETTINGS))
     assert len(frames) == 12
     np.testing.assert_allclose(np.diff([f.t for f in frames]), 1 / 20, atol=1e-3)
@@ -244,13 +251,117 @@ def test_what_is_no_bag_is_named(tmp_path: Path, name: str) -> None:
         open_recording(path, SETTINGS)
 
 
-def test_a_damaged_image_is_named_after_the_ones_before_it(folder: Path) -> None:
+STRICT = replace(SETTINGS, strict=True)
+
+
+@pytest.mark.parametrize("content", [b"damaged", b"", "cut"])
+def test_a_damaged_image_costs_itself_alone_and_is_told(folder: Path, content: bytes | str) -> None:
+    path = folder / "frame_4.png"
+    path.write_bytes(path.read_bytes()[:200] if isinstance(content, str) else content)
+    recording = open_recording(folder, SETTINGS)
+    frames = list(recording)
+    assert [f.name for f in frames] == [f"frame_{k}.png" for k in range(12) if k != 4]
+    np.testing.assert_allclose([f.t * 30 for f in frames], [k for k in range(12) if k != 4])
+    assert "1 of 12 images are left out" in recording.notes[-1]
+    assert "frame_4.png" in recording.notes[-1] and "damaged" in recording.notes[-1]
+
+
+def test_a_damaged_image_stops_a_strict_run_after_the_ones_before_it(folder: Path) -> None:
     (folder / "frame_4.png").write_bytes(b"damaged")
     names = []
     with pytest.raises(RecordingError, match=r"frame_4\.png"):
-        for frame in open_recording(folder, SETTINGS):
+        for frame in open_recording(folder, STRICT):
             names.append(frame.name)
     assert len(names) == 4
+
+
+def test_the_first_images_may_be_damaged_but_not_all(folder: Path) -> None:
+    for index in range(3):
+        (folder / f"frame_{index}.png").write_bytes(b"")
+    assert len(list(open_recording(folder, SETTINGS))) == 9
+    for index in range(12):
+        (folder / f"frame_{index}.png").write_bytes(b"")
+    with pytest.raises(RecordingError, match=r"frame_0\.png.*damaged"):
+        list(open_recording(folder, SETTINGS))
+
+
+def test_an_image_of_another_size_costs_itself_alone(folder: Path) -> None:
+    cv2.imwrite(str(folder / "frame_7.png"), np.zeros((24, 32, 3), np.uint8))
+    recording = open_recording(folder, SETTINGS)
+    assert len(list(recording)) == 11
+    assert "frame_7.png" in recording.notes[-1] and "32x24" in recording.notes[-1]
+
+
+@pytest.mark.parametrize("version", ["bag", "sqlite3", "mcap"])
+def test_a_damaged_image_of_a_bag_costs_itself_alone(tmp_path: Path, version: str) -> None:
+    path = write_bag(
+        tmp_path / ("one.bag" if version == "bag" else version),
+        version,
+        ("/cam/image/compressed",),
+        damaged=frozenset({0, 5, 6}),
+    )
+    recording = open_recording(path, FrameSettings(0.01))
+    names = [frame.name.split(":")[1] for frame in recording]
+    assert names == [str(k) for k in range(12) if k not in (0, 5, 6)]
+    assert "3 of 12 images are left out" in recording.notes[0]
+    assert "/cam/image/compressed:0" in recording.notes[0]
+    with pytest.raises(RecordingError, match="/cam/image/compressed:0.*damaged"):
+        list(open_recording(path, FrameSettings(0.01, strict=True)))
+
+
+def test_a_damaged_frame_of_a_video_costs_itself_alone(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "video.avi")
+    content = path.read_bytes()
+    chunks = content.split(b"00dc")
+    chunks[6] = chunks[6][:4] + bytes(len(chunks[6]) - 4)
+    path.write_bytes(b"00dc".join(chunks))
+    for stamps, step in ((None, 1 / 20), (np.arange(12.0), 1.0)):
+        recording = open_recording(path, replace(SETTINGS, stamps=stamps))
+        frames = list(recording)
+        assert len(frames) == 11 and "1 of 12 frames are damaged" in recording.notes[-1]
+        lost = ({*range(12)} - {round(f.t / step) for f in frames}).pop()
+        assert 3 <= lost <= 6
+        for frame in frames:
+            wanted = IMAGES[round(frame.t / step)]
+            assert np.abs(frame.image.astype(int) - wanted).mean() < 6
+    with pytest.raises(RecordingError, match="1 of 12 frames are damaged"):
+        list(open_recording(path, STRICT))
+
+
+def write_video(path: Path) -> Path:
+    """The images as MJPEG, 20 of them a second."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20.0, (64, 48))
+    for image in IMAGES:
+        writer.write(image)
+    writer.release()
+    return path
+
+
+def test_stamps_that_are_all_zero_are_none(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "bag", "mcap", zero=frozenset(range(12)))
+    recording = open_recording(path, FrameSettings(0.01))
+    np.testing.assert_allclose([f.t for f in recording], 10 + np.arange(12) * 0.033, atol=1e-9)
+    assert "not stamped: the time of their recording" in recording.notes[0]
+
+
+@pytest.mark.parametrize("zero", [{0}, {5}])
+def test_a_stamp_of_zero_among_others_costs_its_image_alone(tmp_path: Path, zero: set[int]) -> None:
+    path = write_bag(tmp_path / "bag", "mcap", zero=frozenset(zero), epoch=1_700_000_000)
+    recording = open_recording(path, FrameSettings(0.01))
+    names = [frame.name.split(":")[1] for frame in recording]
+    assert names == [str(k) for k in range(12) if k not in zero]
+    assert (
+        "1 of 12 images are left out" in recording.notes[0]
+        and "its time is 0" in recording.notes[0]
+    )
+
+
+def test_a_stamp_far_ahead_costs_its_image_alone(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "bag", "mcap", ahead=frozenset({4}))
+    recording = open_recording(path, FrameSettings(0.01))
+    names = [frame.name.split(":")[1] for frame in recording]
+    assert names == [str(k) for k in range(12) if k != 4]
+    assert "/cam/image_raw:4" in recording.notes[0]
 
 
 def test_missing_empty_and_unknown_paths_are_named(tmp_path: Path) -> None:
@@ -276,7 +387,7 @@ def test_a_folder_needs_a_camera_and_the_ways_to_one_are_told(folder: Path, cure
 
 def test_a_camera_of_another_size_is_refused(folder: Path) -> None:
     other = Camera(640, 480, 600, 600, 320, 240)
-    with pytest.raises(FrameError, match=r"64x48.*640x480"):
+    with pytest.raises(RecordingError, match=r"64x48.*640x480"):
         list(open_recording(folder, FrameSettings(0.01, other)))
 
 
@@ -315,10 +426,7 @@ def test_more_stamps_than_images_are_told(folder: Path, tmp_path: Path, kind: st
     elif kind == "bag":
         path = write_bag(tmp_path / "bag", "mcap")
     else:
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20, (64, 48))
-        for image in IMAGES:
-            writer.write(image)
-        writer.release()
+        write_video(path)
     for count, told in (
         (15, ["the last 3 of 15 stamps are not used: there are 12 images"]),
         (12, []),

@@ -214,7 +214,7 @@ def test_a_turned_phone_video_is_read_as_it_is_shown(tmp_path: Path) -> None:
     video = turned(tmp_path / "phone.mp4")
     frames = list(open_recording(video, FrameSettings(0.01, upright)))
     assert [frame.image.shape for frame in frames] == [(64, 48, 3)] * 6
-    with pytest.raises(FrameError, match=r"48x64 .* 64x48; .*turned by its orientation tag"):
+    with pytest.raises(RecordingError, match=r"48x64 .* 64x48; .*turned by its orientation tag"):
         list(open_recording(video, SETTINGS))
 
 
@@ -224,3 +224,36 @@ def test_a_phone_video_of_uneven_rate_keeps_its_own_stamps(tmp_path: Path) -> No
     np.testing.assert_allclose(steps * 60, [1, 1, 1, 3, 3], atol=0.02)
     brightness = [int(frame.image.mean()) for frame in frames]
     np.testing.assert_allclose(brightness, 30 * np.arange(6), atol=4)
+
+
+def trimmed(path: Path, skipped: int = 0) -> Path:
+    """A video of which an edit list shows all but the last two frames, or from one on; phones and `ffmpeg -ss -c copy` trim so."""
+    data = write_video(path)
+    nested = boxes(data, [b"moov", b"trak", b"edts", b"elst"])
+    time_scale = struct.unpack_from(">I", data, boxes(data, [b"moov", b"mvhd"])[-1][0] + 20)[0]
+    media = boxes(data, [b"moov", b"trak", b"mdia", b"mdhd"])[-1][0]
+    media_scale = struct.unpack_from(">I", data, media + 20)[0]
+    shown = 4 - skipped
+    at = nested[-1][0] + 16
+    struct.pack_into(">II", data, at, shown * time_scale // 30, skipped * media_scale // 30)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("skipped", [0, 2])
+def test_a_trimmed_video_is_finished_with_the_frames_that_it_shows(
+    blur_imu: CommandLine, tmp_path: Path, skipped: int
+) -> None:
+    video, out, plot = (
+        trimmed(tmp_path / "cut.mp4", skipped),
+        tmp_path / "o.csv",
+        tmp_path / "o.png",
+    )
+    camera = write_camera(tmp_path / "camera.yaml", image_width=64, image_height=48)
+    command = ("run", video, "-o", out, "--camera", camera, "--exposure", 0.01, "--plot", plot)
+    ended = blur_imu(*command)
+    rows = rows_of(out)
+    assert ended.status == 0 and 2 <= len(rows) <= 4 and plot.is_file()
+    assert f"gave {len(rows)} of the 6 frames" in ended.err
+    np.testing.assert_allclose(np.diff([float(row["t"]) for row in rows]) * 30, 1, atol=0.01)
+    assert "measured before" in blur_imu(*command, "--resume").out
