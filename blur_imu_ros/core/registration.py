@@ -17,18 +17,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from blur_imu_ros.blur_field import BlurField
-from blur_imu_ros.camera import Camera
-from blur_imu_ros.motion_field import motion_rows
-from blur_imu_ros.velocity import VelocityPrior
-
-Array = NDArray[Any]
+from blur_imu_ros.core.arrays import Array, Image
+from blur_imu_ros.core.blur_field import BlurField
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.motion_field import motion_rows
+from blur_imu_ros.core.velocity import VelocityPrior
 
 _OUTSIDE, _UNSEEN = -1e9, -1e4
 """Grey level of what lies outside an image, and below which a pixel takes part of it: the smallest
@@ -167,7 +164,7 @@ class Registrar:
 
     def view(
         self,
-        image: NDArray[np.uint8],
+        image: Image,
         field: BlurField | None,
         t: float,
         camera: Camera | None = None,

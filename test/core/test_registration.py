@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from blur_imu_ros.blur_field import BlurField
-from blur_imu_ros.camera import Camera
+from blur_imu_ros.core.blur_field import BlurField
+from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.registration import Registrar, Registration, RegistrationConfig, View
-from blur_imu_ros.room_renderer import (
+from blur_imu_ros.core.velocity import VelocityPrior
+from blur_imu_ros.simulation.room_renderer import (
     Pose,
     Scene,
     Trajectory,
@@ -20,8 +21,7 @@ from blur_imu_ros.room_renderer import (
     constant_velocity,
     furnished_room,
 )
-from blur_imu_ros.velocity import VelocityPrior
-from synthetic_fields import CAMERA, EXPOSURE
+from helpers.synthetic_fields import CAMERA, EXPOSURE
 
 STEP = 1 / 30
 STRIDE = 8
