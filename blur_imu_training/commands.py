@@ -122,7 +122,7 @@ def validate(
         bool,
         typer.Option(
             "--calibrate",
-            help="Write the corrections of lengths and depth, and figures, into the card.",
+            help="Write the corrections of lengths, depth and precision, and figures, into the card.",
         ),
     ] = False,
     bend: Annotated[
@@ -139,7 +139,7 @@ def validate(
 
     from blur_imu_ros.core.visual_imu import VisualImu
     from blur_imu_ros.network.blur_network import BlurNetwork, load_network, model_path
-    from blur_imu_ros.network.model_card import ModelCard
+    from blur_imu_ros.network.model_card import INTERFACE, ModelCard
     from blur_imu_training.data import held_out
     from blur_imu_training.validation import validate as validation
 
@@ -147,28 +147,33 @@ def validate(
     backend = validation.Remembered(network.backend)
     rendered = list(track(held_out.held_out_frames(data, frames), "Rendering", total=frames))
 
-    def measured(card: ModelCard) -> validation.ValidationReport:
+    def measured(card: ModelCard) -> validation.HeldOutErrors:
         imu = VisualImu(BlurNetwork(backend, card))
-        return validation.report(
-            validation.measure(imu, track(rendered, "Measuring", total=frames))
-        )
+        return validation.measure(imu, track(rendered, "Measuring", total=frames))
 
     card = network.card
     if calibrate:
         path = model_path(model).with_suffix(".json")
-        card = replace(card, length_scale=1.0, length_exponent=0.0, depth_slope=0.0)
-        raw = measured(card)
+        card = replace(card, length_scale=1.0, length_exponent=0.0)
+        card = replace(card, depth_slope=0.0, across_ratio=1.0)
+        raw = validation.report(measured(card))
         scale, exponent = (round(x, 4) for x in validation.length_correction(raw, bend))
         slope = round(raw.depth_slope, 3)
         card = replace(card, length_scale=scale, length_exponent=exponent, depth_slope=slope)
-    result = measured(card)
+        if card.interface == INTERFACE:
+            ratio = round(validation.across_ratio(measured(card)), 3)
+            card = replace(card, across_ratio=ratio)
+    result = validation.report(measured(card))
     console = Console()
     if calibrate:
         figures = card.metrics | {"held_out": validation.as_metrics(result)}
-        told = {"calibration": f"lengths and depth: {' and '.join(held_out.terms(data))}"}
+        told = {
+            "calibration": f"lengths, depth and directions: {' and '.join(held_out.terms(data))}"
+        }
         replace(card, metrics=figures, training=card.training | told).save(path)
         console.print(
-            f"{path}: length scale {scale:g}, exponent {exponent:g}, depth slope {slope:g}"
+            f"{path}: length scale {scale:g}, exponent {exponent:g}, depth slope {slope:g}, "
+            f"across over along {card.across_ratio:g}"
         )
     console.print(validation.table(result))
     console.print(validation.summary(result))

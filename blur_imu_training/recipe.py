@@ -56,6 +56,7 @@ class NetworkChoice:
         kernel: side of what its residual blocks look at, pixels of their own grids; odd.
         structure_tensor: whether it is shown the local directions of gradients.
         uncertainty: whether it tells how certain each cell is; else all are alike.
+        directed: whether that depends on the direction.
         width, height: of the view that it is given when it is used, of either kind.
     """
 
@@ -66,6 +67,7 @@ class NetworkChoice:
     kernel: int = 3
     structure_tensor: bool = True
     uncertainty: bool = True
+    directed: bool = False
     width: int = 320
     height: int = 224
 
@@ -78,6 +80,8 @@ class NetworkChoice:
             raise ValueError(f"network kind '{choice.kind}' is not known; use {', '.join(KINDS)}")
         if (len(choice.widths), len(choice.blocks)) != (5, 4):
             raise ValueError("a network has five widths and four numbers of blocks")
+        if choice.directed and not (choice.uncertainty and choice.kind == "compact"):
+            raise ValueError("network: directed is of the compact one, with its uncertainty")
         if choice.kernel % 2 != 1 or choice.kernel < 3:
             raise ValueError(f"kernel: {choice.kernel} is no odd number of pixels from 3 on")
         if choice.width % COARSEST or choice.height % COARSEST or choice.width * choice.height == 0:

@@ -24,7 +24,8 @@ _MEDIAN_OF_CHI2 = 2 * np.log(2)
 _LARGEST_CONDITION = 1e9
 _LARGEST_MOTION, _LARGEST_INVERSE_DEPTH, _LARGEST_SIGMA_LOG_DEPTH = 1e5, 1e3, 1e2
 _LARGEST_SIGMA = np.finfo(float).max
-"""Pixels, 1/m, none, and pixels. Beyond these the arithmetic of the solve is lost."""
+_LARGEST_ANISOTROPY = 10.0
+"""Pixels, 1/m, none, pixels, and none. Beyond these the arithmetic of the solve is lost."""
 _PAIRS = np.array(
     [(i, j) for i in range(3) for j in range(i, 3)]
     + [(i, j) for i in range(3) for j in range(3, 6)]
@@ -49,7 +50,7 @@ class SolverConfig:
         linear_std: the same for the linear velocity, m/s.
         correlation_length: side of the square of the network's view inside which errors of the
             field are one error, as a share of the view's width: they go with what the scene shows,
-            not with cells. With 0.31 about two thirds of the shipped model's held-out errors fall
+            not with cells. With 0.39 about two thirds of the shipped models' held-out errors fall
             within one standard deviation.
         noise_floor_px: residual below which the field is not believed however well it fits.
         smallest_scale: the field's standard deviations are scaled by the residuals, but not below
@@ -70,7 +71,7 @@ class SolverConfig:
 
     angular_std: float = 10.0
     linear_std: float = 4.0
-    correlation_length: float = 0.3125
+    correlation_length: float = 0.39
     noise_floor_px: float = 0.1
     smallest_scale: float = 0.5
     length_std: float = 0.2
@@ -102,10 +103,11 @@ class _Equations:
     """The equations of n cells, ready for many weighted solves.
 
     Attributes:
-        squares: (21, n) entries `_PAIRS` of A^T A of each cell; A in pixels per radian and metre.
-        products: (6, n) A^T F of each cell, its sign open unless `signed`.
-        length2: (n,) |F|^2, pixels^2.
-        variance: (n,) of each component of F, pixels^2.
+        squares: (21, n) entries `_PAIRS` of A^T P A of each cell; A in pixels per radian and metre. P
+            weighs directions: the precision of F with its determinant made 1; often none, the identity.
+        products: (6, n) A^T P F of each cell, its sign open unless `signed`.
+        length2: (n,) F^T P F, pixels^2.
+        variance: (n,) of each component of F, pixels^2; their geometric mean where P weighs them.
         half_depth_variance: (n,) of the logarithm of depth, halved: its share in each component.
         redundancy: how many cells make one independent measurement.
         information: (6, 6) of the prior, in x.
@@ -225,12 +227,19 @@ class VelocitySolver:
         return np.array([self.config.angular_std] * 3 + [self.config.linear_std] * 3)
 
     def _equations(self, field: BlurField, tau: float, prior: VelocityPrior | None) -> _Equations:
-        columns, squares = _geometry(field.camera, *field.q.shape[:2], field.stride)
-        inverse_depth = field.inverse_depth.ravel()
-        motion_x, motion_y = field.motion.reshape(-1, 2).T.astype(float)
-        products = columns[0] * motion_x + columns[1] * motion_y
+        geometry = _geometry(field.camera, *field.q.shape[:2], field.stride)
+        columns, inverse_depth = geometry.columns, field.inverse_depth.ravel()
+        motion_x, motion_y = weighed_x, weighed_y = field.motion.reshape(-1, 2).T.astype(float)
+        floor2 = self.config.noise_floor_px**2
+        if field.anisotropy is None:
+            variance = field.sigma.ravel().astype(float) ** 2 + floor2
+            squares = geometry.pairs.copy()
+        else:
+            variance, (xx, xy, yy) = _weighed_directions(field, floor2)
+            weighed_x, weighed_y = xx * motion_x + xy * motion_y, xy * motion_x + yy * motion_y
+            squares = xx * geometry.pairs_xx + xy * geometry.pairs_xy + yy * geometry.pairs_yy
+        products = columns[0] * weighed_x + columns[1] * weighed_y
         products[3:] *= inverse_depth
-        squares = squares.copy()
         squares[_WITH_DEPTH] *= inverse_depth
         squares[_WITH_DEPTH2] *= inverse_depth
         information = np.diag((self._weak_std() * tau) ** -2.0)
@@ -242,8 +251,8 @@ class VelocitySolver:
         return _Equations(
             squares=squares,
             products=products,
-            length2=motion_x**2 + motion_y**2,
-            variance=field.sigma.ravel().astype(float) ** 2 + self.config.noise_floor_px**2,
+            length2=motion_x * weighed_x + motion_y * weighed_y,
+            variance=variance,
             half_depth_variance=field.sigma_log_depth.ravel().astype(float) ** 2 / 2,
             redundancy=max(1.0, correlated**2),
             information=information,
@@ -328,8 +337,8 @@ class VelocitySolver:
             angular_velocity=x[:3] / tau,
             linear_velocity=x[3:] / tau,
             covariance=(own + own.T) / 2 + shared,
-            blur_px=float(np.sqrt(_median(equations.length2[None])[0])),
-            residual_px=float(np.sqrt(_median(fit.residual2)[0] / _MEDIAN_OF_CHI2)),
+            blur_px=float(np.sqrt(_median(_length2(field.motion)[None])[0])),
+            residual_px=float(np.sqrt(_median(_residual2(field, fit, x))[0] / _MEDIAN_OF_CHI2)),
             rank=int(np.sum(np.linalg.eigvalsh(information * np.outer(weak, weak)) > 1)),
             condition=_condition(data),
             shared_covariance=shared,
@@ -347,7 +356,7 @@ class VelocitySolver:
     def _judge(self, estimate: VelocityEstimate, field: BlurField) -> VelocityEstimate:
         least = self.config.confident_width * field.camera.width
         limit = np.maximum(least, self.config.confident_share * field.blur_length)
-        confident = field.sigma < limit
+        confident = field.principal_sigmas[0] < limit
         if confident.mean() < self.config.fewest_share:
             estimate = estimate.refused(
                 f"blur could be read in {confident.sum()} of {confident.size} cells only"
@@ -391,13 +400,64 @@ def _canonical_motions() -> Array:
 _CANONICAL_MOTIONS = _canonical_motions()
 
 
+@dataclass(frozen=True)
+class _Geometry:
+    """The equations of a grid of n cells at 1 m.
+
+    Attributes:
+        columns: (2, 6, n) A of each.
+        pairs: (21, n) `_PAIRS` of A^T A, the sum of what its first row gives and its second.
+        pairs_xx, pairs_yy: (21, n) these two.
+        pairs_xy: (21, n) what one row gives with the other, both ways.
+    """
+
+    columns: Array
+    pairs: Array
+    pairs_xx: Array
+    pairs_xy: Array
+    pairs_yy: Array
+
+
 @lru_cache(maxsize=8)
-def _geometry(camera: Camera, rows: int, columns: int, stride: int) -> tuple[Array, Array]:
-    """Return A of a grid of cells, (2, 6, n), and their `_PAIRS`, (21, n), everything at 1 m."""
+def _geometry(camera: Camera, rows: int, columns: int, stride: int) -> _Geometry:
     u, v = cell_centres(rows, columns, stride)
     at_1_m = motion_rows(camera, u.ravel(), v.ravel(), np.ones(u.size)).transpose(1, 2, 0)
-    pairs = np.sum(at_1_m[:, _PAIRS[0]] * at_1_m[:, _PAIRS[1]], axis=0)
-    return np.ascontiguousarray(at_1_m), pairs
+    one, other = at_1_m[:, _PAIRS[0]], at_1_m[:, _PAIRS[1]]
+    pairs = np.sum(one * other, axis=0)
+    both_ways = one[0] * other[1] + one[1] * other[0]
+    return _Geometry(
+        np.ascontiguousarray(at_1_m), pairs, one[0] * other[0], both_ways, one[1] * other[1]
+    )
+
+
+def _weighed_directions(field: BlurField, floor2: float) -> tuple[Array, tuple[Array, ...]]:
+    """Return (n,) geometric mean variances of F, and the xx, xy, yy of P, (n,) each, of determinant 1.
+
+    `floor2` is the variance, pixels^2, that is added in every direction.
+    """
+    assert field.anisotropy is not None
+    a, b = field.anisotropy.reshape(-1, 2).T.astype(float)
+    strength = np.maximum(np.hypot(a, b), 1e-12)
+    along, across = (sigma.ravel().astype(float) ** 2 + floor2 for sigma in field.principal_sigmas)
+    stretch = np.sqrt(along / across)
+    even, odd = (stretch + 1 / stretch) / 2, (stretch - 1 / stretch) / 2
+    cosine, sine = odd * a / strength, odd * b / strength
+    return np.sqrt(along * across), (even - cosine, -sine, even + cosine)
+
+
+def _length2(motion: Array) -> Array:
+    """(n,) squared lengths of a field (rows, columns, 2)."""
+    return np.asarray(np.sum(motion.reshape(-1, 2).astype(float) ** 2, axis=1))
+
+
+def _residual2(field: BlurField, fit: _Fit, x: Array) -> Array:
+    """(1, n) squared residuals of the motion x, pixels^2, all directions alike."""
+    if field.anisotropy is None:
+        return fit.residual2
+    columns = _geometry(field.camera, *field.q.shape[:2], field.stride).columns
+    turned = np.tensordot(columns[:, :3], x[:3], (1, 0))
+    moved = turned + np.tensordot(columns[:, 3:], x[3:], (1, 0)) * field.inverse_depth.ravel()
+    return _length2((fit.signs * field.motion.reshape(-1, 2).T - moved).T)[None]
 
 
 @lru_cache(maxsize=8)
@@ -416,6 +476,8 @@ def _is_possible(field: BlurField) -> bool:
     ]
     if field.signed_motion is not None:
         parts.append((field.signed_motion, _LARGEST_MOTION))
+    if field.anisotropy is not None:
+        parts.append((field.anisotropy, _LARGEST_ANISOTROPY))
     # The largest of what holds a NaN is NaN, and no NaN is small enough.
     return all(bool(np.abs(p).max() <= most) for p, most in parts)
 

@@ -196,5 +196,6 @@ def load_network(
         read_model(path, card.sha256)
         from blur_imu_ros.network.torch_backend import TorchBackend
 
-        return BlurNetwork(TorchBackend(path, card.interface, device, threads), card)
+        weights = (card.interface, device, threads, card.weights_sha256)
+        return BlurNetwork(TorchBackend(path, *weights), card)
     raise ModelError(f"backend '{backend}' is not known; use auto, onnx or torch")

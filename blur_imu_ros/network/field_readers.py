@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,13 @@ from blur_imu_ros.core.blur_field import BlurField, below_axis
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import double_angle
 from blur_imu_ros.errors import ModelError
-from blur_imu_ros.network.model_card import INTERFACE, REFERENCE_LENGTH, SIGNED_FLOW, ModelCard
+from blur_imu_ros.network.model_card import (
+    DIRECTED,
+    INTERFACE,
+    REFERENCE_LENGTH,
+    SIGNED_FLOW,
+    ModelCard,
+)
 
 Reader = Callable[[tuple[Array, ...], ModelCard, Camera], BlurField]
 
@@ -28,7 +35,7 @@ def read_blur_field(outputs: tuple[Array, ...], card: ModelCard, camera: Camera)
     sigma = np.exp(log_sigma)
     q = np.moveaxis(q, 0, -1)
     correction = _length_correction(q, card)
-    return BlurField(
+    field = BlurField(
         q=q * correction[..., None],
         sigma=sigma[0] * correction * card.sigma_scale,
         inverse_depth=np.exp(log_inverse_depth[0]) * _depth_correction(card, camera, len(q)),
@@ -36,6 +43,32 @@ def read_blur_field(outputs: tuple[Array, ...], card: ModelCard, camera: Camera)
         camera=camera,
         stride=card.stride,
     )
+    return field if card.across_ratio == 1 else _surer_across(field, card.across_ratio)
+
+
+def _surer_across(field: BlurField, ratio: float) -> BlurField:
+    """Return a field whose deviation is `ratio` times as large across the smear; along it, it stays.
+
+    Of short blur, whose direction is a guess as well, less.
+    """
+    length = field.blur_length
+    stretch = -np.log(ratio) * length / (length + UNSURE_LENGTH * field.camera.width / 320)
+    along = field.q / np.maximum(length, 1e-9)[..., None]
+    sigma = field.sigma * np.exp(-stretch / 2)
+    return replace(field, sigma=sigma, anisotropy=stretch[..., None] * along)
+
+
+def read_directed_field(outputs: tuple[Array, ...], card: ModelCard, camera: Camera) -> BlurField:
+    """Return the field of `blur_field/2`.
+
+    Args:
+        outputs: as of `read_blur_field`, and anisotropy (1, 2, r, c).
+        card: of the model.
+        camera: pinhole of the view.
+    """
+    *others, anisotropy = outputs
+    field = read_blur_field(tuple(others), replace(card, across_ratio=1.0), camera)
+    return replace(field, anisotropy=np.moveaxis(anisotropy[0].astype(np.float64), 0, -1))
 
 
 def read_signed_flow(outputs: tuple[Array, ...], card: ModelCard, camera: Camera) -> BlurField:
@@ -72,8 +105,15 @@ def read_signed_flow(outputs: tuple[Array, ...], card: ModelCard, camera: Camera
     )
 
 
-READERS: dict[str, Reader] = {INTERFACE: read_blur_field, SIGNED_FLOW: read_signed_flow}
+READERS: dict[str, Reader] = {
+    INTERFACE: read_blur_field,
+    DIRECTED: read_directed_field,
+    SIGNED_FLOW: read_signed_flow,
+}
 
+
+UNSURE_LENGTH = 3.0
+"""Pixels of a view 320 wide at which the difference between along and across is half as large."""
 
 SHORTEST, LONGEST = 1.0, 100.0
 """Pixels between which the correction of lengths varies: beyond, nothing was measured."""

@@ -12,6 +12,8 @@ from blur_imu_ros.errors import ModelError
 
 INTERFACE = "blur_field/1"
 """What our own networks speak."""
+DIRECTED = "blur_field/2"
+"""The same with a precision that depends on the direction."""
 SIGNED_FLOW = "signed_flow/1"
 """What the published network speaks."""
 
@@ -21,11 +23,15 @@ LARGEST_SIDE = 4096
 LARGEST_DEPTH_SLOPE = 3.0
 """Several times what held-out frames showed of any network (0.7); more is a mistake."""
 
+LEAST_ACROSS_RATIO = 0.1
+"""A third of the least that held-out frames showed in any range of lengths (0.31)."""
+
 REFERENCE_LENGTH = 10.0
 """Pixels of blur at which the correction of lengths is `length_scale`."""
 
 OUTPUTS = {
     INTERFACE: ("q", "log_inverse_depth", "log_sigma"),
+    DIRECTED: ("q", "log_inverse_depth", "log_sigma", "anisotropy"),
     SIGNED_FLOW: ("flow", "depth"),
 }
 """Outputs of each interface that this version understands: see `ModelCard`."""
@@ -37,10 +43,12 @@ class ModelCard:
 
     Attributes:
         name: of the model.
-        interface: inputs and outputs. Both take `image` (1, 3, height, width), RGB scaled to 0..1,
+        interface: inputs and outputs. All take `image` (1, 3, height, width), RGB scaled to 0..1,
             minus `mean`, over `std`. `blur_field/1` gives, on cells, `q` (double-angle field,
             pixels), `log_inverse_depth` (of 1/m at `focal_reference`) and `log_sigma` (of q in
-            pixels and of log depth). `signed_flow/1` gives, for every pixel, `flow` (1, 2, height,
+            pixels and of log depth). `blur_field/2` gives `anisotropy` (1, 2, rows, columns) as well: by
+            which the deviation of the motion depends on the direction, as in `BlurField`;
+            `log_sigma` is the mean over directions then. `signed_flow/1` gives, for every pixel, `flow` (1, 2, height,
             width; pixels over the exposure) and `depth` (1, 1, height, width; metres at
             `focal_reference`).
         width, height: of the input, pixels.
@@ -49,6 +57,7 @@ class ModelCard:
         focal_reference: pixels; depth is predicted for this focal length, and what a lens twice as
             long sees is twice as far away.
         sha256: of the ONNX file.
+        weights_sha256: of the weights for the torch backend (.safetensors); empty where there are none.
         training: data with terms, recipe, seed, samples.
         metrics: measured figures.
         length_scale: factor on predicted blur of `REFERENCE_LENGTH`, from held-out frames of another
@@ -59,6 +68,9 @@ class ModelCard:
             per unit of the tangent to the optical axis, from held-out frames: what is below in an
             image is mostly nearer, and a convolution does not know where in the image it is.
         sigma_scale: factor on the predicted standard deviation of the field, from held-out frames.
+        across_ratio: of `blur_field/1`: standard deviation of the motion across the smear over that
+            along it, which is the one that the model tells; from held-out frames. 1 takes all
+            directions for equally sure.
         flow_sigma: of `signed_flow/1`, which tells no uncertainty of its own: the standard deviation
             of its flow, pixels; taken for shared by the whole image.
         log_depth_sigma: of `signed_flow/1`: the standard deviation of the logarithm of its depth.
@@ -79,8 +91,10 @@ class ModelCard:
     length_exponent: float = 0.0
     depth_slope: float = 0.0
     sigma_scale: float = 1.0
+    across_ratio: float = 1.0
     flow_sigma: float = 0.0
     log_depth_sigma: float = 0.0
+    weights_sha256: str = ""
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -134,8 +148,8 @@ class ModelCard:
 
     def _check_values(self, path: Path) -> None:
         """Refuse what is of another type, not finite, or larger than memory should be asked for."""
-        if not all(isinstance(text, str) for text in (self.name, self.sha256)):
-            raise ModelError(f"{path}: name and sha256 must be texts")
+        if not all(isinstance(text, str) for text in (self.name, self.sha256, self.weights_sha256)):
+            raise ModelError(f"{path}: name, sha256 and weights_sha256 must be texts")
         sizes = (self.width, self.height, self.stride)
         if not all(type(size) is int and 1 <= size <= LARGEST_SIDE for size in sizes):
             raise ModelError(
@@ -152,11 +166,13 @@ class ModelCard:
         for name in ("focal_reference", "length_scale", "sigma_scale"):
             if getattr(self, name) <= 0:
                 raise ModelError(f"{path}: {name} must be positive")
+        if not LEAST_ACROSS_RATIO <= self.across_ratio <= 1:
+            raise ModelError(f"{path}: across_ratio must lie between {LEAST_ACROSS_RATIO:g} and 1")
 
 
 _NUMBERS = (
     "mean", "std", "focal_reference", "length_scale", "length_exponent", "depth_slope",
-    "sigma_scale", "flow_sigma", "log_depth_sigma",
+    "sigma_scale", "across_ratio", "flow_sigma", "log_depth_sigma",
 )  # fmt: skip
 
 

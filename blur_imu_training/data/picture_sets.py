@@ -11,6 +11,7 @@ from blur_imu_training.data.scannetpp import scannetpp
 from blur_imu_training.data.seven_scenes import seven_scenes
 from blur_imu_training.data.stray_scanner import stray_scanner
 from blur_imu_training.scene.panoramas import PanoramaFolder
+from blur_imu_training.scene.path_traced_rooms import PathTracedRooms
 from blur_imu_training.scene.recorded_rotations import RecordedTurns
 from blur_imu_training.scene.room_pictures import RoomPictures
 from blur_imu_training.scene.sharp_images import (
@@ -30,6 +31,7 @@ PICTURE_SETS: dict[str, Callable[[Path], SharpImages]] = {
     "photos": lambda data: PhotoFolder(data / "houses_indoor"),
     "procedural": lambda data: ProceduralPictures(),
     "rooms": lambda data: RoomPictures(),
+    "traced_rooms": lambda data: PathTracedRooms(data / "traced_rooms"),
     "panoramas": lambda data: PanoramaFolder(data / "hdri_cc0_ldr"),
     "scannetpp": lambda data: scannetpp(data / "scannetpp"),
     "7scenes": seven_scenes,

@@ -14,7 +14,7 @@ from blur_imu_training.export.reduced_precision import Precision, View, parity_o
 from blur_imu_training.recipe import NetworkChoice, TrainingConfig
 from blur_imu_training.rendering.samples import SampleStream
 from blur_imu_training.training.checkpoint import load_run
-from blur_imu_training.training.tasks import TASKS
+from blur_imu_training.training.tasks import task_of
 
 TERMS = {
     "nyuv2": "NYU Depth v2, pairs 0-1249 (Silberman et al. 2012): research use",
@@ -22,6 +22,7 @@ TERMS = {
     "panoramas": "panoramas of Poly Haven: CC0",
     "procedural": "dead leaves made from nothing: ours",
     "rooms": "rooms made from nothing: ours",
+    "traced_rooms": "path-traced rooms of Benedikt Bitterli's rendering resources: CC-BY 3.0 and CC0, by their artists",
     "scannetpp": "ScanNet++ v2, iPhone (Yeshwanth et al. 2023): its own terms, non-commercial",
     "strayscanner": "recordings with StrayScanner: of those who made them",
 }
@@ -41,7 +42,7 @@ def export_run(
     choice = NetworkChoice.of(recipe.get("network", {}))
     sets = facts.pop("sets", None) or [*recipe["pictures"], *recipe.get("samples", ())]
     training = {"data": terms_of(sets), **facts}
-    card = TASKS[choice.kind].card(name, recipe["focal_reference"], training, choice.size)
+    card = task_of(choice).card(name, recipe["focal_reference"], training, choice.size)
     card = write_model(network, card, output, any_batch)
     return describe(output, card)
 

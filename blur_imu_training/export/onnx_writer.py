@@ -65,6 +65,7 @@ def write_model(
     card = replace(
         card,
         sha256=file_hash(output),
+        weights_sha256=file_hash(output.with_suffix(".safetensors")),
         training={**card.training, "opset": OPSET, "any_batch": any_batch},
         metrics={**card.metrics, "parity_with_torch": difference},
     )

@@ -18,7 +18,7 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.errors import ModelError
 from blur_imu_ros.network.blur_network import BlurNetwork, load_network
-from blur_imu_ros.network.model_card import INTERFACE, ModelCard, file_hash
+from blur_imu_ros.network.model_card import DIRECTED, INTERFACE, ModelCard, file_hash
 
 View = tuple[NDArray[np.uint8], Camera]
 """An image of the network's size, BGR, and its pinhole."""
@@ -107,6 +107,7 @@ def write_reduced(
             original.card,
             name=name or output.stem,
             sha256=file_hash(partial),
+            weights_sha256="",
             training={**original.card.training, **training},
         )
         card.save(partial.with_suffix(".json"))
@@ -153,7 +154,7 @@ def _check(source: Path, output: Path, precision: Precision, views: Sequence[Vie
     if output.resolve() == source.resolve():
         raise ModelError(f"{output}: is the model itself; choose another place")
     card = ModelCard.load(source.with_suffix(".json"))
-    if card.interface != INTERFACE or "precision" in card.training:
+    if card.interface not in (INTERFACE, DIRECTED) or "precision" in card.training:
         raise ModelError(f"{source}: only our own networks in fp32 are given other numbers")
     if precision is Precision.fp32:
         raise ModelError(f"{source}: holds 32-bit numbers already; choose fp16 or int8")

@@ -32,6 +32,9 @@ VIDEO_SHARE = 0.2
 BEST_VIDEO, WORST_VIDEO = 18.0, 38.0
 """Quantisers."""
 
+DARK_SHARE, BLOWN_SHARE = 0.12, 0.08
+"""Shares of pictures far too dark, and so bright that much of them is clipped."""
+
 METHODS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA, cv2.INTER_LANCZOS4)
 
 
@@ -218,7 +221,7 @@ def random_camera(rng: Rng, pixel: float = 1.0, shape: float = 0.75) -> IspParam
         glare=_perhaps(0.3, float(rng.uniform(0, 0.15)), rng),
         vignette_centre=(float(rng.uniform(-0.8, 0.8)), float(rng.uniform(-0.8, 0.8))),
         vignette=_perhaps(0.4, float(rng.uniform(0, 0.5)), rng),
-        target=float(np.exp(rng.normal(np.log(0.2), 0.15 + 0.4 * severity))),
+        target=_brightness(severity, rng),
         balance=_three(np.exp(rng.normal(0, 0.05 + 0.06 * severity, 3))),
         read=float(np.exp(rng.uniform(np.log(3e-4), np.log(0.012)))),
         shot=float(np.exp(rng.uniform(np.log(1e-5), np.log(4e-3)))),
@@ -235,6 +238,16 @@ def random_camera(rng: Rng, pixel: float = 1.0, shape: float = 0.75) -> IspParam
         seed=int(rng.integers(2**31)),
         video=_video(severity, pixel, rng) if rng.uniform() < VIDEO_SHARE else None,
     )
+
+
+def _brightness(severity: float, rng: Rng) -> float:
+    """Return the mean brightness that an exposure aims at; some miss it by far."""
+    kind = rng.uniform()
+    if kind < DARK_SHARE:
+        return float(np.exp(rng.uniform(np.log(0.02), np.log(0.08))))
+    if kind < DARK_SHARE + BLOWN_SHARE:
+        return float(rng.uniform(0.4, 0.8))
+    return float(np.exp(rng.normal(np.log(0.2), 0.15 + 0.4 * severity)))
 
 
 def _perhaps(share: float, value: float, rng: Rng) -> float:

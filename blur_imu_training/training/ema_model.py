@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from blur_imu_ros.errors import TrainingError
-from blur_imu_ros.network.architectures.compact import normalise
+from blur_imu_ros.network.architectures.compact import normalise, with_direction
 from blur_imu_training.recipe import Stage, TrainingConfig
 from blur_imu_training.training.checkpoint import (
     TEACHER,
@@ -24,7 +24,7 @@ from blur_imu_training.training.checkpoint import (
     read_weights,
     write_tensors,
 )
-from blur_imu_training.training.tasks import TASKS, Batch, Losses, build
+from blur_imu_training.training.tasks import Batch, Losses, build, task_of
 
 LONGEST_GRADIENT = 2.0
 
@@ -54,11 +54,14 @@ class EmaModel:
             folder: of the run, for the weights that label recorded frames.
             weights: .safetensors, or folder of a run.
         """
-        self.task = TASKS[config.network.kind]
+        self.task = task_of(config.network)
         self._decay, self._accelerator = config.ema_decay, accelerator
         network = build(config.network)
         if weights is not None:
-            load_weights(network, read_weights(weights), weights)
+            read = read_weights(weights)
+            if config.network.directed:
+                read = with_direction(read, f"head.{config.network.head_blocks}")
+            load_weights(network, read, weights)
         self.average = copy.deepcopy(network).to(accelerator.device).eval()
         self._teacher = None
         if config.pseudo_labels:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from blur_imu_ros.network.architectures.compact import CompactOutput
+from blur_imu_ros.network.architectures.compact import CompactOutput, DirectedOutput
+from blur_imu_training.training.directions import along, oriented, whitened
 
 DEPTH_SHARE = 0.6
+CONTRAST_SHARE = 0.3
+"""Of depth relative to the rest of its image: its scale is what networks guess worst, parallax needs the rest."""
 UNCERTAINTY_SHARE = 0.1
 
 
-def field_loss(out: CompactOutput, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+def field_loss(out: CompactOutput | DirectedOutput, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the losses, each a scalar, and their weighted sum as `total`.
 
     The field loss is L1 on the sign-free field, relative for long smears. Uncertainties learn from
@@ -22,13 +25,32 @@ def field_loss(out: CompactOutput, batch: dict[str, Tensor]) -> dict[str, Tensor
     error = (out.q - batch["q"]).abs()
     field = (error.mean(1, keepdim=True) / (1 + 0.1 * length)).mean()
     weight = batch["depth_weight"].reshape(-1, 1, 1, 1)
-    depth_error = (out.log_inverse_depth - batch["log_inverse_depth"][:, None]).abs() * weight
-    depth = depth_error.mean()
-    rms = error.detach().square().mean(1, keepdim=True).sqrt()
-    doubt = _gaussian_like(rms, out.log_sigma[:, :1]).mean()
+    difference = (out.log_inverse_depth - batch["log_inverse_depth"][:, None]) * weight
+    depth_error = difference.abs()
+    contrast = (difference - difference.mean((2, 3), keepdim=True)).abs().mean()
+    depth = depth_error.mean() + CONTRAST_SHARE * contrast
+    if isinstance(out, DirectedOutput):
+        doubt = _directed_likelihood(out, batch["q"]).mean()
+    else:
+        rms = error.detach().square().mean(1, keepdim=True).sqrt()
+        doubt = _gaussian_like(rms, out.log_sigma[:, :1]).mean()
     doubt = doubt + (_gaussian_like(depth_error.detach(), out.log_sigma[:, 1:]) * weight).mean()
     total = field + DEPTH_SHARE * depth + UNCERTAINTY_SHARE * doubt
     return {"total": total, "field": field, "depth": depth, "doubt": doubt}
+
+
+def _directed_likelihood(out: DirectedOutput, q: Tensor) -> Tensor:
+    """Return (n, 1, cells) the same of the motion's error, whose scale depends on its direction.
+
+    The density falls as exp(-sqrt(3) m) with the Mahalanobis distance m, which has the covariance that
+    m is measured by. A half of the whole, so that it weighs as much as one component does.
+    """
+    true_field = along(q.flatten(2))
+    error = (oriented(out.q.flatten(2), true_field) - true_field).detach()
+    apart = whitened(error, out.anisotropy.flatten(2))
+    distance = apart.square().sum(1, keepdim=True).add(1e-6).sqrt()
+    log_sigma = out.log_sigma[:, :1].flatten(2)
+    return log_sigma + 3**0.5 / 2 * distance * torch.exp(-log_sigma)
 
 
 def _gaussian_like(error: Tensor, log_sigma: Tensor) -> Tensor:

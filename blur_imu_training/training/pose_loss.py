@@ -12,7 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from blur_imu_ros.network.architectures.compact import CompactOutput
+from blur_imu_ros.network.architectures.compact import CompactOutput, DirectedOutput
+from blur_imu_training.training.directions import oriented, whitened
 
 PARALLAX_SHARE = 3.0
 """Weight of the part that tells translation from rotation: few pixels, and all that linear velocity is."""
@@ -26,7 +27,7 @@ SHIFT_ROUNDS = 3
 _RIDGE = 1e-6
 
 
-def pose_loss(out: CompactOutput, batch: dict[str, Tensor]) -> Tensor:
+def pose_loss(out: CompactOutput | DirectedOutput, batch: dict[str, Tensor]) -> Tensor:
     """Return the error of the solved motion, pixels, relative for long smears; a scalar.
 
     Args:
@@ -43,30 +44,20 @@ def pose_loss(out: CompactOutput, batch: dict[str, Tensor]) -> Tensor:
     motion = with_unknown_shift(batch["motion"], batch["known"], true_equations, out.q.flatten(2))
     true_field = torch.einsum("nkxi,ni->nkx", true_equations, motion)
     field = oriented(out.q.flatten(2), true_field)
-    weight = _weights(out.log_sigma[:, 0].flatten(1), field, true_field)
-    equations = equations_of(batch["rows"], found)
+    equations, seen_field = equations_of(batch["rows"], found), true_field
+    if isinstance(out, DirectedOutput):
+        # What a cell knows well is stretched; the least squares of what is left is the weighted one.
+        anisotropy = out.anisotropy.flatten(2)
+        columns = whitened(equations.transpose(2, 3), anisotropy)
+        equations = columns.transpose(2, 3)
+        field, seen_field = whitened(field, anisotropy), whitened(true_field, anisotropy)
+    weight = _weights(out.log_sigma[:, 0].flatten(1), field, seen_field)
     error = (solved(equations, field, weight) - motion) * batch["known"]
     apart = true_equations[..., 3:] - _explained_by_rotation(true_equations, weight)
     rigid = _rms(torch.einsum("nkxi,ni->nkx", true_equations, error))
     parallax = _rms(torch.einsum("nkxi,ni->nkx", apart, error[:, 3:]))
     length = _rms(true_field)
     return ((rigid + PARALLAX_SHARE * parallax) / (1 + 0.1 * length)).mean()
-
-
-def oriented(q: Tensor, field: Tensor) -> Tensor:
-    """Return the motion of a double-angle field q, (n, 2, cells), on that side where `field` points."""
-    length = field.square().sum(1, keepdim=True).add(1e-12).sqrt()
-    along = field / length
-    cosine2 = (along[:, :1].square() - along[:, 1:].square()) * q[:, :1]
-    cosine2 = cosine2 + 2 * along[:, :1] * along[:, 1:] * q[:, 1:]
-    sine2 = (along[:, :1].square() - along[:, 1:].square()) * q[:, 1:]
-    sine2 = sine2 - 2 * along[:, :1] * along[:, 1:] * q[:, :1]
-    found = (cosine2.square() + sine2.square() + 1e-6).sqrt()
-    # Half of the angle between q and the field's own; its cosine is never negative.
-    cosine = ((1 + cosine2 / found) / 2).clamp(min=1e-2).sqrt()
-    sine = sine2 / found / (2 * cosine)
-    across = torch.cat([-along[:, 1:], along[:, :1]], dim=1)
-    return found * (cosine * along + sine * across)
 
 
 @torch.no_grad()

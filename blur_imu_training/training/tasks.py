@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,10 +15,11 @@ from blur_imu_ros.network.architectures.compact import (
     STRIDE,
     CompactNetwork,
     CompactOutput,
+    DirectedOutput,
     StructureTensor,
 )
 from blur_imu_ros.network.architectures.published import PublishedNetwork, PublishedOutput
-from blur_imu_ros.network.model_card import INTERFACE, SIGNED_FLOW, ModelCard
+from blur_imu_ros.network.model_card import DIRECTED, INTERFACE, SIGNED_FLOW, ModelCard
 from blur_imu_training.recipe import NetworkChoice
 from blur_imu_training.training.losses import field_loss
 from blur_imu_training.training.pose_loss import pose_loss
@@ -88,20 +89,21 @@ class _NoStructure(nn.Module):
 class _Even(CompactNetwork):
     """Tells the same uncertainty of all cells."""
 
-    def forward(self, image: Tensor) -> CompactOutput:
+    def forward(self, image: Tensor) -> CompactOutput | DirectedOutput:
         out = super().forward(image)
         return out._replace(log_sigma=torch.zeros_like(out.log_sigma))
 
 
 def _compact(choice: NetworkChoice) -> nn.Module:
     kind = CompactNetwork if choice.uncertainty else _Even
-    network = kind(choice.widths, choice.blocks, choice.head_blocks, choice.kernel)  # type: ignore[arg-type]
+    parts = (choice.widths, choice.blocks, choice.head_blocks, choice.kernel)
+    network = kind(*parts, directed=choice.directed)  # type: ignore[arg-type]
     if not choice.structure_tensor:
         network.structure = _NoStructure()  # type: ignore[assignment]
     return network
 
 
-def _compact_losses(out: CompactOutput, batch: Batch, pose: float) -> Losses:
+def _compact_losses(out: CompactOutput | DirectedOutput, batch: Batch, pose: float) -> Losses:
     losses = field_loss(out, batch)
     if pose:
         losses["pose"] = pose_loss(out, batch)
@@ -109,7 +111,7 @@ def _compact_losses(out: CompactOutput, batch: Batch, pose: float) -> Losses:
     return losses
 
 
-def _compact_labelled(batch: Batch, out: CompactOutput) -> Batch:
+def _compact_labelled(batch: Batch, out: CompactOutput | DirectedOutput) -> Batch:
     recorded = batch["recorded"]
     q = _chosen(recorded, out.q, batch["q"])
     nearness = _chosen(recorded, out.log_inverse_depth[:, 0], batch["log_inverse_depth"])
@@ -146,6 +148,12 @@ TASKS = {
         {"flow_sigma": FLOW_SIGMA, "log_depth_sigma": LOG_DEPTH_SIGMA},
     ),
 }
+
+
+def task_of(choice: NetworkChoice) -> Task:
+    """Return what belongs to the chosen network."""
+    task = TASKS[choice.kind]
+    return replace(task, interface=DIRECTED) if choice.directed else task
 
 
 def build(choice: NetworkChoice) -> nn.Module:

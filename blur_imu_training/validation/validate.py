@@ -20,7 +20,7 @@ from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.network.blur_network import Backend
-from blur_imu_ros.network.model_card import REFERENCE_LENGTH
+from blur_imu_ros.network.model_card import LEAST_ACROSS_RATIO, REFERENCE_LENGTH
 from blur_imu_training.data.held_out import HeldOutFrame
 
 PIXELS_ACROSS = 320
@@ -45,6 +45,8 @@ class HeldOutErrors:
         covariance: (n, 6, 6).
         valid: (n,) whether the frame was held to be usable.
         depth_error: (n, m) of the logarithm of inverse depth, true minus predicted.
+        along, across: (n, m) error of the motion along the true one and across it, pixels of the
+            network's view.
         below: (n, m) tangent by which cells lie below the optical axis.
         own_pixels: pixels of the network's view in one of these.
     """
@@ -57,6 +59,8 @@ class HeldOutErrors:
     valid: Array
     depth_error: Array
     below: Array
+    along: Array
+    across: Array
     own_pixels: float
 
     @property
@@ -137,7 +141,9 @@ def measure(imu: VisualImu, frames: Iterable[HeldOutFrame]) -> HeldOutErrors:
     if not rows:
         raise RecordingError("validation on no frames; ask for at least one")
     columns = [np.stack(column) for column in zip(*rows, strict=True)]
-    length, true_length, truth, error, covariance, valid, depth_error, below = columns
+    length, true_length, truth, error, covariance, valid, depth_error, below, along, across = (
+        columns
+    )
     own_pixels = imu.network.input_size[0] / PIXELS_ACROSS
     return HeldOutErrors(
         length / own_pixels,
@@ -148,6 +154,8 @@ def measure(imu: VisualImu, frames: Iterable[HeldOutFrame]) -> HeldOutErrors:
         valid,
         depth_error,
         below,
+        along,
+        across,
         own_pixels,
     )
 
@@ -157,7 +165,8 @@ def _row(measurement: Measurement, held_out: HeldOutFrame) -> tuple[Array, ...]:
     field, estimate = measurement.field, measurement.estimate
     truth = np.concatenate([held_out.angular_velocity, held_out.linear_velocity])
     sign = np.copysign(1.0, estimate.angular_velocity @ held_out.angular_velocity)
-    true_length, true_inverse = _truth_of_cells(held_out, field)
+    true_motion, true_inverse = _truth_of_cells(held_out, field)
+    true_length = np.hypot(true_motion[..., 0], true_motion[..., 1])
     known = np.maximum(true_inverse, LEAST_INVERSE_DEPTH)
     rows, columns = true_inverse.shape
     return (
@@ -169,7 +178,17 @@ def _row(measurement: Measurement, held_out: HeldOutFrame) -> tuple[Array, ...]:
         np.asarray(estimate.valid),
         (np.log(known) - np.log(field.inverse_depth)).ravel(),
         below_axis(field.camera, rows, columns, field.stride).ravel(),
+        *_motion_errors(field.motion, true_motion),
     )
+
+
+def _motion_errors(motion: Array, true: Array) -> tuple[Array, Array]:
+    """Return (m,) errors of a field (rows, columns, 2) along the true one and across it, signs as in it."""
+    unit = true / np.maximum(np.hypot(true[..., :1], true[..., 1:]), 1e-9)
+    signs = np.copysign(1.0, np.sum(motion * unit, axis=-1, keepdims=True))
+    error = signs * motion - true
+    across = error[..., 1] * unit[..., 0] - error[..., 0] * unit[..., 1]
+    return np.sum(error * unit, axis=-1).ravel(), across.ravel()
 
 
 def report(errors: HeldOutErrors) -> ValidationReport:
@@ -227,6 +246,26 @@ def length_correction(result: ValidationReport, bend: bool = False) -> tuple[flo
     degree = 1 if bend and len(bins) >= 4 and np.ptp(found) > 1 else 0
     line = np.polynomial.Polynomial.fit(found, -ratio, degree, domain=[-1, 1])
     return float(np.exp(line.coef[0])), float(line.coef[1]) if degree else 0.0
+
+
+def across_ratio(errors: HeldOutErrors) -> float:
+    """Return how far motions err across the smear, over how far they err along it.
+
+    The median over the bins by which lengths are bent; what a bin is wrong by as a whole is no doubt.
+    """
+    ratios = []
+    for low, high in zip(LENGTH_BINS[:-1], LENGTH_BINS[1:], strict=True):
+        cells = (errors.true_length >= low) & (errors.true_length < high)
+        if low >= BENT[0] and cells.sum() >= FEWEST_CELLS:
+            ratios.append(_spread(errors.across[cells]) / _spread(errors.along[cells]))
+    if not ratios:
+        raise RecordingError("no held-out blur to compare directions by; use more frames")
+    return float(np.clip(np.median(ratios), LEAST_ACROSS_RATIO, 1))
+
+
+def _spread(values: Array) -> float:
+    """Return a robust standard deviation, in units that cancel: the median distance from the median."""
+    return max(float(np.median(np.abs(values - np.median(values)))), 1e-6)
 
 
 def as_metrics(result: ValidationReport) -> dict[str, Any]:
@@ -294,7 +333,7 @@ def _norm(vectors: Array) -> Array:
 
 
 def _truth_of_cells(held_out: HeldOutFrame, field: BlurField) -> tuple[Array, Array]:
-    """(rows, columns) true length of the blur, pixels of the network's view, and inverse depth, 1/m."""
+    """True motion (rows, columns, 2), pixels of the network's view, and inverse depth (rows, columns), 1/m."""
     rows, columns = field.q.shape[:2]
     source = held_out.frame.camera
     view = NetworkView(source, columns * field.stride, rows * field.stride).camera
@@ -306,7 +345,7 @@ def _truth_of_cells(held_out: HeldOutFrame, field: BlurField) -> tuple[Array, Ar
     motion = motion_field(
         view, u, v, inverse, held_out.angular_velocity * tau, held_out.linear_velocity * tau
     )
-    return np.hypot(motion[..., 0], motion[..., 1]), inverse
+    return motion, inverse
 
 
 def table(result: ValidationReport) -> Table:

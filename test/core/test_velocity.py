@@ -416,7 +416,7 @@ def test_a_sample_of_the_cells_carries_the_information_of_all():
     equations = VelocitySolver()._equations(random_truth(0).field, EXPOSURE, None)
     half = equations.sample(np.arange(0, len(equations.length2), 2))
     assert len(half.length2) == len(equations.length2) / 2
-    assert half.redundancy == equations.redundancy / 2
+    assert half.redundancy == pytest.approx(equations.redundancy / 2)
     np.testing.assert_array_equal(half.products, equations.products[:, ::2])
 
 
@@ -463,7 +463,7 @@ def test_starts_compete_by_their_posterior():
     fit = solver._fit(equations, motions)
     smallest = np.median(fit.whitened2, axis=1).min()
     robust = 1.5**2 * np.log(1 + fit.whitened2 / smallest / 1.5**2).sum(axis=1)
-    measured = 2 * np.log(2) / 2 * robust / (0.3125 * 320 / 8) ** 2
+    measured = 2 * np.log(2) / 2 * robust / (0.39 * 320 / 8) ** 2
     velocities = motions / EXPOSURE
     # Whichever sign of a motion the prior likes better, up to what all motions share.
     signed = velocities * np.sign(velocities @ prior.information @ mean)[:, None]

@@ -15,6 +15,7 @@ from blur_imu_ros.simulation.room_renderer import Pose, furnished_room
 from blur_imu_training.data.picture_sets import PICTURE_SETS, load_pictures
 from blur_imu_training.rendering.samples import SampleStream
 from blur_imu_training.scene.panoramas import FIELD_OF_VIEW, PanoramaFolder, perspective_view
+from blur_imu_training.scene.path_traced_rooms import PathTracedRooms
 from blur_imu_training.scene.room_pictures import NEAREST, RoomPictures
 from blur_imu_training.scene.sharp_images import WeightedMixture
 
@@ -155,3 +156,35 @@ def test_what_is_left_out_is_listed_for_the_user(
 def test_an_unknown_set_is_refused_and_the_known_ones_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="'nyu' is not known; use nyuv2, .* scannetpp"):
         load_pictures({"nyu": 1.0}, tmp_path)
+
+
+def traced_room(folder: Path, views: str, size: tuple[int, int] = (40, 60)) -> Path:
+    """Write a path-traced room of one view, `a`, whose left half is 2 m away and whose right is sky."""
+    for name in ("rgb", "depth"):
+        (folder / "room" / name).mkdir(parents=True)
+    cv2.imwrite(str(folder / "room" / "rgb" / "a.jpg"), np.full((40, 60, 3), 90, np.uint8))
+    depth = np.zeros(size, np.uint16)
+    depth[:, :30] = 2000
+    cv2.imwrite(str(folder / "room" / "depth" / "a.png"), depth)
+    (folder / "room" / "views.csv").write_text(views)
+    return folder
+
+
+def test_path_traced_rooms_give_their_depth_and_focal_length(tmp_path: Path) -> None:
+    rooms = PathTracedRooms(traced_room(tmp_path, "a,55.5,55.5,30,20\nlost,55.5\n"))
+    assert len(rooms) == 1 and rooms.skipped == ["room/lost"]
+    view = rooms.draw(0, np.random.default_rng(0))
+    assert view.focal == 55.5 and view.depth_is_real
+    np.testing.assert_allclose(view.inverse_depth[:, :30], 0.5)
+    np.testing.assert_allclose(view.inverse_depth[:, 30:], 1 / 30)
+
+
+def test_a_path_traced_view_whose_depth_has_another_size_is_left_out(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="holds no usable pictures"):
+        PathTracedRooms(traced_room(tmp_path, "a,55.5\n", size=(20, 60)))
+
+
+@pytest.mark.parametrize("row", ["a", "a,far", "a,0", "a,nan"])
+def test_a_row_that_is_no_view_is_named(tmp_path: Path, row: str) -> None:
+    with pytest.raises(RecordingError, match=r"views\.csv: line 1"):
+        PathTracedRooms(traced_room(tmp_path, row + "\n"))

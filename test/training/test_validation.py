@@ -75,6 +75,30 @@ def test_the_length_ratio_is_the_stretch_of_the_lengths(stretch: float) -> None:
     assert validation.length_correction(result) == pytest.approx((1 / stretch, 0), abs=2e-3)
 
 
+class Streaky(Oracle):
+    """Errs along the smear, and `ratio` times as far across it."""
+
+    def __init__(self, frames: list[HeldOutFrame], ratio: float) -> None:
+        super().__init__(frames, 1.0)
+        self._ratio, self._rng = ratio, np.random.default_rng(1)
+
+    def predict(self, image: np.ndarray, camera: Camera) -> BlurField:
+        field = super().predict(image, camera)
+        unit = field.motion / field.blur_length[..., None]
+        across = np.stack([-unit[..., 1], unit[..., 0]], axis=-1)
+        size = (*field.q.shape[:2], 1)
+        errors = self._rng.standard_normal(size) * unit
+        errors += self._ratio * self._rng.standard_normal(size) * across
+        return replace(field, q=double_angle(field.motion + 0.4 * errors))
+
+
+@pytest.mark.parametrize("ratio", [0.25, 0.6, 1.5])
+def test_how_much_surer_motion_is_across_its_smear_is_found(ratio: float) -> None:
+    made = frames()
+    errors = validation.measure(VisualImu(Streaky(made, ratio)), made)
+    assert validation.across_ratio(errors) == pytest.approx(min(ratio, 1), rel=0.07)
+
+
 @pytest.mark.parametrize("slope", [-0.4, 0.0, 0.7])
 def test_ground_that_is_nearer_than_the_model_says_is_found(
     slope: float,

@@ -32,6 +32,22 @@ class CompactOutput(NamedTuple):
     log_sigma: Tensor
 
 
+class DirectedOutput(NamedTuple):
+    """What a network tells whose standard deviation of the motion depends on the direction.
+
+    Attributes:
+        q, log_inverse_depth: as of `CompactOutput`.
+        log_sigma: 2 channels, as of `CompactOutput`; of the motion the geometric mean over directions.
+        anisotropy: 2 channels (a, b): the covariance of the motion is sigma^2 expm([[a, b], [b, -a]]).
+            Like q it turns by twice the angle of the image, and -F has the one of F.
+    """
+
+    q: Tensor
+    log_inverse_depth: Tensor
+    log_sigma: Tensor
+    anisotropy: Tensor
+
+
 class StructureTensor(nn.Module):
     """Fixed maps of local gradient direction and energy at four scales, on the cells' grid.
 
@@ -121,10 +137,12 @@ class CompactNetwork(nn.Module):
         blocks: tuple[int, int, int, int] = (1, 2, 3, 2),
         head_blocks: int = 2,
         kernel: int = 3,
+        directed: bool = False,
     ) -> None:
         """Take the widths at 1/2, 1/4, 1/8, 1/16, 1/32 and the residual blocks at 1/4 to 1/32.
 
         kernel: side of what residual blocks look at, odd; beyond 3 in each channel on its own.
+        directed: whether it tells a precision with a direction (`DirectedOutput`).
         """
         super().__init__()
         half, quarter, eighth, sixteenth, coarse = widths
@@ -143,10 +161,13 @@ class CompactNetwork(nn.Module):
         self.to_coarse = _stage(sixteenth, coarse, blocks[3], kernel)
         self.up_sixteenth = nn.Conv2d(coarse, sixteenth, 1)
         self.up_eighth = nn.Conv2d(sixteenth, eighth, 1)
-        self.head = nn.Sequential(*_residuals(eighth, head_blocks, kernel), nn.Conv2d(eighth, 5, 1))
-        nn.init.normal_(self.head[-1].weight, std=0.01)  # type: ignore[arg-type]
+        channels = 7 if directed else 5
+        last = nn.Conv2d(eighth, channels, 1)
+        self.head = nn.Sequential(*_residuals(eighth, head_blocks, kernel), last)
+        nn.init.normal_(last.weight, std=0.01)
+        self.directed = directed
 
-    def forward(self, image: Tensor) -> CompactOutput:
+    def forward(self, image: Tensor) -> CompactOutput | DirectedOutput:
         """Return the output for (batch, 3, height, width) normalised RGB; sides multiples of 32."""
         fine = self.to_eighth(self.stem(image))
         fine = self.merge(torch.cat([fine, self.structure(image).to(fine.dtype)], dim=1))
@@ -155,11 +176,29 @@ class CompactNetwork(nn.Module):
         middle = functional.relu(middle + _doubled(self.up_sixteenth(coarse)))
         fine = functional.relu(fine + _doubled(self.up_eighth(middle)))
         out = self.head(fine).float()
-        return CompactOutput(
+        read = CompactOutput(
             q=out[:, :2] * FIELD_SCALE,
             log_inverse_depth=out[:, 2:3] - 0.8,
-            log_sigma=out[:, 3:].clamp(-4, 5),
+            log_sigma=out[:, 3:5].clamp(-4, 5),
         )
+        return DirectedOutput(*read, out[:, 5:].clamp(-2.5, 2.5)) if self.directed else read
+
+
+def with_direction(weights: dict[str, Tensor], last: str) -> dict[str, Tensor]:
+    """Return the weights of a network with a directed precision that is round yet.
+
+    Args:
+        weights: of a network without; others are returned as they are.
+        last: name of the last convolution.
+    """
+    if len(weights.get(f"{last}.bias", ())) != 5:
+        return weights
+    wider = {
+        f"{last}.{part}": functional.pad(value, (0, 0) * (value.ndim - 1) + (0, 2))
+        for part in ("weight", "bias")
+        for value in (weights[f"{last}.{part}"],)
+    }
+    return weights | wider
 
 
 def _doubled(x: Tensor) -> Tensor:

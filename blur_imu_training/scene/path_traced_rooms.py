@@ -1,0 +1,72 @@
+"""Views of path-traced rooms, rendered beforehand: exact depth, bare walls, blown windows."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from blur_imu_ros.errors import RecordingError
+from blur_imu_training.scene.sharp_images import SharpImage, SharpImages, refuse_empty
+
+FARTHEST = 30.0
+"""Metres. What is said to be nowhere is taken for that far: windows and doors that lead outside."""
+
+NEAREST = 0.2
+"""Metres. Nothing is taken for nearer."""
+
+
+class PathTracedRooms(SharpImages):
+    """Folders of rooms, each with `rgb/NAME.jpg`, `depth/NAME.png` (uint16 mm, 0: none) and `views.csv`.
+
+    A row of `views.csv` begins with name, fx, fy, cx, cy (pixels).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Load every view of every room in `folder`; those that cannot be read are listed."""
+        super().__init__()
+        self._views: list[tuple[NDArray[np.uint8], NDArray[np.uint16], float]] = []
+        for table in sorted(folder.glob("*/views.csv")):
+            for name, focal in _views_of(table).items():
+                self._load(table.parent, name, focal)
+        refuse_empty(self._views, folder)
+
+    def __len__(self) -> int:
+        """Return the number of views."""
+        return len(self._views)
+
+    def draw(self, index: int, rng: np.random.Generator) -> SharpImage:
+        """Return view `index`; nothing is left to `rng`."""
+        image, depth, focal = self._views[index]
+        metres = np.where(depth == 0, FARTHEST, depth / 1000)
+        inverse = (1 / np.clip(metres, NEAREST, FARTHEST)).astype(np.float32)
+        return SharpImage(image, inverse, focal, depth_is_real=True)
+
+    def _load(self, room: Path, name: str, focal: float) -> None:
+        image = cv2.imread(str(room / "rgb" / f"{name}.jpg"))
+        depth = cv2.imread(str(room / "depth" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+        if image is None or depth is None or depth.dtype != np.uint16:
+            self.skipped.append(f"{room.name}/{name}")
+        elif depth.shape != image.shape[:2]:
+            self.skipped.append(f"{room.name}/{name} (depth of another size)")
+        else:
+            self._views.append((np.asarray(image, np.uint8), np.asarray(depth, np.uint16), focal))
+
+
+def _views_of(table: Path) -> dict[str, float]:
+    """Return the focal lengths of the views in a table; RecordingError names the row that is none."""
+    found = {}
+    with table.open(newline="") as file:
+        for number, row in enumerate(csv.reader(file), start=1):
+            if not row or row[0] == "name":
+                continue
+            try:
+                found[row[0]] = float(row[1])
+            except (IndexError, ValueError) as error:
+                raise RecordingError(f"{table}: line {number} is no view: {error}") from error
+            if not 1 <= found[row[0]] < 1e5:
+                raise RecordingError(f"{table}: line {number}: focal length {row[1]} cannot be one")
+    return found
