@@ -10,38 +10,45 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import Connection
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from rosbags.typesys.store import Typestore
 
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
-from blur_imu_ros.execution.resources import PACKAGE, resource_path
+from blur_imu_ros.execution.resources import PACKAGE
+from blur_imu_ros.recordings.bag_files import METADATA, BagFile, reason, typestore
 from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
 from blur_imu_ros.recordings.image_messages import image_of
 from blur_imu_ros.recordings.settings import FrameSettings
 from blur_imu_ros.recordings.usable_frames import MOST_UNREAD, Item, usable_frames
+
+__all__ = ["Bag", "BagFile", "is_bag", "opened", "readable_messages", "typestore"]
 
 BAG_SUFFIXES = {".bag", ".mcap", ".db3"}
 FIRST_STAMPS = 3
 """Images by which it is seen whether a camera stamps its images."""
 LONGEST_SIMULATION = 1e6
 """Seconds. Clocks that begin at zero do not get so far."""
-RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+IMAGES = (
+    "sensor_msgs/msg/Image",
+    "sensor_msgs/msg/CompressedImage",
+    "foxglove_msgs/msg/RawImage",
+    "foxglove_msgs/msg/CompressedImage",
+)
+CAMERA_INFOS = ("sensor_msgs/msg/CameraInfo", "foxglove_msgs/msg/CameraCalibration")
+DEPTH = "/compressedDepth"
+"""How image_transport ends the names of topics of compressed depth images."""
 MOTION = f"{PACKAGE}/msg/BlurMotion"
 
 
 def is_bag(path: Path) -> bool:
     """Return whether a file or folder is a bag."""
-    return path.suffix in BAG_SUFFIXES or (path / "metadata.yaml").is_file()
+    return path.suffix.lower() in BAG_SUFFIXES or (path / METADATA).is_file()
 
 
 def stamp_of(message: Any) -> float:
-    """Return a message's header stamp, seconds."""
-    stamp = message.header.stamp
+    """Return a message's stamp, seconds: that of its header, or Foxglove's."""
+    stamp = message.timestamp if hasattr(message, "timestamp") else message.header.stamp
     return float(stamp.sec) + 1e-9 * float(stamp.nanosec)
 
 
@@ -55,6 +62,7 @@ class Bag:
         self._path, self._settings = path, settings
         settings.required_exposure_time(path)
         with opened(path) as reader:
+            self.notes += reader.notes
             self._topic = self._choose(reader)
             self._rectified = named_rectified(self._topic)
             self._info_topic = None if settings.camera else self._info_topic_in(reader)
@@ -77,7 +85,7 @@ class Bag:
                 self._path, self._items(reader), self.notes, self._count, self._settings.strict
             )
 
-    def _items(self, reader: AnyReader) -> Iterator[Item]:
+    def _items(self, reader: BagFile) -> Iterator[Item]:
         index, unread = 0, list[str]()
         damaged = None if self._settings.strict else unread
         try:
@@ -92,7 +100,7 @@ class Bag:
             self.notes.append(f"{len(unread)} messages cannot be read: {unread[0]}")
 
     def _images(
-        self, reader: AnyReader, damaged: list[str] | None
+        self, reader: BagFile, damaged: list[str] | None
     ) -> Iterator[tuple[int, Any, Camera]]:
         """Yield time of recording (ns), message and camera of each image."""
         camera, topics = self._camera, (self._topic, self._info_topic)
@@ -116,11 +124,12 @@ class Bag:
             raise FrameError(f"{name}: is not stamped: its time is 0")
         stamp = self._settings.stamp(index, own, self._path)
         frame = self._settings.frame(image_of(message), stamp, camera, name)
-        return replace(frame, frame_id=message.header.frame_id, received=time * 1e-9)
+        frame_id = message.frame_id if hasattr(message, "timestamp") else message.header.frame_id
+        return replace(frame, frame_id=frame_id, received=time * 1e-9)
 
-    def _choose(self, reader: AnyReader) -> str:
+    def _choose(self, reader: BagFile) -> str:
         """Return the topic asked for, or the only one that has images."""
-        topics = sorted({c.topic for c in reader.connections if c.msgtype in (RAW, COMPRESSED)})
+        topics = sorted({c.topic for c in reader.connections if c.msgtype in IMAGES})
         wanted, listed = self._settings.topic, ", ".join(topics)
         if not topics:
             raise RecordingError(
@@ -133,15 +142,18 @@ class Bag:
                     f"{self._path}: no image topic '{wanted}'; image topics are: {listed}"
                 )
             return wanted
+        colour = [topic for topic in topics if not topic.endswith(DEPTH)]
+        if len(colour) == 1:
+            return colour[0]
         if len(topics) != 1:
             raise RecordingError(
                 f"{self._path}: has {len(topics)} image topics ({listed}); choose with --topic"
             )
         return topics[0]
 
-    def _info_topic_in(self, reader: AnyReader) -> str | None:
+    def _info_topic_in(self, reader: BagFile) -> str | None:
         """Return the topic of the images' camera_info: beside theirs, or the only one."""
-        known = sorted({c.topic for c in reader.connections if c.msgtype == CAMERA_INFO})
+        known = sorted({c.topic for c in reader.connections if c.msgtype in CAMERA_INFOS})
         images = self._topic.removesuffix("/compressed")
         for beside in (f"{_parent(images)}/camera_info", f"{images}/camera_info"):
             if beside in known:
@@ -154,7 +166,7 @@ class Bag:
             )
         return candidates[0] if candidates else None
 
-    def _first_camera(self, reader: AnyReader) -> Camera:
+    def _first_camera(self, reader: BagFile) -> Camera:
         """Return the camera of the first camera_info; RecordingError where there is none."""
         chosen = [c for c in reader.connections if c.topic == self._info_topic]
         camera, refusals = None, list[RecordingError]()
@@ -176,13 +188,13 @@ class Bag:
             )
         return camera
 
-    def _messages(self, reader: AnyReader, chosen: Sequence[Connection]) -> Iterator[Any]:
+    def _messages(self, reader: BagFile, chosen: Sequence[Connection]) -> Iterator[Any]:
         """Yield the messages that can be read, without a word on others."""
         with suppress(DamagedBagError):
             for _, _, message in readable_messages(self._path, reader, chosen, damaged=[]):
                 yield message
 
-    def _find_clock(self, reader: AnyReader) -> None:
+    def _find_clock(self, reader: BagFile) -> None:
         """See whether images are stamped at all: stamps that are all zero are none."""
         chosen = [c for c in reader.connections if c.topic == self._topic]
         stamps = [stamp_of(m) for m in islice(self._messages(reader, chosen), FIRST_STAMPS)]
@@ -200,7 +212,7 @@ class Bag:
             raise RecordingError(f"{self._path} {self._info_topic}: {error}") from error
 
 
-def topics_of(reader: AnyReader) -> str:
+def topics_of(reader: BagFile) -> str:
     """Return the topics of a bag and their types, for a person."""
     return ", ".join(f"{c.topic} ({c.msgtype})" for c in reader.connections) or "none"
 
@@ -209,22 +221,13 @@ def _parent(topic: str) -> str:
     return topic.rsplit("/", 1)[0]
 
 
-def typestore() -> Typestore:
-    """Return the messages of ROS 2 and ours, for bags that do not hold definitions."""
-    store = get_typestore(Stores.ROS2_JAZZY)
-    definition = resource_path("msg", "BlurMotion.msg")
-    if definition is not None:
-        store.register(get_types_from_msg(definition.read_text(), MOTION))
-    return store
-
-
 class DamagedBagError(RecordingError):
     """Part of a bag cannot be read."""
 
 
 def readable_messages(
     path: Path,
-    reader: AnyReader,
+    reader: BagFile,
     connections: Sequence[Connection],
     decode: bool = True,
     damaged: list[str] | None = None,
@@ -241,9 +244,12 @@ def readable_messages(
 
     Raises:
         DamagedBagError: the bag is damaged; all that is readable has been given.
+        RecordingError: the type of the messages is not known.
     """
     count = 0
-    messages = reader.messages(connections=connections)
+    messages = reader.messages(connections)
+    for connection in connections if decode else ():
+        reader.store_of(connection)
     while True:
         try:
             connection, time, raw = next(messages)
@@ -251,12 +257,12 @@ def readable_messages(
             return
         except Exception as error:  # rosbags raises what its readers meet.
             raise DamagedBagError(
-                f"{path}: is damaged after {count} messages: {_reason(error)}"
+                f"{path}: is damaged after {count} messages: {reason(error)}"
             ) from error
         try:
-            message = reader.deserialize(raw, connection.msgtype) if decode else raw
+            message = reader.deserialize(raw, connection) if decode else raw
         except Exception as error:
-            said = f"{path}: is damaged after {count} messages: {_reason(error)}"
+            said = f"{path}: is damaged after {count} messages: {reason(error)}"
             if damaged is None:
                 raise DamagedBagError(said) from error
             damaged.append(said)
@@ -265,41 +271,6 @@ def readable_messages(
         count += 1
 
 
-def opened(path: Path) -> AnyReader:
-    """Return an open reader; it is a context manager that closes it."""
-    return _Reader(path)  # type: ignore[return-value]
-
-
-class _Reader:
-    """Turns what rosbags raises on opening into one clear line."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._reader: AnyReader | None = None
-
-    def __enter__(self) -> AnyReader:
-        try:
-            self._reader = AnyReader([_bag_path(self._path)], default_typestore=typestore())
-            return self._reader.__enter__()
-        except Exception as error:  # rosbags raises what its readers meet.
-            raise RecordingError(
-                f"{self._path}: cannot be read as a bag: {_reason(error)}"
-            ) from error
-
-    def __exit__(self, *details: Any) -> None:
-        if self._reader is not None:
-            self._reader.__exit__(*details)
-
-
-def _bag_path(path: Path) -> Path:
-    """Return the folder for the storage file of a rosbag2 with metadata, else the path."""
-    if path.suffix in {".db3", ".mcap"} and (path.parent / "metadata.yaml").is_file():
-        return path.parent
-    return path
-
-
-def _reason(error: Exception) -> str:
-    lines = str(error).splitlines()
-    if isinstance(error, AnyReaderError) and lines:
-        return lines[0]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+def opened(path: Path) -> BagFile:
+    """Return a bag as a context manager that opens and closes it."""
+    return BagFile(path)

@@ -29,22 +29,22 @@ class CameraInfo:
 
     @classmethod
     def of(cls, message: Any) -> CameraInfo:
-        """Return the fields of a message of ROS 1 or 2."""
+        """Return the fields of a message of ROS 1 or 2, or of Foxglove's CameraCalibration."""
 
         def numbers(name: str) -> list[float]:
             values = getattr(message, name if hasattr(message, name) else name.upper())
             return [float(x) for x in values]
 
-        roi = message.roi
+        roi = getattr(message, "roi", None)  # Foxglove's has neither this nor binning.
         return cls(
             width=message.width,
             height=message.height,
             k=numbers("k"),
             d=numbers("d"),
             distortion_model=message.distortion_model,
-            binning_x=message.binning_x,
-            binning_y=message.binning_y,
-            roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
+            binning_x=getattr(message, "binning_x", 0),
+            binning_y=getattr(message, "binning_y", 0),
+            roi=(roi.x_offset, roi.y_offset, roi.width, roi.height) if roi else (0, 0, 0, 0),
             p=numbers("p"),
         )
 

@@ -20,6 +20,7 @@ from blur_imu_ros.choices import Axes, DirectionMode
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.recordings.bag_files import BagFile, is_ros1
 from blur_imu_ros.recordings.bags import MOTION, is_bag, opened, readable_messages, typestore
 from blur_imu_ros.recordings.mcap_rescue import rescue
 from blur_imu_ros.results.ros_fields import (
@@ -51,8 +52,9 @@ _TYPES = {
 def _as_ros2(ros1: Typestore) -> Typestore:
     """Return the messages of a rosbag1 as ROS 2 has them: without a header's sequence number."""
     store = get_typestore(Stores.EMPTY)
-    header = typestore().fielddefs["std_msgs/msg/Header"]
-    store.register({**ros1.fielddefs, "std_msgs/msg/Header": header})
+    ours = typestore().fielddefs
+    names = ros1.fielddefs.keys() & {"std_msgs/msg/Header"}
+    store.register({**ros1.fielddefs, **{name: ours[name] for name in names}})
     return store
 
 
@@ -129,25 +131,30 @@ class BagWriter:
         if not is_bag(source):
             raise RecordingError(f"{source}: is no bag, so it has no topics to keep")
         with opened(source) as reader:
-            known = {c.topic: c for c in reader.connections if c.topic not in _TYPES}
+            known = [c for c in reader.connections if c.topic not in _TYPES]
+            names = {c.topic for c in known}
             for topic in topics:
-                if topic not in known:
+                if topic not in names:
                     raise RecordingError(
-                        f"{source}: no topic '{topic}' to keep; topics are: {', '.join(sorted(known))}"
+                        f"{source}: no topic '{topic}' to keep; topics are: {', '.join(sorted(names))}"
                     )
-            chosen = [known[topic] for topic in dict.fromkeys(topics)]
-            store = reader.typestore if reader.is2 else _as_ros2(reader.typestore)
-            kept = {c.topic: self._copied(c, store) for c in chosen}
+            chosen = [c for c in known if c.topic in topics]
+            kept = {c.topic: self._copied(c, reader) for c in reversed(chosen)}
+            ours = {c.topic: _as_ros2(reader.store_of(c)) for c in chosen if is_ros1(c)}
             for connection, time, raw in readable_messages(source, reader, chosen, decode=False):
-                if not reader.is2:
-                    kind = connection.msgtype
+                if is_ros1(connection):
+                    kind, theirs = connection.msgtype, reader.store_of(connection)
+                    store = ours[connection.topic]
                     raw = migrate_bytes(
-                        reader.typestore, store, kind, kind, {}, raw, src_is2=False, dst_is2=True
+                        theirs, store, kind, kind, {}, raw, src_is2=False, dst_is2=True
                     )
                 self._append(kept[connection.topic], time, raw)
 
-    def _copied(self, connection: Connection, store: Any) -> Connection:
-        if not isinstance(connection.ext, ConnectionExtRosbag2):
+    def _copied(self, connection: Connection, reader: BagFile) -> Connection:
+        store = reader.store_of(connection)
+        if is_ros1(connection):
+            store = _as_ros2(store)
+        if not isinstance(connection.ext, ConnectionExtRosbag2) or is_ros1(connection):
             return self._writer.add_connection(
                 connection.topic, connection.msgtype, typestore=store
             )

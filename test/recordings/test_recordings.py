@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from mcap.reader import make_reader
+from mcap.writer import Writer as McapWriter
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import StoragePlugin
@@ -41,6 +46,14 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
+def write_unusable(writer: Writer1 | Writer2, definition: str) -> None:
+    """Add a topic of which nobody knows the type."""
+    one = isinstance(writer, Writer1)
+    told = {"md5sum": "0" * 32} if one else {"rihs01": f"RIHS01_{'0' * 64}"}
+    other = writer.add_connection("/other", "my/msg/Status", msgdef=definition, **told)
+    writer.write(other, 10**10, b"abcd")
+
+
 def write_bag(
     path: Path,
     version: str,
@@ -53,11 +66,13 @@ def write_bag(
     zero: frozenset[int] = frozenset(),
     ahead: frozenset[int] = frozenset(),
     epoch: int = 10,
+    unusable: str | None = None,
+    chunk_size: int | None = None,
 ) -> Path:
     """Write the images of each topic, raw or compressed, with a camera_info beside it.
 
     `late` ones have a stamp too early, `ahead` ones one too late, `zero` ones none, `repeated` ones that of the image before; `damaged`
-    compressed ones are no images. `epoch` is the second of the stamps. Of several `focals` each holds from its share of the images on;
+    compressed ones are no images, and a topic that nobody reads has an `unusable` definition. `epoch` is the second of the stamps. Of several `focals` each holds from its share of the images on;
     that of rectified images is 10 px longer.
     """
     store = get_typestore(Stores.ROS1_NOETIC if version == "bag" else Stores.ROS2_JAZZY)
@@ -75,10 +90,13 @@ def write_bag(
 
     if version == "bag":
         writer, serialize = Writer1(path), store.serialize_ros1
+        writer.chunk_threshold = chunk_size or writer.chunk_threshold
     else:
         plugin = StoragePlugin.MCAP if version == "mcap" else StoragePlugin.SQLITE3
         writer, serialize = Writer2(path, version=9, storage_plugin=plugin), store.serialize_cdr
     with writer:
+        if unusable is not None:
+            write_unusable(writer, unusable)
         for topic in topics:
             compressed = topic.endswith("/compressed")
             image_type = f"sensor_msgs/msg/{'CompressedImage' if compressed else 'Image'}"
@@ -228,19 +246,149 @@ def test_a_bag_without_images_tells_what_it_holds(tmp_path: Path) -> None:
         open_recording(tmp_path / "bag", FrameSettings(0.01))
 
 
+def storage_of(path: Path) -> Path:
+    """The file in which a bag keeps its messages."""
+    return path if path.is_file() else next(p for p in path.iterdir() if p.suffix != ".yaml")
+
+
 @pytest.mark.parametrize("version", ["bag", "sqlite3", "mcap"])
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
 def test_a_truncated_bag_is_named_and_what_it_holds_is_kept(
     tmp_path: Path, version: str, share: float
 ) -> None:
     path = write_bag(tmp_path / ("one.bag" if version == "bag" else version), version)
-    file = path if path.is_file() else next(p for p in path.iterdir() if p.suffix != ".yaml")
+    file = storage_of(path)
     file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
     count = 0
     with pytest.raises(BlurImuError, match=str(path)):
-        for _ in open_recording(path, FrameSettings(0.01, CAMERA)):
+        for _ in open_recording(path, FrameSettings(0.01, CAMERA, strict=True)):
             count += 1
     assert count <= 12
+
+
+def copied(
+    path: Path, new: Path, chunk_size: int, edit: Callable[[Any], Any] = lambda x: x, **channel: Any
+) -> Path:
+    """The messages of an MCAP in chunks of another size, schemas and messages changed by `edit`."""
+    with path.open("rb") as old, new.open("wb") as file:
+        writer = McapWriter(file, chunk_size=chunk_size, use_chunking=chunk_size > 0)
+        writer.start(profile=channel.pop("profile", "ros2"))
+        for name, kind, data, encoding in channel.pop("others", ()):
+            schema = writer.register_schema(name, kind, b"?") if kind else 0
+            other = writer.register_channel(f"/other/{encoding}", encoding, schema)
+            writer.add_message(other, 0, data, 0)
+        known: dict[int, int] = {}
+        for schema, one, message in make_reader(old).iter_messages():
+            if one.id not in known:
+                number = writer.register_schema(schema.name, schema.encoding, edit(schema.data))
+                known[one.id] = writer.register_channel(one.topic, one.message_encoding, number)
+            writer.add_message(known[one.id], message.log_time, message.data, message.publish_time)
+        writer.finish()
+    return new
+
+
+@pytest.mark.parametrize("chunk_size", [0, 1, 20_000])
+@pytest.mark.parametrize("share", [0.4, 0.7, 0.97])
+def test_an_mcap_that_is_cut_off_gives_what_it_holds(
+    tmp_path: Path, chunk_size: int, share: float
+) -> None:
+    path = copied(storage_of(write_bag(tmp_path / "a", "mcap")), tmp_path / "b.mcap", chunk_size)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    recording = open_recording(path, FrameSettings(0.01))
+    frames = list(recording)
+    assert 2 <= len(frames) <= 12
+    for index, frame in enumerate(frames):
+        assert frame.t == pytest.approx(10 + index * 0.033)
+        np.testing.assert_array_equal(frame.image, IMAGES[index])
+    assert "is damaged after" in recording.notes[-1] and "cut off" in recording.notes[-1]
+
+
+def test_a_rosbag1_that_is_cut_off_gives_what_it_holds(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "one.bag", "bag", chunk_size=20_000)
+    whole = path.read_bytes()
+    for size in (len(whole) * 2 // 3, len(whole) - 100):
+        path.write_bytes(whole[:size])
+        recording = open_recording(path, FrameSettings(0.01))
+        frames = list(recording)
+        assert 4 <= len(frames) <= 12
+        for index, frame in enumerate(frames):
+            np.testing.assert_array_equal(frame.image, IMAGES[index])
+        assert "is damaged after" in recording.notes[-1]
+
+
+def test_a_damaged_chunk_of_an_mcap_costs_itself_alone(tmp_path: Path) -> None:
+    path = copied(storage_of(write_bag(tmp_path / "a", "mcap")), tmp_path / "b.mcap", 20_000)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 100] = bytes(100)
+    path.write_bytes(content)
+    recording = open_recording(path, FrameSettings(0.01))
+    frames = list(recording)
+    assert 6 <= len(frames) < 12 and frames[-1].name.endswith(str(len(frames) - 1))
+    assert frames[0].t == 10 and frames[-1].t == pytest.approx(10 + 11 * 0.033)
+    assert "chunk" in recording.notes[-1]
+
+
+@pytest.mark.parametrize("profile", ["", "ros2", "ros1", "mine"])
+def test_an_mcap_of_any_profile_gives_its_topics_of_ros(tmp_path: Path, profile: str) -> None:
+    others = [
+        ("mine.Status", "protobuf", b"\x08\x01", "protobuf"),
+        ("mine", "jsonschema", b"{}", "json"),
+        ("mine/Status", "ros1msg", b"", "ros1"),
+        ("", "", b"abc", "raw"),
+    ]
+    source = storage_of(write_bag(tmp_path / "a", "mcap"))
+    path = copied(source, tmp_path / "b.mcap", 1000, profile=profile, others=others)
+    recording = open_recording(path, FrameSettings(0.01))
+    assert len(list(recording)) == 12 == len(recording)
+
+
+@pytest.mark.parametrize("version", ["bag", "sqlite3", "mcap"])
+@pytest.mark.parametrize("definition", ["", "not a definition", "other/Type x", "int32 int32 ="])
+def test_the_definition_of_another_topic_does_not_matter(
+    tmp_path: Path, version: str, definition: str
+) -> None:
+    path = tmp_path / ("one.bag" if version == "bag" else version)
+    write_bag(path, version, unusable=definition)
+    assert len(list(open_recording(path, FrameSettings(0.01)))) == 12
+
+
+def test_a_definition_of_images_that_cannot_be_used_is_that_of_ros(tmp_path: Path) -> None:
+    source = storage_of(write_bag(tmp_path / "a", "mcap"))
+    path = copied(source, tmp_path / "b.mcap", 1000, edit=lambda text: b"not a definition")
+    assert len(list(open_recording(path, FrameSettings(0.01)))) == 12
+
+
+def test_what_is_left_of_a_recorder_that_was_killed_is_told(tmp_path: Path) -> None:
+    file = storage_of(write_bag(tmp_path / "rec", "sqlite3"))
+    file.with_name(f"{file.name}-wal").write_bytes(b"messages")
+    recording = open_recording(file, FrameSettings(0.01))
+    assert len(list(recording)) == 12 and "rec.db3-wal are not read" in recording.notes[0]
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(RecordingError, match="malformed; .*recover"):
+        open_recording(file, FrameSettings(0.01))
+
+
+@pytest.mark.parametrize("version", ["sqlite3", "mcap"])
+@pytest.mark.parametrize("what", ["renamed", "no storage", "no metadata", "not YAML"])
+def test_metadata_beside_a_bag_file_does_not_matter(
+    tmp_path: Path, version: str, what: str
+) -> None:
+    path = write_bag(tmp_path / "rec", version)
+    metadata, file = path / "metadata.yaml", storage_of(path)
+    if what == "renamed":
+        file = file.rename(path / f"new{file.suffix}")
+    elif what == "no storage":
+        text = metadata.read_text()
+        metadata.write_text(re.sub("storage_identifier: .*", 'storage_identifier: ""', text))
+    elif what == "not YAML":
+        metadata.write_text("[")
+    else:
+        metadata.unlink()
+    assert len(list(open_recording(file, FrameSettings(0.01)))) == 12
+    if what != "no metadata":
+        recording = open_recording(path, FrameSettings(0.01))
+        assert len(list(recording)) == 12
+        assert ("which is not there" in "".join(recording.notes)) == (what == "renamed")
 
 
 @pytest.mark.parametrize("name", ["x.bag", "x.mcap", "x.db3"])

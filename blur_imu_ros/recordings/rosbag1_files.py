@@ -1,0 +1,146 @@
+"""A rosbag1 whose index was never written, as after a loss of power: read as far as it goes.
+
+Format: https://wiki.ros.org/Bags/Format/2.0
+"""
+
+from __future__ import annotations
+
+import bz2
+import struct
+from collections import Counter
+from collections.abc import Collection, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import lz4.frame
+from rosbags.interfaces import (
+    Connection,
+    ConnectionExtRosbag1,
+    MessageDefinition,
+    MessageDefinitionFormat,
+)
+
+from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.recordings.mcap_files import message_type
+
+MAGIC = b"#ROSBAG V2.0\n"
+_MESSAGE, _CHUNK, _CONNECTION = 2, 5, 7
+_UNPACK = {"none": bytes, "bz2": bz2.decompress, "lz4": lz4.frame.decompress}
+
+Fields = dict[str, bytes]
+
+
+class CutRosbag1:
+    """The chunks of a file, one after the other.
+
+    Attributes:
+        connections: the topics that were found.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read the whole file once; RecordingError if no message is in it."""
+        self._path = path
+        self._file = path.open("rb")
+        self._damage = "it ends without an index"
+        found: dict[int, Connection] = {}
+        counts: Counter[int] = Counter()
+        for fields, data in self._records():
+            number = _number(fields["conn"])
+            if fields["op"][0] == _CONNECTION:
+                found.setdefault(number, self._connection(number, fields, data))
+            else:
+                counts[number] += 1
+        if not counts:
+            self._file.close()
+            raise RecordingError(f"{path}: cannot be read as a bag: no message in it is whole")
+        self.connections = [c._replace(msgcount=counts[n]) for n, c in found.items()]
+
+    def messages(
+        self, connections: Collection[Connection]
+    ) -> Iterator[tuple[Connection, int, bytes]]:
+        """Yield connection, time of recording (ns) and bytes of each message, in the file's order.
+
+        Raises:
+            RecordingError: at the end, as the file is damaged.
+        """
+        chosen = {c.id: c for c in connections}
+        for fields, data in self._records():
+            number = _number(fields["conn"])
+            if fields["op"][0] == _MESSAGE and number in chosen:
+                seconds, nanoseconds = struct.unpack("<II", fields["time"])
+                yield chosen[number], seconds * 10**9 + nanoseconds, data
+        raise RecordingError(self._damage)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _records(self) -> Iterator[tuple[Fields, bytes]]:
+        """Yield the connections and messages of the chunks that are whole."""
+        self._file.seek(0)
+        if self._file.readline() != MAGIC:
+            return
+        for fields, data in _records_of(self._file):
+            if fields["op"][0] != _CHUNK:
+                continue
+            try:
+                content = _UNPACK[fields["compression"].decode()](data)
+            except Exception:  # The libraries for compression raise types of their own.
+                self._damage = "a chunk cannot be read"
+                continue
+            for inner, raw in _records_of(BytesIO(content)):
+                if inner["op"][0] in (_MESSAGE, _CONNECTION) and len(inner.get("conn", b"")) == 4:
+                    yield inner, raw
+
+    def _connection(self, number: int, fields: Fields, data: bytes) -> Connection:
+        told = _fields(data) or {}
+
+        def text(name: str) -> str:
+            return told.get(name, b"").decode(errors="replace")
+
+        return Connection(
+            number,
+            fields.get("topic", b"").decode(errors="replace"),
+            message_type(text("type")),
+            MessageDefinition(MessageDefinitionFormat.MSG, text("message_definition")),
+            text("md5sum"),
+            0,
+            ConnectionExtRosbag1(None, None),
+            self,
+        )
+
+
+def _records_of(file: BinaryIO) -> Iterator[tuple[Fields, bytes]]:
+    """Yield header fields and data of records, up to the first that is not whole."""
+    while True:
+        header = _sized(file)
+        data = None if header is None else _sized(file)
+        fields = None if header is None or data is None else _fields(header)
+        if fields is None or data is None or not fields.get("op"):
+            return
+        yield fields, data
+
+
+def _sized(file: BinaryIO) -> bytes | None:
+    """Return the bytes behind their number, None where they are not all there."""
+    length = file.read(4)
+    if len(length) < 4:
+        return None
+    data = file.read(_number(length))
+    return data if len(data) == _number(length) else None
+
+
+def _fields(header: bytes) -> Fields | None:
+    fields, stream = {}, BytesIO(header)
+    while stream.tell() < len(header):
+        field = _sized(stream)
+        if field is None:
+            return None
+        name, _, value = field.partition(b"=")
+        fields[name.decode(errors="replace")] = value
+    return fields
+
+
+def _number(four: bytes) -> int:
+    return int.from_bytes(four, "little")
