@@ -143,7 +143,7 @@ def validate(
     from blur_imu_training.data import held_out
     from blur_imu_training.validation import validate as validation
 
-    network = load_network(model)
+    network = load_network(model, "onnx")
     backend = validation.Remembered(network.backend)
     rendered = list(track(held_out.held_out_frames(data, frames), "Rendering", total=frames))
 

@@ -183,7 +183,7 @@ def held_out(data: Path, models: list[str], count: int, pictures: Path) -> None:
     """Print and draw errors against the length of the blur, from another camera pipeline."""
     frames = list(held_out_frames(data, count))
     for model in models:
-        result = report(measure(VisualImu(load_network(model)), frames))
+        result = report(measure(VisualImu(load_network(model, "onnx")), frames))
         print(f"## Held-out blur: {model}, {result.frames} frames, another camera pipeline\n")
         heading(
             f"blur [px of a view {PIXELS_ACROSS} wide]",
@@ -231,7 +231,7 @@ def draw_bins(path: Path, result: ValidationReport) -> None:
 
 def rendered_cases(model: str, pictures: Path) -> None:
     """Draw what is read from frames of our own renderer: good cases, and bad ones."""
-    imu = VisualImu(load_network(model))
+    imu = VisualImu(load_network(model, "onnx"))
     room, trajectory = furnished_room(), hand_held()
     print("\n## Frames of our own renderer\n")
     heading("case", ["true |w|", "found |w|", "sigma |w|", "blur [px]", "valid"])

@@ -99,7 +99,7 @@ def pixels(model: str) -> int:
 
 def stages(models: list[str], seconds: float) -> None:
     """Print what each stage takes at several sizes."""
-    contenders = [Contender(shown(name), load_network(name)) for name in models]
+    contenders = [Contender(shown(name), load_network(name, "onnx")) for name in models]
     print("\n### Stages and image sizes\n")
     print("Milliseconds, median / 95 % / 99 %; cores: processor seconds a second.\n")
     results = [result for size in SIZES for result in benchmark(contenders, size, seconds)]
@@ -114,7 +114,7 @@ def stages(models: list[str], seconds: float) -> None:
 
 def solver(model: str, seconds: float) -> None:
     """Print what a solve takes alone: in the chain it finds caches that the network has filled."""
-    network, frame = load_network(model), rendered_frames(SIZES[0])[0].frame(0)
+    network, frame = load_network(model, "onnx"), rendered_frames(SIZES[0])[0].frame(0)
     view = NetworkView(frame.camera, *network.input_size)
     field = network.predict(view.apply(frame.image), view.camera)
     solve = VelocitySolver().solve
@@ -258,7 +258,7 @@ def durations(calls: list[Callable[[], Any]], seconds: float) -> list[list[float
 
 def network_run(model: str, count: int | None = None) -> Callable[[], Any]:
     """Return what runs a model on one image."""
-    network = load_network(model)
+    network = load_network(model, "onnx")
     width, height = network.input_size
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     image = network.prepared(np.asarray(cv2.GaussianBlur(noise, (0, 0), 3), np.uint8))

@@ -146,6 +146,8 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     # Several frames are measured at once, each on one core.
     threads = 1 if options.jobs > 1 else options.threads
     network = network or load_network(options.model, options.backend, options.device, threads)
+    if note := getattr(network, "note", ""):
+        _tell(note)
     record = RunRecord(_recipe(options, settings, network), len(recording))
     earlier = _earlier(options, record) if options.resume else None
     if earlier is not None and earlier.finished:

@@ -134,6 +134,8 @@ class Session:
         self._node.get_logger().info(
             f"model {network.name} ({network.runs_on}) ready in {taken:.2f} s"
         )
+        if note := getattr(network, "note", ""):
+            self._node.get_logger().info(note)
         self._model = str(network.name)
         self._imu = VisualImu(
             network,

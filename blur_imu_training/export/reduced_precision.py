@@ -89,7 +89,7 @@ def write_reduced(
         ModelError: a path, a model of another kind, or the difference is too large.
     """
     _check(source, output, precision, views)
-    original = load_network(source)
+    original = load_network(source, "onnx")
     used, unseen = views[: len(views) // 2], views[len(views) // 2 :]
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export-") as folder:
@@ -111,7 +111,7 @@ def write_reduced(
             training={**original.card.training, **training},
         )
         card.save(partial.with_suffix(".json"))
-        parity = measured_parity(original, load_network(partial), unseen)
+        parity = measured_parity(original, load_network(partial, "onnx"), unseen)
         if not parity.field <= LARGEST_DIFFERENCE:
             raise ModelError(f"{output}: {precision.value} {parity}; the model stays as it is")
         card = replace(card, metrics={**card.metrics, "parity_with_fp32": asdict(parity)})

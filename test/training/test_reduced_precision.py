@@ -40,7 +40,7 @@ def test_fewer_bits_read_nearly_the_same(
 ) -> None:
     output = tmp_path / "other.onnx"
     card = write_reduced(original, output, precision, views)
-    one, other = (load_network(path).predict(*views[3]) for path in (original, output))
+    one, other = (load_network(path, "onnx").predict(*views[3]) for path in (original, output))
     apart = np.sqrt(np.mean((one.q - other.q) ** 2) / np.mean(one.q**2))
     assert 0 < apart < 2 * most
     assert 0 < parity_of(card).field < most
