@@ -64,8 +64,9 @@ class RegistrationConfig:
         unknown_depth, unknown_depth_std: metres, and of its logarithm, where there is no field.
         relative_std: error of the velocity that goes with it: calibration, unequal motion.
         angular_floor, linear_floor: smallest standard deviations, rad/s and m/s.
-        chance: evidence, in nats, that the best of the wrong motions reaches.
-        evidence_std: how much evidence varies, nats.
+        chance_quality: correlation that the best of the wrong motions reaches; one of this is as
+            likely wrong as right.
+        independent: number of parts of an image that agree or not by themselves.
         angular_miss, linear_miss: errors of a wrong motion, rad/s and m/s.
         smallest_overlap, smallest_quality, largest_ambiguity: beyond these a pair is not valid.
         longest_gap: seconds between two images that are registered.
@@ -94,12 +95,12 @@ class RegistrationConfig:
     relative_std: float = 0.02
     angular_floor: float = 0.02
     linear_floor: float = 0.02
-    chance: float = 12.0
-    evidence_std: float = 4.0
+    chance_quality: float = 0.8
+    independent: float = 7.5
     angular_miss: float = 5.0
     linear_miss: float = 2.0
     smallest_overlap: float = 0.3
-    smallest_quality: float = 0.7
+    smallest_quality: float = 0.8
     largest_ambiguity: float = 0.2
     longest_gap: float = 0.5
 
@@ -263,9 +264,9 @@ class Registrar:
         settings, dt, best = self.settings, second.t - first.t, int(kept[0])
         motion = fits.motions[best]
         velocity = np.concatenate([motion[:3], _half_rotation(motion[:3]).T @ motion[3:]]) / dt
-        rivals = np.append(fits.evidence[kept[1:]], settings.chance)
-        lead = (fits.evidence[best] - rivals) / settings.evidence_std
-        ambiguity = 1 - 1 / (1 + float(np.sum(np.exp(-np.clip(lead, -50, 50)))))
+        chance = _evidence(np.array([settings.chance_quality]), settings)
+        rivals = np.append(fits.evidence[kept[1:]], chance)
+        ambiguity = 1 - 1 / (1 + float(np.sum(np.exp(rivals - fits.evidence[best]))))
         linear = np.concatenate([np.zeros(3), velocity[3:]])
         shared = settings.depth_scale_std**2 * np.outer(linear, linear)
         floor = np.array([settings.angular_floor] * 3 + [settings.linear_floor] * 3) ** 2
@@ -346,8 +347,7 @@ class _Fits:
         scale2: (k,) squared scale of the residuals.
         overlap: (k,) share of pixels that are seen.
         correlation: (k,) of the pixels that are seen.
-        evidence: (k,) nats by which the pixels prefer the motion to images that have nothing in
-            common.
+        evidence: (k,) logarithm of the likelihood of the motion.
     """
 
     motions: Array
@@ -407,8 +407,8 @@ class _Level:
             motions = _moved(motions, rotations, delta)
         _, u, v = self._places(motions)
         residual, robust, weights, scale2, gain, overlap = self._residuals(u, v, robust)
-        evidence = self._evidence(residual, weights > 0, scale2)
-        correlation = self._agreement(residual, weights > 0)
+        correlation = self._agreement(residual, weights * self.variance)
+        evidence = _evidence(correlation, self.settings)
         return _Fits(motions, jacobian, weights, residual, scale2, overlap, correlation, evidence)
 
     def _places(self, motions: Array) -> tuple[Array, Array, Array]:
@@ -463,14 +463,6 @@ class _Level:
         weights = robust * seen_precision
         overlap = count / self.values.size
         return residual, robust, weights, scale2, gain, overlap
-
-    def _evidence(self, residual: Array, seen: Array, scale2: Array) -> Array:
-        """(k,) log-likelihood ratio of the residuals and of the image's own contrast."""
-        degrees = self.settings.degrees
-        unit = self.precision / (degrees * max(float(scale2.min()), 1e-3))
-        blank = np.log1p(self.values**2 * unit)
-        gained = np.sum(seen * (blank - np.log1p(residual**2 * unit)), axis=1)
-        return np.asarray((degrees + 1) / 2 * gained / self.redundancy)
 
     def _jacobian(self, gradient: Array) -> Array:
         """(k, 6, n) change of the grey level by a motion, for gradients (k, 2, n)."""
@@ -548,12 +540,12 @@ class _Level:
         covariance = np.linalg.inv(normal[0] + belief[0])
         return np.asarray((covariance + covariance.T) / 2)
 
-    def _agreement(self, residual: Array, seen: Array) -> Array:
+    def _agreement(self, residual: Array, weights: Array) -> Array:
         """(k,) correlation of what the images show, without brightness that changes evenly."""
-        texture = (self.values - self._evenly(self.values[None])[0]) * seen
-        other = texture - (residual - self._evenly(residual)) * seen
-        size = np.einsum("kn,kn->k", texture, texture) * np.einsum("kn,kn->k", other, other)
-        found = np.einsum("kn,kn->k", texture, other) / np.sqrt(size + np.float32(1e-6))
+        texture = self.values - self._evenly(self.values[None])[0]
+        other = texture - residual + self._evenly(residual)
+        size = (weights @ (texture * texture)) * np.einsum("kn,kn,kn->k", weights, other, other)
+        found = ((weights * other) @ texture) / np.sqrt(size + np.float32(1e-6))
         return np.asarray(np.clip(found, 0, 1))
 
     def _evenly(self, values: Array) -> Array:
@@ -563,6 +555,12 @@ class _Level:
 
 
 _DEPTH_POWER = np.array([0, 0, 0, 1, 1, 1], np.float32)[:, None]
+
+
+def _evidence(correlation: Array, settings: RegistrationConfig) -> Array:
+    """(k,) logarithm of the likelihood of motions under which two images correlate so (k,)."""
+    unexplained = np.maximum(1 - correlation.astype(float) ** 2, 1e-4)
+    return np.asarray(-settings.independent / 2 * np.log(unexplained))
 
 
 def _spread(settings: RegistrationConfig) -> Array:
