@@ -24,6 +24,15 @@ class PrecisionChoice(str, Enum):
     int8 = "int8"
 
 
+class TracedKind(str, Enum):
+    """What is rendered of path-traced rooms."""
+
+    views = "views"
+    blurred = "blurred"
+    shaken = "shaken"
+    robot = "robot"
+
+
 @app.command()
 def train(
     recipe: Annotated[
@@ -116,7 +125,9 @@ def import_checkpoint(
 @app.command()
 def validate(
     model: Annotated[str, typer.Argument(help="Name or path of a model.")],
-    data: Annotated[Path, typer.Option(help="Folder with 7scenes_redkitchen/ and nyuv2/.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with 7scenes_redkitchen/ and nyuv2/.")
+    ] = None,
     frames: Annotated[int, typer.Option(help="How many held-out frames.")] = 60,
     calibrate: Annotated[
         bool,
@@ -132,12 +143,17 @@ def validate(
             help="With --calibrate: correct short and long blur differently (a power law).",
         ),
     ] = False,
+    true_blur: Annotated[
+        Path | None,
+        typer.Option(help="Instead: blurred views of path-traced rooms, from render-rooms."),
+    ] = None,
 ) -> None:
-    """Measure a model on held-out blur from a second camera pipeline."""
+    """Measure a model on held-out blur from a second camera pipeline, or on path-traced blur."""
     from rich.console import Console
     from rich.progress import track
 
     from blur_imu_ros.core.visual_imu import VisualImu
+    from blur_imu_ros.errors import TrainingError
     from blur_imu_ros.network.blur_network import BlurNetwork, load_network, model_path
     from blur_imu_ros.network.model_card import INTERFACE, ModelCard
     from blur_imu_training.data import held_out
@@ -145,11 +161,19 @@ def validate(
 
     network = load_network(model, "onnx")
     backend = validation.Remembered(network.backend)
-    rendered = list(track(held_out.held_out_frames(data, frames), "Rendering", total=frames))
+    if true_blur is not None:
+        if calibrate:
+            raise TrainingError("--calibrate is by held-out blur; leave out --true-blur")
+        source = held_out.true_blur_frames(true_blur, frames)
+    elif data is not None:
+        source = held_out.held_out_frames(data, frames)
+    else:
+        raise TrainingError("give --data or --true-blur: what to measure on")
+    rendered = list(track(source, "Reading", total=frames))
 
     def measured(card: ModelCard) -> validation.HeldOutErrors:
         imu = VisualImu(BlurNetwork(backend, card))
-        return validation.measure(imu, track(rendered, "Measuring", total=frames))
+        return validation.measure(imu, track(rendered, "Measuring"))
 
     card = network.card
     if calibrate:
@@ -205,6 +229,71 @@ def synthesize(
         for done in synthesized(config, data, output, count, seed, jobs or usual_jobs()):
             progress.update(bar, completed=done)
     typer.echo(f"{output}: {count} samples")
+
+
+@app.command()
+def render_rooms(
+    kind: Annotated[
+        TracedKind,
+        typer.Argument(
+            help="views: sharp, with depth, to train on; blurred: true blur, to validate on; "
+            "shaken, robot: a sequence with its truth."
+        ),
+    ],
+    output: Annotated[Path, typer.Argument(help="Folder; completed if it exists.")],
+    scenes: Annotated[Path, typer.Option(help="Folder with a folder for each room: scene.xml.")],
+    room: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of these; may be repeated. Without: rooms to train on, or for blurred those to "
+            "validate on (bathroom, living-room). A sequence is of one."
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many views or frames.")] = 120,
+    seed: Annotated[int, typer.Option(help="Of every choice.")] = 1,
+    width: Annotated[int, typer.Option(min=64, help="Pixels.")] = 384,
+    height: Annotated[int, typer.Option(min=48, help="Pixels.")] = 288,
+    frame_rate: Annotated[float, typer.Option(min=1, help="Of a sequence, Hz.")] = 30,
+    exposure_time: Annotated[float, typer.Option(min=1e-4, help="Of a sequence, seconds.")] = 0.01,
+    focal: Annotated[
+        float, typer.Option(min=0.2, help="Focal length of a sequence over its width.")
+    ] = 0.75,
+    rate: Annotated[float, typer.Option(min=0.1, help="Of shaking, rad/s at most.")] = 6,
+    dim: Annotated[float, typer.Option(min=0.01, max=1, help="Light of a sequence.")] = 1,
+) -> None:
+    """Render path-traced rooms: pictures to train on, true blur to validate on, sequences."""
+    from rich.progress import Progress
+
+    from blur_imu_training.data.traced_rooms import (
+        Rooms,
+        one_room,
+        render_true_blur,
+        render_views,
+    )
+    from blur_imu_training.data.traced_sequences import SequenceChoice, render_sequence
+    from blur_imu_training.scene.path_traced_rooms import HELD_OUT_ROOMS
+
+    size = (width, height)
+    if kind is TracedKind.views:
+        rooms = Rooms.of(scenes, room or [], () if room else HELD_OUT_ROOMS)
+        rendered = render_views(rooms, output, count, size, seed)
+    elif kind is TracedKind.blurred:
+        rooms = Rooms.of(scenes, room or list(HELD_OUT_ROOMS))
+        rendered = render_true_blur(rooms, output, count, size, seed)
+    else:
+        choice = SequenceChoice(
+            width, height, count, frame_rate, exposure_time, focal, rate,
+            kind is TracedKind.robot, dim, seed,
+        )  # fmt: skip
+        rendered = render_sequence(one_room(scenes, room or []), output, choice)
+    with Progress() as progress:
+        bar = progress.add_task("Rendering", total=count)
+        for done in rendered:
+            progress.update(bar, completed=done)
+    typer.echo(f"{output}: {count} {'frames' if kind in SEQUENCES else 'views'}")
+
+
+SEQUENCES = (TracedKind.shaken, TracedKind.robot)
 
 
 @app.command()

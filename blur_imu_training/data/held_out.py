@@ -20,6 +20,7 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.motion_field import motion_field
 from blur_imu_ros.errors import RecordingError
+from blur_imu_training.data.sample_folder import SampleFolder
 from blur_imu_training.scene.room_pictures import VIEWS_A_ROOM, RoomPictures
 from blur_imu_training.scene.sharp_images import (
     NyuFolder,
@@ -111,7 +112,7 @@ def _blurred(picture: SharpImage, index: int, rng: np.random.Generator) -> HeldO
     linear = (picture.image / 255) ** 2.2 * np.where(clipped, 5, 1)
     light: NDArray[np.float32] = np.asarray(linear, np.float32)
     mean = _mean_light(light, picture.inverse_depth, camera, omega, v)
-    image = _plain_camera(mean, rng)
+    image = plain_camera(mean, rng)
     frame = Frame(image, float(index), EXPOSURE_TIME, camera, f"held-out {index}")
     return HeldOutFrame(frame, omega, v, picture.inverse_depth)
 
@@ -219,7 +220,8 @@ class _Pose:
         return np.asarray(np.maximum(self._turned[..., 2] + self._shift[2] * seen, 0.1), np.float32)
 
 
-def _plain_camera(light: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
+def plain_camera(light: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return what a plain sRGB camera makes of linear light (height, width, 3): noise, denoising, JPEG."""
     photons = float(rng.choice([500, 3000, 20000]))
     noisy = rng.poisson(light * photons).astype(np.float32) / np.float32(photons)
     srgb = np.where(
@@ -234,3 +236,22 @@ def _plain_camera(light: NDArray[np.float32], rng: np.random.Generator) -> NDArr
     ok, data = cv2.imencode(".jpg", bytes_, [cv2.IMWRITE_JPEG_QUALITY, 90])
     assert ok
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+
+
+def true_blur_frames(folder: Path, count: int | None = None) -> Iterator[HeldOutFrame]:
+    """Yield the first `count` blurred views of path-traced rooms, or all of them.
+
+    They are a set as `blur-imu render-rooms blurred` writes it; RecordingError if there is none.
+    """
+    samples = SampleFolder(folder)
+    for index in range(min(count or len(samples), len(samples))):
+        sample = samples[index]
+        size = (sample.camera.width, sample.camera.height)
+        tau = sample.shutter.exposure_time
+        frame = Frame(sample.image, float(index), tau, sample.camera, f"{folder.name} {index}")
+        yield HeldOutFrame(
+            frame,
+            sample.motion.rotation / tau,
+            sample.motion.translation / tau,
+            np.asarray(cv2.resize(sample.inverse_depth, size), np.float32),
+        )

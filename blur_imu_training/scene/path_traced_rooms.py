@@ -9,8 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.errors import RecordingError, TrainingError
 from blur_imu_training.scene.sharp_images import SharpImage, SharpImages, refuse_empty
+
+HELD_OUT_ROOMS = ("bathroom", "living-room")
+"""Rooms that models are validated on; chosen before any was measured there."""
 
 FARTHEST = 30.0
 """Metres. What is said to be nowhere is taken for that far: windows and doors that lead outside."""
@@ -26,10 +29,19 @@ class PathTracedRooms(SharpImages):
     """
 
     def __init__(self, folder: Path) -> None:
-        """Load every view of every room in `folder`; those that cannot be read are listed."""
+        """Load every view of every room in `folder`; those that cannot be read are listed.
+
+        Raises:
+            TrainingError: a room is there that models are validated on.
+            RecordingError: no usable view, or a table that is none.
+        """
         super().__init__()
         self._views: list[tuple[NDArray[np.uint8], NDArray[np.uint16], float]] = []
         for table in sorted(folder.glob("*/views.csv")):
+            if table.parent.name in HELD_OUT_ROOMS:
+                raise TrainingError(
+                    f"{table.parent}: is a room that models are validated on; take it out of there"
+                )
             for name, focal in _views_of(table).items():
                 self._load(table.parent, name, focal)
         refuse_empty(self._views, folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 from typing import Any
 
@@ -26,7 +26,7 @@ from blur_imu_training.data.held_out import HeldOutFrame
 PIXELS_ACROSS = 320
 """Blur is told in pixels of a view so wide, so that the same smears are the same for every model."""
 
-LENGTH_BINS = (0.0, 2.0, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0)
+LENGTH_BINS = (0.0, 2.0, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 80.0)
 """Of these pixels."""
 
 FEWEST_CELLS = 20
@@ -68,6 +68,17 @@ class HeldOutErrors:
         """(n,) median length of each frame's true blur, pixels of a view `PIXELS_ACROSS` wide."""
         return np.asarray(np.median(self.true_length, axis=1))
 
+    def of_frames(self, chosen: Array) -> HeldOutErrors:
+        """Return the errors of the frames (n,) that are chosen; RecordingError if none is."""
+        if not chosen.any():
+            raise RecordingError("no held-out frame has blur that is asked for")
+        rows = {
+            one.name: getattr(self, one.name)[chosen]
+            for one in fields(self)
+            if one.name != "own_pixels"
+        }
+        return replace(self, **rows)
+
 
 @dataclass(frozen=True)
 class BinOfBlur:
@@ -100,6 +111,7 @@ class ValidationReport:
     Attributes:
         bins: by the length of the blur.
         rotation_error, translation_angle: over all frames, as in `BinOfBlur`.
+        translation_slope: median of the part of linear velocity along its truth, over the truth's.
         nees: (2,) mean normalised squared error of omega and of v over degrees of freedom; 1 is honest.
         coverage: (2, 6) share of errors within 1 and 2 standard deviations (0.68 and 0.95 are honest).
         frames, valid: how many, and how many of them were held to be usable.
@@ -111,6 +123,7 @@ class ValidationReport:
     bins: tuple[BinOfBlur, ...]
     rotation_error: float
     translation_angle: float
+    translation_slope: float
     nees: Array
     coverage: Array
     frames: int
@@ -206,6 +219,7 @@ def report(errors: HeldOutErrors) -> ValidationReport:
         tuple(_bin(errors, low, high) for low, high in bins),
         _median(rotation_errors(errors)),
         _median(_translation_angle(errors)),
+        _translation_slope(errors),
         np.array([s.mean() for s in squared]),
         np.stack([np.mean(sigmas < k, axis=0) for k in (1, 2)]),
         len(errors.truth),
@@ -272,7 +286,11 @@ def as_metrics(result: ValidationReport) -> dict[str, Any]:
     """Return the figures as a model card holds them."""
     return {
         "frames": result.frames,
-        "length_ratio": {f"{b.low:g}-{b.high:g} px": round(b.length_ratio, 3) for b in result.bins},
+        "length_ratio": {
+            f"{b.low:g}-{b.high:g} px": round(b.length_ratio, 3)
+            for b in result.bins
+            if b.cells >= FEWEST_CELLS
+        },
         "rotation_error_median": round(result.rotation_error, 4),
         "translation_angle_median_deg": round(result.translation_angle, 1),
         "depth_slope": round(result.depth_slope, 3),
@@ -328,6 +346,12 @@ def _translation_scale(errors: HeldOutErrors) -> Array:
     return np.asarray(_norm(v) / np.maximum(_norm(true), 1e-12))
 
 
+def _translation_slope(errors: HeldOutErrors) -> float:
+    true = errors.truth[:, 3:]
+    along = np.sum((true + errors.error[:, 3:]) * true, axis=1)
+    return _median(along / np.maximum(np.sum(true**2, axis=1), 1e-12))
+
+
 def _norm(vectors: Array) -> Array:
     return np.asarray(np.linalg.norm(vectors, axis=1))
 
@@ -366,7 +390,7 @@ def table(result: ValidationReport) -> Table:
 
 
 def summary(result: ValidationReport) -> str:
-    """Return what is not in the table, in four lines."""
+    """Return what is not in the table, in five lines."""
     cover = "; ".join(
         f"within {k} sigma " + " ".join(f"{x:.2f}" for x in row)
         for k, row in zip((1, 2), result.coverage, strict=True)
@@ -374,6 +398,7 @@ def summary(result: ValidationReport) -> str:
     return (
         f"medians: rotation error {result.rotation_error:.1%}, "
         f"translation direction {result.translation_angle:.0f} deg\n"
+        f"linear velocity along its truth, over it: {result.translation_slope:.2f}\n"
         f"normalised squared error {result.nees[0]:.2f} (w), {result.nees[1]:.2f} (v); 1 is honest\n"
         f"{cover}\n"
         f"log inverse depth, per unit of tangent downwards: {result.depth_slope:+.2f} beyond what is read"

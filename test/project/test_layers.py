@@ -15,7 +15,17 @@ ROOMS = {
         *("results", "evaluation", "viz", "ros", "cli"),
     ),
     "blur_imu_training": (
-        *("recipe", "isp", "scene", "rendering", "data", "validation", "training", "export"),
+        *(
+            "recipe",
+            "isp",
+            "scene",
+            "path_tracing",
+            "rendering",
+            "data",
+            "validation",
+            "training",
+            "export",
+        ),
         *("commands", "__main__"),
     ),
 }
