@@ -109,7 +109,10 @@ def run(
         float | None, typer.Option(help="Exposure time, seconds; photos may tell theirs.")
     ] = None,
     stamps: Annotated[
-        Path | None, typer.Option(help="CSV with a column t, one row a frame.")
+        Path | None,
+        typer.Option(
+            help="CSV with a column t, one row a frame; or as EuRoC, TUM, KITTI or rpicam write it."
+        ),
     ] = None,
     stamp_reference: Annotated[
         StampReference, typer.Option(help="Moment of the exposure that a stamp means.")
@@ -379,7 +382,10 @@ def compare(
     ] = None,
     exposure: Annotated[float | None, typer.Option(help="Exposure time, seconds.")] = None,
     stamps: Annotated[
-        Path | None, typer.Option(help="CSV with a column t, one row a frame.")
+        Path | None,
+        typer.Option(
+            help="CSV with a column t, one row a frame; or as EuRoC, TUM, KITTI or rpicam write it."
+        ),
     ] = None,
     stamp_reference: Annotated[
         StampReference, typer.Option(help="What a stamp means.")

@@ -12,6 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
+from numpy.typing import NDArray
+
 from blur_imu_ros import __version__
 from blur_imu_ros.choices import FOR_RECORDINGS, Axes, DirectionMode, MotionPrior, StampReference
 from blur_imu_ros.cli.run_summary import RunSummary
@@ -31,8 +33,8 @@ from blur_imu_ros.network.blur_network import load_network
 from blur_imu_ros.recordings import FrameSettings, Recording, open_recording
 from blur_imu_ros.recordings.calibration_files import KnownCalibration, read_calibration
 from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
-from blur_imu_ros.recordings.settings import read_stamps
 from blur_imu_ros.recordings.settings_files import load_settings
+from blur_imu_ros.recordings.timestamp_files import Timestamps, read_timestamps
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results.csv_files import CsvWriter
 from blur_imu_ros.results.run_record import Recipe, RecordKeeper, RunRecord
@@ -276,7 +278,7 @@ def _recipe(options: RunOptions, settings: FrameSettings, network: Network) -> R
         "topic": options.topic,
         "camera": None if settings.camera is None else asdict(settings.camera),
         "exposure_time": settings.exposure_time,
-        "stamps": None if stamps is None else sha256(stamps.tobytes()).hexdigest(),
+        "stamps": None if stamps is None else _hash(stamps, settings.stamp_names),
         "stamp_reference": options.stamp_reference.value,
         "model": str(getattr(network, "name", options.model)),
         "model_sha256": getattr(card, "sha256", None),
@@ -292,6 +294,10 @@ def _recipe(options: RunOptions, settings: FrameSettings, network: Network) -> R
         "axes": options.axes.value,
         "settings": sha256(repr(options.method).encode()).hexdigest(),
     }
+
+
+def _hash(stamps: NDArray[Any], names: Sequence[str]) -> str:
+    return sha256(stamps.tobytes() + "\n".join(names).encode()).hexdigest()
 
 
 def _tell_all(notes: Sequence[str]) -> None:
@@ -365,13 +371,16 @@ def frame_settings(options: RunOptions) -> FrameSettings:
         exposure_time = options.known.exposure_time
     if exposure_time is None and options.camera is not None:
         exposure_time = load_exposure_time(options.camera)
+    given = Timestamps(None) if options.stamps is None else read_timestamps(options.stamps)
     return FrameSettings(
         exposure_time=exposure_time,
         camera=None if options.camera is None else load_camera(options.camera),
-        stamps=None if options.stamps is None else read_stamps(options.stamps),
+        stamps=given.times,
         stamp_reference=options.stamp_reference,
         topic=options.topic,
         strict=options.strict,
+        stamp_names=given.names,
+        stamp_note=given.note,
     )
 
 

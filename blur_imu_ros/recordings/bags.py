@@ -69,7 +69,7 @@ class Bag:
             self._count = sum(c.msgcount for c in reader.connections if c.topic == self._topic)
             self._camera = settings.camera or self._first_camera(reader)
             self._find_clock(reader)
-        self.notes += settings.unused_stamps(self._count)
+        self.notes += settings.stamp_notes(self._count)
 
     def __len__(self) -> int:
         """Return the number of images."""

@@ -48,10 +48,7 @@ class ImageFolder:
             raise RecordingError(
                 f"{path}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}) and no bag"
             )
-        self._stamps = self._own_stamps()
-        if settings.stamps is not None:
-            settings.stamp(len(self._images) - 1, 0.0, path)
-            self.notes += settings.unused_stamps(len(self._images))
+        self._stamps = self._own_stamps() if settings.stamps is None else self._given_stamps()
         told = ((path, read_photo_facts(path)) for path in self._images[:MOST_UNREAD])
         first, facts = next(
             ((p, f) for p, f in told if f.is_known), (self._images[0], PhotoFacts())
@@ -72,15 +69,34 @@ class ImageFolder:
 
     def _frame(self, index: int) -> Frame:
         path = self._images[index]
-        stamp = self._settings.stamp(index, float(self._stamps[index]), self._path)
+        stamp = float(self._stamps[index])
+        if np.isnan(stamp):
+            raise FrameError(f"{path.name}: has no time stamp that can be used")
         return self._settings.frame(
             _read_image(path), stamp, self._camera, path.name, self._exposure_time(path)
         )
 
+    def _given_stamps(self) -> NDArray[np.float64]:
+        """Return the stamps that are given: by the names of the images, else in order."""
+        settings, count = self._settings, len(self._images)
+        stamps = np.asarray(settings.stamps, float)
+        by_name = dict(
+            zip((Path(name).stem for name in settings.stamp_names), stamps, strict=False)
+        )
+        named = np.array([by_name.get(path.stem, np.nan) for path in self._images])
+        if np.isnan(named).all():
+            settings.stamp(count - 1, 0.0, self._path)
+            self.notes += settings.stamp_notes(count)
+            return stamps[:count]
+        order = np.argsort(named, kind="stable")  # What has no stamp comes last.
+        self._images = [self._images[k] for k in order]
+        self.notes += [settings.stamp_note] if settings.stamp_note else []
+        return named[order]
+
     def _own_stamps(self) -> NDArray[np.float64]:
         """Return the stamps in the names, putting the images in their order, or even ones."""
         evenly = np.arange(len(self._images)) / FALLBACK_FRAME_RATE
-        if self._settings.stamps is not None or len(self._images) < 2:
+        if len(self._images) < 2:
             return evenly
         stamps = stamps_of_names(self._images)
         if stamps is None:
@@ -179,7 +195,7 @@ class Video:
             )
         finally:
             frames.close()
-        self.notes += self._settings.unused_stamps(frames.index)
+        self.notes += self._settings.stamp_notes(frames.index)
         for said in frames.complaints():
             if self._settings.strict or not frames.index:
                 raise RecordingError(f"{self._path}: {said}")

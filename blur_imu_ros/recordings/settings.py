@@ -15,7 +15,6 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame, check_exposure_time
 from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.recordings.camera_files import EXPECTED
-from blur_imu_ros.recordings.csv_tables import CsvTable
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,9 @@ class FrameSettings:
     Attributes:
         exposure_time: seconds; photos may tell their own.
         camera: calibration; bags may hold their own.
-        stamps: (n,) seconds, one a frame; without, the recording's own.
+        stamps: (n,) seconds, one a frame, NaN where one cannot be used; without, the recording's own.
+        stamp_names: names of the n image files that the stamps are of; without, they are in order.
+        stamp_note: what a person should know of how the stamps were read.
         stamp_reference: which moment of the exposure a stamp means.
         topic: of the images, in bags with several.
         strict: stop at the first image that cannot be used, instead of leaving it out.
@@ -37,6 +38,8 @@ class FrameSettings:
     stamp_reference: StampReference = StampReference.MIDDLE
     topic: str | None = None
     strict: bool = False
+    stamp_names: tuple[str, ...] = ()
+    stamp_note: str = ""
 
     def frame(
         self,
@@ -61,14 +64,16 @@ class FrameSettings:
             )
         return float(self.stamps[index])
 
-    def unused_stamps(self, images: int) -> list[str]:
-        """Return a note if more stamps are given than there are images."""
+    def stamp_notes(self, images: int) -> list[str]:
+        """Return what there is to tell of the stamps that are given, also if there are too many."""
+        notes = [self.stamp_note] if self.stamp_note else []
         count = 0 if self.stamps is None else len(self.stamps)
         if count <= images:
-            return []
+            return notes
         return [
+            *notes,
             f"the last {count - images} of {count} stamps are not used: there are {images} images; "
-            "are they those of this recording?"
+            "are they those of this recording?",
         ]
 
     def required_exposure_time(self, source: Path | str, own: float | None = None) -> float:
@@ -109,8 +114,3 @@ class Recording(Protocol):
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames that can be used, and note the others; RecordingError if none can."""
-
-
-def read_stamps(path: Path) -> NDArray[Any]:
-    """Return column `t` (seconds) of a CSV; RecordingError names what is wrong with it."""
-    return CsvTable(path).time()

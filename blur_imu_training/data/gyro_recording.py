@@ -20,7 +20,7 @@ from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings import FrameSettings, open_recording
 from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
 from blur_imu_ros.recordings.csv_tables import read_series
-from blur_imu_ros.recordings.settings import read_stamps
+from blur_imu_ros.recordings.timestamp_files import read_timestamps
 from blur_imu_training.data.stray_scanner import mean_over
 from blur_imu_training.rendering.samples import STRIDE, BlurredSample
 from blur_imu_training.scene.exposure_motion import ExposureMotion, Shutter
@@ -40,7 +40,7 @@ def gyro_samples(folder: Path, width: int = 320, height: int = 224) -> Iterator[
     """
     series = read_series(folder / VELOCITIES)
     calibration = folder / "camera.yaml"
-    stamps = read_stamps(folder / "stamps.csv")
+    stamps = read_timestamps(folder / "stamps.csv").times
     settings = FrameSettings(load_exposure_time(calibration), load_camera(calibration), stamps)
     for frame in open_recording(_frames(folder), settings):
         sample = _sample(frame, series, width, height)

@@ -18,7 +18,7 @@ from blur_imu_ros.errors import BlurImuError
 from blur_imu_ros.network.model_card import INTERFACE, ModelCard
 from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
 from blur_imu_ros.recordings.csv_tables import read_series
-from blur_imu_ros.recordings.settings import read_stamps
+from blur_imu_ros.recordings.timestamp_files import read_timestamps
 from blur_imu_ros.recordings.trajectories import read_poses
 from blur_imu_ros.recordings.velocities import read_velocities
 
@@ -77,7 +77,7 @@ READERS: list[Callable[[Path], Any]] = [
     load_exposure_time,
     ModelCard.load,
     read_series,
-    read_stamps,
+    read_timestamps,
     read_poses,
     read_velocities,
 ]

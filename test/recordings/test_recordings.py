@@ -24,7 +24,7 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
 from blur_imu_ros.recordings import FrameSettings, open_recording
 from blur_imu_ros.recordings.bags import Bag
-from blur_imu_ros.recordings.settings import read_stamps
+from blur_imu_ros.recordings.timestamp_files import read_timestamps
 
 CAMERA = Camera(64, 48, 60, 60, 31.5, 23.5)
 SETTINGS = FrameSettings(0.01, CAMERA)
@@ -146,7 +146,7 @@ def test_one_image_is_a_recording(folder: Path) -> None:
 def test_stamps_of_a_csv_are_used(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "stamps.csv"
     path.write_text("frame,t\n" + "\n".join(f"{i},{5 + i * 0.04:.3f}" for i in range(12)))
-    settings = FrameSettings(0.01, CAMERA, read_stamps(path))
+    settings = FrameSettings(0.01, CAMERA, read_timestamps(path).times)
     np.testing.assert_allclose(
         [f.t for f in open_recording(folder, settings)], 5 + np.arange(12) * 0.04
     )
@@ -558,7 +558,7 @@ def test_bad_stamps_are_named(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "stamps.csv"
     path.write_text(text)
     with pytest.raises(RecordingError, match=said):
-        read_stamps(path)
+        read_timestamps(path)
 
 
 def test_too_few_stamps_are_named(folder: Path) -> None:
