@@ -69,6 +69,11 @@ class MotionPriorChoice(str, Enum):
         return None if self is MotionPriorChoice.auto else MotionPrior(self.value)
 
 
+CAMERA_HELP = (
+    "Calibration: YAML with fx, fy, cx, cy, or a file of ROS, Kalibr, EuRoC, OpenCV, ORB-SLAM, VINS, "
+    "Basalt or COLMAP; of several cameras FILE:CAMERA."
+)
+
 LeverArm = Annotated[
     tuple[float, float, float] | None,
     typer.Option(help="From the pivot to the camera: right, down, forward, metres."),
@@ -102,9 +107,7 @@ def run(
             "all paths.",
         ),
     ],
-    camera: Annotated[
-        Path | None, typer.Option(help="Calibration YAML, as ROS writes it or with fx, fy, cx, cy.")
-    ] = None,
+    camera: Annotated[Path | None, typer.Option(help=CAMERA_HELP)] = None,
     exposure: Annotated[
         float | None, typer.Option(help="Exposure time, seconds; photos may tell theirs.")
     ] = None,
@@ -377,9 +380,7 @@ def compare(
         list[str] | None,
         typer.Option(help="NAME=FILE of another system: CSV, or TUM trajectory of any scale."),
     ] = None,
-    camera: Annotated[
-        Path | None, typer.Option(help="Calibration YAML (ROS or fx, fy, ...).")
-    ] = None,
+    camera: Annotated[Path | None, typer.Option(help=CAMERA_HELP)] = None,
     exposure: Annotated[float | None, typer.Option(help="Exposure time, seconds.")] = None,
     stamps: Annotated[
         Path | None,

@@ -17,7 +17,7 @@ from blur_imu_ros.core.velocity import SolverConfig
 from blur_imu_ros.evaluation.calibration import Calibration, angular_rmse, calibrate
 from blur_imu_ros.evaluation.metrics import in_axes
 from blur_imu_ros.execution.files import refuse_overwriting, write_text
-from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
+from blur_imu_ros.recordings.camera_files import camera_file, flat, load_camera, load_exposure_time
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results.run_record import exposure_of, record_path
 
@@ -47,12 +47,16 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     Raises:
         BlurImuError: a file is wrong, or the data cannot tell.
     """
-    inputs = [options.estimate, options.truth, options.camera, record_path(options.estimate)]
+    inputs = [
+        options.estimate,
+        options.truth,
+        camera_file(options.camera),
+        record_path(options.estimate),
+    ]
     refuse_overwriting([options.output], inputs)
     camera = {}
     if options.camera is not None:
-        load_camera(options.camera)  # refuses what `run` would refuse
-        camera = yaml.safe_load(options.camera.read_text())
+        camera = flat(load_camera(options.camera))
     exposure_time = _assumed_exposure(options)
     if exposure_time is not None:
         check_exposure_time(exposure_time)

@@ -28,6 +28,7 @@ from blur_imu_ros.execution.files import refuse_overwriting, write_json
 from blur_imu_ros.execution.progress import progress
 from blur_imu_ros.network.blur_network import load_network
 from blur_imu_ros.recordings import open_recording
+from blur_imu_ros.recordings.camera_files import camera_file
 from blur_imu_ros.recordings.trajectories import TUM_SUFFIXES, read_poses
 from blur_imu_ros.recordings.velocities import read_velocities
 
@@ -77,7 +78,14 @@ def run_compare(options: CompareOptions, network: Network | None = None) -> list
     """
     run = options.run
     others = [_named(other)[1] for other in options.others]
-    inputs = [run.source, options.truth, run.camera, run.stamps, Path(run.model), *others]
+    inputs = [
+        run.source,
+        options.truth,
+        camera_file(run.camera),
+        run.stamps,
+        Path(run.model),
+        *others,
+    ]
     refuse_overwriting([options.json], inputs)
     settings = frame_settings(options.run)
     recording = open_recording(options.run.source, settings)

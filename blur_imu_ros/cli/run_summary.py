@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.exposure_evidence import ExposureEvidence
+from blur_imu_ros.core.lens import doubts
 from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.pivot import PivotFilter
 from blur_imu_ros.results.ros_fields import MINIMUM_DIRECTION_PROBABILITY
@@ -28,11 +31,15 @@ class RunSummary:
         self._blur: list[float] = []
         self._refused: list[str] = []
         self._open = 0
+        self._exposure = ExposureEvidence()
+        self._camera: Camera | None = None
 
     def add(self, measurement: Measurement) -> None:
         """Count a row."""
         estimate = measurement.estimate
         self._rows += 1
+        self._camera = self._camera or measurement.frame.camera
+        self._exposure.add(measurement)
         if not estimate.valid:
             self._refused.append(f"{measurement.frame.name}: {'; '.join(estimate.reasons)}")
             return
@@ -42,10 +49,15 @@ class RunSummary:
 
     def notes(self, signs: bool) -> Iterator[str]:
         """Yield what there is to tell, a line each; of signs only where they were to be decided."""
+        if self._camera is not None:
+            yield from doubts(self._camera)
+        suspected = list(self._exposure.doubts())
+        yield from suspected
         if self._refused:
+            cause = "dark, uniform, overexposed and defocused images hold no smear"
             yield (
                 f"{len(self._refused)} of {self._rows} rows are not valid, the first of them "
-                f"{self._refused[0]} (dark, uniform, overexposed and defocused images hold no smear)"
+                f"{self._refused[0]} ({'see the exposure time above' if suspected else cause})"
             )
         if signs and self._rows > 1 and self._open:
             yield (

@@ -14,17 +14,35 @@ from numpy.typing import NDArray
 
 from blur_imu_ros.errors import CameraError
 
-COEFFICIENTS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
-"""Distortion models of sensor_msgs/CameraInfo, and how many coefficients each may have."""
+COEFFICIENTS = {
+    "plumb_bob": (4, 5),
+    "rational_polynomial": (8, 12, 14),
+    "equidistant": (4,),
+    "double_sphere": (2,),
+    "extended_unified": (2,),
+    "omnidirectional": (1, 5),
+}
+"""Distortion models, those of sensor_msgs/CameraInfo first, and how many coefficients each may have."""
 
 MODEL_NAMES = {
-    "plumb_bob": ("plumbbob", "radtan", "radialtangential", "brownconrady", "opencv"),
-    "rational_polynomial": ("rationalpolynomial", "rational"),
-    "equidistant": ("equidistant", "equi", "fisheye", "kannalabrandt", "kannalabrandt4", "kb4"),
+    "plumb_bob": (
+        *("plumbbob", "radtan", "radialtangential", "brownconrady", "brown", "opencv"),
+        "pinholeradtan",
+    ),
+    "rational_polynomial": ("rationalpolynomial", "rational", "radtan8", "pinholeradtan8"),
+    "equidistant": (
+        *("equidistant", "equi", "fisheye", "kannalabrandt", "kannalabrandt4", "kannalabrandt8"),
+        *("kb4", "pinholeequi", "opencvfisheye"),
+    ),
+    "double_sphere": ("doublesphere", "ds", "dsnone"),
+    "extended_unified": ("extendedunified", "eucm", "eucmnone"),
+    "omnidirectional": ("omnidirectional", "omni", "mei", "omniradtan", "omninone", "catadioptric"),
     "none": ("none", "pinhole", "ideal", "null"),
 }
 """What drivers and calibration tools call the models, in small letters and without separators."""
 
+PINHOLES = ("plumb_bob", "rational_polynomial")
+"""Models that are a plain pinhole where all coefficients are zero."""
 
 SHORTEST_FOCAL = 0.02
 """Focal length as a share of the image's longer side, below which it is taken for a unit error."""
@@ -89,7 +107,7 @@ class Camera:
     @property
     def is_distorted(self) -> bool:
         """Whether straight lines bend in the image."""
-        return any(self.distortion) or self.distortion_model == "equidistant"
+        return any(self.distortion) or self.distortion_model not in PINHOLES
 
     def resized(self, width: int, height: int) -> Camera:
         """Return the camera of the image resized to `width` x `height`, pixel centres kept."""
@@ -109,8 +127,17 @@ class Camera:
         return replace(self, width=width, height=height, cx=self.cx - left, cy=self.cy - top)
 
     def undistorted(self) -> Camera:
-        """Return the same pinhole without lens distortion."""
-        return replace(self, distortion_model="plumb_bob", distortion=())
+        """Return the pinhole that shows the middle of the image at the same scale."""
+        scale = 1.0
+        if self.distortion_model in ("double_sphere", "omnidirectional") and self.distortion:
+            scale = 1 / (1 + self.distortion[0])
+        return replace(
+            self,
+            fx=self.fx * scale,
+            fy=self.fy * scale,
+            distortion_model="plumb_bob",
+            distortion=(),
+        )
 
     def normalised(self, u: NDArray[Any], v: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the rays (x, y, 1) of pixels (u, v); distortion is not undone."""
@@ -125,7 +152,18 @@ def in_pixels(camera: Camera) -> Camera:
             f"camera focal length fx={camera.fx:g}, fy={camera.fy:g} is nothing to the {longer} pixels "
             "of its image: in millimetres, or normalised? Then give pixels"
         )
+    if not (abs(camera.cx) < 3 * camera.width and abs(camera.cy) < 3 * camera.height):
+        raise CameraError(
+            f"camera principal point ({camera.cx:g}, {camera.cy:g}) is far outside its image of "
+            f"{camera.width}x{camera.height}: is the calibration right, and of this size?"
+        )
     return camera
+
+
+def lens_name(model: str) -> str:
+    """Return what this package calls a distortion model, "none" for none, else the name as it is."""
+    plain = "".join(x for x in model.lower() if x.isalnum()) or "plumbbob"
+    return next((name for name, others in MODEL_NAMES.items() if plain in others), model)
 
 
 def lens_of(model: str, coefficients: Sequence[float]) -> tuple[str, tuple[float, ...]]:
@@ -137,8 +175,7 @@ def lens_of(model: str, coefficients: Sequence[float]) -> tuple[str, tuple[float
     Raises:
         CameraError: there are coefficients, but no model.
     """
-    plain = "".join(x for x in model.lower() if x.isalnum()) or "plumbbob"
-    known = next((name for name, others in MODEL_NAMES.items() if plain in others), model)
+    known = lens_name(model)
     numbers = tuple(float(x) for x in coefficients)
     if known == "none":
         if any(numbers):

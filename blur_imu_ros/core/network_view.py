@@ -11,7 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.lens import WIDE, pixels_of_rays
 from blur_imu_ros.errors import CameraError
+
+_OUTSIDE = -1e5
+"""Pixel of rays that the lens does not show."""
 
 LARGEST_SCALED_SIDE = 8192
 """Pixels of an image that is scaled to fill the network's view."""
@@ -71,6 +75,12 @@ class NetworkView:
         """Where in the scaled, still distorted image each pixel of the view comes from."""
         lens = self.source.resized(*self._scaled_size)
         size = (self.width, self.height)
+        if lens.distortion_model in WIDE:
+            u, v = np.meshgrid(np.arange(self.width), np.arange(self.height))
+            with np.errstate(all="ignore"):
+                shown = np.stack(pixels_of_rays(lens, *self.camera.normalised(u, v)))
+            maps = np.nan_to_num(shown, nan=_OUTSIDE).clip(_OUTSIDE, -_OUTSIDE).astype(np.float32)
+            return maps[0], maps[1]
         coefficients = np.array(lens.distortion) if any(lens.distortion) else np.zeros(4)
         if lens.distortion_model == "equidistant":
             maps = cv2.fisheye.initUndistortRectifyMap(

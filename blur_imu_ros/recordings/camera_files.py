@@ -1,25 +1,79 @@
-"""Camera calibration files."""
+"""Camera calibrations as ROS, OpenCV, Kalibr, EuRoC, SLAM systems, Basalt and COLMAP write them.
+
+What a file says is looked up by the usual names of its keys, whatever their spelling. What seems to tell
+of the lens and is not understood is refused: images of a lens are never measured as if they had none.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
-from blur_imu_ros.core.camera import Camera, in_pixels, lens_of
+from blur_imu_ros.core.camera import COEFFICIENTS, Camera, in_pixels, lens_name, lens_of
 from blur_imu_ros.errors import CameraError
+from blur_imu_ros.recordings.camera_info import CameraInfo
+from blur_imu_ros.recordings.colmap_cameras import colmap_cameras
 
 EXPECTED = "image_width, image_height, fx, fy, cx, cy"
 """Of a flat camera file."""
 
+KINDS = "what ROS, OpenCV, Kalibr, EuRoC, ORB-SLAM, VINS, Basalt or COLMAP (cameras.txt) write"
+
+_PART = re.compile(r"(.+):([\w.]+)")
+"""A file and the camera in it: camchain.yaml:cam1."""
+
+_WIDTH, _HEIGHT = ("imagewidth", "width"), ("imageheight", "height")
+_SIZE = ("resolution", "imagesize", "size")
+_MATRIX = ("cameramatrix", "k", "intrinsicmatrix", "cameraintrinsics", "intrinsicparameters")
+_INTRINSICS = ("intrinsics", "projectionparameters", "mirrorparameters")
+_PINHOLE = {
+    "fx": ("fx", "fu", "mu", "gamma1"),
+    "fy": ("fy", "fv", "mv", "gamma2"),
+    "cx": ("cx", "cu", "u0", "ppx"),
+    "cy": ("cy", "cv", "v0", "ppy"),
+}
+_COEFFICIENTS = (
+    *("distortioncoefficients", "distortioncoeffs", "distortionparameters", "distortionparams"),
+    *("distortion", "distcoeffs", "distcoeff", "distcoefficients", "dist", "d"),
+)
+_MODELS = ("distortionmodel", "distortiontype", "cameramodel", "modeltype", "cameratype", "type")
+_BROWN = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6", "s1", "s2", "s3", "s4", "taux", "tauy")
+_RADIAL = ("k1", "k2", "k3", "k4")
+_FOREIGN = re.compile(r"fov|atan|division|scaramuzza|ocam|thin|poly")
+"""Lenses that are not known here."""
+_SHAPES = {
+    "double_sphere": ("xi", "alpha"),
+    "extended_unified": ("alpha", "beta"),
+    "omnidirectional": ("xi",),
+}
+"""Parameters of wide lenses that stand before or beside the pinhole's."""
+_OF_A_LENS = re.compile(
+    r"[kpds]\d|r\d|xi|alpha|beta|.*dist.*|.*coef.*|.*mirror.*|.*lens.*|poly.*|inv_?poly.*"
+)
+"""Keys that would be left out at the cost of wrong numbers."""
+
 
 def load_camera(path: str | Path) -> Camera:
-    """Read a camera from YAML: flat (fx, fy, cx, cy, ...) or a ROS calibration file.
+    """Read a camera: flat YAML (fx, fy, cx, cy, ...) or what other programs write.
 
-    Raises CameraError naming the file and what is missing.
+    A file of several cameras takes the name of one behind a colon: `camchain.yaml:cam1`.
+
+    Raises:
+        CameraError: naming the file, and what is missing or not understood.
     """
-    return _parse_camera(_read_yaml(path), str(path))
+    try:
+        content = _content(path)
+        if "binning_x" in content and ("k" in content or "K" in content):
+            return _of_message(_Keys(content), content.get("roi"))
+        return in_pixels(_camera_of(_Keys(content)))
+    except (CameraError, ValueError, OverflowError) as error:  # int of what is not finite
+        text = str(error)
+        raise CameraError(text if text.startswith(str(path)) else f"{path}: {text}") from error
 
 
 def load_exposure_time(path: str | Path) -> float | None:
@@ -27,82 +81,249 @@ def load_exposure_time(path: str | Path) -> float | None:
 
     Raises CameraError naming the file where it is not a number.
     """
-    value = _read_yaml(path).get("exposure_time")
+    value = _content(path).get("exposure_time")
     try:
         return None if value is None else float(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise CameraError(f"{path}: exposure_time {value!r} is not a number of seconds") from error
 
 
-def load_yaml(path: str | Path, complaint: str) -> Any:
-    """Return what a YAML file holds; CameraError says `complaint` of a file that is none."""
-    try:
-        return yaml.safe_load(Path(path).read_text())
-    except OSError as error:
-        raise CameraError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CameraError(f"{path}: {complaint}: {str(error).splitlines()[0]}") from error
-
-
-def _read_yaml(path: str | Path) -> dict[str, Any]:
-    content = load_yaml(path, "is not YAML")
-    if not isinstance(content, dict):
-        raise CameraError(f"{path}: holds no camera; expected {EXPECTED}")
+def flat(camera: Camera) -> dict[str, Any]:
+    """Return a camera as the flat YAML that `load_camera` reads."""
+    names = ("fx", "fy", "cx", "cy")
+    content: dict[str, Any] = {"image_width": camera.width, "image_height": camera.height}
+    content |= {name: float(getattr(camera, name)) for name in names}
+    if camera.is_distorted:
+        content["distortion_model"] = camera.distortion_model
+        content["distortion_coefficients"] = [float(x) for x in camera.distortion]
     return content
 
 
-def _parse_camera(content: dict[str, Any], name: str) -> Camera:
+class _Loader(yaml.SafeLoader):
+    """Knows the matrices of OpenCV's FileStorage."""
+
+
+def _opencv_matrix(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:opencv-matrix", _opencv_matrix)
+
+
+def load_yaml(path: str | Path, complaint: str) -> Any:
+    """Return what a YAML file holds, OpenCV's dialect of it too; CameraError says `complaint`."""
     try:
-        if "camera_matrix" in content:
-            fx, fy, cx, cy = _pinhole_of(content["camera_matrix"])
-        else:
-            fx, fy, cx, cy = (_number(content, key) for key in ("fx", "fy", "cx", "cy"))
-        model, coefficients = lens_of(
-            str(content.get("distortion_model") or ""),
-            _coefficients_of(content.get("distortion_coefficients") or []),
-        )
-        camera = Camera(
-            width=int(_number(content, "image_width")),
-            height=int(_number(content, "image_height")),
-            fx=fx,
-            fy=fy,
-            cx=cx,
-            cy=cy,
-            distortion_model=model,
-            distortion=coefficients,
-        )
-        return in_pixels(camera)
-    except (CameraError, ValueError, OverflowError) as error:  # int of what is not finite
-        raise CameraError(f"{name}: {error}") from error
+        text = Path(path).read_text(encoding="utf-8-sig")
+        # `%YAML:1.0` is no directive of YAML; `ros2 topic echo` ends with an empty document.
+        documents = list(yaml.load_all(re.sub(r"(?m)\A%YAML.*$", "", text), _Loader))
+    except OSError as error:
+        raise CameraError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise CameraError(f"{path}: {complaint}: {str(error).splitlines()[0]}") from error
+    return next((document for document in documents if document is not None), None)
 
 
-def _number(content: dict[str, Any], key: str) -> float:
-    if key not in content:
+def camera_file(path: Path | None) -> Path | None:
+    """Return the file of a camera, None for none."""
+    return None if path is None else file_and_camera(path)[0]
+
+
+def file_and_camera(path: str | Path) -> tuple[Path, str | None]:
+    """Return the file that a path names, and the camera in it that is named behind a colon."""
+    match = _PART.fullmatch(str(path))
+    if match and not Path(path).exists():
+        return Path(match[1]), match[2]
+    return Path(path), None
+
+
+def _content(path: str | Path) -> dict[str, Any]:
+    """Return the keys of the one camera that a path names."""
+    file, part = file_and_camera(path)
+    content = colmap_cameras(file) or load_yaml(file, f"is not YAML, nor {KINDS}")
+    if not isinstance(content, dict):
+        raise CameraError(f"{path}: holds no camera; expected {EXPECTED}, or {KINDS}")
+    cameras = _cameras_in(content)
+    if part is not None:
+        if part not in cameras:
+            raise CameraError(
+                f"{path}: holds no camera {part}; there are {', '.join(cameras) or 'none'}"
+            )
+        return cameras[part]
+    if len(cameras) > 1:
+        first = next(iter(cameras))
         raise CameraError(
-            f"lacks {key}; expected {EXPECTED}, or what ROS' camera_calibration writes"
+            f"{path}: holds several cameras ({', '.join(cameras)}); name one behind a colon: "
+            f"{file}:{first}"
         )
-    return _as_number(content[key], key)
+    return next(iter(cameras.values()), content)
 
 
-def _as_number(value: Any, name: str) -> float:
+def _cameras_in(content: Mapping[Any, Any]) -> dict[str, dict[str, Any]]:
+    """Return the cameras that a file names, none where it is one itself."""
+    value = content.get("value0")
+    if isinstance(value, dict) and isinstance(value.get("intrinsics"), list):  # Basalt
+        sizes = value.get("resolution") or []
+        return {
+            str(k): {**camera, "resolution": sizes[k] if k < len(sizes) else None}
+            for k, camera in enumerate(value["intrinsics"])
+            if isinstance(camera, dict)
+        }
+    prefixed: dict[str, dict[str, Any]] = {}
+    for key, entry in content.items():
+        prefix, dot, name = str(key).rpartition(".")
+        if dot and re.fullmatch(r"(?i)camera\d*", prefix):  # ORB-SLAM
+            prefixed.setdefault(prefix, {})[name] = entry
+    shared = prefixed.pop("Camera", {})
+    if prefixed or shared:
+        return {name: shared | own for name, own in prefixed.items()} or {"Camera": shared}
+    inner = {str(k): v for k, v in content.items() if isinstance(v, dict)}
+    cameras = {k: v for k, v in inner.items() if {"intrinsics", "camera_matrix"} & v.keys()}
+    return {} if {"camera_matrix", "K", "k"} & content.keys() else cameras
+
+
+class _Keys:
+    """The keys of a camera by their letters and digits alone, and which of them were asked for."""
+
+    def __init__(self, content: Mapping[Any, Any]) -> None:
+        self._values = {re.sub(r"[^a-z0-9]", "", str(k).lower()): v for k, v in content.items()}
+        self._used: set[str] = set()
+
+    def get(self, names: Iterable[str]) -> Any:
+        """Return the value of the first of the names that is there, or None."""
+        for name in names:
+            if self._values.get(name) is not None:
+                self._used.add(name)
+                return self._values[name]
+        return None
+
+    def number(self, names: Iterable[str], shown: str) -> float:
+        value = self.get(names)
+        if value is None:
+            raise CameraError(f"lacks {shown}; expected {EXPECTED}, or {KINDS}")
+        return _number(value, shown)
+
+    def unfold(self, names: Iterable[str]) -> None:
+        """Take the keys of inner dicts for ours."""
+        for name in names:
+            inner = self._values.get(name)
+            if isinstance(inner, dict) and "data" not in inner:
+                self._values |= _Keys(inner)._values
+                self._used.add(name)
+
+    def refuse_unused(self) -> None:
+        """Refuse keys of a lens that were not asked for, unless they are zero."""
+        for name, value in self._values.items():
+            if name in self._used or not _OF_A_LENS.fullmatch(name):
+                continue
+            try:
+                told = np.asarray(value, float)
+            except (TypeError, ValueError):
+                continue  # a text tells no number
+            if np.any(told):
+                raise CameraError(
+                    f"{name} seems to be of the lens and is not understood; give distortion_model and "
+                    "distortion_coefficients"
+                )
+
+
+def _camera_of(keys: _Keys) -> Camera:
+    keys.unfold((*_INTRINSICS, *_COEFFICIENTS))
+    width, height = _size_of(keys)
+    named = _model_of(keys)
+    shape, (fx, fy, cx, cy) = _pinhole_of(keys)
+    if not shape:
+        values = [keys.get([name]) for name in _SHAPES.get(lens_name(named), ())]
+        shape = [value for value in values if value is not None]
+    parameters = [_number(x, "a parameter of the lens") for x in shape]
+    model, numbers = lens_of(named, [*parameters, *_coefficients_of(keys, lens_name(named))])
+    keys.refuse_unused()
+    return Camera(width, height, fx, fy, cx, cy, model, numbers)
+
+
+def _of_message(keys: _Keys, roi: Any) -> Camera:
+    """Return the camera of what `ros2 topic echo` shows of a CameraInfo."""
+    window = (
+        [roi.get(n) for n in ("x_offset", "y_offset", "width", "height")]
+        if isinstance(roi, dict)
+        else []
+    )
+    left, top, width, height = (int(_number(x or 0, "roi")) for x in [*window, 0, 0, 0, 0][:4])
+    numbers = {
+        name: [_number(x, name) for x in _flattened(keys.get([name]) or [], name)]
+        for name in ("k", "d")
+    }
+    across, down = (int(_number(keys.get([f"binning{axis}"]) or 0, "binning")) for axis in "xy")
+    model = str(keys.get(["distortionmodel"]) or "")
+    size, region = _size_of(keys), (left, top, width, height)
+    return CameraInfo(*size, numbers["k"], numbers["d"], model, across, down, region).camera()
+
+
+def _size_of(keys: _Keys) -> tuple[int, int]:
+    size = keys.get(_SIZE)
+    if isinstance(size, dict):
+        size = [size.get("width"), size.get("height")]
+    if isinstance(size, list) and len(size) == 2:
+        return int(_number(size[0], "width")), int(_number(size[1], "height"))
+    return int(keys.number(_WIDTH, "image_width")), int(keys.number(_HEIGHT, "image_height"))
+
+
+def _model_of(keys: _Keys) -> str:
+    """Return the name that tells most of the lens, passing over those of products."""
+    given = [str(model) for model in (keys.get([name]) for name in _MODELS) if model]
+    known = {lens_name(model): model for model in reversed(given)}
+    for name in (*_SHAPES, *COEFFICIENTS):
+        if name in known:
+            return known[name]
+    foreign = [model for model in given if _FOREIGN.search(model.lower())]
+    told = keys.get(["distortionmodel"])
+    # Coefficients of a mere pinhole are those of OpenCV.
+    return next(iter(foreign), str(told) if told else "" if "none" in known else "".join(given[:1]))
+
+
+def _pinhole_of(keys: _Keys) -> tuple[list[Any], list[float]]:
+    """Return what stands before the focal lengths in a list of intrinsics, and fx, fy, cx, cy."""
+    matrix = keys.get(_MATRIX)
+    if matrix is not None:
+        k = _flattened(matrix, "camera_matrix")
+        if len(k) != 9:
+            raise CameraError(f"camera_matrix has {len(k)} numbers, not the 9 numbers of K")
+        return [], [_number(k[place], "one of camera_matrix") for place in (0, 4, 2, 5)]
+    listed = keys.get(["intrinsics"])
+    if isinstance(listed, list) and len(listed) >= 4:
+        return listed[:-4], [_number(x, "one of intrinsics") for x in listed[-4:]]
+    return [], [keys.number(names, shown) for shown, names in _PINHOLE.items()]
+
+
+def _coefficients_of(keys: _Keys, model: str) -> list[float]:
+    """Return the coefficients of a list, or of k1, k2, p1, ... one by one, in OpenCV's order."""
+    given = keys.get(_COEFFICIENTS)
+    if given is not None and not (isinstance(given, dict) and "data" not in given):
+        listed = _flattened(given, "distortion_coefficients")
+        return [_number(x, "one of distortion_coefficients") for x in listed]
+    names: tuple[str, ...] = _BROWN
+    if model == "equidistant":  # VINS begins with k2
+        names = ("k2", "k3", "k4", "k5") if keys.get(["k5"]) is not None else _RADIAL
+    values = [keys.get([name]) for name in names]
+    if given and not any(value is not None for value in values):
+        raise CameraError(f"distortion_coefficients is {given!r}: it lacks data, or k1, k2, ...")
+    told = max((k + 1 for k, value in enumerate(values) if value is not None), default=0)
+    count = min(n for n in (0, 4, 5, 8, 12, 14) if n >= told)
+    return [_number(value or 0, name) for name, value in zip(names, values[:count], strict=False)]
+
+
+def _flattened(given: Any, name: str) -> list[Any]:
+    """Return the numbers of a list, of rows, or of the `data` of a matrix."""
+    listed = given.get("data") if isinstance(given, dict) else given
+    if not isinstance(listed, list):
+        missing = (
+            "it lacks data, the list of numbers" if listed is None else "not a list of numbers"
+        )
+        raise CameraError(f"{name} is {given!r}, {missing}")
+    return [x for row in listed for x in (row if isinstance(row, list) else [row])]
+
+
+def _number(value: Any, name: str) -> float:
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise CameraError(f"{name} is {value!r}, not a number") from error
-
-
-def _coefficients_of(given: Any) -> tuple[float, ...]:
-    """Return the coefficients of a list, or of a ROS calibration file's `data`."""
-    listed = given.get("data") if isinstance(given, dict) else given
-    if not isinstance(listed, list):
-        raise CameraError(f"distortion_coefficients is {given!r}, not a list of numbers")
-    return tuple(_as_number(x, "one of distortion_coefficients") for x in listed)
-
-
-def _pinhole_of(matrix: Any) -> tuple[float, float, float, float]:
-    """Return fx, fy, cx, cy of a ROS calibration file's camera_matrix."""
-    data = matrix.get("data") if isinstance(matrix, dict) else None
-    if not isinstance(data, list) or len(data) != 9:
-        raise CameraError("camera_matrix lacks data, the 9 numbers of K")
-    k = [_as_number(x, "one of camera_matrix") for x in data]
-    return k[0], k[4], k[2], k[5]

@@ -20,6 +20,7 @@ from blur_imu_ros.core.axes import express
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionConfig
 from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.lens import doubts as calibration_doubts
 from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.errors import BlurImuError, CameraError, FrameError
@@ -340,6 +341,8 @@ class Session:
             doubts.append(
                 f"{self.images.name} is rectified, by its name, and taken for raw: set rectified"
             )
+        if camera is not None:
+            doubts += calibration_doubts(camera)
         if base.name and self._frame_id:
             doubts.append(base.complaint(self._frame_id))
         lasting = "; ".join(filter(None, doubts))

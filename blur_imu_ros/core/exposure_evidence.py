@@ -1,0 +1,135 @@
+"""What the images themselves tell of the exposure time that was given for them.
+
+Blur is how far the image moves during the exposure, and from image to image it moves for a whole frame
+interval: the ratio of the two lengths is that of the two times, whatever the motion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from blur_imu_ros.core.arrays import Array, Image
+from blur_imu_ros.core.measurement import Measurement
+
+FEWEST_PAIRS = 3
+MOST_PAIRS = 60
+"""Pairs of images that tell, after which the answer is certain."""
+MOST_TRIED = 300
+"""Pairs that are compared; it takes some milliseconds each."""
+LARGEST_FACTOR = 3.0
+"""Between what was given and what the images tell, below which a coarse comparison proves nothing."""
+LONGEST_SHARE = 1.02
+"""Of the frame interval that an exposure may take, by the accuracy of timestamps."""
+FASTEST = 20.0
+"""rad/s; hands and robots turn slower for most of a recording."""
+_LONGEST_INTERVAL = 0.2
+"""Seconds, beyond which two images are not compared."""
+_SHORTEST = 2.0
+"""Pixels of a motion that can be told from noise."""
+_FEWEST_POINTS = 12
+_LARGEST_RETURN = 1.0
+"""Pixels by which a point that is followed there and back may miss itself."""
+
+
+class ExposureEvidence:
+    """Collects what measurements, in order of time, tell of the exposure time."""
+
+    def __init__(self) -> None:
+        """Start without images."""
+        self._before: Measurement | None = None
+        self._intervals: list[float] = []
+        self._exposures: list[float] = []
+        self._found: list[float] = []
+        self._speeds: list[float] = []
+
+    def add(self, measurement: Measurement) -> None:
+        """Take the measurement of the next image."""
+        before, self._before = self._before, measurement
+        self._exposures.append(measurement.frame.exposure_time)
+        self._speeds.append(float(np.linalg.norm(measurement.estimate.angular_velocity)))
+        if before is None:
+            return
+        interval = measurement.frame.t - before.frame.t
+        if interval > 0:
+            self._intervals.append(interval)
+        wanted = len(self._found) < MOST_PAIRS and len(self._intervals) <= MOST_TRIED
+        if wanted and 0 < interval < _LONGEST_INTERVAL:
+            share = _blurred_share(before, measurement)
+            if share is not None:
+                self._found.append(share * interval)
+
+    @property
+    def exposure_time(self) -> float | None:
+        """Seconds that the images tell, coarsely; None where they do not."""
+        return float(np.median(self._found)) if len(self._found) >= FEWEST_PAIRS else None
+
+    def doubts(self) -> Iterator[str]:
+        """Yield why the exposure time can hardly be right, with a likelier one."""
+        if not self._intervals:
+            return
+        given, interval = float(np.median(self._exposures)), float(np.median(self._intervals))
+        found = self.exposure_time
+        likelier = "" if found is None else f"; the images tell about {_rounded(found):g} s"
+        cure = "velocities are wrong by the same factor: check --exposure (seconds) and timestamps"
+        if given > LONGEST_SHARE * interval:
+            yield (
+                f"an exposure time of {given:g} s does not fit between images that are {interval:.2g} s "
+                f"apart{likelier or f', is it {given / 10:g}?'}; {cure}"
+            )
+        elif found is not None and not 1 / LARGEST_FACTOR < given / found < LARGEST_FACTOR:
+            yield (
+                f"the exposure time of {given:g} s does not go with the images{likelier}: from one to "
+                f"the next they move {'less' if found > given else 'more'} than their blur "
+                f"would have it; {cure}"
+            )
+        elif found is None and np.median(self._speeds) > FASTEST:
+            yield (
+                f"half of the images turn faster than {FASTEST:g} rad/s: is the exposure time of "
+                f"{given:g} s too short? If so, {cure}"
+            )
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.1g}")
+
+
+def _blurred_share(before: Measurement, after: Measurement) -> float | None:
+    """Return the length of the blur over that of the motion to the next image, None if unknown."""
+    if before.view is None or after.view is None or before.field is None:
+        return None
+    points, motion = _followed(before.view, after.view)
+    if len(points) == 0:
+        return None
+    field = before.field
+    rows, columns = field.blur_length.shape
+    place = (points / field.stride).astype(int)
+    blur = field.blur_length[place[:, 1].clip(0, rows - 1), place[:, 0].clip(0, columns - 1)]
+    clear = (motion > _SHORTEST) & (blur > _SHORTEST)
+    if clear.sum() < _FEWEST_POINTS:
+        return None
+    return float(np.median(blur[clear] / motion[clear]))
+
+
+def _followed(one: Image, other: Image) -> tuple[Array, Array]:
+    """Return points (n, 2) that are found again in the other image, and how far (n,) they moved."""
+    first, second = (
+        np.asarray(cv2.cvtColor(x, cv2.COLOR_BGR2GRAY) if x.ndim == 3 else x, np.uint8)
+        for x in (one, other)
+    )
+    corners = cv2.goodFeaturesToTrack(first, 200, 0.01, 5)
+    if corners is None:
+        return np.empty((0, 2)), np.empty(0)
+    start = np.asarray(corners, np.float32)
+    there, found = _flow(first, second, start)
+    back, found_back = _flow(second, first, there)
+    kept = found & found_back & (np.linalg.norm((back - start)[:, 0], axis=1) < _LARGEST_RETURN)
+    return start[kept, 0], np.linalg.norm((there - start)[kept, 0], axis=1)
+
+
+def _flow(one: Image, other: Image, points: Array) -> tuple[Array, Array]:
+    """Return where points (n, 1, 2) of an image are in another, and which (n,) were found."""
+    there, found, _ = cv2.calcOpticalFlowPyrLK(one, other, points, points.copy(), maxLevel=4)
+    return np.asarray(there), np.asarray(found)[:, 0] > 0

@@ -1,0 +1,62 @@
+"""An exposure time that the images contradict is suspected, in words, before anything else is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from blur_imu_ros.core.estimate import VelocityEstimate
+from blur_imu_ros.core.exposure_evidence import ExposureEvidence
+from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.measurement import Measurement
+from helpers.synthetic_fields import CAMERA, field_of, seen_after, texture
+
+RATE = np.array([0.4, 2.0, -1.0])
+TRUE = 0.012
+INTERVAL = 1 / 30
+
+
+def told(given: float, count: int = 5, speed: float = 1.0, views: bool = True) -> list[str]:
+    """What is said of images of a turning camera whose exposure time is given wrongly."""
+    evidence, scene = ExposureEvidence(), texture()
+    for k in range(count):
+        image = seen_after(RATE * k * INTERVAL, scene)
+        frame = Frame(image, k * INTERVAL, given, CAMERA, str(k))
+        covariance = np.eye(6)
+        rate = speed * RATE * TRUE / given
+        estimate = VelocityEstimate(
+            frame.t, given, rate, np.zeros(3), covariance, 5.0, 0.1, 6, 1.0, 1.0
+        )
+        field = field_of(RATE * TRUE / 0.01, np.zeros(3), camera=CAMERA, sigma=0.3)
+        seen = Measurement(frame, estimate, image, field)
+        evidence.add(seen if views else replace(seen, view=None))
+    return list(evidence.doubts())
+
+
+def test_the_right_exposure_time_and_one_a_little_off_are_not_doubted() -> None:
+    assert told(TRUE) == told(2 * TRUE) == told(TRUE / 2) == []
+
+
+def test_one_that_does_not_fit_between_the_images_is_told_with_a_likelier_one() -> None:
+    (said,) = told(0.12)
+    assert "does not fit between images that are 0.033 s apart" in said
+    assert "the images tell about 0.01 s" in said
+    (said,) = told(0.12, views=False)
+    assert "is it 0.012?" in said
+
+
+def test_a_tenth_of_it_is_told_by_the_motion_between_the_images() -> None:
+    (said,) = told(TRUE / 10)
+    assert "does not go with the images" in said and "tell about 0.01 s" in said
+
+
+def test_without_images_speeds_beyond_reason_are_told() -> None:
+    (said,) = told(TRUE / 10, views=False, speed=2.0)
+    assert "turn faster than 20 rad/s" in said
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_single_image_tells_nothing(count: int) -> None:
+    assert told(0.12, count) == []

@@ -1,0 +1,225 @@
+"""Calibrations are read as other programs write them, or refused by what is not understood."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.errors import CameraError
+from blur_imu_ros.recordings.camera_files import flat, load_camera
+
+RADTAN = (-0.28, 0.07, 0.0002, 0.00002)
+BROWN = Camera(320, 240, 250.0, 251.0, 159.5, 119.5, "plumb_bob", RADTAN)
+FISHEYE = Camera(320, 240, 250.0, 251.0, 159.5, 119.5, "equidistant", (0.1, -0.03, 0.004, -0.0007))
+SIZE = "image_width: 320\nimage_height: 240\n"
+PINHOLE = "fx: 250\nfy: 251\ncx: 159.5\ncy: 119.5\n"
+K = "[250, 0, 159.5, 0, 251, 119.5, 0, 0, 1]"
+KALIBR = """{name}:
+  cam_overlaps: []
+  camera_model: {model}
+  distortion_coeffs: {coefficients}
+  distortion_model: {distortion}
+  intrinsics: {intrinsics}
+  resolution: [320, 240]
+  rostopic: /{name}/image_raw
+"""
+
+
+def kalibr(name: str = "cam0", **changes: object) -> str:
+    values = {
+        "model": "pinhole",
+        "coefficients": list(RADTAN),
+        "distortion": "radtan",
+        "intrinsics": [250.0, 251.0, 159.5, 119.5],
+    }
+    return KALIBR.format(name=name, **(values | changes))
+
+
+def opencv(coefficients: str, count: int) -> str:
+    return f"""%YAML:1.0
+---
+calibration_time: "Mon"
+{SIZE}camera_matrix: !!opencv-matrix
+   rows: 3
+   cols: 3
+   dt: d
+   data: [ 250., 0., 159.5, 0., 251., 119.5, 0., 0., 1. ]
+distortion_coefficients: !!opencv-matrix
+   rows: {count}
+   cols: 1
+   dt: d
+   data: {coefficients}
+"""
+
+
+def orbslam(prefix: str, model: str, names: str, values: tuple[float, ...]) -> str:
+    numbers = dict(zip(names.split(), values, strict=True))
+    pinhole = {"fx": 250.0, "fy": 251.0, "cx": 159.5, "cy": 119.5}
+    lines = [f"{prefix}.{k}: {v}" for k, v in (pinhole | numbers).items()]
+    common = f'Camera.type: "{model}"\nCamera.width: 320\nCamera.height: 240\nCamera.fps: 20\n'
+    return "%YAML:1.0\n#----\n" + common + "\n".join(lines) + "\nORBextractor.nFeatures: 1000\n"
+
+
+def vins(model: str, distortion: str, projection: str, mirror: str = "") -> str:
+    return f"""%YAML:1.0
+---
+model_type: {model}
+camera_name: camera
+{SIZE}{mirror}distortion_parameters: {distortion}
+projection_parameters: {projection}
+"""
+
+
+BROWN_FILES = {
+    "flat": f"{SIZE}{PINHOLE}distortion_coefficients: {list(RADTAN)}\n",
+    "distortion_coeffs": f"{SIZE}{PINHOLE}distortion_coeffs: {list(RADTAN)}\n",
+    "dist_coeffs": f"{SIZE}{PINHOLE}dist_coeffs: {list(RADTAN)}\n",
+    "one by one": f"{SIZE}{PINHOLE}k1: -0.28\nk2: 0.07\np1: 0.0002\np2: 0.00002\n",
+    "K and D": f"{SIZE}K: {K}\nD: {list(RADTAN)}\n",
+    "K in rows": f"{SIZE}K: [[250, 0, 159.5], [0, 251, 119.5], [0, 0, 1]]\nD: [{list(RADTAN)}]\n",
+    "OpenCV": opencv(str(list(RADTAN)), 4),
+    "Kalibr": kalibr(),
+    "EuRoC": "sensor_type: camera\nT_BS:\n  cols: 4\n  rows: 4\n  data: [1, 0, 0, 0]\n"
+    "rate_hz: 20\nresolution: [320, 240]\ncamera_model: pinhole\n"
+    "intrinsics: [250.0, 251.0, 159.5, 119.5] #fu, fv, cu, cv\n"
+    f"distortion_model: radial-tangential\ndistortion_coefficients: {list(RADTAN)}\n",
+    "ORB-SLAM2": orbslam("Camera", "PinHole", "k1 k2 p1 p2", RADTAN),
+    "ORB-SLAM3": orbslam("Camera1", "PinHole", "k1 k2 p1 p2", RADTAN),
+    "VINS": vins(
+        "PINHOLE",
+        "{k1: -0.28, k2: 0.07, p1: 0.0002, p2: 0.00002}",
+        "{fx: 250.0, fy: 251.0, cx: 159.5, cy: 119.5}",
+    ),
+    "topic echo": "header:\n  stamp:\n    sec: 1\n    nanosec: 0\n  frame_id: camera\n"
+    "height: 240\nwidth: 320\ndistortion_model: plumb_bob\n"
+    f"d: [-0.28, 0.07, 0.0002, 0.00002, 0.0]\nk: {K}\nr: [1, 0, 0, 0, 1, 0, 0, 0, 1]\n"
+    "p: [250, 0, 159.5, 0, 0, 251, 119.5, 0, 0, 0, 1, 0]\nbinning_x: 0\nbinning_y: 0\n"
+    "roi:\n  x_offset: 0\n  y_offset: 0\n  height: 0\n  width: 0\n  do_rectify: false\n---\n",
+    "COLMAP": "# Camera list\n#   CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]\n"
+    "1 OPENCV 320 240 250 251 160 120 -0.28 0.07 0.0002 0.00002\n",
+}
+FISHEYE_FILES = {
+    "ROS": f"{SIZE}camera_matrix: {{rows: 3, cols: 3, data: {K}}}\ncamera_model: fisheye\n"
+    "distortion_coefficients: {rows: 1, cols: 4, data: [0.1, -0.03, 0.004, -0.0007]}\n",
+    "Kalibr": kalibr(distortion="equidistant", coefficients=[0.1, -0.03, 0.004, -0.0007]),
+    "ORB-SLAM3": orbslam("Camera1", "KannalaBrandt8", "k1 k2 k3 k4", (0.1, -0.03, 0.004, -0.0007)),
+    "VINS": vins(
+        "KANNALA_BRANDT",
+        "{}",
+        "{k2: 0.1, k3: -0.03, k4: 0.004, k5: -0.0007, mu: 250, mv: 251, u0: 159.5, v0: 119.5}",
+    ),
+    "COLMAP": "1 OPENCV_FISHEYE 320 240 250 251 160 120 0.1 -0.03 0.004 -0.0007\n",
+}
+WIDE_FILES = {
+    "Kalibr ds": (
+        kalibr(model="ds", distortion="none", coefficients=[], intrinsics=[-0.2, 0.55, 120, 121, 159.5, 119.5]),
+        ("double_sphere", 120, (-0.2, 0.55)),
+    ),
+    "Kalibr eucm": (
+        kalibr(model="eucm", distortion="none", coefficients=[], intrinsics=[0.6, 1.1, 120, 121, 159.5, 119.5]),
+        ("extended_unified", 120, (0.6, 1.1)),
+    ),
+    "Kalibr omni": (
+        kalibr(model="omni", intrinsics=[1.2, 330, 331, 159.5, 119.5]),
+        ("omnidirectional", 330, (1.2, *RADTAN)),
+    ),
+    "VINS MEI": (
+        vins(
+            "MEI",
+            "{k1: -0.28, k2: 0.07, p1: 0.0002, p2: 0.00002}",
+            "{gamma1: 330, gamma2: 331, u0: 159.5, v0: 119.5}",
+            "mirror_parameters: {xi: 1.2}\n",
+        ),
+        ("omnidirectional", 330, (1.2, *RADTAN)),
+    ),
+    "Basalt": (
+        '{"value0": {"T_imu_cam": [], "intrinsics": [{"camera_type": "ds", "intrinsics": {"fx": 120,'
+        ' "fy": 121, "cx": 159.5, "cy": 119.5, "xi": -0.2, "alpha": 0.55}}],'
+        ' "resolution": [[320, 240]]}}',
+        ("double_sphere", 120, (-0.2, 0.55)),
+    ),
+}  # fmt: skip
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "camera.yaml"
+    path.write_text(text)
+    return path
+
+
+def same(found: Camera, expected: Camera) -> None:
+    assert (found.width, found.height) == (expected.width, expected.height)
+    assert found.distortion_model == expected.distortion_model
+    values = [(c.fx, c.fy, c.cx, c.cy, *c.distortion) for c in (found, expected)]
+    length = min(map(len, values))
+    assert values[0][:length] == pytest.approx(values[1][:length])
+    assert not any(values[0][length:])
+
+
+@pytest.mark.parametrize("name", BROWN_FILES)
+def test_a_brown_lens_is_read_from_every_kind_of_file(tmp_path: Path, name: str) -> None:
+    same(load_camera(written(tmp_path, BROWN_FILES[name])), BROWN)
+
+
+@pytest.mark.parametrize("name", FISHEYE_FILES)
+def test_a_fisheye_is_read_from_every_kind_of_file(tmp_path: Path, name: str) -> None:
+    same(load_camera(written(tmp_path, FISHEYE_FILES[name])), FISHEYE)
+
+
+@pytest.mark.parametrize("name", WIDE_FILES)
+def test_wide_lenses_are_read(tmp_path: Path, name: str) -> None:
+    text, (model, focal, coefficients) = WIDE_FILES[name]
+    expected = Camera(320, 240, focal, focal + 1, 159.5, 119.5, model, coefficients)
+    same(load_camera(written(tmp_path, text)), expected)
+
+
+def test_a_rational_lens_keeps_all_its_coefficients(tmp_path: Path) -> None:
+    numbers = [0.1, -0.2, 0.001, 0.0, 0.05, 0.3, -0.1, 0.02]
+    camera = load_camera(written(tmp_path, opencv(str(numbers), 8)))
+    assert camera.distortion_model == "rational_polynomial" and camera.distortion == tuple(numbers)
+
+
+@pytest.mark.parametrize(
+    "text", [*BROWN_FILES.values(), *(text for text, _ in WIDE_FILES.values())]
+)
+def test_what_was_read_can_be_written_flat(tmp_path: Path, text: str) -> None:
+    camera = load_camera(written(tmp_path, text))
+    again = load_camera(written(tmp_path, yaml.safe_dump(flat(camera))))
+    assert again == camera
+
+
+def test_one_of_several_cameras_is_named_behind_a_colon(tmp_path: Path) -> None:
+    path = written(tmp_path, kalibr() + kalibr("cam1", intrinsics=[300.0, 301.0, 150.0, 110.0]))
+    with pytest.raises(CameraError, match=r"several cameras \(cam0, cam1\).*camera.yaml:cam0"):
+        load_camera(path)
+    assert load_camera(f"{path}:cam1").fx == 300
+    with pytest.raises(CameraError, match="no camera cam2; there are cam0, cam1"):
+        load_camera(f"{path}:cam2")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"{SIZE}{PINHOLE}my_distortion: [0.1, 0.2]\n", "mydistortion seems to be of the lens"),
+        (f"{SIZE}{PINHOLE}k1: -0.2\ndistortion_model: division\n", "'division' is not known"),
+        (kalibr(model="fov-special", distortion="none"), "not known|has coefficients"),
+        ("1 FOV 320 240 250 251 160 120 0.9\n", "FOV is not understood"),
+        (f"{SIZE}fx: 250\n", "lacks fy; expected image_width.* Kalibr, EuRoC"),
+        (f"{SIZE}K: [1, 2, 3]\n", "9 numbers"),
+        ("- 1\n- 2\n", "holds no camera"),
+        (f"{SIZE}{PINHOLE.replace('159.5', '15950')}", "far outside its image"),
+    ],
+)
+def test_what_is_not_understood_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(CameraError, match=said) as caught:
+        load_camera(written(tmp_path, text))
+    assert str(caught.value).startswith(str(tmp_path / "camera.yaml"))
+
+
+def test_a_region_of_the_sensor_and_binning_count(tmp_path: Path) -> None:
+    text = BROWN_FILES["topic echo"].replace("binning_x: 0", "binning_x: 2")
+    camera = load_camera(written(tmp_path, text.replace("binning_y: 0", "binning_y: 2")))
+    assert (camera.width, camera.height, camera.fx) == (160, 120, 125)
