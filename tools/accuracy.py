@@ -26,14 +26,14 @@ from blur_imu_ros.choices import FOR_CAMERAS, FOR_RECORDINGS, Axes, DirectionMod
 from blur_imu_ros.cli.demo import CAMERA
 from blur_imu_ros.cli.run import RunOptions, run
 from blur_imu_ros.core.frame import Frame
-from blur_imu_ros.core.series import VELOCITIES, VelocitySeries
+from blur_imu_ros.core.series import UNITS, VELOCITIES, VelocitySeries
 from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.evaluation.metrics import Evaluation, MatchedSeries, evaluate, in_axes, match
 from blur_imu_ros.network.blur_network import load_network
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.simulation.room_renderer import blurred_image, furnished_room, hand_held
 from blur_imu_ros.viz.overlay import draw_overlay
-from blur_imu_ros.viz.plots import ESTIMATE, TRUTH, UNITS
+from blur_imu_ros.viz.plots import ESTIMATE, TRUTH
 from blur_imu_training.data.held_out import held_out_frames
 from blur_imu_training.validation.validate import PIXELS_ACROSS, ValidationReport, measure, report
 from markdown import heading, row

@@ -260,6 +260,13 @@ def evaluate(
         typer.Option(help="Overlay video of the same run: pictures of the worst frames in --html."),
     ] = None,
     time_offset: TimeOffset = None,
+    trajectory: Annotated[
+        Path | None,
+        typer.Option(
+            help="Integrated orientation and position of the estimate for evo and the like (.tum); "
+            "those of the truth are put beside it."
+        ),
+    ] = None,
 ) -> None:
     """Compare velocities with the truth, axis by axis."""
     from blur_imu_ros.cli.evaluate import EvaluateOptions, run_evaluate
@@ -279,6 +286,7 @@ def evaluate(
             html,
             overlay,
             time_offset,
+            trajectory,
         )
     )
 

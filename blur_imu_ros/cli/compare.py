@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
-from blur_imu_ros.choices import Axes
+from blur_imu_ros import __version__
+from blur_imu_ros.choices import Axes, MotionPrior
 from blur_imu_ros.cli.run import RunOptions, frame_settings
 from blur_imu_ros.core.arrays import Array
-from blur_imu_ros.core.series import VELOCITIES, VelocitySeries
+from blur_imu_ros.core.axes import MEANING
+from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.core.visual_imu import Network
 from blur_imu_ros.evaluation.baselines import (
     FromBlur,
@@ -24,13 +25,14 @@ from blur_imu_ros.evaluation.baselines import (
     from_trajectory,
 )
 from blur_imu_ros.evaluation.metrics import FEWEST_ROWS, Evaluation, evaluate, in_axes, match
-from blur_imu_ros.execution.files import refuse_overwriting, write_json
+from blur_imu_ros.execution.files import refuse_overwriting, with_ending, write_json
 from blur_imu_ros.execution.progress import progress
 from blur_imu_ros.network.blur_network import load_network
 from blur_imu_ros.recordings import open_recording
 from blur_imu_ros.recordings.camera_files import camera_file
 from blur_imu_ros.recordings.trajectories import TUM_SUFFIXES, read_poses
 from blur_imu_ros.recordings.velocities import read_velocities
+from blur_imu_ros.viz.tables import WITH_UNITS, Table, rmse_row
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ def run_compare(options: CompareOptions, network: Network | None = None) -> list
         BlurImuError: what is wrong with the input.
     """
     run = options.run
+    if options.json is not None:
+        options = replace(options, json=with_ending(options.json, (".json",)))
     others = [_named(other)[1] for other in options.others]
     inputs = [
         run.source,
@@ -153,23 +157,35 @@ def _compared(
 
 
 def _print(lines: list[Compared], frames: int, options: CompareOptions) -> None:
-    title = f"RMSE, {options.run.source.name}, {options.truth_axes.value} axes"
-    table = Table(title=title)
-    for heading in ("", *VELOCITIES, "failures"):
-        table.add_column(heading, justify="left" if not heading else "right")
+    rows = []
     for line in lines:
-        numbers = ["fails", *[""] * 5] if line.result is None else _numbers(line.rmse)
-        table.add_row(line.name, *numbers, f"{line.failures} of {frames}")
+        cells = rmse_row(line.name, line.rmse)
+        if line.result is None:
+            cells = (line.name, "fails", *cells[2:])
+        rows.append((*cells, f"{line.failures} of {frames}"))
         if line.result is not None and line.result.invalid:
-            table.add_row("  all rows", *_numbers(line.result.rmse_all_rows), "", style="dim")
+            rows.append((*rmse_row("  with its invalid rows", line.result.rmse_all_rows), ""))
+    table = Table.of("RMSE", ("method", *WITH_UNITS, "frames without a velocity"), rows)
     console = Console()
-    console.print(table)
-    console.print("rad/s and m/s; failures are frames without a velocity, left out of the RMSE;")
-    console.print("all rows: with the velocities counted that the method itself refused")
+    for told in _header(options):
+        console.print(told, highlight=False, soft_wrap=True)
+    console.print(table.for_terminal())
+    console.print(
+        "frames without a velocity are left out of the RMSE; with its invalid rows: those counted that "
+        "the method itself refused",
+        soft_wrap=True,
+    )
 
 
-def _numbers(values: Array) -> list[str]:
-    return [f"{x:.2f}" if np.isfinite(x) else "" for x in values]
+def _header(options: CompareOptions) -> Iterator[str]:
+    run = options.run
+    prior = (MotionPrior.PIVOT if run.pivot else MotionPrior.NONE).value
+    exposure = frame_settings(run).exposure_time
+    told = [f"recording {run.source.name}", f"model {run.model}", f"motion prior {prior}"]
+    if exposure is not None:
+        told.append(f"exposure {1e3 * exposure:g} ms")
+    yield "; ".join(told)
+    yield f"against {options.truth.name} in {MEANING[options.truth_axes]}; blur_imu_ros {__version__}"
 
 
 def _write(path: Path, lines: list[Compared], frames: int) -> None:

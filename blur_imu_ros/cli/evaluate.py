@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
+from blur_imu_ros import __version__
 from blur_imu_ros.choices import Axes
 from blur_imu_ros.core.axes import MEANING
 from blur_imu_ros.core.frame import check_exposure_time
-from blur_imu_ros.core.series import VELOCITIES, VelocitySeries
+from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation.alignment import Alignment, align, in_camera
 from blur_imu_ros.evaluation.metrics import (
@@ -27,15 +27,19 @@ from blur_imu_ros.evaluation.metrics import (
     with_exposure_scaled,
     worst_rows,
 )
-from blur_imu_ros.execution.files import refuse_overwriting, write_json
+from blur_imu_ros.execution.files import refuse_overwriting, with_ending, write_json
+from blur_imu_ros.recordings.trajectories import TUM_SUFFIXES
 from blur_imu_ros.recordings.velocities import read_velocities
-from blur_imu_ros.results.run_record import exposure_of, record_path
-from blur_imu_ros.viz.report import blur_rows, table_rows, write_report
+from blur_imu_ros.results.run_record import RunRecord, exposure_of, record_path
+from blur_imu_ros.results.trajectory_files import integrated, write_tum
+from blur_imu_ros.viz.report import write_report
+from blur_imu_ros.viz.tables import tables_of
 
+PLOT_ENDINGS = (".png", ".svg", ".pdf")
 LONGEST_LATENCY = 10.0
 """Seconds; above it the recorder's clock is another than the camera's."""
 
-NO_EXPOSURE_FITS = "no exposure time fits: the turns do not go with the truth's"
+NO_EXPOSURE_FITS = "no exposure time fits: the rotations do not go with the ground truth's"
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,32 @@ class EvaluateOptions:
     html: Path | None = None
     overlay: Path | None = None
     time_offset: float | None = None
+    trajectory: Path | None = None
 
     @property
     def shown_axes(self) -> Axes:
         """Axes in which the two are compared."""
         return self.truth_axes or Axes.OPTICAL
+
+    @property
+    def true_trajectory(self) -> Path | None:
+        """Where the trajectory of the ground truth is written, beside that of the estimate."""
+        path = self.trajectory
+        return None if path is None else path.with_name(f"{path.stem}.truth{path.suffix}")
+
+    def completed(self) -> EvaluateOptions:
+        """Return the same with the endings that are missing; RecordingError where one is wrong."""
+
+        def ended(path: Path | None, *endings: str) -> Path | None:
+            return None if path is None else with_ending(path, endings)
+
+        return replace(
+            self,
+            json=ended(self.json, ".json"),
+            plot=ended(self.plot, *PLOT_ENDINGS),
+            html=ended(self.html, ".html", ".htm"),
+            trajectory=ended(self.trajectory, *sorted(TUM_SUFFIXES, reverse=True)),
+        )
 
 
 def run_evaluate(options: EvaluateOptions) -> Evaluation:
@@ -73,8 +98,11 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
         RecordingError: what is wrong with a file.
         FrameError: the exposure time cannot be one.
     """
+    options = options.completed()
     inputs = [options.estimate, options.truth, options.overlay, record_path(options.estimate)]
-    refuse_overwriting((options.json, options.plot, options.html), inputs)
+    outputs = (options.json, options.plot, options.html)
+    refuse_overwriting((*outputs, options.trajectory, options.true_trajectory), inputs)
+    record = _record(options.estimate)
     if options.exposure is None:
         options = replace(options, exposure=exposure_of(options.estimate))
     if options.exposure is not None:
@@ -100,7 +128,9 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
         result = evaluate(matched)
     latency = _latency(estimate)
     remarks = [
+        *_header(options, record),
         *_remarks(result, scale, options),
+        *_offset_remark(result, found),
         *_latency_remarks(latency),
         *(_alignment_remarks(found) if found else ()),
     ]
@@ -110,10 +140,38 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
             "fitted_exposure_scale": scale,
             "alignment": asdict(found) if found else None,
             "latency": latency,
+            "run": None if record is None else record.recipe,
+            "evaluated_by": __version__,
         }
         write_json(options.json, result.as_json() | plain(extra))
     _write_pictures(options, matched, estimate, result, remarks)
+    _write_trajectories(options, estimate, truth)
     return result
+
+
+def _record(estimate: Path) -> RunRecord | None:
+    """Return what run noted beside the estimate, None where it did not or cannot be read."""
+    try:
+        return RunRecord.load(estimate)
+    except RecordingError:
+        return None
+
+
+def _write_trajectories(
+    options: EvaluateOptions, estimate: VelocitySeries, truth: VelocitySeries
+) -> None:
+    """Write both as trajectories that start together, for evo and the like."""
+    if options.trajectory is None or options.true_trajectory is None:
+        return
+    if options.shown_axes is Axes.GYRO:
+        raise RecordingError(
+            f"{options.trajectory}: a trajectory has one body, but in axes gyro angular and linear "
+            "velocity have axes of their own; give --truth-axes optical, body or found"
+        )
+    start, end = max(estimate.t[0], truth.t[0]), min(estimate.t[-1], truth.t[-1])
+    for path, series in ((options.trajectory, estimate), (options.true_trajectory, truth)):
+        inside = (series.t >= start) & (series.t <= end)
+        write_tum(path, integrated(replace(series, valid=series.valid & inside)))
 
 
 def _write_pictures(
@@ -151,35 +209,62 @@ def _title(options: EvaluateOptions) -> str:
 
 def _print(result: Evaluation, remarks: list[str], options: EvaluateOptions) -> None:
     console = Console()
-    table = Table(title=_title(options))
-    for heading in ("", *VELOCITIES):
-        table.add_column(heading, justify="right")
-    for row in table_rows(result):
-        table.add_row(*row)
-    console.print(table)
-    if result.by_blur:
-        table = Table(title="by length of the smear")
-        for heading in ("pixels", "frames", "RMSE w", "RMSE v"):
-            table.add_column(heading, justify="right")
-        for row in blur_rows(result):
-            table.add_row(*row)
-        console.print(table)
+    console.print(_title(options), style="bold", highlight=False, soft_wrap=True)
+    for table in tables_of(result):
+        console.print(table.for_terminal())
     for remark in remarks:
         console.print(remark, highlight=False, soft_wrap=True)
 
 
-def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iterator[str]:
-    yield f"{result.rows} rows; {result.invalid} not valid, {result.outside} outside"
-    if result.clear_rows:
-        yield f"right signs {result.right_signs:.1%} of {result.clear_rows} clear turns"
+def _header(options: EvaluateOptions, record: RunRecord | None) -> Iterator[str]:
+    """Yield what was compared, as far as run noted it."""
+    if record is not None:
+        told = record.recipe.get
+        exposure = told("exposure_time")
+        facts = (
+            ("recording", Path(str(told("recording"))).name if told("recording") else None),
+            ("model", told("model")),
+            ("exposure", f"{1e3 * exposure:g} ms" if isinstance(exposure, int | float) else None),
+            ("direction", told("direction")),
+            ("motion prior", told("motion_prior")),
+            ("axes", told("axes")),
+            ("measured by blur_imu_ros", told("version")),
+        )
+        yield "; ".join(f"{name} {value}" for name, value in facts if value is not None)
+    yield f"compared in {MEANING[options.shown_axes]} by blur_imu_ros {__version__}"
+
+
+def _offset_remark(result: Evaluation, found: Alignment | None) -> Iterator[str]:
+    """Yield the time offset: the one that was found and applied, or the one that would fit."""
+    if found is not None:
+        offset, std = found.time_offset, 1e3 * found.time_offset_std
+        told = f"{1e3 * offset:+.2f} +- {std:.2f} ms" if abs(offset) < 1 else f"{offset:+.4f} s"
+        yield f"time offset {told} (to add to the estimate's time; found and applied)"
     else:
-        yield f"right signs: no turn is faster than {CLEAR_TURN:g} rad/s"
+        told = f"{result.time_offset * 1e3:+.1f} ms"
+        yield f"time offset {told} (to add to the estimate's time; would fit best, not applied)"
+
+
+def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iterator[str]:
+    yield (
+        f"{result.rows} rows compared; {result.invalid} not valid, {result.outside} outside the time "
+        "of the ground truth"
+    )
+    if result.clear_rows:
+        yield (
+            f"sign accuracy {result.right_signs:.1%} of the {result.clear_rows} rows that rotate "
+            f"faster than {CLEAR_TURN:g} rad/s"
+        )
+    else:
+        yield f"sign accuracy: no row rotates faster than {CLEAR_TURN:g} rad/s"
     yield from _axes_remark(result, options)
     yield _exposure_remark(scale, options)
-    yield f"time offset {result.time_offset * 1e3:+.1f} ms"
     told = [f"{x:.2f} ({name})" for x, name in zip(result.nees, "wv", strict=True) if x == x]
     if told:
-        yield f"normalised squared error {', '.join(told)}; 1 is honest"
+        yield (
+            f"NEES over its degrees of freedom {', '.join(told)}, from the standard deviations; 1 is "
+            "consistent, more is overconfident"
+        )
 
 
 def _axes_remark(result: Evaluation, options: EvaluateOptions) -> Iterator[str]:
@@ -215,10 +300,7 @@ def _latency_remarks(latency: dict[str, float] | None) -> Iterator[str]:
 def _alignment_remarks(found: Alignment) -> Iterator[str]:
     rows = "; ".join(" ".join(f"{x:+.4f}" for x in row) for row in found.rotation)
     tilt = " ".join(f"{x:.2f}" for x in np.degrees(found.rotation_std))
-    offset, std = found.time_offset, 1e3 * found.time_offset_std
     yield f"found: camera from truth [{rows}] +/- {tilt} degrees, applied"
-    told = f"{1e3 * offset:+.2f} +/- {std:.2f} ms" if abs(offset) < 1 else f"{offset:+.4f} s"
-    yield f"found: time offset {told}, applied"
     yield f"found from {found.rows} rows, correlation {found.correlation:.3f}"
 
 

@@ -12,6 +12,7 @@ from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.errors import RecordingError
 
 VELOCITIES = ("wx", "wy", "wz", "vx", "vy", "vz")
+UNITS = ("rad/s", "rad/s", "rad/s", "m/s", "m/s", "m/s")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -23,16 +23,18 @@ LONGEST_GAP = 3.5
 _OFFSET_ROWS = 5000
 
 
-BLUR_EDGES = (0.0, 2.0, 5.0, 10.0, 20.0, 40.0, 1e4)
+BLUR_EDGES = (0.0, 2.0, 5.0, 10.0, 20.0, 40.0, np.inf)
 """Pixels of the network's view between which errors are told apart."""
+SPEED_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, np.inf)
+"""rad/s of the ground truth between which errors are told apart."""
 
 
 @dataclass(frozen=True)
-class BlurBin:
-    """Errors of the frames whose smear is from `low` to `high` pixels long.
+class ErrorBin:
+    """Errors of the frames whose motion blur, or whose angular speed, is from `low` to `high`.
 
     Attributes:
-        low, high: pixels of the network's view.
+        low, high: pixels of the network's view, or rad/s; `high` may be infinite.
         rows: how many frames.
         rmse: (2,) of the angular velocity (rad/s) and of the linear (m/s), over all axes.
     """
@@ -63,7 +65,9 @@ class Evaluation:
         nees: normalised squared errors of omega and of v over their degrees of freedom, from the
             standard deviations; (2,), NaN without them.
         coverage: (2, 6) share of errors within 1 and 2 standard deviations.
-        by_blur: errors by the length of the smear, where the estimate tells it.
+        by_blur: errors by the length of the motion blur, where the estimate tells it.
+        by_speed: errors by the angular speed of the ground truth.
+        nees_axes: (6,) mean of (error / standard deviation)^2 of each axis; 1 is consistent.
     """
 
     rows: int
@@ -80,7 +84,9 @@ class Evaluation:
     exposure_scale: float
     nees: Array
     coverage: Array
-    by_blur: tuple[BlurBin, ...] = ()
+    by_blur: tuple[ErrorBin, ...] = ()
+    by_speed: tuple[ErrorBin, ...] = ()
+    nees_axes: Array = field(default_factory=lambda: np.full(6, np.nan))
 
     def as_json(self) -> dict[str, Any]:
         """Return plain numbers and lists by name; what is not known is null."""
@@ -252,21 +258,21 @@ def evaluate(matched: MatchedSeries) -> Evaluation:
         exposure_scale=energy / agreement if agreement > 0 else float("nan"),
         nees=_nees(error, used.sigma),
         coverage=_coverage(error, used.sigma),
-        by_blur=error_by_blur(used),
+        by_blur=() if used.blur_px is None else _binned(error, used.blur_px, BLUR_EDGES),
+        by_speed=_binned(error, np.linalg.norm(true_omega, axis=1), SPEED_EDGES),
+        nees_axes=_nees_axes(error, used.sigma),
     )
 
 
-def error_by_blur(matched: MatchedSeries) -> tuple[BlurBin, ...]:
-    """Return the errors by the length of the smear, where that is known; empty bins are left out."""
-    if matched.blur_px is None:
-        return ()
-    place = np.digitize(matched.blur_px, BLUR_EDGES) - 1
+def _binned(error: Array, size: Array, edges: tuple[float, ...]) -> tuple[ErrorBin, ...]:
+    """Return the errors (n, 6) by a size (n,) of each frame; empty bins are left out."""
+    place = np.digitize(size, edges) - 1
     bins = []
-    for index, (low, high) in enumerate(pairwise(BLUR_EDGES)):
-        error = matched.error[place == index]
-        if len(error):
-            rmse = [_root_mean_square(part.ravel()) for part in (error[:, :3], error[:, 3:])]
-            bins.append(BlurBin(low, high, len(error), np.array(rmse)))
+    for index, (low, high) in enumerate(pairwise(edges)):
+        inside = error[place == index]
+        if len(inside):
+            rmse = [_root_mean_square(part.ravel()) for part in (inside[:, :3], inside[:, 3:])]
+            bins.append(ErrorBin(low, high, len(inside), np.array(rmse)))
     return tuple(bins)
 
 
@@ -331,10 +337,12 @@ def _shifted_error(matched: MatchedSeries, t: Array, chosen: Array, shift: float
     return float(np.mean((matched.estimate[chosen[inside], :3] - np.stack(truth, axis=1)) ** 2))
 
 
+def _nees_axes(error: Array, sigma: Array | None) -> Array:
+    return np.full(6, np.nan) if sigma is None else _mean((error / sigma) ** 2)
+
+
 def _nees(error: Array, sigma: Array | None) -> Array:
-    if sigma is None:
-        return np.full(2, np.nan)
-    squared = _mean((error / sigma) ** 2)
+    squared = _nees_axes(error, sigma)
     return np.array([squared[:3].mean(), squared[3:].mean()])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -47,6 +47,19 @@ def _holds(folder: Path, path: Path) -> bool:
     """Return whether a file is one of the folder's own."""
     ours = path.with_name(path.name + RECORD_SUFFIX).is_file()
     return path.is_file() and not ours and folder.resolve() in path.resolve().parents
+
+
+def with_ending(path: Path, endings: Sequence[str]) -> Path:
+    """Return a path that ends in one of `endings`, the first where it has none.
+
+    Raises:
+        RecordingError: it ends otherwise.
+    """
+    if path.suffix in endings:
+        return path
+    if path.suffix:
+        raise RecordingError(f"{path}: choose one of the endings {', '.join(endings)}")
+    return path.with_name(path.name + endings[0])
 
 
 def moved_aside(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -14,12 +15,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from blur_imu_ros.core.series import VELOCITIES
+from blur_imu_ros.core.series import UNITS, VELOCITIES
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.execution.files import make_folder_of
 
 ESTIMATE, TRUTH, INVALID = "#d1495b", "#1f2d3d", "0.55"
-UNITS = ("rad/s", "rad/s", "rad/s", "m/s", "m/s", "m/s")
 
 
 def plot_velocities(
@@ -38,7 +38,7 @@ def plot_velocities(
         t: (n,) seconds.
         estimate: (n, 6) angular (rad/s), then linear (m/s).
         sigma: (n, 6) standard deviations, drawn as a band of two.
-        truth: (m,) times and (m, 6) velocities.
+        truth: (m,) times and (m, 6) velocities; residuals against it are drawn beneath.
         title: above the plot.
         valid: (n,) which estimates may be used; the others are drawn as crosses. None: all.
 
@@ -66,12 +66,14 @@ def velocity_figure(
     """Return the figure that `plot_velocities` writes; the caller closes it."""
     used = np.ones(len(t), bool) if valid is None else valid
     shown = np.where(used[:, None], estimate, np.nan)
-    figure, axes = plt.subplots(3, 2, figsize=(12, 7), sharex=True, constrained_layout=True)
+    axes, residuals, figure = _panels(with_residuals=truth is not None)
     for index, name in enumerate(VELOCITIES):
         axis = axes[index % 3, index // 3]
         axis.axhline(0, color="0.8", linewidth=0.8)
         if truth is not None:
-            axis.plot(truth[0], truth[1][:, index], color=TRUTH, linewidth=1.6, label="truth")
+            axis.plot(
+                truth[0], truth[1][:, index], color=TRUTH, linewidth=1.6, label="ground truth"
+            )
         if sigma is not None:
             low, high = (shown[:, index] + k * sigma[:, index] for k in (-2, 2))
             axis.fill_between(t, low, high, color=ESTIMATE, alpha=0.2, linewidth=0, label="±2σ")
@@ -79,7 +81,7 @@ def velocity_figure(
             axis.vlines(t[alone], low[alone], high[alone], color=ESTIMATE, alpha=0.2, linewidth=1)
         # Dots and bars: a valid estimate between two that are not is no line and no band.
         axis.plot(
-            t, shown[:, index], ".-", color=ESTIMATE, linewidth=1.1, markersize=3, label="from blur"
+            t, shown[:, index], ".-", color=ESTIMATE, linewidth=1.1, markersize=3, label="estimate"
         )
         if not used.all():
             axis.plot(
@@ -93,11 +95,42 @@ def velocity_figure(
         axis.set_ylabel(f"{name} [{UNITS[index]}]")
         axis.set_ylim(*_limits(shown[:, index], None if truth is None else truth[1][:, index]))
         axis.grid(alpha=0.25)
-    for axis in axes[-1]:
+        if truth is not None:
+            spread = None if sigma is None else sigma[:, index]
+            error = shown[:, index] - np.interp(t, truth[0], truth[1][:, index])
+            _draw_residual(residuals[index % 3, index // 3], t, error, spread)
+    for axis in (axes if truth is None else residuals)[-1]:
         axis.set_xlabel("time [s]")
     axes[0, 0].legend(loc="upper right", fontsize=8, ncols=4)
     figure.suptitle(title)
     return figure
+
+
+def _panels(with_residuals: bool) -> tuple[Any, Any, Figure]:
+    """Return axes (3, 2) of the velocities, those of the residuals beneath each, and the figure."""
+    if not with_residuals:
+        figure, axes = plt.subplots(3, 2, figsize=(12, 7), sharex=True, constrained_layout=True)
+        return axes, axes, figure
+    figure, both = plt.subplots(
+        6, 2, figsize=(12, 10), sharex=True, constrained_layout=True, height_ratios=[2.4, 1] * 3
+    )
+    return both[::2], both[1::2], figure
+
+
+def _draw_residual(axis: Any, t: Array, error: Array, sigma: Array | None) -> None:
+    """Draw estimate minus ground truth (n,) in the band that it should keep to."""
+    axis.set_ylabel("residual", fontsize=8)
+    if not np.isfinite(error).any():
+        where = {"ha": "center", "va": "center", "transform": axis.transAxes}
+        axis.text(0.5, 0.5, "no ground truth", color=INVALID, **where)
+        axis.set_yticks([])
+        return
+    axis.axhline(0, color="0.8", linewidth=0.8)
+    if sigma is not None:
+        axis.fill_between(t, -2 * sigma, 2 * sigma, color=ESTIMATE, alpha=0.2, linewidth=0)
+    axis.plot(t, error, ".-", color=ESTIMATE, linewidth=0.9, markersize=2)
+    axis.set_ylim(*_limits(error, None))
+    axis.grid(alpha=0.25)
 
 
 def _alone(used: Array) -> Array:

@@ -348,7 +348,7 @@ function told(rows, { name, unit, estimate, truth, sigma }, k) {
     rows.frames ? rows.frames[k] : null,
     `t ${(rows.start + rows.t[k]).toFixed(3)} s`,
     `${name} ${signed(estimate[k])}${spread} ${unit}${rows.valid[k] ? "" : ", not valid"}`,
-    `truth ${signed(truth[k])}, error ${signed(error)}`,
+    `ground truth ${signed(truth[k])}, error ${signed(error)}`,
   ].filter(Boolean).join("\n");
 }
 
@@ -381,13 +381,44 @@ function histogram(canvas, { name, unit, centres, counts }, colours) {
   });
 }
 
-function againstBlur(canvas, { name, unit, blur, size, frames }, colours) {
-  const x = unpack(blur), y = unpack(size);
+function scatter(canvas, { name, unit, label, xUnit, x: packed, size, frames }, colours) {
+  const x = unpack(packed), y = unpack(size);
   return new Chart(canvas, new Group(), {
     x, layers: [{ kind: "dots", y, colour: colours.estimate, always: true }], fromZero: true,
-    near: 25, xLabel: "length of the smear [px]", yLabel: `|error ${name}| [${unit}]`,
-    tell: k => [frames?.[k], `smear ${x[k].toFixed(1)} px`,
+    near: 25, xLabel: `${label} [${xUnit}]`, yLabel: `|error ${name}| [${unit}]`,
+    tell: k => [frames?.[k], `${label} ${x[k].toFixed(2)} ${xUnit}`,
                 `|error ${name}| ${y[k].toFixed(3)} ${unit}`].filter(Boolean).join("\n"),
+  });
+}
+
+/** Estimate minus truth, which should keep to its band. */
+function residualChart(canvas, group, rows, velocity, colours) {
+  const { estimate, truth, sigma } = velocity;
+  const error = estimate.map((y, k) => (rows.valid[k] > 0 ? y - truth[k] : NaN));
+  const layers = [];
+  if (sigma) {
+    const low = sigma.map((s, k) => (rows.valid[k] > 0 ? -2 * s : NaN)), high = low.map(y => -y);
+    layers.push({ kind: "band", low, high, colour: colours.estimate });
+  }
+  layers.push({ kind: "line", y: error, colour: colours.estimate },
+              { kind: "dots", y: error, colour: colours.estimate });
+  return new Chart(canvas, group, {
+    x: rows.t, layers, xLabel: rows.start ? `time − ${rows.start} [s]` : "time [s]",
+    yLabel: `residual ${velocity.name} [${velocity.unit}]`, tell: k => told(rows, velocity, k),
+  });
+}
+
+/** Whether as many errors lie within an interval as sigma promises. */
+function consistencyChart(canvas, { shares, curves }, colours) {
+  const x = unpack(shares), paints = [colours.estimate, colours.truth];
+  const layers = [{ kind: "line", y: x, colour: GREY, width: 1 }];
+  const known = curves.map(({ name, within }) => ({ name, y: unpack(within) }));
+  known.forEach(({ y }, k) => layers.push({ kind: "line", y, colour: paints[k], width: 2 }));
+  return new Chart(canvas, new Group(), {
+    x, layers, fromZero: true, xLabel: "share that sigma promises",
+    yLabel: `share found: ${known.map(({ name }) => name).join(", ")}`,
+    tell: k => [`within the interval of ${(100 * x[k]).toFixed(0)} %`,
+                ...known.map(({ name, y }) => `${name}: ${(100 * y[k]).toFixed(0)} %`)].join("\n"),
   });
 }
 
@@ -415,9 +446,12 @@ function main() {
       velocity[key] = packed[key] === null ? null : unpack(packed[key]);
     }
     timeChart(canvasOf(velocity.name), time, rows, velocity, colours);
+    const residual = canvasOf(`residual ${velocity.name}`);
+    if (residual) residualChart(residual, time, rows, velocity, colours);
   }
   for (const one of data.histograms) histogram(canvasOf(`error ${one.name}`), one, colours);
-  for (const one of data.blur) againstBlur(canvasOf(`blur ${one.name}`), one, colours);
+  for (const one of data.scatter) scatter(canvasOf(`against ${one.id}`), one, colours);
+  if (data.consistency) consistencyChart(canvasOf("consistency"), data.consistency, colours);
   document.getElementById("whole").addEventListener("click", () => time.zoom(null));
   followLinks(time);
 }

@@ -1,6 +1,7 @@
 """An evaluation as one HTML file that needs nothing else: no server, no network.
 
-Tables are plain HTML. The charts are drawn by `report.js`, which goes into the file with its numbers.
+Tables are plain HTML. The charts are drawn by `report.js`, which goes into the file with its numbers: a
+charting library would make each report several megabytes, or need the network.
 """
 
 from __future__ import annotations
@@ -10,18 +11,22 @@ import json
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
 from blur_imu_ros.core.arrays import Array
-from blur_imu_ros.core.series import VELOCITIES
+from blur_imu_ros.core.series import UNITS, VELOCITIES
 from blur_imu_ros.evaluation.metrics import Evaluation, MatchedSeries, worst_rows
 from blur_imu_ros.execution.files import write_text
-from blur_imu_ros.viz.plots import ESTIMATE, TRUTH, UNITS
+from blur_imu_ros.viz.plots import ESTIMATE, TRUTH
+from blur_imu_ros.viz.tables import Row, Table, tables_of
 
 MOST_POINTS = 20_000
 """Rows above which only every so many are drawn; tables and histograms count all."""
+MOST_DOTS = 5_000
+"""The same, of the charts of errors against speed and blur."""
 BARS = 41
 LATEST_START = 1e4
 """Seconds. Times that begin later, such as those since 1970, are shown from the first second on."""
@@ -31,39 +36,6 @@ _HERE = Path(__file__).parent
 _NOTHING_FROM_OUTSIDE = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 )
-
-Row = tuple[str, ...]
-
-
-def table_rows(result: Evaluation) -> list[Row]:
-    """Return what is told of each of the six velocities: a name, then six numbers."""
-    named = (
-        ("RMSE", result.rmse),
-        ("RMSE, all rows", result.rmse_all_rows),
-        ("RMSE of zero", result.zero_rmse),
-        ("mean |error|", result.mae),
-        ("correlation", result.correlation),
-        ("within 1 sigma", result.coverage[0]),
-        ("within 2 sigma", result.coverage[1]),
-    )
-    return [(name, *map(_number, row)) for name, row in named]
-
-
-def blur_rows(result: Evaluation) -> list[Row]:
-    """Return the errors by the length of the smear: pixels, frames, rad/s, m/s."""
-    return [
-        (
-            f"{b.low:g} to {b.high:g}" if b.high < 1e3 else f"over {b.low:g}",
-            f"{b.rows}",
-            *map(_number, b.rmse),
-        )
-        for b in result.by_blur
-    ]
-
-
-def _number(x: float) -> str:
-    """Return two decimals, or nothing for what is not known."""
-    return f"{x:.2f}" if np.isfinite(x) else ""
 
 
 def write_report(
@@ -90,28 +62,37 @@ def write_report(
     used, drawn = matched.used(), _thinned(matched)
     start = _start(matched)
     histograms = _histograms(used)
-    scatter = _against_blur(_thinned(used))
+    scatter = _scatters(_thinned(used, MOST_DOTS))
     data = {
         "colours": {"estimate": ESTIMATE, "truth": TRUTH},
         "rows": _rows(drawn, start),
         "velocities": _velocities(drawn),
         "histograms": histograms,
-        "blur": scatter,
+        "scatter": scatter,
+        "consistency": _consistency(used),
     }
     parts = [
         f"<h1>{escape(title)}</h1>",
         _list(remarks),
-        _table(("", *VELOCITIES), table_rows(result)),
+        *(f"<h3>{escape(table.title)}</h3>{_table(table)}" for table in tables_of(result)),
         '<h2 id="time">Over time</h2>',
         _over_time(matched, drawn),
-        "<h2>Errors</h2>",
+        "<h2>Residuals over time</h2>",
+        '<p class="hint">Estimate minus ground truth, with the band of ±2σ that they should keep to.</p>',
+        _charts(f"residual {VELOCITIES[k]}" for k in (0, 3, 1, 4, 2, 5) if _is_known(drawn, k)),
+        "<h2>Distribution of the errors</h2>",
         _charts([f"error {one['name']}" for one in histograms], "three"),
+        "<h2>Errors against speed and blur</h2>",
+        _charts(f"against {one['id']}" for one in scatter),
     ]
-    if scatter:
+    if data["consistency"]:
         parts += [
-            "<h2>Errors by the length of the smear</h2>",
-            _table(("pixels", "frames", "RMSE w [rad/s]", "RMSE v [m/s]"), blur_rows(result)),
-            _charts([f"blur {one['name']}" for one in scatter]),
+            "<h2>Is the covariance right?</h2>",
+            '<p class="hint">Share of errors that lie within the interval that sigma gives to a share. On the '
+            "diagonal sigma is right, below it too small, above it too large.</p>",
+            f'<p class="legend"><span><i style="background:{ESTIMATE}"></i>w</span>'
+            f'<span><i style="background:{TRUTH}"></i>v</span></p>',
+            _charts(["consistency"]),
         ]
     parts += ["<h2>Frames with the largest errors</h2>", _worst(used, start, pictures)]
     write_text(path, _page(title, parts, data))
@@ -150,8 +131,8 @@ def _list(lines: Iterable[str]) -> str:
     return '<ul class="remarks">' + "".join(f"<li>{escape(x)}</li>" for x in lines) + "</ul>"
 
 
-def _table(headings: Row, rows: list[Row]) -> str:
-    return _table_of(headings, [tuple(map(escape, row)) for row in rows])
+def _table(table: Table) -> str:
+    return _table_of(table.headings, [tuple(map(escape, row)) for row in table.rows])
 
 
 def _table_of(headings: Row, rows: list[Row]) -> str:
@@ -174,8 +155,8 @@ def _charts(names: Iterable[str], kind: str = "") -> str:
 
 def _over_time(matched: MatchedSeries, drawn: MatchedSeries) -> str:
     legend = (
-        f'<i style="background:{TRUTH}"></i>truth',
-        f'<i style="background:{ESTIMATE}"></i>from blur',
+        f'<i style="background:{TRUTH}"></i>ground truth',
+        f'<i style="background:{ESTIMATE}"></i>estimate',
         *(
             [f'<i class="band" style="background:{ESTIMATE}33"></i>±2σ']
             if _has_sigma(drawn)
@@ -196,16 +177,19 @@ def _over_time(matched: MatchedSeries, drawn: MatchedSeries) -> str:
 
 
 def _worst(used: MatchedSeries, start: float, pictures: Sequence[bytes]) -> str:
-    headings = ("frame", "t [s]", "smear [px]", "|error w|", *(f"error {n}" for n in VELOCITIES))
+    shown = [k for k in range(6) if np.isfinite(used.error[:, k]).any()]
+    errors = (f"error {VELOCITIES[k]} [{UNITS[k]}]" for k in shown)
+    blur = () if used.blur_px is None else ("blur [px]",)
+    headings = ("frame", "t [s]", *blur, "|error w| [rad/s]", *errors)
     rows, figures = [], []
     for place, row in enumerate(worst_rows(used)):
         error = used.error[row]
         name = escape(used.frames[row] if used.frames else f"row {row}")
         link = f'<a href="#time" data-t="{used.t[row] - start:.6f}">{name}</a>'
-        smear = "" if used.blur_px is None else f"{used.blur_px[row]:.1f}"
+        length = () if used.blur_px is None else (f"{used.blur_px[row]:.1f}",)
         size = f"{np.linalg.norm(error[:3]):.2f}"
-        errors = (f"{x:+.2f}" if np.isfinite(x) else "" for x in error)
-        rows.append((link, f"{used.t[row]:.3f}", smear, size, *errors))
+        signed = (f"{x:+.2f}" if np.isfinite(x) else "" for x in error[shown])
+        rows.append((link, f"{used.t[row]:.3f}", *length, size, *signed))
         if pictures:
             caption = f"{link}, |error w| {size} rad/s"
             figures.append(_figure(pictures[place], name, caption))
@@ -228,9 +212,9 @@ def _packed(numbers: Array) -> str:
     return base64.b64encode(np.ascontiguousarray(numbers, "<f4").tobytes()).decode()
 
 
-def _thinned(matched: MatchedSeries) -> MatchedSeries:
+def _thinned(matched: MatchedSeries, most: int = MOST_POINTS) -> MatchedSeries:
     every = np.zeros(len(matched.t), bool)
-    every[:: -(-len(matched.t) // MOST_POINTS) or 1] = True
+    every[:: -(-len(matched.t) // most) or 1] = True
     return matched.rows(every)
 
 
@@ -282,22 +266,47 @@ def _histograms(used: MatchedSeries) -> list[dict[str, Any]]:
     return made
 
 
-def _against_blur(drawn: MatchedSeries) -> list[dict[str, Any]]:
-    """Return the sizes of the errors by rising length of the smear, where these are known."""
-    if drawn.blur_px is None:
-        return []
+def _scatters(drawn: MatchedSeries) -> list[dict[str, Any]]:
+    """Return the sizes of the errors by rising angular speed and motion blur, as far as known."""
     made = []
-    for name, unit, axes in _ERRORS:
-        size = np.linalg.norm(drawn.error[:, axes], axis=1)
-        known = np.flatnonzero(np.isfinite(size))
-        order = known[np.argsort(drawn.blur_px[known])]
-        if not len(order):
-            continue
-        made.append({
-            "name": name,
-            "unit": unit,
-            "blur": _packed(drawn.blur_px[order]),
-            "size": _packed(size[order]),
-            "frames": [str(drawn.frames[k]) for k in order] if drawn.frames else None,
-        })  # fmt: skip
+    against = [("speed", "true |w|", "rad/s", np.linalg.norm(drawn.truth[:, :3], axis=1))]
+    if drawn.blur_px is not None:
+        against.append(("blur", "motion blur", "px of view", drawn.blur_px))
+    for kind, label, x_unit, x in against:
+        for name, unit, axes in _ERRORS:
+            size = np.linalg.norm(drawn.error[:, axes], axis=1)
+            known = np.flatnonzero(np.isfinite(size) & np.isfinite(x))
+            order = known[np.argsort(x[known])]
+            if not len(order):
+                continue
+            made.append({
+                "id": f"{kind} {name}",
+                "name": name,
+                "unit": unit,
+                "label": label,
+                "xUnit": x_unit,
+                "x": _packed(x[order]),
+                "size": _packed(size[order]),
+                "frames": [str(drawn.frames[k]) for k in order] if drawn.frames else None,
+            })  # fmt: skip
     return made
+
+
+def _consistency(used: MatchedSeries) -> dict[str, Any] | None:
+    """Return which share of errors lies within the interval of each share; None without sigma."""
+    if used.sigma is None or not _has_sigma(used):
+        return None
+    shares = np.linspace(0.02, 0.98, 49)
+    reach = np.array([NormalDist().inv_cdf((1 + share) / 2) for share in shares])
+    ratio = np.abs(used.error) / used.sigma
+    curves = []
+    for name, _, axes in _ERRORS:
+        known = ratio[:, axes][np.isfinite(ratio[:, axes])]
+        if len(known):
+            within = np.searchsorted(np.sort(known), reach, side="right") / len(known)
+            curves.append({"name": name, "within": _packed(within)})
+    return {"shares": _packed(shares), "curves": curves} if curves else None
+
+
+def _is_known(matched: MatchedSeries, axis: int) -> bool:
+    return bool(np.isfinite(matched.error[:, axis]).any())

@@ -154,7 +154,7 @@ def test_evaluate_finds_no_error_in_the_truth_itself(
     blur_imu("run", folder, "-o", out, "--camera", camera, "--exposure", 0.01)
     figures, picture = tmp_path / "figures.json", tmp_path / "plot.png"
     ended = blur_imu("evaluate", out, out, "--json", figures, "--plot", picture)
-    assert ended.status == 0 and f"{COUNT} rows; 0 not valid" in ended.out
+    assert ended.status == 0 and f"{COUNT} rows compared; 0 not valid" in ended.out
     assert json.loads(figures.read_text())["rmse"] == [0] * 6
     assert cv2.imread(str(picture)) is not None
 
@@ -178,7 +178,7 @@ def test_evaluate_in_wrong_axes_tells_how_to_find_the_right_ones(
         path.write_text("\n".join(["t,wx,wy,wz", *rows]))
     ended = blur_imu("evaluate", estimate, truth)
     assert ended.status == 0 and "no exposure time fits" in ended.out
-    assert "right signs 0.0%" in ended.out and "--truth-axes found" in ended.out
+    assert "sign accuracy 0.0%" in ended.out and "--truth-axes found" in ended.out
     assert (
         "no exposure time fits" in blur_imu("evaluate", estimate, truth, "--fit-exposure").refusal
     )

@@ -169,7 +169,7 @@ def test_what_a_method_refused_is_counted_beside(tmp_path: Path, capsys):
     assert picky.failures == 1 and picky.result is not None
     assert picky.rmse[0] == pytest.approx(0)
     assert picky.result.rmse_all_rows[0] == pytest.approx(8.6 / np.sqrt(8))
-    assert "all rows" in capsys.readouterr().out
+    assert "with its invalid rows" in capsys.readouterr().out
 
 
 def test_the_table_is_in_the_axes_of_the_truth(tmp_path: Path):

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.execution.files import RECORD_SUFFIX, moved_aside, refuse_overwriting
+from blur_imu_ros.execution.files import (
+    RECORD_SUFFIX,
+    moved_aside,
+    refuse_overwriting,
+    with_ending,
+)
 
 
 @pytest.fixture
@@ -52,3 +57,10 @@ def test_what_is_in_the_way_is_renamed_with_its_record(log: Path) -> None:
     log.write_text("again")
     assert moved_aside(log).name == "log.2.csv"
     assert log.with_name("log.1.csv").read_text() == "t,wx,wy,wz\n"
+
+
+def test_an_ending_is_completed_kept_or_refused() -> None:
+    assert with_ending(Path("a/b"), (".png", ".svg")) == Path("a/b.png")
+    assert with_ending(Path("a/b.svg"), (".png", ".svg")) == Path("a/b.svg")
+    with pytest.raises(RecordingError, match=r"b.doc: choose one of the endings .png, .svg"):
+        with_ending(Path("a/b.doc"), (".png", ".svg"))

@@ -100,7 +100,7 @@ def test_the_notebook_runs_from_top_to_bottom(
             assert cell["outputs"] == [], "outputs are stripped: they would tell of another model"
     plt.close("all")
     out = capsys.readouterr().out
-    assert "rad/s" in out and "right signs" in out
+    assert "rad/s" in out and "sign accuracy" in out
     assert out.strip().splitlines()[-1].startswith("False (")
 
 

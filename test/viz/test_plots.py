@@ -42,7 +42,7 @@ def test_what_is_not_valid_is_marked_and_does_not_stretch_the_scale(
     plot_velocities(tmp_path / "p.png", T, wild, np.ones((10, 6)), valid=valid)
     axis = figure[0].axes[0]
     lines = {str(line.get_label()): line for line in axis.get_lines()}
-    np.testing.assert_array_equal(np.isnan(lines["from blur"].get_ydata()), ~valid)
+    np.testing.assert_array_equal(np.isnan(lines["estimate"].get_ydata()), ~valid)
     np.testing.assert_array_equal(lines["not valid"].get_xdata(), [4])
     assert max(np.abs(axis.get_ylim())) < 2
 

@@ -15,10 +15,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from blur_imu_ros import __version__
 from blur_imu_ros.cli.application import app
 from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation.metrics import MatchedSeries, evaluate, match
+from blur_imu_ros.recordings.trajectories import read_poses
+from blur_imu_ros.results.run_record import RunRecord
 from blur_imu_ros.viz.overlay_pictures import overlay_pictures
 from blur_imu_ros.viz.report import write_report
 from helpers.camera_and_gyro import apart
@@ -77,9 +80,12 @@ def test_everything_is_in_one_file_and_nothing_is_fetched(tmp_path: Path):
     html = path.read_text()
     assert charts_of(html) == [
         *("wx", "vx", "wy", "vy", "wz", "vz"),
+        *("residual wx", "residual vx", "residual wy", "residual vy", "residual wz", "residual vz"),
         *("error wx", "error wy", "error wz", "error vx", "error vy", "error vz"),
-        *("blur w", "blur v"),
+        *("against speed w", "against speed v", "against blur w", "against blur v", "consistency"),
     ]
+    for unit in ("wx [rad/s]", "vx [m/s]", "motion blur [px of the network&#x27;s view]"):
+        assert f"<th>{unit}</th>" in html
     assert "right signs 99 %" in html
     assert "a &lt;b&gt; &amp; c" in html and "frame <" not in html
     assert not re.search(r"""(src|href)=["'](?!#|data:)""", html)
@@ -105,7 +111,7 @@ def test_the_numbers_of_the_charts_are_those_of_the_series(tmp_path: Path):
     np.testing.assert_allclose(unpacked(vy["truth"]), matched.truth[:, 4], atol=1e-6)
     np.testing.assert_array_equal(unpacked(numbers["rows"]["valid"]), matched.valid)
     assert sum(numbers["histograms"][0]["counts"]) == matched.valid.sum()
-    rising = unpacked(numbers["blur"][0]["blur"])
+    rising = unpacked(numbers["scatter"][2]["x"])
     assert np.all(np.diff(rising) > 0) and len(rising) == matched.valid.sum()
 
 
@@ -122,7 +128,10 @@ def test_without_blur_lengths_and_linear_velocity_the_rest_is_told(tmp_path: Pat
     bare = replace(matched, blur_px=None, frames=(), sigma=None)
     write_report(tmp_path / "r.html", bare, evaluate(bare), "t", [])
     html = (tmp_path / "r.html").read_text()
-    assert charts_of(html)[6:] == ["error wx", "error wy", "error wz"]
+    axes = ("wx", "wy", "wz")
+    charts = [*(f"residual {a}" for a in axes), *(f"error {a}" for a in axes), "against speed w"]
+    assert charts_of(html)[6:] == charts and numbers_of(html)["consistency"] is None
+    assert "vx [m/s]" not in html and "<td></td>" not in html
     assert numbers_of(html)["velocities"][0]["sigma"] is None
     assert "nan" not in html.split("Over time")[0]
 
@@ -229,7 +238,7 @@ def test_evaluate_finds_axes_and_offset_and_writes_all_that_is_asked_for(tmp_pat
         ],
     )
     assert done.exit_code == 0, done.output
-    assert "found: time offset" in done.output and "RMSE, all rows" in done.output
+    assert done.output.count("time offset") == 1 and "found and applied" in done.output
     content = json.loads(names["json"].read_text())
     assert content["alignment"]["time_offset"] == pytest.approx(true.offset, abs=0.005)
     np.testing.assert_allclose(content["alignment"]["rotation"], true.rotation, atol=0.02)
@@ -245,5 +254,58 @@ def test_what_cannot_be_known_is_no_nan(tmp_path: Path, blur_imu: CommandLine):
     np.savetxt(tmp_path / "gyro.csv", table[:, :4], delimiter=",", header=names[:10], comments="")
     done = blur_imu("evaluate", tmp_path / "est.csv", tmp_path / "gyro.csv")
     assert done.status == 0, done
-    assert "normalised squared error 0.00 (w);" in done.out and "nan" not in done.out
-    assert "right signs: no turn is faster than 2 rad/s" in done.out
+    assert "NEES over its degrees of freedom 0.00 (w)," in done.out and "nan" not in done.out
+    assert "sign accuracy: no row rotates faster than 2 rad/s" in done.out
+    assert "vx" not in done.out and "[rad/s]" in done.out
+
+
+def test_the_covariance_is_right_where_errors_are_as_large_as_it_says(tmp_path: Path):
+    n = 4000
+    rng = np.random.default_rng(0)
+    t = np.arange(n) / 30
+    truth = VelocitySeries(t, np.zeros((n, 6)), None, np.ones(n, bool))
+    sigma = np.tile([0.2, 0.2, 0.2, 0.4, 0.4, 0.4], (n, 1))
+    noise = rng.normal(0, 0.2, (n, 6))  # of v half of what sigma says
+    matched = match(replace(truth, velocity=noise, sigma=sigma), truth)
+    write_report(tmp_path / "r.html", matched, evaluate(matched), "t", [])
+    drawn = numbers_of((tmp_path / "r.html").read_text())["consistency"]
+    shares, (w, v) = unpacked(drawn["shares"]), (unpacked(c["within"]) for c in drawn["curves"])
+    np.testing.assert_allclose(w, shares, atol=0.02)
+    assert np.all(v > shares) and v[24] == pytest.approx(0.82, abs=0.02)
+
+
+def test_the_header_tells_what_was_compared(tmp_path: Path, blur_imu: CommandLine):
+    csv = csv_with_one_bad_row(tmp_path, bad=70)
+    recipe = {"recording": "/data/walk.mp4", "model": "large", "exposure_time": 0.01,
+              "motion_prior": "pivot", "axes": "optical", "version": "0.0.9"}  # fmt: skip
+    RunRecord(recipe, rows=100, finished=True).save(csv)
+    done = blur_imu("evaluate", csv, tmp_path / "truth.csv", "--json", tmp_path / "figures")
+    told = " ".join(done.out.split())
+    assert (
+        "recording walk.mp4; model large; exposure 10 ms; motion prior pivot; axes optical" in told
+    )
+    assert "0.0.9" in told and __version__ in told
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["run"]["model"] == "large" and figures["evaluated_by"] == __version__
+
+
+@pytest.mark.parametrize("option", ["--html", "--plot", "--json", "--trajectory"])
+def test_endings_are_completed_or_refused(tmp_path: Path, blur_imu: CommandLine, option: str):
+    csv = csv_with_one_bad_row(tmp_path, bad=70)
+    refusal = blur_imu("evaluate", csv, tmp_path / "truth.csv", option, tmp_path / "x.doc").refusal
+    assert "x.doc: choose one of the endings ." in refusal
+    done = blur_imu("evaluate", csv, tmp_path / "truth.csv", option, tmp_path / "out")
+    assert done.status == 0 and len(list(tmp_path.glob("out.*"))) == 1 + (option == "--trajectory")
+
+
+def test_trajectories_of_both_start_together(tmp_path: Path, blur_imu: CommandLine):
+    csv = csv_with_one_bad_row(tmp_path, bad=70)
+    done = blur_imu("evaluate", csv, tmp_path / "truth.csv", "--trajectory", tmp_path / "t.tum")
+    assert done.status == 0
+    estimate, truth = (read_poses(tmp_path / name) for name in ("t.tum", "t.truth.tum"))
+    assert estimate.t[0] == truth.t[0] and len(estimate.t) == len(truth.t) == 95
+    before = estimate.t < 69 / 30
+    apart = (estimate.rotation[before].inv() * truth.rotation[before]).magnitude()
+    assert (
+        apart.max() < 1e-6 and (estimate.rotation[-1].inv() * truth.rotation[-1]).magnitude() > 0.1
+    )

@@ -79,7 +79,7 @@ def test_nothing_is_fetched_and_nothing_is_complained_of(page: Page):
 
 def test_every_chart_is_drawn(page: Page):
     charts = page.evaluate("[...document.querySelectorAll('canvas')].map(c => c.dataset.chart)")
-    assert len(charts) == 6 + 6 + 2
+    assert len(charts) == 6 + 6 + 6 + 4 + 1
     empty = [name for name in charts if drawn(page, f'canvas[data-chart="{name}"]') < 100]
     assert empty == []
 
