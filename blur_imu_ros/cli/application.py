@@ -305,7 +305,8 @@ def benchmark(
         str | None,
         typer.Option(
             help="Another model, timed in the same run, frame by frame; published: the network of "
-            "the paper, with random weights unless models/ has it (needs torch)."
+            "the paper, with random weights unless models/ has it (needs torch). Or the .json of an "
+            "earlier benchmark: what became slower is told."
         ),
     ] = None,
     size: Annotated[
@@ -315,6 +316,9 @@ def benchmark(
         float, typer.Option(min=0.0, max=3600, help="For each model and size.")
     ] = 2.0,
     json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Picture of times by image size and by threads (.png).")
+    ] = None,
 ) -> None:
     """Time each stage of the chain, and the whole, on rendered images."""
     from blur_imu_ros.cli.benchmark import BenchmarkOptions, parse_size, run_benchmark
@@ -330,6 +334,7 @@ def benchmark(
             tuple(map(parse_size, size)) if size else SIZES,
             seconds,
             json,
+            plot,
         )
     )
 
