@@ -70,11 +70,7 @@ def run_benchmark(
     models = [Path(model) for model in (*options.models, options.against) if model]
     refuse_overwriting(
         [options.json, options.plot],
-        [
-            *([options.earlier] if options.earlier else []),
-            *models,
-            *(m.with_suffix(".json") for m in models),
-        ],
+        [*models, *(m.with_suffix(".json") for m in models)],
     )
     console, progress = Console(), Console(stderr=True)
     earlier = Earlier.load(options.earlier) if options.earlier else None
