@@ -29,6 +29,34 @@ PATIENCE = 5.0
 """Seconds after the start in which TF may come without a complaint."""
 
 
+class Transforms:
+    """Rotations between frames, from TF; it is listened to from the first question on."""
+
+    def __init__(self, node: Node) -> None:
+        """Look on behalf of `node`."""
+        self._node = node
+        self._buffer: Any = None
+        self._listener: Any = None
+
+    def rotation(self, target: str, source: str) -> tuple[float, float, float, float] | None:
+        """Return the quaternion (x, y, z, w) that turns vectors of `source` into `target`'s axes."""
+        if tf2_ros is None:
+            return None
+        if self._listener is None:
+            self._buffer = tf2_ros.Buffer()
+            self._listener = tf2_ros.TransformListener(self._buffer, self._node, spin_thread=False)
+        if not self._buffer.can_transform(target, source, Time()):
+            return None
+        found = self._buffer.lookup_transform(target, source, Time()).transform.rotation
+        return found.x, found.y, found.z, found.w
+
+    def stop(self) -> None:
+        """Listen no longer."""
+        if self._listener is not None:
+            self._listener.unregister()
+        self._listener = self._buffer = None
+
+
 class BaseFrame:
     """Looks in TF, until it is found once, for the way from the robot's base to our frame."""
 

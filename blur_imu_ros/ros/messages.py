@@ -12,11 +12,24 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistWithCovarianceStamped
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image, Imu, PointCloud2, PointField
+from std_msgs.msg import Header
 
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.results import ros_fields
+from blur_imu_ros.ros.accelerometer import Acceleration
+from blur_imu_ros.ros.odometry import Pose
+
+try:
+    from nav_msgs.msg import Odometry as Odometry
+except ImportError:
+    Odometry = None
+
+try:  # It is in ROS installations, but not among the packages of PyPI.
+    from sensor_msgs_py.point_cloud2 import create_cloud
+except ImportError:
+    create_cloud = None
 
 try:
     from blur_imu_ros.msg import BlurMotion as BlurMotion
@@ -53,12 +66,17 @@ def points_message(field: BlurField, t: float, frame_id: str) -> PointCloud2:
     z = _depth(field.inverse_depth.astype(np.float32))
     points = np.stack([x * z, y * z, z], axis=-1).reshape(-1, 3).astype(np.float32)
     points = points[np.isfinite(points).all(axis=1)]
-    message = PointCloud2(height=1, width=len(points), point_step=12, row_step=12 * len(points))
-    message.header.stamp, message.header.frame_id = stamp(t), frame_id
-    message.fields = [
+    header = Header(stamp=stamp(t), frame_id=frame_id)
+    fields = [
         PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
         for index, name in enumerate("xyz")
     ]
+    if create_cloud is not None:
+        cloud: PointCloud2 = create_cloud(header, fields, points)
+        cloud.is_dense = True
+        return cloud
+    message = PointCloud2(height=1, width=len(points), point_step=12, row_step=12 * len(points))
+    message.header, message.fields = header, fields
     message.is_bigendian, message.is_dense = sys.byteorder == "big", True
     message.data = _bytes(points)
     return message
@@ -111,6 +129,29 @@ def twist_message(estimate: VelocityEstimate, frame_id: str) -> TwistWithCovaria
 def motion_message(estimate: VelocityEstimate, frame_id: str, model: str) -> Any:
     """Return everything the core knows, as BlurMotion (which must have been built)."""
     return _filled(BlurMotion(), ros_fields.motion_fields(estimate, frame_id, model))
+
+
+def with_acceleration(message: Imu, acceleration: Acceleration) -> Imu:
+    """Return the message with the acceleration of a real accelerometer, in its axes."""
+    a = message.linear_acceleration
+    a.x, a.y, a.z = (float(x) for x in acceleration.value)
+    message.linear_acceleration_covariance = acceleration.covariance.ravel()
+    return message
+
+
+def odometry_message(
+    estimate: VelocityEstimate, pose: Pose, odom_frame: str, child_frame: str
+) -> Any:
+    """Return a pose in `odom_frame` with the velocities of `child_frame`, as nav_msgs/Odometry."""
+    message = Odometry(child_frame_id=child_frame)
+    message.header.stamp, message.header.frame_id = stamp(estimate.t), odom_frame
+    position, turn = message.pose.pose.position, message.pose.pose.orientation
+    position.x, position.y, position.z = (float(x) for x in pose.position)
+    turn.x, turn.y, turn.z, turn.w = (float(x) for x in pose.orientation)
+    message.pose.covariance = pose.covariance.ravel()
+    twist = twist_message(estimate, child_frame)
+    message.twist = twist.twist
+    return message
 
 
 def _filled(message: Any, fields: ros_fields.Fields) -> Any:

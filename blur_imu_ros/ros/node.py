@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.utilities import remove_ros_args
 
 from blur_imu_ros.errors import BlurImuError, RosSetupError
 from blur_imu_ros.network.blur_network import load_network
@@ -138,7 +140,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
             self._refused_parameters.pop(change.name, None)
         session = self._session
         if session is not None:
-            session.change(parameters.read(self, session.settings.calibration))
+            session.change(parameters.read(self, session.settings))
 
     # --- diagnostics --------------------------------------------------------------------------
 
@@ -151,16 +153,21 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the node until it is asked to stop (SIGINT or SIGTERM)."""
+    arguments = sys.argv if arguments is None else arguments
     try:
+        namespaces = _namespaces(arguments)
         rclpy.init(args=arguments)
-        node = BlurImuNode()
+        nodes = [BlurImuNode(namespace=name) for name in namespaces]
     except (RuntimeError, ValueError) as error:  # Arguments that ROS cannot parse, wrong names.
         print(f"blur_imu_node: {str(error).splitlines()[0]}", file=sys.stderr)
         sys.exit(2)
+    # The work is done in a thread of each node.
     executor = SingleThreadedExecutor()
-    executor.add_node(node)
+    for node in nodes:
+        executor.add_node(node)
     try:
-        node.autostart()
+        for node in nodes:
+            node.autostart()
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
@@ -169,9 +176,24 @@ def main(arguments: list[str] | None = None) -> None:
         if rclpy.ok():
             raise
     finally:
-        node.close()
-        node.destroy_node()
+        for node in nodes:
+            node.close()
+            node.destroy_node()
         rclpy.try_shutdown()
+
+
+def _namespaces(arguments: list[str]) -> list[str]:
+    """Return the namespace of each node that this process is to run."""
+    parser = argparse.ArgumentParser(prog="blur_imu_node", description="Velocity from motion blur.")
+    parser.add_argument(
+        "--cameras",
+        nargs="+",
+        default=[""],
+        metavar="NAMESPACE",
+        help="run a node in each of these namespaces; without it one, in none",
+    )
+    parsed: list[str] = parser.parse_args(remove_ros_args(arguments)[1:]).cameras
+    return parsed
 
 
 if __name__ == "__main__":

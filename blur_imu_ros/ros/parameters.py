@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from rclpy.parameter import Parameter
 
 from blur_imu_ros.choices import FOR_CAMERAS, Axes, MotionPrior, StampReference
 from blur_imu_ros.core.frame import check_exposure_time
+from blur_imu_ros.core.method_settings import MethodSettings
 from blur_imu_ros.core.pivot import PivotConfig
-from blur_imu_ros.errors import BlurImuError, CameraError, RosSetupError
+from blur_imu_ros.errors import BlurImuError, CameraError, RosSetupError, SettingsError
 from blur_imu_ros.recordings.calibration_files import KnownCalibration, read_calibration
+from blur_imu_ros.recordings.settings_files import load_settings
 from blur_imu_ros.results.ros_fields import MINIMUM_DIRECTION_PROBABILITY
 from blur_imu_ros.ros.exposure_sources import KINDS, UNITS, message_type, unit_of
 
@@ -152,6 +154,9 @@ PARAMETERS: dict[str, _Parameter] = {
         most=1000.0,
         live=True,
     ),
+    "settings_file": _Parameter(
+        "", "YAML of the method's settings, as config/settings.yaml; empty takes the defaults."
+    ),
     "direction": _Parameter(
         "previous",
         "What decides the sign: both neighbours (one frame late), the one before, nothing.",
@@ -181,6 +186,29 @@ PARAMETERS: dict[str, _Parameter] = {
         least=0.0,
         most=100.0,
         live=True,
+    ),
+    "publish_linear": _Parameter(
+        True,
+        "Publish twist. Without it angular velocity alone goes out, for robots whose wheels know "
+        "their speed better.",
+    ),
+    "odometry": _Parameter(
+        "none",
+        "Publish odom_visual: orientation since the start (its position is marked unknown), or the "
+        "whole pose. Both drift.",
+        ("none", "orientation", "pose"),
+    ),
+    "odom_frame": _Parameter("odom", "Frame of the pose of odom_visual."),
+    "merge_accelerometer": _Parameter(
+        False,
+        "Publish imu/data: the angular velocity, with the acceleration that an Imu on topic "
+        "accelerometer has at that time.",
+    ),
+    "output_stamp": _Parameter(
+        "middle",
+        "Time stamp of the outputs: the middle of the exposure, or that of the image as it came, "
+        "for who pairs them by exact time.",
+        ("middle", "image"),
     ),
     "axes": _Parameter(
         "body", "Output axes: x forward, y left, z up; or the camera's.", ("body", "optical")
@@ -227,10 +255,16 @@ class Settings:
     linear_scale: float
     readout_time: float
     maximum_rate: float
+    method: MethodSettings
     direction: Any
     pivot: PivotConfig | None
     minimum_direction_probability: float
     maximum_residual: float
+    publish_linear: bool
+    odometry: str
+    odom_frame: str
+    merge_accelerometer: bool
+    output_stamp: str
     axes: Axes
     frame_id: str
     base_frame: str
@@ -261,20 +295,22 @@ def declare(node: Node) -> dict[str, str]:
     return complaints
 
 
-def read(node: Node, calibration: KnownCalibration | None = None) -> Settings:
+def read(node: Node, before: Settings | None = None) -> Settings:
     """Return the node's parameters; RosSetupError names the one that is wrong, and the cure.
 
-    `calibration` is what was read of the file before: a node that works reads it once.
+    `before` are those that held so far: a node that works reads its files once.
     """
-    return checked({name: node.get_parameter(name).value for name in PARAMETERS}, calibration)
+    return checked({name: node.get_parameter(name).value for name in PARAMETERS}, before)
 
 
-def checked(values: dict[str, Any], calibration: KnownCalibration | None = None) -> Settings:
+def checked(values: dict[str, Any], before: Settings | None = None) -> Settings:
     """Return the settings of parameter values; RosSetupError names the one that is wrong."""
     for name, parameter in PARAMETERS.items():
         parameter.check(name, values[name])
-    pivot = _pivot(values["motion_prior"], values["lever_arm"])
-    values = values | {"pivot": pivot} | _calibrated(values, calibration)
+    method = _method(values["settings_file"]) if before is None else before.method
+    calibration = None if before is None else before.calibration
+    pivot = _pivot(values["motion_prior"], values["lever_arm"], method.pivot)
+    values = values | {"pivot": pivot, "method": method} | _calibrated(values, calibration)
     values = {field.name: values[field.name] for field in fields(Settings)}
     values["threads"] = values["threads"] or None
     values["exposure_time"] = _exposure_time(values["exposure_time"])
@@ -331,13 +367,22 @@ def _calibration_at(path: str) -> KnownCalibration:
         raise RosSetupError(f"parameter calibration: {error}") from error
 
 
-def _pivot(motion_prior: str, lever_arm: Iterable[float]) -> PivotConfig | None:
+def _method(path: str) -> MethodSettings:
+    try:
+        return load_settings(path) if path else MethodSettings()
+    except SettingsError as error:
+        raise RosSetupError(f"parameter settings_file: {error}") from error
+
+
+def _pivot(
+    motion_prior: str, lever_arm: Iterable[float], settings: PivotConfig
+) -> PivotConfig | None:
     arm = tuple(float(x) for x in lever_arm)
     if len(arm) != 3 or not all(math.isfinite(x) and abs(x) < LONGEST_LEVER_ARM for x in arm):
         raise RosSetupError(f"parameter lever_arm is {list(arm)}: give three numbers in metres")
     if motion_prior == MotionPrior.NONE.value:
         return None
-    return PivotConfig(lever_arm=(arm[0], arm[1], arm[2]) if any(arm) else None)
+    return replace(settings, lever_arm=(arm[0], arm[1], arm[2]) if any(arm) else None)
 
 
 def _exposure_time(value: float) -> float | None:

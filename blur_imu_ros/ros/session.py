@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu
 
 from blur_imu_ros.core.axes import express
 from blur_imu_ros.core.camera import Camera
-from blur_imu_ros.core.direction import DirectionConfig
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.lens import doubts as calibration_doubts
 from blur_imu_ros.core.measurement import Measurement
+from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.errors import BlurImuError, CameraError, FrameError
 from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
-from blur_imu_ros.recordings.image_messages import image_of
 from blur_imu_ros.results.ros_fields import output_frame, silence
 from blur_imu_ros.ros import messages
+from blur_imu_ros.ros.accelerometer import Acceleration, Accelerometer
 from blur_imu_ros.ros.diagnostics import Health
 from blur_imu_ros.ros.exposure_sources import (
     ExposureSource,
@@ -35,13 +35,19 @@ from blur_imu_ros.ros.exposure_sources import (
     TopicExposure,
     message_type,
 )
-from blur_imu_ros.ros.frames import BaseFrame, BodyFrame
+from blur_imu_ros.ros.frames import BaseFrame, BodyFrame, Transforms
+from blur_imu_ros.ros.image_reader import ImageReader
 from blur_imu_ros.ros.image_times import ImageTimes
 from blur_imu_ros.ros.image_topic import LOOK_PERIOD, ImageTopic
 from blur_imu_ros.ros.outputs import Outputs
 from blur_imu_ros.ros.parameters import Settings
-from blur_imu_ros.ros.topics import LATCHED, NEWEST_ONLY, SENSOR, Topics
+from blur_imu_ros.ros.topics import FAST_SENSOR, LATCHED, NEWEST_ONLY, SENSOR, Topics
 from blur_imu_ros.ros.worker import NewestWorker
+
+try:
+    from std_srvs.srv import Trigger
+except ImportError:
+    Trigger = None
 
 STUCK = 5.0
 """Seconds for one image after which something is wrong, however slow the computer."""
@@ -85,7 +91,7 @@ class Session:
         self.times = ImageTimes()
         self._camera: Camera | None = None
         self._camera_error = NO_CAMERA
-        self._active = False
+        self._active = self._reset = False
         self._frame_id = ""
         self._exposure: ExposureSource = FixedExposure(None)
         self._start_chain(load)
@@ -112,6 +118,7 @@ class Session:
         """Rest; subscriptions stay."""
         self._active = False
         self._base.stop()
+        self._transforms.stop()
         self._worker.stop()
 
     def close(self) -> None:
@@ -140,7 +147,8 @@ class Session:
         self._model = str(network.name)
         self._imu = VisualImu(
             network,
-            direction=DirectionConfig(mode=settings.direction),
+            solver=VelocitySolver(settings.method.solver),
+            direction=replace(settings.method.direction, mode=settings.direction),
             pivot=settings.pivot,
             linear_scale=settings.linear_scale,
         )
@@ -156,13 +164,21 @@ class Session:
                 "the message BlurMotion is not built, so topic motion is not published; "
                 "build the package with colcon, or run tools/build_messages.py"
             )
-        self._outputs = Outputs(topics.publisher)
+        self._outputs = Outputs(topics.publisher, settings)
         self._base = BaseFrame(node, settings.base_frame)
         latched = partial(topics.publisher, profile=LATCHED)
         self._body = BodyFrame(latched) if settings.publish_body_frame else None
         self._exposure = self._exposure_source()
         self._health.fact("exposure source", self._exposure.name)
+        self._reader = ImageReader(node.get_logger().warning)
+        self._health.fact("images are read by", self._reader.name)
         topics.subscription(CameraInfo, "camera_info", self._on_camera_info, NEWEST_ONLY)
+        self._transforms = Transforms(node)
+        self._accelerometer = Accelerometer(self._transforms)
+        if settings.merge_accelerometer:
+            topics.subscription(Imu, "accelerometer", self._accelerometer.take, FAST_SENSOR)
+        if Trigger is not None:
+            topics.service(Trigger, "~/reset", self._on_reset)
         self.images = ImageTopic(
             node,
             topics,
@@ -216,6 +232,13 @@ class Session:
         except BlurImuError as error:
             self._camera, self._camera_error = None, str(error)
 
+    def _on_reset(self, request: Any, response: Any) -> Any:
+        """Forget everything that was learnt of images so far."""
+        self._reset = True
+        self.times.begin_anew()
+        response.success, response.message = True, "direction, lever arm and odometry begin anew"
+        return response
+
     def _on_image(self, message: ImageMessage) -> None:
         self._health.received()
         if not self._active:
@@ -234,9 +257,7 @@ class Session:
     def _process(self, arrival: _Arrival) -> None:
         """Measure one image and publish what is decided by it."""
         if arrival.epoch != self._epoch:
-            for measurement in self._tracker.flush():
-                self._publish(measurement)
-            self._epoch, self._last_time = arrival.epoch, 0.0
+            self._begin_anew(arrival.epoch)
         try:
             frame = self._frame(arrival)
         except BlurImuError as error:
@@ -248,6 +269,16 @@ class Session:
         self._measuring = time.monotonic() - begun
         for measurement in measurements:
             self._publish(measurement)
+
+    def _begin_anew(self, epoch: int) -> None:
+        """Publish what waits, and forget the past; the lever arm stays unless a reset is asked for."""
+        for measurement in self._tracker.flush():
+            self._publish(measurement)
+        self._epoch, self._last_time = epoch, 0.0
+        self._outputs.begin_anew()
+        if self._reset:
+            self._reset = False
+            self._start_tracking()
 
     def _start_tracking(self) -> None:
         """Begin without a past."""
@@ -264,7 +295,7 @@ class Session:
         if t <= self._last_time:
             # The stamps are in order, so the exposure of one of the two is another image's.
             raise FrameError("the middle of the exposure is not after that of the image before")
-        image = image_of(arrival.message)
+        image = self._reader.read(arrival.message)
         return Frame(image, t, exposure_time, camera, "image", tag=arrival)
 
     def _report_failure(self, error: BaseException) -> None:
@@ -286,7 +317,8 @@ class Session:
             self._body.tell(image_frame, arrival.message.header.stamp)
         settings = self.settings
         estimate = express(measurement.estimate, settings.axes)
-        self._outputs.publish_motion(estimate, frame_id, self._model)
+        stamp = self._output_stamp(arrival, estimate.t)
+        self._outputs.publish_motion(estimate, frame_id, self._model, stamp)
         reason = silence(
             estimate,
             settings.direction,
@@ -296,7 +328,8 @@ class Session:
         if reason is not None:
             self._health.silent(reason)
         else:
-            self._outputs.publish_velocity(estimate, frame_id)
+            acceleration = self._acceleration(estimate.t, frame_id)
+            self._outputs.publish_velocity(estimate, frame_id, stamp, acceleration)
             self._health.published(
                 time.monotonic() - arrival.came,
                 self._measuring,
@@ -304,6 +337,15 @@ class Session:
                 estimate.direction_probability,
             )
         self._outputs.publish_debug(measurement, image_frame)
+
+    def _output_stamp(self, arrival: _Arrival, t: float) -> Any:
+        """Return the stamp of what is published of an image whose mid-exposure is at `t`."""
+        as_it_came = self.settings.output_stamp == "image"
+        return arrival.message.header.stamp if as_it_came else messages.stamp(t)
+
+    def _acceleration(self, t: float, frame_id: str) -> Acceleration | None:
+        merging = self.settings.merge_accelerometer
+        return self._accelerometer.at(t, frame_id) if merging else None
 
     def _output_frame(self, image_frame: str) -> str:
         if self.settings.frame_id:
@@ -325,8 +367,13 @@ class Session:
             "image reliability": self.images.reliability,
             **self._exposure.facts(),
             **self._lever_arm(),
+            **self._merging(),
             **self._place(),
         }
+
+    def _merging(self) -> dict[str, str]:
+        merging = self.settings.merge_accelerometer
+        return {"accelerometer": self._accelerometer.state} if merging else {}
 
     def _lever_arm(self) -> dict[str, str]:
         pivot = self._tracker.pivot

@@ -46,7 +46,7 @@ def told(ask: Ask, namespace: str, wanted: set[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("values", "images"),
     [
-        ({}, "image"),
+        ({"merge_accelerometer": True, "odometry": "pose"}, "image"),
         (
             {"image_transport": "compressed", "exposure_source": "float64", "exposure_unit": "s"},
             "image/compressed",
@@ -63,13 +63,15 @@ def test_the_policy_names_the_topics_and_services_of_the_node_and_no_others(benc
     node = bench(Oracle(), namespace=namespace, **values).node
     assert str(node.trigger_configure()).endswith("SUCCESS")
     # The clock is listened to with use_sim_time only, exposure times where they are messages.
-    heard = {f"/{images}", "/camera_info"} | ({"/exposure"} if values else set())
+    told_of = {"merge_accelerometer": "/accelerometer", "exposure_source": "/exposure"}
+    heard = {f"/{images}", "/camera_info", *(told_of[name] for name in values if name in told_of)}
     assert told(node.get_subscriber_names_and_types_by_node, namespace, heard) == heard
     assert heard < allowed("topic", "subscribe")
     assert allowed("topic", "subscribe") == {
-        "/image", "/image/compressed", "/camera_info", "/exposure", "/clock"
+        "/image", "/image/compressed", "/camera_info", "/exposure", "/accelerometer", "/clock"
     }  # fmt: skip
-    said = allowed("topic", "publish")
+    on_demand = set() if "odometry" in values else {"/imu/data", "/odom_visual"}
+    said = allowed("topic", "publish") - on_demand
     assert told(node.get_publisher_names_and_types_by_node, namespace, said) == said
     served = allowed("service", "reply")
     assert told(node.get_service_names_and_types_by_node, namespace, served) == served

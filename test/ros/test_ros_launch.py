@@ -212,6 +212,21 @@ def test_what_is_known_of_a_camera_is_a_valid_setting_of_the_node(camera: str) -
     assert dict(node.options["remappings"])["image"] == "/mine"
 
 
+def test_several_cameras_run_in_one_process() -> None:
+    (process,) = run(
+        "cameras.launch.py", cameras="left right", image="/oak/{camera}/image_raw", model="large"
+    )
+    assert process.options["arguments"] == ["--cameras", "left", "right"]
+    assert "name" not in process.options, "it would be that of every node"
+    topics = dict(process.options["remappings"])
+    assert topics["/left/image"] == "/oak/left/image_raw"
+    assert topics["/right/image/compressed"] == "/oak/right/image_raw/compressed"
+    assert topics["/right/camera_info"] == "/right/camera_info" and len(topics) == 8
+    assert given_to(process)[1] == {"use_sim_time": False, "model": "large"}
+    with pytest.raises(RuntimeError, match="names no camera"):
+        run("cameras.launch.py", cameras=" ")
+
+
 def test_every_camera_has_a_launch_file() -> None:
     from blur_imu_ros.ros.launching import DRIVERS
 
@@ -324,4 +339,4 @@ def test_everything_that_is_launched_is_installed_by_pip_and_by_colcon() -> None
         patterns = data[f"share/blur_imu_ros/{folder}"]
         found = {Path(f) for p in patterns for f in glob.glob(p, root_dir=ROOT)}
         assert found == {path.relative_to(ROOT) for path in files}
-    assert "install(DIRECTORY config launch models rviz" in (ROOT / "CMakeLists.txt").read_text()
+    assert "install(DIRECTORY config launch rviz" in (ROOT / "CMakeLists.txt").read_text()

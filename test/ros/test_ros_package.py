@@ -18,7 +18,9 @@ ROSDEP_KEYS = {
     "numpy": "python3-numpy", "rich": "python3-rich", "scipy": "python3-scipy",
     "tf2_ros": "tf2_ros_py", "typer": "python3-typer", "yaml": "python3-yaml",
 }  # fmt: skip
-FROM_PIP = {"onnxruntime", "pycolmap", "ray", "rerun", "rosbags", "safetensors", "torch"}
+FROM_PIP = {
+    "av", "lz4", "mcap", "onnxruntime", "pycolmap", "ray", "rerun", "rosbags", "safetensors", "torch",
+}  # fmt: skip
 """rosdep has none, or pip only, of which a released package may not depend; loaded when needed."""
 
 
@@ -44,8 +46,8 @@ def test_everything_that_is_imported_is_a_dependency() -> None:
     needed = (imported("blur_imu_ros") | imported("launch")) - FROM_PIP
     keys = {ROSDEP_KEYS.get(name, name) for name in needed}
     assert keys <= depended_on("depend", "exec_depend")
-    # What only launch files start, and what builds and finds messages.
-    more = {"tf2_ros", "lifecycle_msgs", "rosidl_default_runtime", "std_msgs"}
+    # What only launch files start, what is tried by name, and what builds and finds messages.
+    more = {"tf2_ros", "cv_bridge", "lifecycle_msgs", "rosidl_default_runtime", "std_msgs"}
     assert depended_on("depend", "exec_depend") <= keys | more, "nothing is asked for in vain"
 
 

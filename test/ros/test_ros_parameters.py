@@ -56,8 +56,8 @@ def test_a_value_that_is_not_allowed_is_named(name: str, value: Any) -> None:
 
 def test_every_setting_is_a_parameter() -> None:
     settings = parameters.checked(DEFAULTS)
-    assert set(vars(settings)) - {"pivot", "linear_scale"} == set(DEFAULTS) - {
-        "autostart", "motion_prior", "lever_arm",
+    assert set(vars(settings)) - {"pivot", "linear_scale", "method"} == set(DEFAULTS) - {
+        "autostart", "motion_prior", "lever_arm", "settings_file",
     }  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def test_a_calibration_that_was_read_is_not_read_again(tmp_path: Path) -> None:
     before = parameters.checked(DEFAULTS | {"calibration": str(path)})
     path.unlink()
     changed = DEFAULTS | {"calibration": str(path), "exposure_time": 0.004}
-    after = parameters.checked(changed, before.calibration)
+    after = parameters.checked(changed, before)
     assert (after.exposure_time, after.linear_scale, after.time_offset) == (0.004, 1.5, 0.02)
 
 
@@ -103,3 +103,16 @@ def test_a_wrong_calibration_names_the_parameter_and_the_file(tmp_path: Path) ->
     path.write_text("linear_scale: 0\n")
     with pytest.raises(RosSetupError, match=r"parameter calibration: .*calibration\.yaml"):
         parameters.checked(DEFAULTS | {"calibration": str(path)})
+
+
+def test_settings_of_the_method_come_from_a_file_that_is_read_once(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("solver: {linear_std: 2.0}\npivot: {start_std: 0.1}\n")
+    given = DEFAULTS | {"settings_file": str(path), "motion_prior": "pivot"}
+    before = parameters.checked(given)
+    assert before.method.solver.linear_std == 2.0
+    assert before.pivot is not None and before.pivot.start_std == 0.1
+    path.unlink()
+    assert parameters.checked(given, before).method == before.method
+    with pytest.raises(RosSetupError, match="parameter settings_file: .*settings.yaml"):
+        parameters.checked(given)
