@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -25,6 +26,8 @@ from blur_imu_ros.choices import (
 )
 from blur_imu_ros.errors import BlurImuError
 
+MOST_JOBS = 4
+"""Threads for each core; more only cost memory."""
 COMMANDS = "blur_imu_ros.commands"
 """Entry points of commands that other packages join to ours: typer applications."""
 
@@ -219,7 +222,7 @@ def run(
         motion_prior.prior,
         lever_arm,
         resume,
-        jobs or usual_jobs(),
+        min(jobs, MOST_JOBS * usual_jobs()) or usual_jobs(),
         rerun=rerun,
         calibration=calibration,
         settings=settings,
@@ -305,7 +308,8 @@ def benchmark(
         str | None,
         typer.Option(
             help="Another model, timed in the same run, frame by frame; published: the network of "
-            "the paper, with random weights unless models/ has it (needs torch)."
+            "the paper, with random weights unless models/ has it (needs torch). Or the .json of an "
+            "earlier benchmark: what became slower is told."
         ),
     ] = None,
     size: Annotated[
@@ -315,6 +319,9 @@ def benchmark(
         float, typer.Option(min=0.0, max=3600, help="For each model and size.")
     ] = 2.0,
     json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Picture of times by image size and by threads (.png).")
+    ] = None,
 ) -> None:
     """Time each stage of the chain, and the whole, on rendered images."""
     from blur_imu_ros.cli.benchmark import BenchmarkOptions, parse_size, run_benchmark
@@ -330,6 +337,7 @@ def benchmark(
             tuple(map(parse_size, size)) if size else SIZES,
             seconds,
             json,
+            plot,
         )
     )
 
@@ -477,6 +485,28 @@ for _command in app.registered_commands:
     _command.short_help = (_command.callback.__doc__ or "").partition("\n")[0]
 
 
+def _checked() -> Any:
+    """Return the commands, whose options refuse numbers that are none before anything is done."""
+    group: Any = typer.main.get_command(app)
+    for command in group.commands.values():
+        for parameter in command.params:
+            parameter.callback = _refusing_no_numbers(parameter.callback)
+    return group
+
+
+def _refusing_no_numbers(then: Callable[..., Any] | None) -> Callable[..., Any]:
+    """Return a callback of a parameter that refuses NaN and infinite numbers, then does `then`."""
+
+    def callback(context: Any, parameter: Any, value: Any) -> Any:
+        for number in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(number, float) and not math.isfinite(number):
+                name = max(parameter.opts, key=len)
+                raise BlurImuError(f"{name}: {number} is not a number that can be used")
+        return value if then is None else then(context, parameter, value)
+
+    return callback
+
+
 class _Stopped(BaseException):
     """Somebody asked us to stop; like KeyboardInterrupt, which the command line library eats."""
 
@@ -503,7 +533,7 @@ def main() -> None:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
         with _stoppable():
-            app(standalone_mode=True)
+            _checked()(standalone_mode=True)
     except BlurImuError as error:
         _refuse(str(error))
     except ModuleNotFoundError as error:

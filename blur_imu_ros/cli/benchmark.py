@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,9 @@ from blur_imu_ros.choices import FOR_CAMERAS
 from blur_imu_ros.core.visual_imu import Network
 from blur_imu_ros.errors import FrameError, ModelError
 from blur_imu_ros.evaluation.benchmark import SIZES, Contender, Result, benchmark, machine, ratios
+from blur_imu_ros.evaluation.benchmark_history import Earlier
 from blur_imu_ros.execution.files import refuse_overwriting, write_json
+from blur_imu_ros.execution.parallel import usual_jobs
 from blur_imu_ros.execution.resources import resource_path
 from blur_imu_ros.network.blur_network import load_network
 
@@ -40,6 +42,13 @@ class BenchmarkOptions:
     sizes: tuple[tuple[int, int], ...] = SIZES
     seconds: float = 2.0
     json: Path | None = None
+    plot: Path | None = None
+
+    @property
+    def earlier(self) -> Path | None:
+        """The figures to compare with, where they are those of an earlier benchmark."""
+        told = self.against
+        return Path(told) if told is not None and told.endswith(".json") else None
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -59,8 +68,12 @@ def run_benchmark(
         BlurImuError: a model, size or output that cannot be used.
     """
     models = [Path(model) for model in (*options.models, options.against) if model]
-    refuse_overwriting([options.json], [*models, *(m.with_suffix(".json") for m in models)])
+    refuse_overwriting(
+        [options.json, options.plot],
+        [*models, *(m.with_suffix(".json") for m in models)],
+    )
     console, progress = Console(), Console(stderr=True)
+    earlier = Earlier.load(options.earlier) if options.earlier else None
     if contenders is None:
         with progress.status("Loading"):
             contenders = contenders_of(options)
@@ -73,6 +86,13 @@ def run_benchmark(
         size = f"{result.width}x{result.height}"
         console.print(f"{size} {stage}: {result.contender} takes {ratio:.2f} x as long")
     console.print(f"peak memory {results[-1].peak_memory_mb:.0f} MB, {machine()['processor']}")
+    if earlier is not None:
+        _tell_changes(console, earlier, results)
+    if options.plot is not None:
+        from blur_imu_ros.viz.benchmark_plot import plot_benchmark
+
+        with progress.status("Timing numbers of threads"):
+            plot_benchmark(options.plot, results, _by_threads(options))
     if options.json is not None:
         _write(options.json, results)
     return results
@@ -101,7 +121,7 @@ def contenders_of(options: BenchmarkOptions) -> list[Contender]:
         with TemporaryDirectory() as folder:
             untrained = _untrained(Path(folder))
             found += on_all_backends(untrained, f"{PUBLISHED}, random weights")
-    elif options.against is not None:
+    elif options.against is not None and options.earlier is None:
         found += on_all_backends(options.against, _shown(options.against))
     return found
 
@@ -119,6 +139,32 @@ def _untrained(folder: Path) -> str:
     path = folder / f"{PUBLISHED}.onnx"
     write_untrained(path)
     return str(path)
+
+
+def _by_threads(options: BenchmarkOptions) -> dict[int, list[Result]]:
+    """Return the contenders at the first size, by the number of threads of their networks."""
+    found = {}
+    for threads in range(1, usual_jobs() + 1):
+        some = contenders_of(replace(options, threads=threads, against=None))
+        found[threads] = benchmark(some, options.sizes[0], options.seconds)
+    return found
+
+
+def _tell_changes(console: Console, earlier: Earlier, results: list[Result]) -> None:
+    """Print what takes longer than in an earlier benchmark."""
+    changes = sorted(earlier.changes(results), key=lambda change: -change.ratio)
+    if not changes:
+        console.print("nothing to compare: no model and size is in both benchmarks")
+        return
+    if earlier.processor != machine()["processor"]:
+        console.print(f"mind: the earlier figures are of another processor, {earlier.processor}")
+    slower = [change for change in changes if change.is_slower]
+    for change in slower:
+        console.print(
+            f"slower: {change.contender}, {change.width}x{change.height}, {change.stage}: "
+            f"{change.before:.2f} -> {change.now:.2f} ms ({change.ratio:.2f} x)"
+        )
+    console.print(f"{len(slower)} of {len(changes)} stages are slower than before")
 
 
 def _shown(model: str) -> str:

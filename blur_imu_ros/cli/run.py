@@ -36,7 +36,7 @@ from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
 from blur_imu_ros.recordings.settings_files import load_settings
 from blur_imu_ros.recordings.timestamp_files import Timestamps, read_timestamps
 from blur_imu_ros.recordings.velocities import read_velocities
-from blur_imu_ros.results.csv_files import CsvWriter
+from blur_imu_ros.results.csv_files import CsvWriter, whole_rows
 from blur_imu_ros.results.run_record import Recipe, RecordKeeper, RunRecord
 from blur_imu_ros.viz.overlay_video import OverlayWriter
 
@@ -47,6 +47,10 @@ VIDEO_ENDINGS = (".mp4",)
 
 
 PLOT_ENDINGS = (".png", ".svg", ".pdf")
+
+
+LONGEST_LEVER_ARM = 100.0
+"""Metres. A longer one is taken for a unit error and refused."""
 
 
 READ_ENDINGS = (".png", ".mcap")
@@ -107,6 +111,10 @@ class RunOptions:
         from blur_imu_ros.recordings.bags import is_bag
 
         prior = self.motion_prior
+        if self.lever_arm is not None and max(map(abs, self.lever_arm)) > LONGEST_LEVER_ARM:
+            raise FrameError(
+                f"lever arm {self.lever_arm} m: longer than {LONGEST_LEVER_ARM:g} m; give metres"
+            )
         if prior is None:
             in_hand = self.lever_arm is not None or not is_bag(self.source)
             prior = MotionPrior.PIVOT if in_hand else MotionPrior.NONE
@@ -242,6 +250,14 @@ def _earlier(options: RunOptions, now: RunRecord) -> RunRecord | None:
             )
         return None
     earlier.check(options.output, now.recipe)
+    rows = whole_rows(options.output)
+    if rows is not None and rows < earlier.rows:
+        # What the filter knew at the last of these rows is not kept.
+        _tell(
+            f"{options.output}: holds {rows} of the {earlier.rows} rows that were written to it; "
+            "measuring the recording anew"
+        )
+        return None
     if earlier.finished:
         whole = options.overlay is None or options.overlay.is_file()
         return earlier if whole and earlier.frames == now.frames else None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.errors import FrameError
 
+SHORTEST_EXPOSURE = 1e-6
 LONGEST_EXPOSURE = 1.0
 """Seconds. A longer exposure time is taken for a unit error and refused."""
 
@@ -19,6 +20,11 @@ def check_exposure_time(exposure_time: float) -> float:
     """Return `exposure_time` in seconds, or raise FrameError saying why it cannot be one."""
     if not np.isfinite(exposure_time) or exposure_time <= 0:
         raise FrameError(f"exposure time {exposure_time} s: must be a positive number of seconds")
+    if exposure_time < SHORTEST_EXPOSURE:
+        raise FrameError(
+            f"exposure time {exposure_time} s is shorter than a microsecond: give seconds, for "
+            "example 0.010"
+        )
     if exposure_time > LONGEST_EXPOSURE:
         raise FrameError(
             f"exposure time {exposure_time} s is longer than {LONGEST_EXPOSURE:g} s: "

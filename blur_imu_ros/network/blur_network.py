@@ -187,11 +187,12 @@ def load_network(
         backend: `onnx` runs ONNX Runtime, `torch` the same weights in torch; `auto` ONNX Runtime, on
             the CPU the model's variant in 8 bits where that is faster here and reads the same.
         device: `cpu`, `cuda` or `tensorrt`.
-        threads: of the CPU; by default as many as there are cores, at most four.
+        threads: of the CPU, not more than there are cores; by default at most four.
 
     Raises:
         ModelError: the file, its card, its hash or its interface is not right.
     """
+    threads = threads and min(threads, usual_jobs())
     path = model_path(name_or_path)
     card = ModelCard.load(path.with_suffix(".json"))
     if backend in ("auto", "onnx"):

@@ -15,10 +15,13 @@ from blur_imu_ros.recordings.images import (
     images_at,
 )
 from blur_imu_ros.recordings.settings import FrameSettings, Recording
+from blur_imu_ros.recordings.stray_scanner import StrayScan, is_stray_scan
 
 __all__ = ["FrameSettings", "Recording", "open_recording", "recordings_in"]
 
 LIST_SUFFIX = ".txt"
+COLOUR, NO_COLOUR = {"rgb", "color", "colour", "images"}, {"depth", "confidence"}
+"""Names of folders that lie beside each other in recordings of depth cameras."""
 
 
 def open_recording(path: str | Path, settings: FrameSettings | None = None) -> Recording:
@@ -41,6 +44,8 @@ def open_recording(path: str | Path, settings: FrameSettings | None = None) -> R
 
     if is_bag(path):
         return Bag(path, settings)
+    if is_stray_scan(path):
+        return StrayScan(path, settings)
     suffix = path.suffix.lower()
     if path.is_dir() or suffix in IMAGE_SUFFIXES:
         return ImageFolder(path, settings)
@@ -54,8 +59,8 @@ def open_recording(path: str | Path, settings: FrameSettings | None = None) -> R
 def recordings_in(path: Path) -> list[Path]:
     """Return the recordings of a list (.txt, a path a line) or of a folder that is none itself.
 
-    Videos, bags and folders of images count, at any depth, in natural order; a path that is neither
-    list nor such a folder stands for itself.
+    Videos, bags and folders of images count, at any depth, in natural order, but not the depth images
+    beside those in colour; a path that is neither list nor such a folder stands for itself.
 
     Raises:
         RecordingError: the list cannot be read, or is empty.
@@ -70,9 +75,11 @@ def _recordings_below(folder: Path) -> list[Path]:
 
     if not folder.is_dir():
         return [folder] if folder.suffix.lower() in VIDEO_SUFFIXES | BAG_SUFFIXES else []
-    if is_bag(folder) or images_at(folder):
+    if is_bag(folder) or is_stray_scan(folder) or images_at(folder):
         return [folder]
     shown = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    if any(path.stem.lower() in COLOUR for path in shown):
+        shown = [path for path in shown if path.name.lower() not in NO_COLOUR]
     return [found for path in sorted(shown, key=natural_order) for found in _recordings_below(path)]
 
 

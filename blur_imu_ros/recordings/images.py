@@ -170,24 +170,36 @@ class Video:
         self._path, self._settings = path, settings
         settings.required_exposure_time(path)
         self._camera = settings.required_camera(path)
-        capture = self._open()
-        self._count = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self._count = self.count_of(path)
+        capture = _opened(path)
         self._rate = float(capture.get(cv2.CAP_PROP_FPS)) or FALLBACK_FRAME_RATE
         capture.release()
+
+    @staticmethod
+    def size_of(path: Path) -> tuple[int, int]:
+        """Return width and height of the images of a video as it is shown, pixels."""
+        capture = _opened(path)
+        width, height = (
+            int(capture.get(x)) for x in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        )
+        capture.release()
+        return width, height
+
+    @staticmethod
+    def count_of(path: Path) -> int:
+        """Return the number of frames that a video claims to have."""
+        capture = _opened(path)
+        count = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        capture.release()
+        return count
 
     def __len__(self) -> int:
         """Return the number of frames that the file claims to have."""
         return self._count
 
-    def _open(self) -> cv2.VideoCapture:
-        capture = cv2.VideoCapture(str(self._path))
-        if not capture.isOpened():
-            raise RecordingError(f"{self._path}: cannot be opened as a video; is it damaged?")
-        return capture
-
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames that can be used; others, and fewer than the file promises, are noted."""
-        frames = _Decoded(self._open(), self._rate, self._count)
+        frames = _Decoded(_opened(self._path), self._rate, self._count)
         items = (self._item(*decoded) for decoded in frames)
         try:
             yield from usable_frames(
@@ -208,6 +220,13 @@ class Video:
     def _frame(self, image: NDArray[Any], index: int, own: float, name: str) -> Frame:
         stamp = self._settings.stamp(index, own, self._path)
         return self._settings.frame(np.asarray(image, np.uint8), stamp, self._camera, name)
+
+
+def _opened(path: Path) -> cv2.VideoCapture:
+    capture = cv2.VideoCapture(str(path))
+    if not capture.isOpened():
+        raise RecordingError(f"{path}: cannot be opened as a video; is it damaged?")
+    return capture
 
 
 class _Decoded:

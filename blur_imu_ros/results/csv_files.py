@@ -91,6 +91,18 @@ class CsvWriter:
             raise self._unwritable(failure) from failure
 
 
+def whole_rows(path: Path) -> int | None:
+    """Return how many rows a CSV of ours has, without half a one at its end; None if it is none."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.reader(file)
+            if next(reader, None) != list(COLUMNS):
+                return None
+            return sum(len(row) == len(COLUMNS) for row in reader)
+    except (OSError, csv.Error, UnicodeDecodeError):
+        return None
+
+
 def _cut_rows(path: Path, kept: int) -> None:
     """Cut a CSV of ours behind its first `kept` rows, half a row at the end included."""
     with path.open(newline="") as file:

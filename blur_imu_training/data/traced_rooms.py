@@ -23,7 +23,12 @@ from blur_imu_ros.simulation.room_renderer import Pose, constant_velocity
 from blur_imu_training.data.held_out import plain_camera
 from blur_imu_training.data.sample_folder import truth_path, write_index, write_sample
 from blur_imu_training.path_tracing.path_tracer import PathTracer
-from blur_imu_training.path_tracing.viewpoints import View, free_places, random_view
+from blur_imu_training.path_tracing.viewpoints import (
+    BARE_SHARE,
+    View,
+    free_places,
+    random_view,
+)
 from blur_imu_training.rendering.numpy_renderer import true_field
 from blur_imu_training.rendering.samples import STRIDE, BlurredSample
 from blur_imu_training.scene.exposure_motion import ExposureMotion, Shutter
@@ -49,11 +54,19 @@ LONGEST_BLUR, WIDTH_OF_BLUR = 120.0, 480
 EVENLY = (5**0.5 - 1) / 2
 """Golden ratio: its multiples fill 0 to 1 evenly, however many there are."""
 
+DRIVING, FLYING, CALMER = (0.3, 1.5), 0.8, 1 / 3
+"""m/s of robots; m/s of free motion in each axis, the standard deviation; how robots are calmer."""
+
+BISECTIONS = 20
+
 POSES = 64
 """Of an exposure."""
 
 BRIGHT, DIM = (0.30, 0.48), (0.03, 0.10)
 """Linear light of a picture's 60th percentile."""
+
+BARE_TO_VALIDATE = 0.1
+"""Share of blurred views that may be bare."""
 
 METERED = 60
 """Percentile."""
@@ -123,9 +136,11 @@ class TracedRoom:
         """Places (n, 3) where cameras may stand: always the same."""
         return free_places(self.tracer, np.random.default_rng(crc32(self.name.encode())))
 
-    def view(self, width: int, height: int, rng: np.random.Generator) -> View:
-        """Return a view that is worth looking at."""
-        return random_view(self.tracer, self.places, width, height, rng)
+    def view(
+        self, size: tuple[int, int], rng: np.random.Generator, bare_share: float = BARE_SHARE
+    ) -> View:
+        """Return a view of that width and height that is worth looking at."""
+        return random_view(self.tracer, self.places, size, rng, bare_share)
 
     def choices(self, seed: int, index: int) -> np.random.Generator:
         """Return the source of every choice for picture `index` of this room."""
@@ -164,7 +179,7 @@ def _names(table: Path) -> set[str]:
 def _render_view(
     room: TracedRoom, folder: Path, name: str, size: tuple[int, int], rng: np.random.Generator
 ) -> None:
-    view = room.view(*size, rng)
+    view = room.view(size, rng)
     light = room.tracer.light(view.camera, [view.pose], SHARP_SAMPLES, _seed(rng))
     write_image(folder / "rgb" / f"{name}.jpg", srgb(exposed(light, rng.uniform(*BRIGHT))))
     write_image(folder / "depth" / f"{name}.png", millimetres(view.depth))
@@ -200,11 +215,10 @@ def render_true_blur(
 def _blurred(
     room: TracedRoom, number: int, size: tuple[int, int], rng: np.random.Generator
 ) -> BlurredSample:
-    view = room.view(*size, rng)
+    view = room.view(size, rng, BARE_TO_VALIDATE)
     length = LONGEST_BLUR * size[0] / WIDTH_OF_BLUR * ((number + 0.5) * EVENLY % 1)
     kind = (hand, robot, free)[number // 2 % 3]
-    motion = kind(view, rng)
-    motion = motion.scaled(length / median_blur(view, motion))
+    motion = kind(view, length, rng)
     light = room.tracer.light(view.camera, exposure(view.pose, motion), BLURRED_SAMPLES, _seed(rng))
     level = rng.uniform(*(DIM if number % 2 else BRIGHT))
     image = plain_camera(exposed(light, level), rng)
@@ -213,22 +227,40 @@ def _blurred(
     return BlurredSample(image, view.camera, motion, Shutter(EXPOSURE_TIME), field, cells, True)
 
 
-def hand(view: View, rng: np.random.Generator) -> ExposureMotion:
-    """Return a turn about a wrist or an elbow, not yet scaled."""
+def hand(view: View, length: float, rng: np.random.Generator) -> ExposureMotion:
+    """Return a turn about a wrist or an elbow with a median blur of `length` pixels."""
     turn = rng.standard_normal(3) * (1, 1, 1.2)
-    return _even(turn, np.cross(turn, rng.normal((0, 0, 0.2), 0.15)))
+    motion = _even(turn, np.cross(turn, rng.normal((0, 0, 0.2), 0.15)))
+    return motion.scaled(length / median_blur(view, motion))
 
 
-def robot(view: View, rng: np.random.Generator) -> ExposureMotion:
-    """Return a drive forward that yaws and rattles, not yet scaled."""
+def robot(view: View, length: float, rng: np.random.Generator) -> ExposureMotion:
+    """Return a drive forward that yaws and rattles, with `CALMER` times that blur."""
     turn = rng.standard_normal(3) * (0.15, 1, 0.1)
     forward = np.array([0, 0, 1.0]) + rng.standard_normal(3) * 0.05
-    return _even(turn, forward * view.median_depth * rng.uniform(0.3, 1.5))
+    speed = rng.uniform(*DRIVING) * EXPOSURE_TIME
+    return turned_until(view, turn, forward * speed, length * CALMER)
 
 
-def free(view: View, rng: np.random.Generator) -> ExposureMotion:
-    """Return a free motion, its parts about equally fast on the image, not yet scaled."""
-    return _even(rng.standard_normal(3), rng.standard_normal(3) * view.median_depth * 0.5)
+def free(view: View, length: float, rng: np.random.Generator) -> ExposureMotion:
+    """Return a motion whose parts know nothing of each other, with that blur."""
+    shift = rng.standard_normal(3) * (FLYING * EXPOSURE_TIME)
+    return turned_until(view, rng.standard_normal(3), shift, length)
+
+
+def turned_until(view: View, turn: Array, shift: Array, length: float) -> ExposureMotion:
+    """Return a motion with that shift and so much turn that the median blur is `length` pixels.
+
+    Where the shift alone blurs more than half of that, there is less of it.
+    """
+    alone = median_blur(view, _even(np.zeros(3), shift))
+    shift = shift * min(1, length / 2 / max(alone, 1e-9))
+    low, high = 0.0, 1.5 * length / median_blur(view, _even(turn, np.zeros(3)))
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        too_much = median_blur(view, _even(turn * middle, shift)) > length
+        low, high = (low, middle) if too_much else (middle, high)
+    return _even(turn * high, shift)
 
 
 def _even(turn: Array, shift: Array) -> ExposureMotion:

@@ -107,10 +107,23 @@ def pinhole(width: int, height: int, focal: float) -> Camera:
 
 
 def random_view(
-    room: Room, places: Array, width: int, height: int, rng: np.random.Generator
+    room: Room,
+    places: Array,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    bare_share: float = BARE_SHARE,
 ) -> View:
-    """Return a view of the room that is worth looking at; TrainingError if none is found."""
-    may_be_bare = rng.uniform() < BARE_SHARE
+    """Return a view of the room that is worth looking at; TrainingError if none is found.
+
+    Args:
+        room: to look at.
+        places: (n, 3) where cameras may stand.
+        size: width and height of the image, pixels.
+        rng: source of every choice.
+        bare_share: of views that need no texture.
+    """
+    width, height = size
+    may_be_bare = rng.uniform() < bare_share
     for _ in range(TRIES):
         camera = pinhole(width, height, width * rng.uniform(*FOCAL_LENGTHS))
         yaw, pitch, roll = rng.uniform(0, 2 * np.pi), rng.normal(-0.12, 0.22), rng.normal(0, 0.08)

@@ -19,6 +19,7 @@ from PIL import ExifTags, Image
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from blur_imu_ros.execution.parallel import usual_jobs
 from blur_imu_ros.network.blur_network import load_network
 from helpers.command_line import (
     MODEL,
@@ -412,3 +413,38 @@ def test_demo_needs_a_place_to_write(blur_imu: CommandLine, tmp_path: Path) -> N
     (tmp_path / "file").write_text("")
     refusal = blur_imu("demo", "--ros", "off", "--output", tmp_path / "file" / "demo").refusal
     assert "cannot be written" in refusal
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--exposure", "nan", "--exposure: nan is not a number"),
+        ("--exposure", "inf", "--exposure: inf is not a number"),
+        ("--exposure", "1e-9", "shorter than a microsecond"),
+        ("--lever-arm", "0 nan 0", "--lever-arm: nan is not a number"),
+        ("--lever-arm", "0 1e9 0", "longer than 100 m"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_in_one_line(
+    blur_imu: CommandLine, folder: Path, camera: Path, out: Path, option: str, value: str, said: str
+) -> None:
+    exposure = () if option == "--exposure" else ("--exposure", 0.01)
+    command = ("run", folder, "-o", out, "--camera", camera, *exposure, option, *value.split())
+    assert said in blur_imu(*command).refusal and not out.exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("evaluate", "a", "b", "--exposure", "nan"),
+     ("compare", "a", "b", "--exposure", "-inf"), ("calibrate", "a", "b", "-o", "c", "--exposure", "nan")],
+)  # fmt: skip
+def test_every_command_refuses_them(blur_imu: CommandLine, command: tuple[str, ...]) -> None:
+    assert "is not a number that can be used" in blur_imu(*command).refusal
+
+
+@needs_model
+def test_a_model_has_no_more_threads_than_the_machine_has_cores() -> None:
+    before = len(list(Path("/proc/self/task").iterdir()))
+    network = load_network(MODEL, "onnx", threads=9999)
+    network.warm_up()
+    assert len(list(Path("/proc/self/task").iterdir())) - before <= usual_jobs()

@@ -233,3 +233,22 @@ def test_other_settings_of_the_method_are_another_measurement(
     sigma = [float(rows_of(path)[1]["s_wy"]) for path in wide]
     assert sigma[0] > 2 * sigma[1], "the settings reach the solver"
     assert "settings" in blur_imu(*command, "--settings", settings, "--resume").refusal
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize("rows", [0, 2])
+def test_a_result_with_fewer_rows_than_its_record_is_completed(
+    options: RunOptions, capsys: pytest.CaptureFixture[str], finished: bool, rows: int
+) -> None:
+    options = replace(options, resume=True)
+    wanted = whole(options)
+    if finished:
+        run(options, Oracle())
+    else:
+        with pytest.raises(Stopped):
+            run(options, MortalOracle(6))
+    lines = options.output.read_bytes().splitlines(keepends=True)
+    options.output.write_bytes(b"".join(lines[: rows + 1]))
+    run(options, Oracle())
+    assert options.output.read_bytes() == wanted
+    assert f"holds {rows} of the" in capsys.readouterr().err

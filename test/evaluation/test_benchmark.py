@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -154,3 +156,36 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):
     options = BenchmarkOptions(sizes=(TINY,), seconds=0.0, json=tmp_path / "file" / "speed.json")
     with pytest.raises(RecordingError, match="cannot be written"):
         run_benchmark(options, [Contender("one", Still())])
+
+
+def test_what_became_slower_since_an_earlier_benchmark_is_told(tmp_path: Path, capsys):
+    still, path = [Contender("still", Still())], tmp_path / "before.json"
+    options = BenchmarkOptions(sizes=(TINY,), seconds=0.0)
+    run_benchmark(replace(options, json=path), still)
+    before = json.loads(path.read_text())
+    for stage in before["results"][0]["stages"].values():
+        stage["median"] *= 100.0
+    before["results"][0]["stages"]["solve"]["median"] /= 1e6
+    path.write_text(json.dumps(before))
+    capsys.readouterr()
+    run_benchmark(replace(options, against=str(path)), still)
+    out = capsys.readouterr().out
+    assert [line for line in out.splitlines() if line.startswith("slower: still, 64x48, solve: ")]
+    assert f"1 of {len(STAGES) + 1} stages are slower than before" in out
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"results": [{"stages": 3}], "machine": {}}'])
+def test_what_is_no_benchmark_is_refused(tmp_path: Path, text: str):
+    path = tmp_path / "before.json"
+    path.write_text(text)
+    options = BenchmarkOptions(sizes=(TINY,), seconds=0.0, against=str(path))
+    with pytest.raises(RecordingError, match=r"before\.json: is not what blur-imu benchmark"):
+        run_benchmark(options, [Contender("still", Still())])
+
+
+@needs_model
+def test_growth_with_size_and_threads_is_drawn(tmp_path: Path):
+    plot = tmp_path / "speed.png"
+    sizes = (TINY, (128, 96))
+    run_benchmark(BenchmarkOptions(models=(str(MODEL),), sizes=sizes, seconds=0.0, plot=plot))
+    assert cv2.imread(str(plot)) is not None

@@ -14,6 +14,7 @@ from PIL import ExifTags, Image
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.recordings import FrameSettings, open_recording
+from blur_imu_ros.recordings.facade import recordings_in
 from helpers.command_line import CommandLine, Oracle, rows_of, turning_images, write_camera
 
 CAMERA = Camera(64, 48, 60, 60, 31.5, 23.5)
@@ -257,3 +258,52 @@ def test_a_trimmed_video_is_finished_with_the_frames_that_it_shows(
     assert f"gave {len(rows)} of the 6 frames" in ended.err
     np.testing.assert_allclose(np.diff([float(row["t"]) for row in rows]) * 30, 1, atol=0.01)
     assert "measured before" in blur_imu(*command, "--resume").out
+
+
+def write_stray(folder: Path, stamped: int | None) -> Path:
+    """A folder of StrayScanner: six frames, and stamps for some."""
+    folder.mkdir()
+    write_video(folder / "rgb.mp4")
+    (folder / "camera_matrix.csv").write_text("61.5,0.0,31.5\n0.0,60.5,23.5\n0.0,0.0,1.0\n")
+    for name in ("depth", "confidence"):
+        write_named(folder / name, ["000000.png", "000001.png"])
+    if stamped is not None:
+        rows = "".join(
+            f"{7000 + k / 60:.6f}, {k:06}, 0, 0, 0, 0, 0, 0, 1\n" for k in range(stamped)
+        )
+        (folder / "odometry.csv").write_text("timestamp, frame, x, y, z, qx, qy, qz, qw\n" + rows)
+    return folder
+
+
+@pytest.mark.parametrize("stamped", [None, 5, 6, 7])
+def test_a_folder_of_strayscanner_tells_its_camera_and_stamps(
+    tmp_path: Path, stamped: int | None
+) -> None:
+    folder = write_stray(tmp_path / "scan", stamped)
+    assert recordings_in(folder) == [folder] and recordings_in(tmp_path) == [folder]
+    recording = open_recording(folder, FrameSettings(0.01))
+    frames = list(recording)
+    assert recording.name == "scan" and "camera_matrix.csv" in recording.notes[0]
+    assert frames[0].camera == Camera(64, 48, 61.5, 60.5, 31.5, 23.5)
+    count = min(6, 6 if stamped is None else stamped)
+    first, rate = (0, 30) if stamped is None else (7000, 60)
+    np.testing.assert_allclose([f.t for f in frames], first + np.arange(count) / rate, atol=1e-5)
+    given = FrameSettings(0.01, CAMERA, np.arange(6.0))
+    assert [frame.t for frame in open_recording(folder, given)] == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("text", ["", "1,2,3", "a,b,c", "0,0,0\n0,0,0\n0,0,0"])
+def test_a_camera_matrix_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    folder = write_stray(tmp_path / "scan", None)
+    (folder / "camera_matrix.csv").write_text(text)
+    with pytest.raises(RecordingError, match="camera_matrix.csv: is no camera matrix"):
+        open_recording(folder, FrameSettings(0.01))
+
+
+def test_depth_and_confidence_beside_colours_are_no_recordings(tmp_path: Path) -> None:
+    (tmp_path / "scan").mkdir()
+    for name in ("depth", "Confidence"):
+        write_named(tmp_path / "scan" / name, ["0.png"])
+    assert len(recordings_in(tmp_path)) == 2
+    colours = write_named(tmp_path / "scan" / "rgb", ["0.png"])
+    assert recordings_in(tmp_path) == [colours]
