@@ -23,7 +23,7 @@ $(VENV)/.runtime: pyproject.toml | $(BIN)/python
 	touch $@
 
 $(VENV)/.development: $(VENV)/.runtime constraints.txt
-	$(PIP) --constraint constraints.txt --editable ".[ros,video,train,dev,docs]"
+	$(PIP) --constraint constraints.txt --editable ".[ros,photos,video,train,dev,docs]"
 	touch $@
 
 $(VENV)/.messages: $(VENV)/.runtime msg/BlurMotion.msg CMakeLists.txt tools/build_messages.py

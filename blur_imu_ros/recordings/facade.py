@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from blur_imu_ros.core.frame import check_exposure_time
@@ -20,6 +21,7 @@ from blur_imu_ros.recordings.stray_scanner import StrayScan, is_stray_scan
 __all__ = ["FrameSettings", "Recording", "open_recording", "recordings_in"]
 
 LIST_SUFFIX = ".txt"
+ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".xz", ".zst"}
 COLOUR, NO_COLOUR = {"rgb", "color", "colour", "images"}, {"depth", "confidence"}
 """Names of folders that lie beside each other in recordings of depth cameras."""
 
@@ -40,7 +42,7 @@ def open_recording(path: str | Path, settings: FrameSettings | None = None) -> R
         check_exposure_time(settings.exposure_time)
     if not path.exists():
         raise RecordingError(f"{path}: there is no such file or folder")
-    from blur_imu_ros.recordings.bags import Bag, is_bag
+    from blur_imu_ros.recordings.bags import BAG_SUFFIXES, Bag, is_bag
 
     if is_bag(path):
         return Bag(path, settings)
@@ -52,8 +54,20 @@ def open_recording(path: str | Path, settings: FrameSettings | None = None) -> R
     if suffix in VIDEO_SUFFIXES:
         return Video(path, settings)
     raise RecordingError(
-        f"{path}: is no folder of images, image, video or bag that is known by its name"
+        f"{path}: is no recording that is known by its name{_cure(suffix)}; known are folders of images, "
+        f"images ({_listed(IMAGE_SUFFIXES)}), videos ({_listed(VIDEO_SUFFIXES)}) and bags "
+        f"({_listed(BAG_SUFFIXES)})"
     )
+
+
+def _cure(suffix: str) -> str:
+    if suffix in ARCHIVES:
+        return " (unpack it, and give the folder)"
+    return " (turn it into a video or images, for example by ffmpeg)" if suffix == ".gif" else ""
+
+
+def _listed(suffixes: Iterable[str]) -> str:
+    return " ".join(sorted(suffixes))
 
 
 def recordings_in(path: Path) -> list[Path]:

@@ -16,12 +16,29 @@ from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.recordings.file_names import natural_order, stamps_of_names
 from blur_imu_ros.recordings.image_messages import decode_compressed
-from blur_imu_ros.recordings.photos import PhotoFacts, approximate_camera, read_photo_facts
+from blur_imu_ros.recordings.photos import (
+    HEIF_SUFFIXES,
+    RAW_SUFFIXES,
+    PhotoFacts,
+    approximate_camera,
+    decode_heif,
+    decode_raw,
+    read_photo_facts,
+)
 from blur_imu_ros.recordings.settings import FrameSettings
 from blur_imu_ros.recordings.usable_frames import MOST_UNREAD, Item, usable_frames
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
-VIDEO_SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm"}
+IMAGE_SUFFIXES = {
+    *(".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"),
+    *HEIF_SUFFIXES,
+    *RAW_SUFFIXES,
+}
+VIDEO_SUFFIXES = {
+    *(".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".wmv", ".mjpeg", ".mjpg"),
+    *(".ts", ".mts", ".m2ts", ".3gp", ".insv", ".lrv", ".360", ".h264", ".h265", ".hevc", ".264"),
+}
+BARE_STREAMS = {".h264", ".264", ".h265", ".hevc", ".mjpeg", ".mjpg"}
+"""Videos without a container, and so without time stamps."""
 FALLBACK_FRAME_RATE = 30.0
 """Hz, of folders without stamps."""
 LEAST_TRIES, MOST_TRIES = 3, 1000
@@ -152,7 +169,12 @@ def images_at(path: Path) -> list[Path]:
 
 def _read_image(path: Path) -> NDArray[np.uint8]:
     """Return the BGR image, turned as its orientation tag says; FrameError if it is none."""
+    suffix = path.suffix.lower()
     try:
+        if suffix in HEIF_SUFFIXES:
+            return decode_heif(path)
+        if suffix in RAW_SUFFIXES:
+            return decode_raw(path)
         return decode_compressed(path.read_bytes())
     except OSError as error:
         raise FrameError(f"{path.name}: cannot be read: {error.strerror}") from error
@@ -173,6 +195,11 @@ class Video:
         self._count = self.count_of(path)
         capture = _opened(path)
         self._rate = float(capture.get(cv2.CAP_PROP_FPS)) or FALLBACK_FRAME_RATE
+        if path.suffix.lower() in BARE_STREAMS and settings.stamps is None:
+            self.notes.append(
+                f"{path.name} holds no stamps: {self._rate:g} images a second are assumed; --stamps "
+                "gives others (rpicam-vid --save-pts)"
+            )
         capture.release()
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What a photo tells of itself: exposure time and focal length, from EXIF."""
+"""What a photo tells of itself, exposure time and focal length, from EXIF; photos of phones and raw ones."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageOps
 
 from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.errors import FrameError
 
 FILM_DIAGONAL = float(np.hypot(36.0, 24.0))
 """mm, of the film to which focal lengths of phones are converted."""
@@ -34,18 +36,75 @@ class PhotoFacts:
         return self.exposure_time is not None or self.film_focal is not None
 
 
+HEIF_SUFFIXES = {".heic", ".heif", ".hif"}
+RAW_SUFFIXES = {".dng"}
+NEEDED = (
+    "{} photos need the package {}: pip install 'blur-imu-ros[photos]'; or convert them to JPEG, "
+    "for example by `{}`"
+)
+
+
+def decode_heif(path: Path) -> NDArray[np.uint8]:
+    """Return the BGR image of a HEIC photo as it is shown; FrameError if it cannot be read."""
+    _open_heif()
+    try:
+        with Image.open(path) as photo:
+            shown = ImageOps.exif_transpose(photo).convert("RGB")
+    except Exception as error:  # Pillow raises what its readers meet.
+        raise FrameError(f"is damaged, or no HEIC photo: {error}") from error
+    return np.ascontiguousarray(np.asarray(shown)[..., ::-1])
+
+
+def decode_raw(path: Path) -> NDArray[np.uint8]:
+    """Return the BGR image of a DNG photo as it is shown; FrameError if it cannot be read."""
+    try:
+        import rawpy
+    except ImportError as error:
+        raise FrameError(NEEDED.format("DNG", "rawpy", f"dcraw -c {path.name} | cjpeg")) from error
+    try:
+        with rawpy.imread(str(path)) as photo:
+            # The same brightness in all photos: blur is compared with what is around it, not scaled.
+            image = photo.postprocess(use_camera_wb=True, no_auto_bright=True, output_bps=8)
+    except Exception as error:  # The library raises types of its own.
+        raise FrameError(f"is damaged, or no DNG photo: {error}") from error
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+def _open_heif() -> None:
+    """Teach Pillow HEIC; FrameError where the library is not installed."""
+    try:
+        import pillow_heif
+    except ImportError as error:
+        cure = "heif-convert PHOTO.heic PHOTO.jpg"
+        raise FrameError(NEEDED.format("HEIC", "pillow-heif", cure)) from error
+    pillow_heif.register_heif_opener()
+
+
 def read_photo_facts(path: Path) -> PhotoFacts:
     """Return what a photo tells; nothing where it has no EXIF or cannot be read."""
     try:
+        if path.suffix.lower() in HEIF_SUFFIXES:
+            _open_heif()
         with warnings.catch_warnings(), Image.open(path) as photo:
             warnings.simplefilter("ignore")
             tags = photo.getexif().get_ifd(ExifTags.IFD.Exif)
     except Exception:  # Pillow raises what its readers meet; the image's decoder tells it better.
-        return PhotoFacts()
+        return _raw_facts(path) if path.suffix.lower() in RAW_SUFFIXES else PhotoFacts()
     return PhotoFacts(
         _positive(tags.get(ExifTags.Base.ExposureTime)),
         _positive(tags.get(ExifTags.Base.FocalLengthIn35mmFilm)),
     )
+
+
+def _raw_facts(path: Path) -> PhotoFacts:
+    """Return what a raw photo tells that holds no preview, which Pillow would know."""
+    try:
+        import rawpy
+
+        with rawpy.imread(str(path)) as photo:
+            return PhotoFacts(_positive(photo.other.shutter_speed))
+    except Exception:  # As above.
+        return PhotoFacts()
 
 
 def approximate_camera(width: int, height: int, film_focal: float) -> Camera:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -307,3 +308,126 @@ def test_depth_and_confidence_beside_colours_are_no_recordings(tmp_path: Path) -
     assert len(recordings_in(tmp_path)) == 2
     colours = write_named(tmp_path / "scan" / "rgb", ["0.png"])
     assert recordings_in(tmp_path) == [colours]
+
+
+# --- photos of phones, and raw ones ---------------------------------------------------------------
+
+
+def write_dng(path: Path, colour: tuple[int, int, int] = (40, 80, 120)) -> Path:
+    """A raw photo of one colour (R, G, B of the sensor, 12 bits / 16), exposed for 1/80 s, as a TIFF with the tags of DNG 1.4."""
+    width, height = 64, 48
+    r, g, b = (16 * x for x in colour)
+    mosaic = np.tile(np.array([[r, g], [g, b]], "<u2"), (height // 2, width // 2)).tobytes()
+    identity = b"".join(struct.pack("<ii", int(k % 4 == 0), 1) for k in range(9))
+    one = struct.pack("<II", 1, 1)
+    exposure = struct.pack("<H", 1) + struct.pack("<HHII", 33434, 5, 1, 0) + bytes(4)
+    entries: list[tuple[int, int, int, bytes]] = [
+        (254, 4, 1, struct.pack("<I", 0)), (256, 4, 1, struct.pack("<I", width)),
+        (257, 4, 1, struct.pack("<I", height)), (258, 3, 1, struct.pack("<H", 16)),
+        (259, 3, 1, struct.pack("<H", 1)), (262, 3, 1, struct.pack("<H", 32803)),
+        (271, 2, 5, b"Mine\0"), (272, 2, 5, b"Mine\0"), (273, 4, 1, b"strip"),
+        (274, 3, 1, struct.pack("<H", 1)), (277, 3, 1, struct.pack("<H", 1)),
+        (278, 4, 1, struct.pack("<I", height)), (279, 4, 1, struct.pack("<I", len(mosaic))),
+        (33421, 3, 2, struct.pack("<HH", 2, 2)), (33422, 1, 4, bytes([0, 1, 1, 2])),
+        (34665, 4, 1, b"exif"), (50706, 1, 4, bytes([1, 4, 0, 0])), (50708, 2, 5, b"Mine\0"),
+        (50714, 3, 1, struct.pack("<H", 0)), (50717, 4, 1, struct.pack("<I", 4095)),
+        (50721, 10, 9, identity), (50728, 5, 3, one * 3), (50778, 3, 1, struct.pack("<H", 21)),
+    ]  # fmt: skip
+    begin = 8 + 2 + 12 * len(entries) + 4
+    exif_at = begin
+    strip_at = exif_at + len(exposure) + 8
+    exposure = exposure[:10] + struct.pack("<I", exif_at + len(exposure)) + exposure[14:]
+    rest = exposure + struct.pack("<II", 1, 80) + mosaic
+    table, more_at, more = b"", begin + len(rest), b""
+    for tag, kind, count, value in entries:
+        if value in (b"strip", b"exif"):
+            value = struct.pack("<I", strip_at if value == b"strip" else exif_at)
+        if len(value) > 4:
+            table += struct.pack("<HHII", tag, kind, count, more_at + len(more))
+            more += value + b"\0" * (len(value) % 2)
+        else:
+            table += struct.pack("<HHI", tag, kind, count) + value.ljust(4, b"\0")
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    path.write_bytes(head + table + bytes(4) + rest + more)
+    return path
+
+
+def test_a_heic_photo_is_read_as_it_is_shown(tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="pip install '.[photos]'")
+    pillow_heif.register_heif_opener()
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ExposureTime] = 0.02
+    pixels = np.zeros((48, 64, 3), np.uint8)
+    pixels[:, :32] = (200, 60, 20)
+    Image.fromarray(pixels).save(tmp_path / "IMG_1.HEIC", format="HEIF", quality=95, exif=exif)
+    (frame,) = open_recording(tmp_path / "IMG_1.HEIC", FrameSettings(camera=CAMERA))
+    assert frame.exposure_time == pytest.approx(0.02)
+    found = frame.image[:, 8:24].reshape(-1, 3).mean(axis=0)
+    np.testing.assert_allclose(found, [20, 60, 200], atol=6)
+
+
+def test_a_raw_photo_is_read(tmp_path: Path) -> None:
+    pytest.importorskip("rawpy", reason="pip install '.[photos]'")
+    photos = [write_dng(tmp_path / f"{k}.dng", (40 * k, 80, 20)) for k in (1, 2)]
+    frames = list(open_recording(tmp_path, FrameSettings(camera=CAMERA)))
+    assert len(frames) == len(photos) and frames[0].exposure_time == pytest.approx(1 / 80)
+    red = [frame.image[8:-8, 8:-8, 2].mean() for frame in frames]
+    assert frames[0].image.shape == (48, 64, 3) and red[1] > red[0] + 20
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".dng"])
+@pytest.mark.parametrize("installed", [True, False])
+def test_photos_that_cannot_be_read_tell_why_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, installed: bool
+) -> None:
+    path = tmp_path / f"photo{suffix}"
+    path.write_bytes(b"no photo")
+    for name in ("pillow_heif", "rawpy"):
+        if installed:
+            pytest.importorskip(name)
+        else:
+            monkeypatch.setitem(sys.modules, name, None)
+    said = "is damaged, or no" if installed else r"need the package .*\[photos\].*convert"
+    with pytest.raises(RecordingError, match=rf"photo\{suffix}: cannot be read: .*{said}"):
+        list(open_recording(path, SETTINGS))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("x.gif", "by ffmpeg"), ("x.zip", "unpack it"), ("x.docx", r"\.jpeg .*\.mp4 .*\.mcap")],
+)
+def test_refusals_name_the_kinds_that_are_known(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(RecordingError, match=rf"{name}: .*{said}"):
+        open_recording(tmp_path / name, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "kind"),
+    [
+        ("v.ts", "libx264", "mpegts"), ("v.MTS", "libx264", "mpegts"), ("v.3gp", "libx264", "3gp"),
+        ("v.insv", "libx264", "mp4"), ("v.lrv", "libx264", "mp4"), ("v.h264", "libx264", "h264"),
+        ("v.mjpeg", "mjpeg", "mjpeg"),
+    ],
+)  # fmt: skip
+def test_videos_of_other_endings_are_read(tmp_path: Path, name: str, codec: str, kind: str) -> None:
+    encode(tmp_path / name, codec, kind)
+    recording = open_recording(tmp_path / name, SETTINGS)
+    frames = list(recording)
+    bare = kind in ("h264", "mjpeg")
+    np.testing.assert_allclose(np.diff([f.t for f in frames]), 1 / (25 if bare else 20), atol=2e-3)
+    np.testing.assert_allclose([f.image.mean() for f in frames], 30 * np.arange(1, 7), atol=6)
+    assert ("holds no stamps: 25 images a second" in "".join(recording.notes)) == bare
+
+
+def encode(path: Path, codec: str, kind: str) -> None:
+    """Six frames, each brighter than the one before, 20 a second."""
+    av = pytest.importorskip("av", reason="pip install '.[video]'")
+    with av.open(str(path), "w", format=kind) as container:
+        stream = container.add_stream(codec, rate=20)
+        stream.width, stream.height = 64, 48
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for index in range(1, 7):
+            picture = np.full((48, 64, 3), 30 * index, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode())
