@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import rclpy
@@ -21,10 +23,14 @@ from sensor_msgs.msg import CameraInfo, Image, Imu
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import RosSetupError
+from blur_imu_ros.results.ros_fields import MINIMUM_DIRECTION_PROBABILITY
 from blur_imu_ros.ros import messages
 
 DISCOVERY_TIMEOUT = 40.0
 """Seconds for the node to start, load its model and be found."""
+
+SAME_STAMP = 1e-6
+"""Seconds that a stamp may lose on its way."""
 
 LAST_ANSWERS = 1.0
 """Seconds to wait for after the last image."""
@@ -32,12 +38,20 @@ LAST_ANSWERS = 1.0
 
 @dataclass(frozen=True)
 class Heard:
-    """What came back: (n,) stamps, (n, 6) velocity and sigma in body axes, (n,) latency, seconds."""
+    """What came back.
+
+    Attributes:
+        t: (n,) stamps of the twists, seconds.
+        velocity, sigma: (n, 6) in body axes.
+        latency: (n,) seconds from image to twist.
+        unanswered: how many frames have no twist, by the reason.
+    """
 
     t: Array
     velocity: Array
     sigma: Array
     latency: Array
+    unanswered: dict[str, int]
 
 
 class _Listener:
@@ -46,8 +60,11 @@ class _Listener:
     def __init__(self, node: Node) -> None:
         self.twists: list[tuple[float, TwistWithCovarianceStamped]] = []
         self.turns: list[Imu] = []
+        self.motions: list[Any] = []
         node.create_subscription(TwistWithCovarianceStamped, "twist", self._on_twist, 100)
         node.create_subscription(Imu, "imu_visual/data_raw", self.turns.append, 100)
+        if messages.BlurMotion is not None:
+            node.create_subscription(messages.BlurMotion, "motion", self.motions.append, 100)
 
     def _on_twist(self, message: TwistWithCovarianceStamped) -> None:
         self.twists.append((time.monotonic(), message))
@@ -73,7 +90,8 @@ def replay(
     keep_apart()
     rclpy.init()
     try:
-        with our_node(model, frames[0].exposure_time) as process:
+        sure = MINIMUM_DIRECTION_PROBABILITY
+        with our_node(model, frames[0].exposure_time, sure) as process:
             return _Player(frames, rate).play(process, progress)
     finally:
         rclpy.try_shutdown()
@@ -153,7 +171,28 @@ def _collected(listener: _Listener, sent: dict[float, float]) -> Heard:
         sigmas.append(np.concatenate([sigma[3:], sigma[:3]]))
         latency.append(came - sent[float(known[np.argmin(np.abs(known - t))])])
         stamps.append(t)
-    return Heard(np.array(stamps), np.array(rows), np.array(sigmas), np.array(latency))
+    unanswered = _unanswered(listener, known, np.array(stamps))
+    return Heard(np.array(stamps), np.array(rows), np.array(sigmas), np.array(latency), unanswered)
+
+
+def _unanswered(listener: _Listener, sent: Array, answered: Array) -> dict[str, int]:
+    """Return how many of the frames sent (by stamp) were not answered, by the reason."""
+    motions = {messages.seconds(m.header.stamp): m for m in listener.motions}
+    told = np.array([*motions, np.inf])
+    reasons: Counter[str] = Counter()
+    for t in sent:
+        if np.min(np.abs(answered - t)) < SAME_STAMP:
+            continue
+        nearest = float(told[np.argmin(np.abs(told - t))])
+        if abs(nearest - t) > SAME_STAMP:
+            reasons["the node was still busy with an earlier one"] += 1
+        elif not motions[nearest].valid:
+            reasons[str(motions[nearest].reasons[0])] += 1
+        elif t == sent[0]:
+            reasons["the first has none before it that would tell its sign"] += 1
+        else:
+            reasons["its sign is not sure enough"] += 1
+    return dict(reasons)
 
 
 def keep_apart() -> None:
@@ -162,17 +201,20 @@ def keep_apart() -> None:
 
 
 @contextmanager
-def our_node(model: str, exposure_time: float) -> Iterator[subprocess.Popen[bytes]]:
+def our_node(
+    model: str, exposure_time: float, minimum_direction_probability: float = 0.5
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run our node in its own process, and end it.
 
     Args:
         model: name or path.
         exposure_time: of every image, seconds.
+        minimum_direction_probability: below which a moving frame is not answered.
     """
     command = [
         sys.executable, "-m", "blur_imu_ros.ros.node", "--ros-args", "--log-level", "warn",
         "-p", f"model:={model}", "-p", f"exposure_time:={exposure_time}",
-        "-p", "stamp_reference:=middle", "-p", "minimum_direction_probability:=0.5",
+        "-p", "stamp_reference:=middle", "-p", f"minimum_direction_probability:={minimum_direction_probability}",
         "-p", "motion_prior:=pivot",
     ]  # fmt: skip
     # The wheels of ROS 2 restart Python once and remember it; another process must do so itself.

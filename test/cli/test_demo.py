@@ -35,8 +35,16 @@ def test_demo_prints_a_table_and_writes_plot_and_video(
     ended = blur_imu("demo", "--ros", "off", "--seconds", 0.2, "--output", out)
     assert ended.status == 0 and ended.err == ""
     assert "6 of 6 frames answered, offline, without ROS" in ended.out
-    for row in ("RMSE", "RMSE of zero", "correlation", "right signs"):
-        assert row in ended.out
+    for told in (
+        "RMSE",
+        "zero-velocity baseline",
+        "[rad/s]",
+        "[m/s]",
+        "sigma",
+        "x forward",
+        "next,",
+    ):
+        assert told in ended.out
     assert cv2.imread(str(out / "velocity.png")) is not None
     assert cv2.VideoCapture(str(out / "overlay.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 6
 
@@ -58,6 +66,7 @@ def test_demo_says_when_the_node_cannot_keep_up(
     monkeypatch.setattr(demo, "_through_ros", through_ros)
     ended = blur_imu("demo", "--seconds", 0.3, "--output", tmp_path / "demo")
     assert ended.status == 0 and f"{answered} of 9 frames answered" in ended.out
+    assert "latency from image to twist: median 500 ms" in ended.out and " cores" in ended.out
     assert ("too slow or too busy" in ended.out) == told
 
 
@@ -89,3 +98,20 @@ def test_demo_says_which_model_is_missing(
 ) -> None:
     arguments = ("demo", "--ros", "off", "--model", "huge", "--output", tmp_path / "demo")
     assert "model 'huge' is not there" in CommandLine(capsys)(*arguments).refusal
+
+
+@pytest.mark.usefixtures("grey_frames")
+def test_demo_says_why_frames_are_not_answered_and_axes_are_bad(
+    blur_imu: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def through_ros(frames: list[Frame], _: str) -> demo.Received:
+        series = demo.true_series(hand_held(), frames[1:])
+        series.velocity[:, [0, 4]] += 50
+        reasons = {"the first has none before it that would tell its sign": 1}
+        return demo.Received(series, np.full(8, 0.02), "through a node", reasons)
+
+    monkeypatch.setattr(demo, "_has_ros", lambda: True)
+    monkeypatch.setattr(demo, "_through_ros", through_ros)
+    out = blur_imu("demo", "--seconds", 0.3, "--output", tmp_path / "demo").out
+    assert "8 of 9 frames answered" in out and "1 not: the first has none before it" in out
+    assert "vy is worse than zero velocity" in out and "wx is worse than zero velocity" in out
