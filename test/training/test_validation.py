@@ -71,8 +71,19 @@ def test_the_length_ratio_is_the_stretch_of_the_lengths(stretch: float) -> None:
     assert len(ratios) >= 3
     assert ratios == pytest.approx([stretch] * len(ratios), rel=1e-3)
     assert result.rotation_error == pytest.approx(abs(stretch - 1), abs=0.05)
+    assert result.translation_slope == pytest.approx(stretch, abs=0.05)
     assert result.frames == 6
     assert validation.length_correction(result) == pytest.approx((1 / stretch, 0), abs=2e-3)
+
+
+def test_frames_can_be_chosen_by_their_blur() -> None:
+    made = [*frames(6), *map(slower, frames(6))]
+    errors = validation.measure(VisualImu(Oracle(made, 1.0)), made)
+    least = float(np.median(errors.blur))
+    chosen = errors.of_frames(errors.blur > least)
+    assert len(chosen.truth) == 6 and chosen.blur.min() > least
+    with pytest.raises(RecordingError, match="no held-out frame"):
+        errors.of_frames(errors.blur > 1e6)
 
 
 class Streaky(Oracle):
