@@ -15,8 +15,8 @@ Signs are those of `motion_field`: P moves by -t - theta x P while the camera mo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -43,11 +43,15 @@ class RegistrationConfig:
 
     Attributes:
         width: of the finest level of the pyramid, pixels.
-        levels: of the pyramid, each half as wide.
+        levels: of the pyramid.
+        shrink: how much narrower each is than the one below.
         blur: Gaussian blur of the finest level, its pixels.
         spacing: of the pixels that are compared at each level, finest first.
-        steps: Gauss-Newton steps at each level.
-        survivors: how many starts go on after the coarsest level.
+        passes: of Gauss-Newton steps: the level, the finest being 0, and how many at most; after
+            each only the best motions go on.
+        settled_px: movement of the image, in pixels of the finest level, at which they end.
+        survivors: how many motions go on after each pass, at most.
+        hopeless: evidence, in nats, by which one may lag behind the best and go on.
         distinct_px: motions that move the image less apart than this, in pixels of the finest level,
             are one.
         degrees: of freedom of the Student-t distribution of residuals.
@@ -60,6 +64,7 @@ class RegistrationConfig:
         depth_share: standard deviation of their logarithm of depth, as a share of the network's.
         depth_tilt: share of that variance which grows linearly over the image.
         depth_reach: correlation length of the rest, as a share of half the image.
+        depth_memory: share of what parallax told of depth that holds until the next image.
         depth_scale_std: relative error of depth of the whole image; no parallax tells it from v.
         unknown_depth, unknown_depth_std: metres, and of its logarithm, where there is no field.
         relative_std: error of the velocity that goes with it: calibration, unequal motion.
@@ -73,11 +78,14 @@ class RegistrationConfig:
     """
 
     width: int = 128
-    levels: int = 3
+    levels: int = 2
+    shrink: int = 4
     blur: float = 1.2
-    spacing: tuple[int, ...] = (2, 1, 1)
-    steps: tuple[int, ...] = (4, 3, 4)
+    spacing: tuple[int, ...] = (2, 1)
+    passes: tuple[tuple[int, int], ...] = ((1, 3), (1, 5), (0, 5))
+    settled_px: float = 0.03
     survivors: int = 2
+    hopeless: float = 6.0
     distinct_px: float = 1.5
     degrees: float = 3.0
     noise: float = 1.0
@@ -89,6 +97,7 @@ class RegistrationConfig:
     depth_share: float = 0.8
     depth_tilt: float = 0.5
     depth_reach: float = 0.3
+    depth_memory: float = 0.9
     depth_scale_std: float = 0.3
     unknown_depth: float = 3.0
     unknown_depth_std: float = 1.0
@@ -116,6 +125,9 @@ class View:
         inverse_depth: (h, w) float32 of the finest level, 1/m.
         sigma_log_depth: (rows, columns) float32 of each block, standard deviation of the logarithm.
         gradients: of each level, (2, h, w) along x and y, grey levels per pixel.
+        correction: (rows, columns) how far the logarithm of `inverse_depth` of each block was moved
+            from what the network read, by the parallax of the views before.
+        depth_information: (blocks, blocks) inverse covariance of what is still wrong with it.
     """
 
     t: float
@@ -124,6 +136,8 @@ class View:
     inverse_depth: Array
     sigma_log_depth: Array
     gradients: tuple[Array, ...]
+    correction: Array
+    depth_information: Array
 
 
 @dataclass(frozen=True)
@@ -142,6 +156,8 @@ class Registration:
         reasons: why not, each a short phrase; empty when valid.
         shared_covariance: (6, 6) that part of `covariance` which other pairs of the same scene and
             model share: the scale of depth.
+        refined: the second view with the depth that parallax corrected: give it to the next
+            registration as its first, or the view as it was, which forgets.
     """
 
     t0: float
@@ -154,6 +170,7 @@ class Registration:
     valid: bool
     reasons: tuple[str, ...]
     shared_covariance: Array
+    refined: View
 
 
 class Registrar:
@@ -183,7 +200,7 @@ class Registrar:
         settings = self.settings
         grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         width = min(settings.width, pinhole.width)
-        height = max(2**settings.levels, round(width * pinhole.height / pinhole.width))
+        height = max(8, round(width * pinhole.height / pinhole.width))
         small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
         levels = _pyramid(small.astype(np.float32), settings)
         if field is None:
@@ -198,7 +215,10 @@ class Registrar:
             )
         depth = np.clip(depth, 0, _LARGEST_INVERSE_DEPTH)
         gradients = tuple(_gradients(level) for level in levels)
-        return View(t, pinhole.resized(width, height), levels, depth, sigma, gradients)
+        information = np.linalg.inv(_depth_covariance(sigma, settings))
+        untouched = np.zeros(settings.blocks)
+        camera = pinhole.resized(width, height)
+        return View(t, camera, levels, depth, sigma, gradients, untouched, information)
 
     def register(
         self, first: View, second: View, starts: Array, prior: VelocityPrior | None = None
@@ -213,14 +233,16 @@ class Registrar:
         dt = second.t - first.t
         if not 0 < dt <= self.settings.longest_gap:
             return self._blind(first, second, f"{dt:.3g} s lie between the two images")
-        motions = self._starts(first, np.asarray(starts, float).reshape(-1, 6) * dt)
+        level = _Level(first, second, self.settings.passes[0][0], self.settings)
+        motions = self._starts(level, np.asarray(starts, float).reshape(-1, 6) * dt)
         if np.array_equal(first.levels[0], second.levels[0]):
             return self._repeated(first, second, motions / dt)
         belief = self._belief(prior, dt)
-        for number in reversed(range(len(first.levels))):
-            level = _Level(first, second, number, self.settings)
-            fits = level.refined(motions, belief)
-            kept = self._kept(first, fits)
+        for number, steps in self.settings.passes:
+            if level.number != number:
+                level = _Level(first, second, number, self.settings)
+            fits = level.refined(motions, steps, belief)
+            kept = self._kept(level, fits)
             motions = fits.motions[kept]
         return self._registration(first, second, level, fits, kept, belief)
 
@@ -234,23 +256,29 @@ class Registrar:
             vector = prior.information @ prior.mean / dt
         return information, vector
 
-    def _starts(self, first: View, starts: Array) -> Array:
+    def _starts(self, level: _Level, starts: Array) -> Array:
         """(k, 6) motions to start from, the same ones only once."""
         possible = np.linalg.norm(starts[:, :3], axis=1) < _LARGEST_ROTATION
-        kept = np.zeros((1, 6))
-        for start in starts[possible]:
-            if _apart(first, start, kept).min() > self.settings.distinct_px:
-                kept = np.vstack([kept, start])
-        return kept
-
-    def _kept(self, first: View, fits: _Fits) -> Array:
-        """Return which motions go on: the best, and the best of those far from it."""
+        motions = np.vstack([np.zeros(6), starts[possible]])
+        apart = level.apart(motions[:, None], motions) > self.settings.distinct_px
         kept: list[int] = []
-        for k in np.argsort(-fits.evidence):
-            others = fits.motions[kept]
-            if not kept or _apart(first, fits.motions[k], others).min() > self.settings.distinct_px:
-                kept.append(int(k))
-        return np.array(kept[: self.settings.survivors])
+        for k in range(len(motions)):
+            if apart[k, kept].all():
+                kept.append(k)
+        return motions[kept]
+
+    def _kept(self, level: _Level, fits: _Fits) -> Array:
+        """Return which motions go on: the best, and the best of those far from it."""
+        settings, order = self.settings, np.argsort(-fits.evidence)
+        kept = order[:1]
+        for k in order[1:]:
+            if len(kept) == settings.survivors or (
+                fits.evidence[k] < fits.evidence[kept[0]] - settings.hopeless
+            ):
+                break
+            if level.apart(fits.motions[k], fits.motions[kept]).min() > settings.distinct_px:
+                kept = np.append(kept, k)
+        return kept
 
     def _registration(
         self,
@@ -262,16 +290,17 @@ class Registrar:
         belief: tuple[Array, Array],
     ) -> Registration:
         settings, dt, best = self.settings, second.t - first.t, int(kept[0])
-        motion = fits.motions[best]
-        velocity = np.concatenate([motion[:3], _half_rotation(motion[:3]).T @ motion[3:]]) / dt
         chance = _evidence(np.array([settings.chance_quality]), settings)
         rivals = np.append(fits.evidence[kept[1:]], chance)
         ambiguity = 1 - 1 / (1 + float(np.sum(np.exp(rivals - fits.evidence[best]))))
+        motion = fits.motions[best]
+        to_middle = np.kron(np.eye(2), _half_rotation(motion[:3]).T) / dt
+        velocity = to_middle @ motion
         linear = np.concatenate([np.zeros(3), velocity[3:]])
         shared = settings.depth_scale_std**2 * np.outer(linear, linear)
         floor = np.array([settings.angular_floor] * 3 + [settings.linear_floor] * 3) ** 2
         covariance = (
-            level.covariance(fits, best, belief) / dt**2
+            to_middle @ level.covariance(fits, best, belief) @ to_middle.T
             + np.diag(floor)
             + settings.relative_std**2 * np.outer(velocity, velocity)
             + ambiguity * np.diag(_spread(settings))
@@ -296,6 +325,7 @@ class Registrar:
             not reasons,
             tuple(reasons),
             shared,
+            second if reasons else level.refined_depth(first, second, fits, best, belief),
         )
 
     def _blind(self, first: View, second: View, reason: str) -> Registration:
@@ -313,6 +343,7 @@ class Registrar:
             False,
             (reason,),
             np.zeros((6, 6)),
+            second,
         )
 
     def _repeated(self, first: View, second: View, starts: Array) -> Registration:
@@ -332,6 +363,7 @@ class Registrar:
             not reasons,
             reasons,
             np.zeros((6, 6)),
+            second,
         )
 
 
@@ -382,29 +414,40 @@ class _Level:
         grey = image[some, some].reshape(-1)
         self.values = grey - grey.mean()
         self.gradient = first.gradients[number][:, some, some].reshape(2, -1)
-        slack = settings.slack_px / 2**number
+        scale = settings.shrink**number
+        slack = settings.slack_px / scale
         steep = np.sum(self.gradient * self.gradient, axis=0)
         self.variance = np.float32(settings.noise**2) + np.float32(slack**2) * steep
         self.precision = 1 / self.variance
-        side = settings.correlation_px / 2**number / spacing
-        self.redundancy = max(1.0, side**2)
-        self.ones = np.stack([np.ones_like(self.values), self.values])
-        self.sigma = settings.depth_share * first.sigma_log_depth.ravel()
+        self.redundancy = max(1.0, settings.correlation_px / scale / spacing) ** 2
+        self.moments = np.stack([np.ones_like(self.values), self.values, self.values**2], axis=1)
+        self.depth_information = first.depth_information
+        rows = self.rows.reshape(2, 6, -1)
+        self.metric = (rows @ rows.swapaxes(1, 2)).sum(axis=0).astype(float)
+        self.metric *= scale**2 / self.values.size
 
-    def refined(self, motions: Array, belief: tuple[Array, Array]) -> _Fits:
+    def apart(self, motion: Array, others: Array) -> Array:
+        """(...) how differently motions (..., 6) move the image, RMS pixels of the finest level."""
+        difference = others - motion
+        squared = np.einsum("...i,ij,...j->...", difference, self.metric, difference)
+        return np.asarray(np.sqrt(np.maximum(squared, 0)))
+
+    def refined(self, motions: Array, most: int, belief: tuple[Array, Array]) -> _Fits:
         """Follow k motions (k, 6) down to the nearest minimum of their residuals."""
         symmetric = len(motions) <= self.settings.survivors
         jacobian = self._jacobian(self.gradient[None])
         robust = np.ones((1, self.values.size), np.float32)
-        for step in range(self.settings.steps[self.number]):
+        for step in range(most):
             rotations, u, v = self._places(motions)
             residual, robust, weights, scale2, gain, *_ = self._residuals(u, v, robust)
             if step == 0 and symmetric:
                 jacobian = self._symmetric_jacobian(rotations, u, v, gain)
             normal, vector = self._equations(motions, jacobian, weights, residual, scale2)
             vector = vector + belief[1] - motions @ belief[0]
-            delta = np.linalg.solve(normal + belief[0], vector[:, :, None])[:, :, 0]
-            motions = _moved(motions, rotations, delta)
+            steps = np.linalg.solve(normal + belief[0], vector[:, :, None])[:, :, 0]
+            motions = _moved(motions, rotations, steps)
+            if self.apart(np.zeros(6), steps).max() < self.settings.settled_px:
+                break
         _, u, v = self._places(motions)
         residual, robust, weights, scale2, gain, overlap = self._residuals(u, v, robust)
         correlation = self._agreement(residual, weights * self.variance)
@@ -444,10 +487,9 @@ class _Level:
         seen_precision = seen * self.precision
         weights = robust * seen_precision
         weighted = weights * found
-        total, a = (weights @ self.ones.T).T
-        b = weighted.sum(axis=1)
+        total, a, aa = (weights @ self.moments).T
         total = total + np.float32(1e-6)
-        aa = weights @ (self.values * self.values)
+        b = weighted.sum(axis=1)
         bb = np.einsum("kn,kn->k", weighted, found)
         variance_a = np.maximum(aa / total - (a / total) ** 2, 0) + np.float32(1e-6)
         variance_b = np.maximum(bb / total - (b / total) ** 2, 0) + np.float32(1e-6)
@@ -499,22 +541,53 @@ class _Level:
         self, motion: Array, jacobian: Array, weighted: Array, residual: Array, size: float
     ) -> tuple[Array, Array]:
         """Return what unknown depth takes from a normal matrix (6, 6) and right side (6,)."""
-        translation = motion[3:].astype(np.float32)
-        parallax, weighted_parallax = translation @ jacobian[3:], translation @ weighted[3:]
-        parts = np.vstack([jacobian, parallax, residual])
-        parts *= weighted_parallax
-        sums = self._block_sums(parts)
-        depth = self._depth_information / size
-        depth[np.diag_indices_from(depth)] += sums[6]
-        solved = np.linalg.solve(depth, np.delete(sums, 6, axis=0).T)
-        return size * (sums[:6] @ solved[:, :6]), size * (sums[:6] @ solved[:, 6])
+        sums = self._depth_sums(motion, jacobian, weighted, residual) * size
+        information = self.depth_information.copy()
+        information[np.diag_indices_from(information)] += sums[7]
+        solved = np.linalg.solve(information, sums[:7].T)
+        return sums[:6] @ solved[:, :6], sums[:6] @ solved[:, 6]
 
-    @cached_property
-    def _depth_information(self) -> Array:
-        """(blocks, blocks) inverse covariance of the errors of the logarithm of depth."""
+    def _depth_sums(
+        self, motion: Array, jacobian: Array, weighted: Array, residual: Array
+    ) -> Array:
+        """(8, blocks) products of the slopes along each block's logarithm of inverse depth.
+
+        With the Jacobian (6), the residual and the slopes themselves: J_d' W (J, r, J_d).
+        """
+        translation = motion[3:].astype(np.float32)
+        slopes = np.empty((8, residual.size), np.float32)
+        along = translation @ weighted[3:]
+        np.multiply(jacobian, along, out=slopes[:6])
+        np.multiply(residual, along, out=slopes[6])
+        np.multiply(translation @ jacobian[3:], along, out=slopes[7])
+        return self._block_sums(slopes)
+
+    def refined_depth(
+        self, first: View, second: View, fits: _Fits, best: int, belief: tuple[Array, Array]
+    ) -> View:
+        """Return the second view with what parallax told of its depth.
+
+        Corrections stay with what the image shows; of those that left the view nothing is known.
+        """
         settings = self.settings
-        alike = _inverse_correlation(settings.blocks, settings.depth_tilt, settings.depth_reach)
-        return alike / np.outer(self.sigma, self.sigma)
+        motion, size = fits.motions[best], 1 / (float(fits.scale2[best]) * self.redundancy)
+        jacobian = fits.jacobian[best if len(fits.jacobian) > 1 else 0]
+        weighted = jacobian * fits.weights[best]
+        sums = self._depth_sums(motion, jacobian, weighted, fits.residual[best]) * size
+        information = first.depth_information + np.diag(sums[7])
+        told = np.linalg.solve(information, sums[6]).reshape(settings.blocks) + first.correction
+        normal = (weighted @ jacobian.T).astype(float) * size + belief[0]
+        known = np.linalg.inv(information - sums[:6].T @ np.linalg.solve(normal, sums[:6]))
+        memory = settings.depth_memory * float(fits.overlap[best])
+        unknown = _depth_covariance(second.sigma_log_depth, settings)
+        correction = memory * _turned(told, first.camera, second.camera, motion[:3])
+        factor = np.exp(_resized(correction.astype(np.float32), second.inverse_depth.shape))
+        return replace(
+            second,
+            inverse_depth=second.inverse_depth * factor,
+            correction=correction,
+            depth_information=np.linalg.inv(memory**2 * known + (1 - memory**2) * unknown),
+        )
 
     def _block_sums(self, values: Array) -> Array:
         """(k, blocks) sums over each block of values (k, n)."""
@@ -569,12 +642,12 @@ def _spread(settings: RegistrationConfig) -> Array:
 
 
 def _pyramid(image: Array, settings: RegistrationConfig) -> tuple[Array, ...]:
-    """Return the blurred image and its halves, blurred again."""
+    """Return the blurred image, and smaller ones blurred again."""
     levels = [cv2.GaussianBlur(image, (0, 0), settings.blur)]
     for _ in range(1, settings.levels):
-        rows, columns = levels[-1].shape
-        half = cv2.resize(levels[-1], (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
-        levels.append(cv2.GaussianBlur(half, (0, 0), 0.8 * settings.blur))
+        size = [max(8, side // settings.shrink) for side in levels[-1].shape[::-1]]
+        small = cv2.resize(levels[-1], size, interpolation=cv2.INTER_AREA)
+        levels.append(cv2.GaussianBlur(small, (0, 0), 0.8 * settings.blur))
     return tuple(levels)
 
 
@@ -612,13 +685,6 @@ def _moved(motions: Array, rotations: Array, steps: Array) -> Array:
     return moved
 
 
-def _apart(first: View, motion: Array, others: Array) -> Array:
-    """(k,) how differently a motion and others (k, 6) move the image, pixels of the finest level."""
-    near = float(first.inverse_depth.mean())
-    reach = first.camera.focal * np.array([1, 1, 0.4, near, near, 0.4 * near])
-    return np.asarray(np.linalg.norm((others - motion) * reach, axis=1))
-
-
 @lru_cache(maxsize=16)
 def _geometry(camera: Camera, spacing: int) -> tuple[Array, Array]:
     """Rays (3, n) of every `spacing`-th pixel and row, and rows (2, 6, n) of their motion at 1 m."""
@@ -651,12 +717,28 @@ def _even(shape: tuple[int, int]) -> Array:
     return np.ascontiguousarray(np.linalg.qr(basis)[0].T, np.float32)
 
 
+def _depth_covariance(sigma: Array, settings: RegistrationConfig) -> Array:
+    """(blocks, blocks) covariance of the errors of the logarithm of depth, for the network's sigma."""
+    std = settings.depth_share * sigma.ravel()
+    alike = _depth_correlation(settings.blocks, settings.depth_tilt, settings.depth_reach)
+    return np.asarray(alike * np.outer(std, std))
+
+
 @lru_cache(maxsize=16)
-def _inverse_correlation(blocks: tuple[int, int], tilt: float, reach: float) -> Array:
-    """(blocks, blocks) inverse of the correlation of errors of the logarithm of depth."""
+def _depth_correlation(blocks: tuple[int, int], tilt: float, reach: float) -> Array:
+    """(blocks, blocks) correlation of the errors of the logarithm of depth."""
     rows, columns = blocks
     y, x = np.mgrid[:rows, :columns].reshape(2, -1) + 0.5
     x, y = 2 * x / columns - 1, 2 * y / rows - 1
     apart = np.hypot(x[:, None] - x, y[:, None] - y)
     slopes = 1.5 * (np.outer(x, x) + np.outer(y, y))
-    return np.linalg.inv(tilt * slopes + (1 - tilt) * np.exp(-apart / reach))
+    return np.asarray(tilt * slopes + (1 - tilt) * np.exp(-apart / reach))
+
+
+def _turned(values: Array, first: Camera, second: Camera, rotation: Array) -> Array:
+    """(rows, columns) values of blocks of the first image where the second one sees them, else 0."""
+    rows, columns = values.shape
+    before = first.resized(columns, rows).matrix
+    after = second.resized(columns, rows).matrix
+    way = after @ cv2.Rodrigues(-rotation)[0] @ np.linalg.inv(before)
+    return np.asarray(cv2.warpPerspective(values, way, (columns, rows)))
