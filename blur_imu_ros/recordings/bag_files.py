@@ -21,6 +21,7 @@ from rosbags.typesys import (
 from rosbags.typesys.store import Typestore
 
 from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.recordings import foxglove
 from blur_imu_ros.recordings.file_names import natural_order
 from blur_imu_ros.recordings.mcap_files import ROS1, McapFile
 from blur_imu_ros.recordings.rosbag1_files import CutRosbag1
@@ -103,6 +104,9 @@ class BagFile:
 
     def deserialize(self, raw: bytes, connection: Connection) -> Any:
         """Return the message that `raw` holds."""
+        encoding = encoding_of(connection)
+        if encoding in foxglove.ENCODINGS:
+            return foxglove.decoded(raw, connection.msgtype, encoding)
         store = self.store_of(connection)
         if is_ros1(connection):
             return store.deserialize_ros1(raw, connection.msgtype)
@@ -171,12 +175,22 @@ class BagFile:
             yield _opened(one)
 
 
-def is_ros1(connection: Connection) -> bool:
-    """Whether the messages of a connection are written as ROS 1 does."""
+def encoding_of(connection: Connection) -> str:
+    """Return how the messages of a connection are encoded."""
     extension = connection.ext
     if isinstance(extension, ConnectionExtRosbag2):
-        return extension.serialization_format == ROS1
-    return True
+        return extension.serialization_format
+    return ROS1
+
+
+def is_ros1(connection: Connection) -> bool:
+    """Whether the messages of a connection are written as ROS 1 does."""
+    return encoding_of(connection) == ROS1
+
+
+def is_ros(connection: Connection) -> bool:
+    """Whether the messages of a connection are those of ROS."""
+    return encoding_of(connection) not in foxglove.ENCODINGS
 
 
 @cache

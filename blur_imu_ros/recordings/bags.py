@@ -10,17 +10,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rosbags.interfaces import Connection
 
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
 from blur_imu_ros.execution.resources import PACKAGE
-from blur_imu_ros.recordings.bag_files import METADATA, BagFile, reason, typestore
+from blur_imu_ros.recordings.bag_files import METADATA, BagFile, is_ros, reason, typestore
 from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
 from blur_imu_ros.recordings.image_messages import image_of
 from blur_imu_ros.recordings.settings import FrameSettings
 from blur_imu_ros.recordings.usable_frames import MOST_UNREAD, Item, usable_frames
+from blur_imu_ros.recordings.video_packets import VIDEOS, PacketDecoder, codec_of
 
 __all__ = ["Bag", "BagFile", "is_bag", "opened", "readable_messages", "typestore"]
 
@@ -34,8 +37,16 @@ IMAGES = (
     "sensor_msgs/msg/CompressedImage",
     "foxglove_msgs/msg/RawImage",
     "foxglove_msgs/msg/CompressedImage",
+    *VIDEOS,
 )
 CAMERA_INFOS = ("sensor_msgs/msg/CameraInfo", "foxglove_msgs/msg/CameraCalibration")
+LONGEST_REORDERING = 64
+"""Packets of a video that wait for their image; the order of packets is not that of images."""
+
+_Message = tuple[int, Any, Camera]
+"""Time of recording (ns), message and camera of an image."""
+_Picture = tuple[int, int, Any, Camera, NDArray[np.uint8] | None]
+"""Number, then the same, and the image where the message does not hold it itself."""
 DEPTH = "/compressedDepth"
 """How image_transport ends the names of topics of compressed depth images."""
 MOTION = f"{PACKAGE}/msg/BlurMotion"
@@ -68,7 +79,7 @@ class Bag:
             self._info_topic = None if settings.camera else self._info_topic_in(reader)
             self._count = sum(c.msgcount for c in reader.connections if c.topic == self._topic)
             self._camera = settings.camera or self._first_camera(reader)
-            self._find_clock(reader)
+            self._look_at_first(reader)
         self.notes += settings.stamp_notes(self._count)
 
     def __len__(self) -> int:
@@ -86,18 +97,55 @@ class Bag:
             )
 
     def _items(self, reader: BagFile) -> Iterator[Item]:
-        index, unread = 0, list[str]()
+        index, unread = -1, list[str]()
         damaged = None if self._settings.strict else unread
+        pictures = self._of_video if self._codec else _each_its_own
         try:
-            for index, (time, message, camera) in enumerate(self._images(reader, damaged)):
+            for index, time, message, camera, image in pictures(self._images(reader, damaged)):
                 name = f"{self._topic}:{index}"
-                yield Item(name, partial(self._frame, message, camera, index, name, time))
+                yield Item(name, partial(self._frame, message, camera, index, name, time, image))
         except DamagedBagError as error:
-            if self._settings.strict or not index:
+            if self._settings.strict or index < 0:
                 raise
             self.notes.append(f"{error}; what can be read of it is measured")
         if unread:
             self.notes.append(f"{len(unread)} messages cannot be read: {unread[0]}")
+
+    def _of_video(self, messages: Iterator[_Message]) -> Iterator[_Picture]:
+        """Yield the images of packets of a video, and note how many packets gave none."""
+        assert self._codec is not None
+        decoder = PacketDecoder(self._codec, f"{self._path} {self._topic}")
+        waiting: dict[int, _Message] = {}
+        count = given = 0
+
+        def ready(images: Iterator[tuple[int, NDArray[np.uint8]]]) -> Iterator[_Picture]:
+            nonlocal given
+            for number, image in images:
+                if number in waiting:
+                    given += 1
+                    yield (number, *waiting.pop(number), image)
+
+        damage: DamagedBagError | None = None
+        try:
+            for count, one in enumerate(messages, 1):
+                waiting[count - 1] = one
+                waiting.pop(count - 1 - LONGEST_REORDERING, None)
+                yield from ready(decoder.decode(count - 1, bytes(one[1].data)))
+        except DamagedBagError as error:
+            damage = error
+        yield from ready(decoder.flush())
+        if count and not given:
+            raise RecordingError(
+                f"{self._path} {self._topic}: its images are packets of {self._codec} video, none of "
+                f"which ({count}) can be decoded; does it lack its key frames?"
+            )
+        if given < count:
+            self.notes.append(
+                f"{count - given} of {count} packets of video gave no image: they come before the "
+                "first key frame, or are damaged"
+            )
+        if damage is not None:
+            raise damage
 
     def _images(
         self, reader: BagFile, damaged: list[str] | None
@@ -118,12 +166,21 @@ class Bag:
                     raise
                 damaged.append(str(error))
 
-    def _frame(self, message: Any, camera: Camera, index: int, name: str, time: int) -> Frame:
+    def _frame(
+        self,
+        message: Any,
+        camera: Camera,
+        index: int,
+        name: str,
+        time: int,
+        image: NDArray[np.uint8] | None,
+    ) -> Frame:
         own = time * 1e-9 if self._unstamped else stamp_of(message)
         if own == 0 and self._zero_is_none and self._settings.stamps is None:
             raise FrameError(f"{name}: is not stamped: its time is 0")
         stamp = self._settings.stamp(index, own, self._path)
-        frame = self._settings.frame(image_of(message), stamp, camera, name)
+        image = image_of(message) if image is None else image
+        frame = self._settings.frame(image, stamp, camera, name)
         frame_id = message.frame_id if hasattr(message, "timestamp") else message.header.frame_id
         return replace(frame, frame_id=frame_id, received=time * 1e-9)
 
@@ -194,10 +251,14 @@ class Bag:
             for _, _, message in readable_messages(self._path, reader, chosen, damaged=[]):
                 yield message
 
-    def _find_clock(self, reader: BagFile) -> None:
-        """See whether images are stamped at all: stamps that are all zero are none."""
+    def _look_at_first(self, reader: BagFile) -> None:
+        """See whether images are packets of a video, and stamped: stamps that are all zero are none."""
         chosen = [c for c in reader.connections if c.topic == self._topic]
-        stamps = [stamp_of(m) for m in islice(self._messages(reader, chosen), FIRST_STAMPS)]
+        first = list(islice(self._messages(reader, chosen), FIRST_STAMPS))
+        stamps = [stamp_of(message) for message in first]
+        self._codec = codec_of(first[0]) if first else None
+        if self._codec is not None:
+            PacketDecoder(self._codec, f"{self._path} {self._topic}")
         self._unstamped = bool(stamps) and not any(stamps) and len(stamps) > 1
         self._zero_is_none = any(t > LONGEST_SIMULATION for t in stamps)
         if self._unstamped and self._settings.stamps is None:
@@ -210,6 +271,12 @@ class Bag:
             return camera_of(info, self._rectified)
         except BlurImuError as error:
             raise RecordingError(f"{self._path} {self._info_topic}: {error}") from error
+
+
+def _each_its_own(messages: Iterator[_Message]) -> Iterator[_Picture]:
+    """Yield the messages that hold their images themselves."""
+    for index, one in enumerate(messages):
+        yield (index, *one, None)
 
 
 def topics_of(reader: BagFile) -> str:
@@ -248,7 +315,7 @@ def readable_messages(
     """
     count = 0
     messages = reader.messages(connections)
-    for connection in connections if decode else ():
+    for connection in filter(is_ros, connections) if decode else ():
         reader.store_of(connection)
     while True:
         try:

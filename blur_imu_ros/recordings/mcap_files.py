@@ -22,6 +22,8 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2.metadata import parse_qos
 
+from blur_imu_ros.recordings import foxglove
+
 ROS1, ROS2 = "ros1", "cdr"
 """How ROS encodes messages in channels."""
 FORMATS = {
@@ -33,7 +35,7 @@ FORMATS = {
 
 
 class McapFile:
-    """The channels of ROS in one file; channels of other encodings are passed over.
+    """The channels of ROS in one file, and Foxglove's images; other channels are passed over.
 
     Attributes:
         connections: the channels, as the library for bags describes them.
@@ -151,6 +153,8 @@ class McapFile:
 
     def _of_ros(self, channel: Channel) -> bool:
         schema = self._schemas.get(channel.schema_id)
+        if channel.message_encoding in foxglove.ENCODINGS:
+            return schema is not None and schema.name in foxglove.SCHEMAS
         known = schema is None or schema.encoding in FORMATS or not schema.encoding
         return channel.message_encoding in (ROS1, ROS2) and known
 
@@ -165,7 +169,7 @@ class McapFile:
         return Connection(
             channel.id,
             channel.topic,
-            "" if schema is None else message_type(schema.name),
+            "" if schema is None else message_type(foxglove.ros_name(schema.name)),
             definition,
             "",
             self._counts[channel.id],

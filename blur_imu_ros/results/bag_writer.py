@@ -20,7 +20,7 @@ from blur_imu_ros.choices import Axes, DirectionMode
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.recordings.bag_files import BagFile, is_ros1
+from blur_imu_ros.recordings.bag_files import BagFile, is_ros, is_ros1
 from blur_imu_ros.recordings.bags import MOTION, is_bag, opened, readable_messages, typestore
 from blur_imu_ros.recordings.mcap_rescue import rescue
 from blur_imu_ros.results.ros_fields import (
@@ -131,7 +131,7 @@ class BagWriter:
         if not is_bag(source):
             raise RecordingError(f"{source}: is no bag, so it has no topics to keep")
         with opened(source) as reader:
-            known = [c for c in reader.connections if c.topic not in _TYPES]
+            known = [c for c in reader.connections if c.topic not in _TYPES and is_ros(c)]
             names = {c.topic for c in known}
             for topic in topics:
                 if topic not in names:
