@@ -33,3 +33,8 @@ class SettingsError(BlurImuError):
 
 class TrainingError(BlurImuError):
     """A recipe, data set or run that cannot be trained with."""
+
+
+def install_hint(extra: str) -> str:
+    """Return how to get what is optional: the package is on no index, so from its checkout."""
+    return f"in the checkout of blur_imu_ros: pip install '.[{extra}]'"

@@ -24,7 +24,7 @@ from blur_imu_ros.choices import (
     StampReference,
     TruthAxes,
 )
-from blur_imu_ros.errors import BlurImuError
+from blur_imu_ros.errors import BlurImuError, install_hint
 
 MOST_JOBS = 4
 """Threads for each core; more only cost memory."""
@@ -419,7 +419,7 @@ def compare(
     blur: Annotated[bool, typer.Option(help="With our own method.")] = True,
     colmap: Annotated[
         bool,
-        typer.Option("--colmap", help="With COLMAP (pip install 'blur-imu-ros[colmap]'); slow."),
+        typer.Option("--colmap", help="With COLMAP (the extra colmap); slow."),
     ] = False,
     motion_prior: Annotated[
         MotionPriorChoice,
@@ -539,7 +539,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in {"torch", "safetensors", "onnx", "onnxscript", "accelerate"}:
             raise
-        _refuse(f"{error.name} is not installed: pip install '.[train]'")
+        _refuse(f"{error.name} is not installed ({install_hint('train')})")
     except _Stopped:
         _refuse("interrupted; what was written is kept")
 

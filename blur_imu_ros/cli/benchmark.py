@@ -14,7 +14,7 @@ from rich.table import Table
 
 from blur_imu_ros.choices import FOR_CAMERAS
 from blur_imu_ros.core.visual_imu import Network
-from blur_imu_ros.errors import FrameError, ModelError
+from blur_imu_ros.errors import FrameError, ModelError, install_hint
 from blur_imu_ros.evaluation.benchmark import SIZES, Contender, Result, benchmark, machine, ratios
 from blur_imu_ros.evaluation.benchmark_history import Earlier
 from blur_imu_ros.execution.files import refuse_overwriting, write_json
@@ -133,8 +133,8 @@ def _untrained(folder: Path) -> str:
         write_untrained = entry.load()
     except (ImportError, ValueError) as error:
         raise ModelError(
-            f"--against {PUBLISHED}: the network is written by torch, which is not installed; "
-            "pip install .[train], or give the path of a model that import-checkpoint made"
+            f"--against {PUBLISHED}: the network is written by torch, which is not installed "
+            f"({install_hint('train')}); or give the path of a model that import-checkpoint made"
         ) from error
     path = folder / f"{PUBLISHED}.onnx"
     write_untrained(path)

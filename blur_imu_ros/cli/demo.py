@@ -20,7 +20,7 @@ from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.pivot import PivotConfig
 from blur_imu_ros.core.series import VELOCITIES, VelocitySeries, series_of
 from blur_imu_ros.core.visual_imu import Network, VisualImu
-from blur_imu_ros.errors import RosSetupError
+from blur_imu_ros.errors import RosSetupError, install_hint
 from blur_imu_ros.evaluation.metrics import CLEAR_TURN, Evaluation, evaluate, match
 from blur_imu_ros.execution.files import make_folder_of
 from blur_imu_ros.execution.parallel import usual_jobs
@@ -83,7 +83,7 @@ def run_demo(
     plot, video = output / "velocity.png", output / "overlay.mp4"
     make_folder_of(plot)
     if ros == "on" and not _has_ros():
-        raise RosSetupError("ROS 2 is not installed: pip install '.[ros]', or demo --ros off")
+        raise RosSetupError(f"ROS 2 is not installed ({install_hint('ros')}); or demo --ros off")
     over_ros = network is None and ros != "off" and _has_ros()
     network = network or load_network(model)
     trajectory = hand_held(sway=0.03, lever_arm=LEVER_ARM)

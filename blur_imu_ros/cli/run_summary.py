@@ -44,7 +44,9 @@ class RunSummary:
             self._refused.append(f"{measurement.frame.name}: {'; '.join(estimate.reasons)}")
             return
         self._blur.append(estimate.blur_px)
-        if estimate.is_moving and estimate.direction_probability < MINIMUM_DIRECTION_PROBABILITY:
+        # At rest there is no sign to be sure of, whatever small blur is read.
+        moves = estimate.is_moving and estimate.blur_px >= LEAST_BLUR
+        if moves and estimate.direction_probability < MINIMUM_DIRECTION_PROBABILITY:
             self._open += 1
 
     def notes(self, signs: bool) -> Iterator[str]:

@@ -18,7 +18,7 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.core.series import VelocitySeries
-from blur_imu_ros.errors import BlurImuError
+from blur_imu_ros.errors import BlurImuError, install_hint
 from blur_imu_ros.evaluation.baselines import from_trajectory
 from blur_imu_ros.recordings.trajectories import PoseSeries
 
@@ -138,7 +138,7 @@ def _pycolmap() -> Any:
         import pycolmap
     except ImportError as error:
         raise BlurImuError(
-            "COLMAP is not installed: pip install 'blur-imu-ros[colmap]', or leave out --colmap"
+            f"COLMAP is not installed ({install_hint('colmap')}); or leave out --colmap"
         ) from error
     return pycolmap
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from blur_imu_ros.errors import BlurImuError
+from blur_imu_ros.errors import BlurImuError, install_hint
 from blur_imu_ros.execution.parallel import keep_to_one_core
 
 
@@ -131,7 +131,7 @@ def on_ray(tasks: Sequence[Task], address: str, jobs: int) -> Generator[Outcome,
     try:
         import ray
     except ImportError as error:
-        raise BlurImuError("Ray is not installed: pip install 'blur-imu-ros[ray]'") from error
+        raise BlurImuError(f"Ray is not installed ({install_hint('ray')})") from error
     _check_address(address)
     ours: dict[str, Any] = {"num_cpus": jobs, "include_dashboard": False}
     try:

@@ -18,6 +18,12 @@ def resource_path(kind: str, name: str) -> Path | None:
     return None
 
 
+def resource_names(kind: str, ending: str) -> list[str]:
+    """Return the names, without their ending, of the files of a `kind`, in order."""
+    found = (path for folder in _share_folders() for path in (folder / kind).glob(f"*{ending}"))
+    return sorted({path.name.removesuffix(ending) for path in found})
+
+
 def _share_folders() -> Iterator[Path]:
     """Yield the source tree, ROS's share folder and the environment's, as far as they exist."""
     source = Path(__file__).resolve().parents[2]

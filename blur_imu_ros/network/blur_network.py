@@ -15,6 +15,7 @@ from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.errors import ModelError
 from blur_imu_ros.execution.parallel import usual_jobs
+from blur_imu_ros.execution.resources import resource_names, resource_path
 from blur_imu_ros.network.field_readers import READERS
 from blur_imu_ros.network.model_card import ModelCard
 from blur_imu_ros.network.model_file import read_model
@@ -163,15 +164,18 @@ def model_path(name_or_path: str | Path) -> Path:
         if not path.is_file():
             raise ModelError(f"{path}: there is no such model file")
         return path
-    from blur_imu_ros.execution.resources import resource_path
-
     found = resource_path("models", f"{name_or_path}.onnx")
     if found is None:
         raise ModelError(
-            f"model '{name_or_path}' is not there; give the name of a model in models/, "
-            "or the path of an .onnx file with its .json card beside it"
+            f"model '{name_or_path}' is not there; there are {', '.join(shipped_models())}; or give "
+            "the path of an .onnx file with its .json card beside it"
         )
     return found
+
+
+def shipped_models() -> list[str]:
+    """Return the names of the models that are here."""
+    return resource_names("models", ".onnx")
 
 
 def load_network(

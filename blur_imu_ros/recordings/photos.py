@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from blur_imu_ros.core.camera import Camera
-from blur_imu_ros.errors import FrameError
+from blur_imu_ros.errors import FrameError, install_hint
 
 FILM_DIAGONAL = float(np.hypot(36.0, 24.0))
 """mm, of the film to which focal lengths of phones are converted."""
@@ -39,7 +39,7 @@ class PhotoFacts:
 HEIF_SUFFIXES = {".heic", ".heif", ".hif"}
 RAW_SUFFIXES = {".dng"}
 NEEDED = (
-    "{} photos need the package {}: pip install 'blur-imu-ros[photos]'; or convert them to JPEG, "
+    "{} photos need the package {} (" + install_hint("photos") + "); or convert them to JPEG, "
     "for example by `{}`"
 )
 

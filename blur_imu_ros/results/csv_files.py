@@ -24,6 +24,7 @@ COLUMNS = (
     "direction_probability",
     "valid",
 )
+LINE_END = "\n"
 
 
 class CsvWriter:
@@ -39,7 +40,7 @@ class CsvWriter:
         except OSError as error:
             raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
         self._path = path
-        self._writer = csv.writer(self._file)
+        self._writer = csv.writer(self._file, lineterminator=LINE_END)
         if not kept:
             self._writer.writerow(COLUMNS)
 
@@ -114,5 +115,5 @@ def _cut_rows(path: Path, kept: int) -> None:
         )
     shortened = path.with_name(path.name + ".new")
     with shortened.open("w", newline="") as file:
-        csv.writer(file).writerows(rows)
+        csv.writer(file, lineterminator=LINE_END).writerows(rows)
     shortened.replace(path)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.series import VELOCITIES
-from blur_imu_ros.errors import BlurImuError, RecordingError
+from blur_imu_ros.errors import BlurImuError, RecordingError, install_hint
 from blur_imu_ros.execution.files import make_folder_of
 from blur_imu_ros.viz.overlay import colours_of, sparse_cells
 
@@ -91,7 +91,7 @@ def _rerun() -> Any:
         import rerun
     except ImportError as error:
         raise BlurImuError(
-            "Rerun is not installed: pip install 'blur-imu-ros[viewer]', or leave out --rerun"
+            f"Rerun is not installed ({install_hint('viewer')}); or leave out --rerun"
         ) from error
     return rerun
 

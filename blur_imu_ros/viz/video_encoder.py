@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from blur_imu_ros.core.arrays import Image
-from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.errors import RecordingError, install_hint
 
 CLOCK = 90_000
 """Ticks of a video's clock in a second, as usual in MPEG."""
@@ -30,7 +30,7 @@ QUALITY: dict[str, dict[str, str]] = {
 }
 """Options of each encoder, the one that most players can show first."""
 NAMES = {"libx264": "H.264", "libopenh264": "H.264", "libvpx-vp9": "VP9", "libsvtav1": "AV1"}
-INSTALL = "install PyAV (in a checkout: pip install '.[video]') or ffmpeg"
+INSTALL = f"install ffmpeg, or PyAV ({install_hint('video')}),"
 
 
 class Encoder(Protocol):

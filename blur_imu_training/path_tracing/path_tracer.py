@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.camera import Camera
-from blur_imu_ros.errors import TrainingError
+from blur_imu_ros.errors import TrainingError, install_hint
 from blur_imu_ros.simulation.room_renderer import Pose
 from blur_imu_training.path_tracing.rays import exposure_rays, pixel_rays, pose_of_mitsuba
 from blur_imu_training.path_tracing.scene_file import SceneFile, read_scene_file
@@ -48,7 +48,7 @@ def import_mitsuba() -> Any:
         import pyoidn  # noqa: F401
     except ImportError as error:
         raise TrainingError(
-            f"rendering rooms needs {error.name}: pip install 'blur_imu_ros[rooms]'"
+            f"rendering rooms needs {error.name} ({install_hint('rooms')})"
         ) from error
     try:
         mitsuba.set_variant(VARIANT)

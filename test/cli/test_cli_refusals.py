@@ -368,7 +368,8 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blur_imu: CommandLine
 
 @needs_model
 def test_a_model_that_is_not_there(refused: Callable[..., str], model: Path) -> None:
-    assert "model 'huge' is not there" in refused(model="huge")
+    refusal = refused(model="huge")
+    assert "model 'huge' is not there; there are compact" in refusal and "large" in refusal
     assert "none.onnx: there is no such model file" in refused(model=model.with_name("none.onnx"))
     assert "backend 'tpu' is not known" in refused(model=model, backend="tpu")
     assert "device 'abacus' is not known" in refused(model=model, device="abacus")
@@ -405,7 +406,7 @@ def test_evaluate_names_what_it_cannot_compare(blur_imu: CommandLine, tmp_path: 
     assert "milliseconds?" in blur_imu("evaluate", good, good, "--exposure", 10).refusal
     (tmp_path / "file").write_text("")
     for option in ("--json", "--plot"):
-        refusal = blur_imu("evaluate", good, good, option, tmp_path / "file" / "x.png").refusal
+        refusal = blur_imu("evaluate", good, good, option, tmp_path / "file" / "x").refusal
         assert "cannot be written" in refusal
 
 

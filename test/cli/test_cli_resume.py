@@ -109,7 +109,7 @@ def test_half_a_row_and_rows_of_which_the_filters_know_nothing_are_measured_agai
     with pytest.raises(Stopped):
         run(options, MortalOracle(6))
     with options.output.open("ab") as file:
-        file.write(b"frame_5.png,0.166666667,0.1\r\nframe_6.pn")
+        file.write(b"frame_5.png,0.166666667,0.1\nframe_6.pn")
     run(options, Oracle())
     assert options.output.read_bytes() == wanted
 

@@ -45,8 +45,9 @@ def test_rows_that_are_not_valid_are_counted_with_the_reason_of_the_first() -> N
 
 
 def test_open_signs_count_where_they_were_to_be_decided_and_something_moves() -> None:
-    rows = [GOOD, replace(GOOD, direction_probability=0.6), STILL]
-    assert "the sign of 1 of 3 rows is less sure than 0.8" in told(rows)
+    resting = replace(GOOD, direction_probability=0.6, blur_px=1.5)
+    rows = [GOOD, replace(GOOD, direction_probability=0.6), STILL, resting]
+    assert "the sign of 1 of 4 rows is less sure than 0.8" in told(rows)
     assert told(rows, signs=False) == ""
 
 

@@ -162,7 +162,7 @@ def test_without_ray_the_extra_is_named(
         "--exposure",
         0.01,
     )
-    assert "pip install 'blur-imu-ros[ray]'" in blur_imu(*command, "--ray", "local").refusal
+    assert "pip install '.[ray]'" in blur_imu(*command, "--ray", "local").refusal
 
 
 def test_an_address_at_which_no_ray_is_ends_at_once(

@@ -28,6 +28,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "est.csv"
     with CsvWriter(path) as writer:
         writer.write(frame("a.png"), ESTIMATE)
+    assert path.read_bytes().count(b"\n") == 2 and b"\r" not in path.read_bytes()
     series = read_series(path)
     assert series.sigma is not None
     np.testing.assert_allclose(series.t, [ESTIMATE.t], rtol=0, atol=3e-7)

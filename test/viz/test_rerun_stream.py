@@ -45,4 +45,4 @@ def test_what_is_no_file_of_the_viewer_or_no_viewer_is_refused(
     assert "ending in .rrd, or spawn" in blur_imu(*command, "--rerun", "x.mp4").refusal
     monkeypatch.setitem(sys.modules, "rerun", None)
     refusal = blur_imu(*command, "--rerun", tmp_path / "est.rrd").refusal
-    assert "pip install 'blur-imu-ros[viewer]'" in refusal
+    assert "pip install '.[viewer]'" in refusal

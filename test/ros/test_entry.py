@@ -1,0 +1,24 @@
+"""The node's executable explains itself where there is no ROS."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+WITHOUT_ROS = (
+    "import sys; sys.modules['rclpy'] = None; from blur_imu_ros.ros.entry import main; main()"
+)
+
+
+def test_without_ros_one_line_tells_how_to_get_it() -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_ROS], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "ROS 2 is not here (rclpy" in done.stderr and "pip install '.[ros]'" in done.stderr
+    assert "setup.bash" in done.stderr and "blur-imu run" in done.stderr
