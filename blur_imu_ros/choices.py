@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from math import pi
 from typing import Literal
 
 FOR_CAMERAS = "compact"
@@ -71,6 +72,27 @@ class TruthAxes(str, Enum):
     def known(self) -> Axes | None:
         """The axes, or None where they are to be found."""
         return None if self is TruthAxes.FOUND else Axes(self.value)
+
+
+class Unit(str, Enum):
+    """Unit of the time, or of the angular velocities, of a ground truth that does not tell it."""
+
+    SECONDS = "s"
+    MILLISECONDS = "ms"
+    MICROSECONDS = "us"
+    NANOSECONDS = "ns"
+    RADIANS = "rad"
+    DEGREES = "deg"
+
+    @property
+    def seconds(self) -> float | None:
+        """How long one lasts, None for those of angles."""
+        return {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}.get(self.value)
+
+    @property
+    def radians(self) -> float | None:
+        """How many radians one is, None for those of time."""
+        return {"rad": 1.0, "deg": pi / 180}.get(self.value)
 
 
 class Direction(str, Enum):

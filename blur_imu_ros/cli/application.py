@@ -23,6 +23,7 @@ from blur_imu_ros.choices import (
     MotionPrior,
     StampReference,
     TruthAxes,
+    Unit,
 )
 from blur_imu_ros.errors import BlurImuError, install_hint
 
@@ -80,6 +81,14 @@ CAMERA_HELP = (
 LeverArm = Annotated[
     tuple[float, float, float] | None,
     typer.Option(help="From the pivot to the camera: right, down, forward, metres."),
+]
+
+TruthUnit = Annotated[
+    list[Unit] | None,
+    typer.Option(
+        help="Unit of the truth's time or angular velocities; by default what it tells, or what its "
+        "steps do. May be given for both."
+    ),
 ]
 
 TimeOffset = Annotated[
@@ -270,6 +279,7 @@ def evaluate(
             "those of the truth are put beside it."
         ),
     ] = None,
+    truth_unit: TruthUnit = None,
 ) -> None:
     """Compare velocities with the truth, axis by axis."""
     from blur_imu_ros.cli.evaluate import EvaluateOptions, run_evaluate
@@ -290,6 +300,7 @@ def evaluate(
             overlay,
             time_offset,
             trajectory,
+            tuple(truth_unit or ()),
         )
     )
 
@@ -366,6 +377,7 @@ def calibrate(
     topic: Annotated[str | None, typer.Option(help="Of the estimate, for bags.")] = None,
     truth_topic: Annotated[str | None, typer.Option(help="Of the truth, for bags.")] = None,
     time_offset: TimeOffset = None,
+    truth_unit: TruthUnit = None,
 ) -> None:
     """Find exposure time, time offset, mounting, gyro bias and scale from a recording with gyro."""
     from blur_imu_ros.cli.calibrate import CalibrateOptions, run_calibrate
@@ -382,6 +394,7 @@ def calibrate(
             topic,
             truth_topic,
             time_offset,
+            tuple(truth_unit or ()),
         )
     )
 
@@ -427,6 +440,7 @@ def compare(
     ] = MotionPriorChoice.auto,
     lever_arm: LeverArm = None,
     json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
+    truth_unit: TruthUnit = None,
 ) -> None:
     """Measure one recording in several ways, and print their errors side by side."""
     from blur_imu_ros.cli.compare import CompareOptions, run_compare
@@ -448,7 +462,11 @@ def compare(
         lever_arm=lever_arm,
     )
     others = tuple(other or ())
-    run_compare(CompareOptions(recording, truth, truth_axes, others, flow, blur, colmap, json))
+    run_compare(
+        CompareOptions(
+            recording, truth, truth_axes, others, flow, blur, colmap, json, tuple(truth_unit or ())
+        )
+    )
 
 
 class RosChoice(str, Enum):

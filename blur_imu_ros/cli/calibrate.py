@@ -11,7 +11,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from blur_imu_ros.choices import Axes
+from blur_imu_ros.choices import Axes, Unit
+from blur_imu_ros.cli.notes import tell
 from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.core.velocity import SolverConfig
 from blur_imu_ros.evaluation.calibration import Calibration, angular_rmse, calibrate
@@ -39,6 +40,7 @@ class CalibrateOptions:
     topic: str | None = None
     truth_topic: str | None = None
     time_offset: float | None = None
+    truth_units: tuple[Unit, ...] = ()
 
 
 def run_calibrate(options: CalibrateOptions) -> Calibration:
@@ -62,7 +64,8 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
         check_exposure_time(exposure_time)
     seen = read_velocities(options.estimate, options.topic)
     estimate = in_axes(seen, options.axes, Axes.OPTICAL)
-    truth = read_velocities(options.truth, options.truth_topic)
+    truth = read_velocities(options.truth, options.truth_topic, options.truth_units)
+    tell(*seen.notes, *truth.notes)
     found = calibrate(estimate, truth, exposure_time, options.truth_axes, options.time_offset)
     _write(options.output, camera | found.values(), found)
     _print(found, options)

@@ -10,7 +10,8 @@ import numpy as np
 from rich.console import Console
 
 from blur_imu_ros import __version__
-from blur_imu_ros.choices import Axes, MotionPrior
+from blur_imu_ros.choices import Axes, MotionPrior, Unit
+from blur_imu_ros.cli.notes import tell
 from blur_imu_ros.cli.run import RunOptions, frame_settings
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.axes import MEANING
@@ -24,7 +25,14 @@ from blur_imu_ros.evaluation.baselines import (
     ZeroVelocity,
     from_trajectory,
 )
-from blur_imu_ros.evaluation.metrics import FEWEST_ROWS, Evaluation, evaluate, in_axes, match
+from blur_imu_ros.evaluation.metrics import (
+    FEWEST_ROWS,
+    Evaluation,
+    evaluate,
+    in_axes,
+    match,
+    refuse_degrees,
+)
 from blur_imu_ros.execution.files import refuse_overwriting, with_ending, write_json
 from blur_imu_ros.execution.progress import progress
 from blur_imu_ros.network.blur_network import load_network
@@ -50,6 +58,7 @@ class CompareOptions:
     blur: bool = True
     colmap: bool = False
     json: Path | None = None
+    truth_units: tuple[Unit, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,8 @@ def run_compare(options: CompareOptions, network: Network | None = None) -> list
     refuse_overwriting([options.json], inputs)
     settings = frame_settings(options.run)
     recording = open_recording(options.run.source, settings)
-    truth = read_velocities(options.truth)
+    truth = read_velocities(options.truth, units=options.truth_units)
+    tell(*truth.notes)
     methods = list(_methods(options, truth, network))
     frames, lines = 0, []
     for method in methods:
@@ -153,7 +163,10 @@ def _compared(
     if answered < FEWEST_ROWS:
         return Compared(name, failures, None)
     shown = in_axes(series, Axes.OPTICAL, options.truth_axes)
-    return Compared(name, failures, evaluate(match(shown, truth, exposure_time)))
+    matched = match(shown, truth, exposure_time)
+    if not any(unit.radians for unit in options.truth_units):
+        refuse_degrees(matched)
+    return Compared(name, failures, evaluate(matched))
 
 
 def _print(lines: list[Compared], frames: int, options: CompareOptions) -> None:

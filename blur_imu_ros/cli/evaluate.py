@@ -10,7 +10,8 @@ import numpy as np
 from rich.console import Console
 
 from blur_imu_ros import __version__
-from blur_imu_ros.choices import Axes
+from blur_imu_ros.choices import Axes, Unit
+from blur_imu_ros.cli.notes import tell
 from blur_imu_ros.core.axes import MEANING
 from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.core.series import VelocitySeries
@@ -24,6 +25,7 @@ from blur_imu_ros.evaluation.metrics import (
     in_axes,
     match,
     plain,
+    refuse_degrees,
     with_exposure_scaled,
     worst_rows,
 )
@@ -64,6 +66,7 @@ class EvaluateOptions:
     overlay: Path | None = None
     time_offset: float | None = None
     trajectory: Path | None = None
+    truth_units: tuple[Unit, ...] = ()
 
     @property
     def shown_axes(self) -> Axes:
@@ -109,14 +112,17 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
         check_exposure_time(options.exposure)
     if options.overlay is not None and options.html is None:
         raise RecordingError(f"{options.overlay}: its pictures go into a report: give --html too")
-    truth = read_velocities(options.truth, options.truth_topic)
+    truth = read_velocities(options.truth, options.truth_topic, options.truth_units)
     estimate = read_velocities(options.estimate, options.topic)
+    tell(*truth.notes, *estimate.notes)
     estimate = in_axes(estimate, options.axes, options.shown_axes)
     found = None
     if options.truth_axes is None:
         found = align(estimate, truth, options.exposure, options.time_offset)
         truth = in_camera(truth, found)
     matched = match(estimate, truth, options.exposure)
+    if not any(unit.radians for unit in options.truth_units):
+        refuse_degrees(matched)
     result = evaluate(matched)
     scale = result.exposure_scale
     if options.fit_exposure:

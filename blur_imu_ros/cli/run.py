@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from blur_imu_ros import __version__
 from blur_imu_ros.choices import FOR_RECORDINGS, Axes, DirectionMode, MotionPrior, StampReference
+from blur_imu_ros.cli.notes import tell
 from blur_imu_ros.cli.run_summary import RunSummary
 from blur_imu_ros.core.axes import MEANING, express
 from blur_imu_ros.core.estimate import VelocityEstimate
@@ -157,7 +157,7 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     threads = 1 if options.jobs > 1 else options.threads
     network = network or load_network(options.model, options.backend, options.device, threads)
     if note := getattr(network, "note", ""):
-        _tell(note)
+        tell(note)
     record = RunRecord(_recipe(options, settings, network), len(recording))
     earlier = _earlier(options, record) if options.resume else None
     if earlier is not None and earlier.finished:
@@ -165,16 +165,16 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     if not options.force:
         _keep_other_result(options)
     known = len(recording.notes)
-    _tell_all(recording.notes)
+    tell(*recording.notes)
     summary = RunSummary()
     count = _measure(options, recording, network, earlier or record, summary)
-    _tell_all(recording.notes[known:])
+    tell(*recording.notes[known:])
     if count == 0:
         raise RecordingError(f"{options.source}: holds no images")
     if count == 1:
-        _tell("one image alone does not tell the sign of the motion: it may be the opposite")
+        tell("one image alone does not tell the sign of the motion: it may be the opposite")
     for note in summary.notes(signs=options.direction != "none"):
-        _tell(f"{options.output}: {note}")
+        tell(f"{options.output}: {note}")
     if options.plot is not None:
         _plot(options)
     replace(record, rows=count, finished=True).save(options.output)
@@ -215,7 +215,7 @@ def _measure(
             if options.can_be_completed and state is not None and state.decided == count:
                 keeper.keep(count, state)
     if video.note:
-        _tell(video.note)
+        tell(video.note)
     return count
 
 
@@ -253,7 +253,7 @@ def _earlier(options: RunOptions, now: RunRecord) -> RunRecord | None:
     rows = whole_rows(options.output)
     if rows is not None and rows < earlier.rows:
         # What the filter knew at the last of these rows is not kept.
-        _tell(
+        tell(
             f"{options.output}: holds {rows} of the {earlier.rows} rows that were written to it; "
             "measuring the recording anew"
         )
@@ -262,7 +262,7 @@ def _earlier(options: RunOptions, now: RunRecord) -> RunRecord | None:
         whole = options.overlay is None or options.overlay.is_file()
         return earlier if whole and earlier.frames == now.frames else None
     if not options.can_be_completed:
-        _tell(
+        tell(
             "a bag, an overlay video or a .rrd cannot be gone on with; measuring the recording anew"
         )
         return None
@@ -278,7 +278,7 @@ def _keep_other_result(options: RunOptions) -> None:
         earlier = RunRecord.load(options.output)
     if earlier is None or earlier.recipe.get("recording") != _name_of(options.source):
         kept = moved_aside(options.output)
-        _tell(f"{options.output}: was no result of this recording; what it held is kept as {kept}")
+        tell(f"{options.output}: was no result of this recording; what it held is kept as {kept}")
 
 
 def _name_of(source: Path) -> str:
@@ -314,15 +314,6 @@ def _recipe(options: RunOptions, settings: FrameSettings, network: Network) -> R
 
 def _hash(stamps: NDArray[Any], names: Sequence[str]) -> str:
     return sha256(stamps.tobytes() + "\n".join(names).encode()).hexdigest()
-
-
-def _tell_all(notes: Sequence[str]) -> None:
-    for note in notes:
-        _tell(note)
-
-
-def _tell(note: str) -> None:
-    print(f"blur-imu: {note}", file=sys.stderr)
 
 
 def _check_places(options: RunOptions) -> None:

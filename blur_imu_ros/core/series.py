@@ -27,6 +27,7 @@ class VelocitySeries:
         blur_px: (n,) length of the smear, pixels of the network's view, or None.
         frames: the n names of the frames, or none.
         latency: (n,) seconds from the stamp to the recording of each message of a bag, or None.
+        notes: on what was assumed or left out when it was read, a line each.
     """
 
     t: Array
@@ -36,6 +37,7 @@ class VelocitySeries:
     blur_px: Array | None = None
     frames: tuple[str, ...] = ()
     latency: Array | None = None
+    notes: tuple[str, ...] = ()
 
 
 def series_of(estimates: Iterable[VelocityEstimate]) -> VelocitySeries:

@@ -22,7 +22,7 @@ from scipy.spatial.transform import Rotation
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.evaluation.metrics import truth_at
+from blur_imu_ros.evaluation.metrics import DEGREES, truth_at
 from blur_imu_ros.evaluation.time_offset import SAME_PLACE, Place, fitting_places
 
 FEWEST_ROWS = 30
@@ -38,8 +38,6 @@ REACH = 0.5
 """Seconds that clocks may differ that are said to agree."""
 EPOCH = 1e8
 """Seconds; clocks beyond it count from the same moment, or do not count from their own start."""
-LARGEST_DEGREES = 0.04
-"""Rates of a camera over those of a gyroscope in degrees: 1/57, by any exposure time up to twice."""
 LONGEST_INTERVAL = 0.5
 """Seconds between the rows of a truth."""
 SEARCH_STEP = 0.005
@@ -154,16 +152,17 @@ def _check_units(truth: VelocitySeries) -> None:
     interval = float(np.median(np.diff(truth.t)))
     if interval > LONGEST_INTERVAL:
         raise RecordingError(
-            f"the truth has a row every {interval:g} s, too few to tell a motion: is its time in seconds?"
+            f"the truth has a row every {interval:g} s, too few to tell a motion: is its time in seconds? "
+            "Else give --truth-unit ms, us or ns"
         )
 
 
 def _check_rates(scale: float) -> None:
     """Refuse a truth that turns so many times faster than the camera that it is in degrees."""
-    if scale < LARGEST_DEGREES:
+    if 0 < scale * DEGREES < 1:
         raise RecordingError(
-            f"the truth turns {1 / scale:.0f} times as fast as the camera: rad/s are needed, is it in "
-            "degrees a second?"
+            f"the truth turns {1 / scale:.0f} times as fast as the camera: is it in degrees a second? "
+            "Then give --truth-unit deg"
         )
 
 

@@ -17,6 +17,9 @@ from blur_imu_ros.errors import RecordingError
 CLEAR_TURN = 2.0
 """rad/s. Slower than this the sign of a motion hardly shows."""
 
+DEGREES = 25.0
+"""Times as fast as an estimate, beyond which a truth is in degrees: 57 by any exposure time up to twice."""
+
 FEWEST_ROWS = 3
 LONGEST_GAP = 3.5
 """Intervals of the truth; across a longer gap it is not known."""
@@ -150,6 +153,21 @@ class MatchedSeries:
     def used(self) -> MatchedSeries:
         """Return the valid rows."""
         return self.rows(self.valid)
+
+
+def refuse_degrees(matched: MatchedSeries) -> None:
+    """Refuse a truth that turns so much faster than the estimate that it is in degrees.
+
+    Raises:
+        RecordingError: naming the cure.
+    """
+    used = matched.used()
+    fast, true = (float(np.sqrt(_mean(w[:, :3].ravel() ** 2))) for w in (used.estimate, used.truth))
+    if fast > 0 and true > fast * DEGREES:
+        raise RecordingError(
+            f"the truth turns {true / fast:.0f} times as fast as the estimate: is it in degrees a second? "
+            "Then give --truth-unit deg, else --truth-unit rad"
+        )
 
 
 def in_axes(series: VelocitySeries, given: Axes, wanted: Axes) -> VelocitySeries:

@@ -2,46 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from blur_imu_ros.choices import Unit
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings.csv_tables import CsvTable, series_of_table
-from blur_imu_ros.recordings.gyroscope_logs import kind_of, read_log
-from blur_imu_ros.recordings.trajectories import TUM_SUFFIXES, read_poses
+from blur_imu_ros.recordings.gyroscope_logs import names_gyroscope, read_log
+from blur_imu_ros.recordings.trajectories import (
+    POSE_WIDTHS,
+    TEXT_SUFFIXES,
+    TUM_SUFFIXES,
+    pose_columns,
+    read_poses,
+)
 
 Row = tuple[Array, Array, bool]
 """(6,) velocity, (6,) standard deviations, whether it may be used; NaN where not known."""
 
 
-def read_velocities(path: Path, topic: str | None = None) -> VelocitySeries:
-    """Return the velocities of a CSV, TUM trajectory or bag.
+def read_velocities(
+    path: Path, topic: str | None = None, units: Sequence[Unit] = ()
+) -> VelocitySeries:
+    """Return the velocities of a CSV, log, trajectory or bag.
 
     Args:
-        path: a CSV as `read_series` takes it, a gyroscope's log of a known kind, a TUM trajectory
-            (.tum, .txt), which is differentiated, or a bag with Imu, TwistWithCovarianceStamped or
-            BlurMotion.
+        path: a CSV as `read_series` takes it, a gyroscope's log, a trajectory as `read_poses` takes it,
+            which is differentiated, or a bag with Imu, TwistWithCovarianceStamped or BlurMotion.
         topic: which one, for bags with several.
+        units: of a file that tells them not or wrongly.
 
     Raises:
         RecordingError: what is wrong with the file, or which topics there are.
     """
-    if path.suffix in TUM_SUFFIXES:
-        return read_poses(path).velocities()
-    if path.suffix != ".csv":
-        from blur_imu_ros.recordings.bags import is_bag
+    from blur_imu_ros.recordings.bags import is_bag
 
-        if is_bag(path):
-            return _read_topic(path, topic)
+    seconds = next((unit.seconds for unit in units if unit.seconds), None)
+    radians = next((unit.radians for unit in units if unit.radians), None)
+    if path.suffix not in TEXT_SUFFIXES and is_bag(path):
+        return _read_topic(path, topic)
     table = CsvTable(path)
-    kind = kind_of(table.names)
-    return read_log(table, kind) if kind else series_of_table(table)
+    if {"t", "wx", "wy", "wz"} <= set(table.names):
+        return series_of_table(table, seconds, radians or 1.0)
+    poses = pose_columns(table.names) is not None and not names_gyroscope(table.names)
+    log = None if poses else read_log(table, seconds, radians)
+    if log is not None:
+        return log
+    plain = not table.names and table.width in POSE_WIDTHS
+    if poses or plain or path.suffix in TUM_SUFFIXES:
+        return read_poses(path, seconds).velocities()
+    if not table.names:
+        raise RecordingError(
+            f"{path}: has no headings that tell what its {table.width} columns are"
+        )
+    raise RecordingError(
+        f"{path}: names neither a gyroscope nor a trajectory: it needs columns t, wx, wy, wz; found "
+        f"{', '.join(table.names[:20])}"
+    )
 
 
 def _read_topic(path: Path, topic: str | None) -> VelocitySeries:

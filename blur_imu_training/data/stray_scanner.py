@@ -25,8 +25,8 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings.csv_tables import CsvTable
-from blur_imu_ros.recordings.gyroscope_logs import KINDS, read_log
 from blur_imu_ros.recordings.image_messages import decode_compressed
+from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_training.data.averaged_frames import AveragedFrames, frame_sample
 from blur_imu_training.data.recorded_sequences import (
     KEYFRAME_GAP,
@@ -141,7 +141,7 @@ def real_samples(
         width, height: of the network's view, pixels.
     """
     odometry = _read_odometry(recording / "odometry.csv")
-    gyro = read_log(CsvTable(recording / "imu.csv"), KINDS["StrayScanner"])
+    gyro = read_velocities(recording / "imu.csv")
     velocity = np.gradient(odometry.position, odometry.t, axis=0)
     jumps = pose_jumps([_pose_only(odometry, i) for i in range(len(odometry.t))])
     for number, (image, camera) in enumerate(_video(recording, len(odometry.t))):

@@ -49,14 +49,73 @@ def test_a_gap_is_no_velocity(tmp_path: Path):
     assert np.flatnonzero(~found.valid).tolist() == [9]
 
 
+QUATERNION = (0.1, -0.2, 0.3, np.sqrt(1 - 0.14))
+
+
+def rows_of(form: str, count: int = 20) -> str:
+    x, y, z, w = QUATERNION
+    return "".join(
+        form.format(t=0.01 * k, n=10_000_000 * k, p=0.02 * k, x=x, y=y, z=z, w=w) + "\n"
+        for k in range(count)
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        rows_of("{t} {p} 0 0 {x} {y} {z} {w}"),
+        "# timestamp tx ty tz qx qy qz qw\n" + rows_of("{t} {p} 0 0 {x} {y} {z} {w}"),
+        "#timestamp, p_RS_R_x [m], p_RS_R_y [m], p_RS_R_z [m], q_RS_w [], q_RS_x [], q_RS_y [], "
+        "q_RS_z [], v_RS_R_x [m s^-1], b_w_RS_S_x [rad s^-1], b_w_RS_S_y [rad s^-1], "
+        "b_w_RS_S_z [rad s^-1]\n" + rows_of("{n},{p},0,0,{w},{x},{y},{z},9,8,7,6"),
+        "timestamp, frame, x, y, z, qx, qy, qz, qw\n"
+        + rows_of("{t}, 000001, {p}, 0, 0, {x}, {y}, {z}, {w}"),
+        "__time,/odom/pose/pose/position/x,/odom/pose/pose/position/y,/odom/pose/pose/position/z,"
+        "/odom/pose/pose/orientation/x,/odom/pose/pose/orientation/y,"
+        "/odom/pose/pose/orientation/z,/odom/pose/pose/orientation/w\n"
+        + rows_of("{t},{p},0,0,{x},{y},{z},{w}"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".txt"])
+def test_poses_are_known_by_their_headings(tmp_path: Path, text: str, suffix: str):
+    path = tmp_path / f"poses{suffix}"
+    path.write_text(text)
+    found = read_velocities(path)
+    along = Rotation.from_quat(QUATERNION).inv().apply([2.0, 0, 0])
+    np.testing.assert_allclose(found.velocity[:, 3:], np.tile(along, (19, 1)), atol=1e-6)
+    np.testing.assert_allclose(found.t, 0.005 + 0.01 * np.arange(19), atol=1e-9)
+
+
+def test_the_poses_of_kitti_have_their_times_beside(tmp_path: Path):
+    path, trajectory, t = tmp_path / "00.txt", hand_held(), np.arange(30) / 10
+    poses = [trajectory.pose(float(time)) for time in t]
+    rows = [np.column_stack([p.rotation.as_matrix(), p.position]).ravel() for p in poses]
+    np.savetxt(path, rows)
+    with pytest.raises(RecordingError, match=r"put its times\.txt"):
+        read_velocities(path)
+    np.savetxt(tmp_path / "times.txt", t)
+    tum = read_velocities(write_tum(tmp_path / "a.tum", trajectory, t))
+    np.testing.assert_allclose(read_velocities(path).velocity, tum.velocity, atol=1e-6)
+
+
+def test_one_bad_pose_costs_itself_alone(tmp_path: Path):
+    lines = rows_of("{t} {p} 0 0 {x} {y} {z} {w}", 40).splitlines()
+    for bad in (lines[20], lines[10], "0.2 1 2 3 0 0 0 0", "nan 1 2 3 0 0 0 1"):
+        path = tmp_path / "bad.tum"
+        path.write_text("\n".join([*lines[:20], bad, *lines[21:]]))
+        found = read_poses(path)
+        assert len(found.t) >= 39 and np.all(np.diff(found.t) > 0)
+    assert "1 of 40 rows have a time out of order or none" in " ".join(found.notes)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "rows"),
+        ("", "rows of 0 numbers"),
         ("0 1 2 3 0 0 0 1\n", "holds 1 rows"),
         ("0 1 2 3\n1 1 2 3\n", "of 4 numbers"),
-        ("0 1 2 3 0 0 0 1\n1 1 2 x 0 0 0 1\n", "no TUM trajectory"),
-        ("0 1 2 3 0 0 0 1\n0 1 2 3 0 0 0 1\n", "does not increase at row 1"),
+        ("0 1 2 3 0 0 0 1\n1 1 2 x 0 0 0 1\n", "is no number"),
+        ("0 1 2 3 0 0 0 1\n0 1 2 3 0 0 0 1\n", "time does not rise"),
         ("0 1 2 3 0 0 0 1\n1 1 2 3 0 0 0 0\n", "quaternion of row 1"),
         ("0 1 2 3 0 0 0 1\n1 1 nan 3 0 0 0 1\n", "finite"),
     ],

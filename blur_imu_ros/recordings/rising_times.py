@@ -1,0 +1,106 @@
+"""Time stamps as loggers write them: mostly rising."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+import numpy as np
+
+from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.errors import RecordingError
+
+MOST_WRONG = 0.05
+"""Share of the rows that may be out of order, without a time, or alone far away."""
+MOST_REPEATED = 0.6
+"""Share of the rows that may repeat the time before, as coarse clocks and phones do."""
+FEWEST_ROWS = 10
+"""From which on one wrong row counts as few."""
+_UNITS_BY_STEP = (
+    (500.0, 1e-3, "milliseconds"),
+    (2e5, 1e-6, "microseconds"),
+    (np.inf, 1e-9, "nanoseconds"),
+)
+"""Up to which median step a time is of a unit, in seconds, that is not seconds themselves."""
+_FAR = 1e4
+"""Median intervals from its neighbours, beyond which the time of a single row is taken for damaged."""
+
+
+def rising_rows(t: Array, name: str) -> tuple[Array, list[str]]:
+    """Return (n,) which rows to keep so that time rises, as many as can be, and a note on the others.
+
+    Raises:
+        RecordingError: that many would be left out that the file is another than it seems.
+    """
+    kept = np.isfinite(t)
+    if not kept.all() or not np.all(np.diff(t) > 0):
+        kept = _longest_rise(t, kept)
+    kept = _without_strays(t, kept)
+    same = np.diff(t) == 0
+    repeated = ~kept & (np.append(same, False) | np.append(False, same))
+    wrong = int(np.sum(~kept & ~repeated))
+    most = max(MOST_WRONG * len(t), len(t) >= FEWEST_ROWS)
+    if wrong > most or repeated.sum() > MOST_REPEATED * len(t):
+        row = int(np.argmax(~kept & ~repeated if wrong else repeated))
+        raise RecordingError(
+            f"{name}: time does not rise, or is no number, in {len(t) - int(kept.sum())} of {len(t)} "
+            f"rows, the first of them row {row}: are several recordings in it?"
+        )
+    left = [
+        f"{count} of {len(t)} rows {what}"
+        for count, what in (
+            (int(repeated.sum()), "repeat the time of the one before"),
+            (wrong, "have a time out of order or none"),
+        )
+        if count
+    ]
+    return kept, [f"{name}: {' and '.join(left)}; left out"] if left else []
+
+
+def _longest_rise(t: Array, usable: Array) -> Array:
+    """Return (n,) the rows of a longest series of rising times among the usable ones."""
+    ends: list[float] = []  # smallest last time of a rise of each length
+    rows: list[int] = []
+    before = np.full(len(t), -1)
+    for row in map(int, np.flatnonzero(usable)):
+        place = bisect_left(ends, t[row])
+        before[row] = rows[place - 1] if place else -1
+        if place == len(ends):
+            ends.append(float(t[row]))
+            rows.append(row)
+        else:
+            ends[place], rows[place] = float(t[row]), row
+    kept = np.zeros(len(t), bool)
+    row = int(rows[-1]) if rows else -1
+    while row >= 0:
+        kept[row] = True
+        row = int(before[row])
+    return kept
+
+
+def _without_strays(t: Array, kept: Array) -> Array:
+    """Return the rows without those at the ends that lie alone, far from all others."""
+    rows = np.flatnonzero(kept)
+    if len(rows) < FEWEST_ROWS:
+        return kept
+    steps = np.diff(t[rows])
+    far = np.flatnonzero(steps > _FAR * np.median(steps))
+    kept = kept.copy()
+    for gap in far:
+        if gap < MOST_WRONG * len(rows):
+            kept[rows[: gap + 1]] = False
+        elif gap >= len(rows) - 1 - MOST_WRONG * len(rows):
+            kept[rows[gap + 1 :]] = False
+    return kept
+
+
+def unit_by_steps(t: Array, longest: float = 0.5) -> tuple[float, str]:
+    """Return how many seconds a unit of the time (n,) of a log lasts, and its name.
+
+    Args:
+        t: rising.
+        longest: step that may be seconds; a log has two rows a second or more.
+    """
+    step = float(np.median(np.diff(t)))
+    if step <= longest:
+        return 1.0, "seconds"
+    return next((unit, name) for most, unit, name in _UNITS_BY_STEP if step <= most)
