@@ -24,7 +24,7 @@ import numpy as np
 from blur_imu_ros.core.arrays import Array, Image
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
-from blur_imu_ros.core.motion_field import motion_rows
+from blur_imu_ros.core.motion_field import half_angle, motion_rows
 from blur_imu_ros.core.velocity import VelocityPrior
 
 _OUTSIDE, _UNSEEN = -1e9, -1e4
@@ -35,6 +35,8 @@ _NEAREST = np.float32(1e-2)
 _LARGEST_ROTATION = 1.2
 """Radians between two images, beyond which a start cannot share a view with the first."""
 _LARGEST_INVERSE_DEPTH = 20.0
+_TAPS = 9
+"""Places along a motion blur whose mean stands for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,8 @@ class RegistrationConfig:
         unknown_depth, unknown_depth_std: metres, and of its logarithm, where there is no field.
         relative_std: error of the velocity that goes with it: calibration, unequal motion.
         angular_floor, linear_floor: smallest standard deviations, rad/s and m/s.
+        alike: correlation below which each image is blurred as the other one is, and both are registered
+            once more: images blurred along different directions have few edges in common.
         chance_quality: correlation that the best of the wrong motions reaches; one of this is as
             likely wrong as right.
         independent: number of parts of an image that agree or not by themselves.
@@ -104,6 +108,7 @@ class RegistrationConfig:
     relative_std: float = 0.02
     angular_floor: float = 0.02
     linear_floor: float = 0.02
+    alike: float = 0.95
     chance_quality: float = 0.8
     independent: float = 7.5
     angular_miss: float = 5.0
@@ -125,6 +130,8 @@ class View:
         inverse_depth: (h, w) float32 of the finest level, 1/m.
         sigma_log_depth: (rows, columns) float32 of each block, standard deviation of the logarithm.
         gradients: of each level, (2, h, w) along x and y, grey levels per pixel.
+        blur: (rows, columns, 2) double-angle field of motion blur, pixels of the finest level; None
+            where it is not known.
         correction: (rows, columns) how far the logarithm of `inverse_depth` of each block was moved
             from what the network read, by the parallax of the views before.
         depth_information: (blocks, blocks) inverse covariance of what is still wrong with it.
@@ -136,6 +143,7 @@ class View:
     inverse_depth: Array
     sigma_log_depth: Array
     gradients: tuple[Array, ...]
+    blur: Array | None
     correction: Array
     depth_information: Array
 
@@ -203,6 +211,7 @@ class Registrar:
         height = max(8, round(width * pinhole.height / pinhole.width))
         small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
         levels = _pyramid(small.astype(np.float32), settings)
+        blur = None
         if field is None:
             depth = np.full((height, width), 1 / settings.unknown_depth, np.float32)
             sigma = np.full(settings.blocks, settings.unknown_depth_std, np.float32)
@@ -213,12 +222,13 @@ class Registrar:
             sigma = _resized(
                 _finite(field.sigma_log_depth, settings.unknown_depth_std), settings.blocks
             )
+            blur = _finite(field.q, 0.0) * np.float32(width / pinhole.width)
         depth = np.clip(depth, 0, _LARGEST_INVERSE_DEPTH)
         gradients = tuple(_gradients(level) for level in levels)
         information = np.linalg.inv(_depth_covariance(sigma, settings))
         untouched = np.zeros(settings.blocks)
         camera = pinhole.resized(width, height)
-        return View(t, camera, levels, depth, sigma, gradients, untouched, information)
+        return View(t, camera, levels, depth, sigma, gradients, blur, untouched, information)
 
     def register(
         self, first: View, second: View, starts: Array, prior: VelocityPrior | None = None
@@ -244,6 +254,10 @@ class Registrar:
             fits = level.refined(motions, steps, belief)
             kept = self._kept(level, fits)
             motions = fits.motions[kept]
+        if fits.correlation[kept[0]] < self.settings.alike and first.blur is not None:
+            level = _Level(*_alike(first, second), level.number, self.settings)
+            fits = level.refined(motions, steps, belief)
+            kept = self._kept(level, fits)
         return self._registration(first, second, level, fits, kept, belief)
 
     def _belief(self, prior: VelocityPrior | None, dt: float) -> tuple[Array, Array]:
@@ -649,6 +663,37 @@ def _pyramid(image: Array, settings: RegistrationConfig) -> tuple[Array, ...]:
         small = cv2.resize(levels[-1], size, interpolation=cv2.INTER_AREA)
         levels.append(cv2.GaussianBlur(small, (0, 0), 0.8 * settings.blur))
     return tuple(levels)
+
+
+def _alike(first: View, second: View) -> tuple[View, View]:
+    """Return the finest levels of two views, each blurred as the other one is as well."""
+    return _blurred(first, second.blur), _blurred(second, first.blur)
+
+
+def _blurred(view: View, blur: Array | None) -> View:
+    """Return a view whose finest level is blurred along a double-angle field (rows, columns, 2)."""
+    if blur is None:
+        return view
+    image = view.levels[0]
+    motion = half_angle(cv2.resize(blur, image.shape[::-1])).astype(np.float32)
+    v, u = np.mgrid[: image.shape[0], : image.shape[1]].astype(np.float32)
+    taps = np.linspace(-0.5, 0.5, _TAPS, dtype=np.float32)
+    total = sum(
+        cv2.remap(
+            image,
+            u + tap * motion[..., 0],
+            v + tap * motion[..., 1],
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        for tap in taps
+    )
+    blurred = np.asarray(total) / np.float32(_TAPS)
+    return replace(
+        view,
+        levels=(blurred, *view.levels[1:]),
+        gradients=(_gradients(blurred), *view.gradients[1:]),
+    )
 
 
 def _gradients(image: Array) -> Array:
