@@ -106,7 +106,8 @@ def run(
         list[Path],
         typer.Argument(
             help="Folder of images, image, video or bag; several of them, a folder of recordings, "
-            "or a list (.txt), a path a line."
+            "or a list (.txt), a path a line. Or a camera until Ctrl-C: rtsp://..., http://..., "
+            "/dev/video0, camera:0."
         ),
     ],
     output: Annotated[

@@ -33,6 +33,7 @@ from blur_imu_ros.network.blur_network import load_network
 from blur_imu_ros.recordings import FrameSettings, Recording, open_recording
 from blur_imu_ros.recordings.calibration_files import KnownCalibration, read_calibration
 from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
+from blur_imu_ros.recordings.live import address_of, without_password
 from blur_imu_ros.recordings.settings_files import load_settings
 from blur_imu_ros.recordings.timestamp_files import Timestamps, read_timestamps
 from blur_imu_ros.recordings.velocities import read_velocities
@@ -241,6 +242,10 @@ def _earlier(options: RunOptions, now: RunRecord) -> RunRecord | None:
     Raises:
         RecordingError: the result that is there comes from another recording or other settings.
     """
+    if address_of(options.source) is not None:
+        raise RecordingError(
+            f"{options.source}: a camera cannot be gone on with; leave out --resume"
+        )
     earlier = RunRecord.load(options.output)
     if earlier is None:
         if options.output.is_file():
@@ -276,13 +281,15 @@ def _keep_other_result(options: RunOptions) -> None:
     earlier = None
     with suppress(RecordingError):
         earlier = RunRecord.load(options.output)
-    if earlier is None or earlier.recipe.get("recording") != _name_of(options.source):
+    live = address_of(options.source) is not None  # Each time it is another recording.
+    if live or earlier is None or earlier.recipe.get("recording") != _name_of(options.source):
         kept = moved_aside(options.output)
         tell(f"{options.output}: was no result of this recording; what it held is kept as {kept}")
 
 
 def _name_of(source: Path) -> str:
-    return str(source.resolve())
+    address = address_of(source)
+    return str(source.resolve()) if address is None else without_password(str(address))
 
 
 def _recipe(options: RunOptions, settings: FrameSettings, network: Network) -> Recipe:

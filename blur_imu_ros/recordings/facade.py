@@ -15,6 +15,7 @@ from blur_imu_ros.recordings.images import (
     Video,
     images_at,
 )
+from blur_imu_ros.recordings.live import LiveVideo, address_of
 from blur_imu_ros.recordings.settings import FrameSettings, Recording
 from blur_imu_ros.recordings.stray_scanner import StrayScan, is_stray_scan
 
@@ -27,7 +28,7 @@ COLOUR, NO_COLOUR = {"rgb", "color", "colour", "images"}, {"depth", "confidence"
 
 
 def open_recording(path: str | Path, settings: FrameSettings | None = None) -> Recording:
-    """Return the frames of a folder of images, an image, a video or a bag.
+    """Return the frames of a folder of images, an image, a video, a bag or a camera.
 
     Args:
         path: of the recording.
@@ -40,6 +41,9 @@ def open_recording(path: str | Path, settings: FrameSettings | None = None) -> R
     path, settings = Path(path), settings or FrameSettings()
     if settings.exposure_time is not None:
         check_exposure_time(settings.exposure_time)
+    address = address_of(path)
+    if address is not None:
+        return LiveVideo(address, settings)
     if not path.exists():
         raise RecordingError(f"{path}: there is no such file or folder")
     from blur_imu_ros.recordings.bags import BAG_SUFFIXES, Bag, is_bag
