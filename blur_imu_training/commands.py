@@ -264,13 +264,10 @@ def render_rooms(
     """Render path-traced rooms: pictures to train on, true blur to validate on, sequences."""
     from rich.progress import Progress
 
-    from blur_imu_training.data.traced_rooms import (
-        Rooms,
-        one_room,
-        render_true_blur,
-        render_views,
-    )
+    from blur_imu_training.data.traced_rooms import Rooms, one_room
     from blur_imu_training.data.traced_sequences import SequenceChoice, render_sequence
+    from blur_imu_training.data.traced_views import render_views
+    from blur_imu_training.data.true_blur import render_true_blur
     from blur_imu_training.scene.path_traced_rooms import HELD_OUT_ROOMS
 
     size = (width, height)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from blur_imu_ros.core.camera import Camera
-from blur_imu_ros.errors import BlurImuError, RecordingError
+from blur_imu_ros.errors import BlurImuError, RecordingError, TrainingError
 from blur_imu_ros.recordings.csv_tables import CsvTable
 from blur_imu_training.rendering.samples import BlurredSample
 from blur_imu_training.scene.exposure_motion import ExposureMotion, Shutter
 
 INDEX = "index.csv"
+SETTINGS = "set.json"
 COLUMNS = (
     "sample", "width", "height", "fx", "fy", "cx", "cy", "exposure_time", "readout_time",
     "theta_x", "theta_y", "theta_z", "t_x", "t_y", "t_z", "blur_px", "depth_is_real",
@@ -33,6 +36,34 @@ def image_path(folder: Path, index: int) -> Path:
 def truth_path(folder: Path, index: int) -> Path:
     """Return where the truth of a sample lies: arrays with the names in `TRUTHS`."""
     return folder / "truth" / f"{index:06d}.npz"
+
+
+def claim(folder: Path, settings: dict[str, Any]) -> None:
+    """Note the settings of a set in a new folder; refuse a folder of other ones.
+
+    Raises:
+        TrainingError: the folder holds another set.
+        RecordingError: it cannot be read or written.
+    """
+    settings = dict(json.loads(json.dumps(settings)))
+    path = folder / SETTINGS
+    try:
+        if path.exists():
+            begun = dict(json.loads(path.read_text()))
+            if begun.get("renderer") != settings["renderer"]:
+                raise TrainingError(
+                    f"{folder}: holds a set of another version's renderer, which would not go with what "
+                    "is rendered now; take another folder, or complete it with that version"
+                )
+            if begun != settings:
+                raise TrainingError(
+                    f"{folder}: holds a set of other settings ({SETTINGS}); take another folder"
+                )
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(settings, indent=1))
+    except (OSError, ValueError, TypeError) as error:
+        raise RecordingError(f"{path}: cannot be used: {error}") from error
 
 
 def write_sample(folder: Path, index: int, sample: BlurredSample) -> None:

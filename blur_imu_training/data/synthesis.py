@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
 
 import cv2
 
-from blur_imu_ros.errors import RecordingError, TrainingError
+from blur_imu_ros.errors import TrainingError
 from blur_imu_training.data.picture_sets import load_pictures
-from blur_imu_training.data.sample_folder import truth_path, write_index, write_sample
+from blur_imu_training.data.sample_folder import claim, truth_path, write_index, write_sample
 from blur_imu_training.recipe import TrainingConfig
 from blur_imu_training.rendering.samples import SampleStream
-
-SETTINGS = "set.json"
 
 RENDERER = 3
 """Raised whenever the same recipe, data and seed give other samples than before."""
@@ -43,7 +39,7 @@ def synthesize(
     if count < 1 or jobs < 1:
         raise TrainingError(f"{count} samples with {jobs} jobs: both must be at least 1")
     stage = config.stages[-1]
-    _claim(folder, {
+    claim(folder, {
         "seed": seed, "width": stage.width, "height": stage.height, "longest": stage.longest,
         "pictures": config.pictures, "with_data": data is not None, "renderer": RENDERER,
     })  # fmt: skip
@@ -57,28 +53,6 @@ def synthesize(
         ):
             yield done
     write_index(folder, count)
-
-
-def _claim(folder: Path, settings: dict[str, Any]) -> None:
-    """Note the settings in a new folder; refuse a folder of other ones."""
-    path = folder / SETTINGS
-    try:
-        if path.exists():
-            begun = dict(json.loads(path.read_text()))
-            if begun.get("renderer") != settings["renderer"]:
-                raise TrainingError(
-                    f"{folder}: holds a set of another version's renderer, which would not go with what "
-                    "is rendered now; take another folder, or complete it with that version"
-                )
-            if begun != settings:
-                raise TrainingError(
-                    f"{folder}: holds a set of other settings ({SETTINGS}); take another folder"
-                )
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(settings, indent=1))
-    except (OSError, ValueError, TypeError) as error:
-        raise RecordingError(f"{path}: cannot be used: {error}") from error
 
 
 def _rendered(stream: SampleStream, folder: Path, missing: list[int], jobs: int) -> Iterator[None]:

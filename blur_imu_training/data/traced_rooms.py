@@ -1,11 +1,11 @@
-"""Path-traced rooms on disk: sharp views with exact depth, true blur, sequences; each made resumably.
+"""Path-traced rooms by name, and pictures of them on disk.
 
-What is made depends on the scenes, the sizes and the seed alone, up to how processors round.
+What is made of rooms depends on the scenes, the sizes and the seed alone, up to how processors round.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.core.arrays import Array
-from blur_imu_ros.core.motion_field import motion_field
-from blur_imu_ros.errors import RecordingError, TrainingError
-from blur_imu_ros.execution.files import make_folder_of, write_text
-from blur_imu_ros.simulation.room_renderer import Pose, constant_velocity
-from blur_imu_training.data.held_out import plain_camera
-from blur_imu_training.data.sample_folder import truth_path, write_index, write_sample
+from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.execution.files import make_folder_of
 from blur_imu_training.path_tracing.path_tracer import PathTracer
 from blur_imu_training.path_tracing.viewpoints import (
     BARE_SHARE,
@@ -29,44 +25,12 @@ from blur_imu_training.path_tracing.viewpoints import (
     free_places,
     random_view,
 )
-from blur_imu_training.rendering.numpy_renderer import true_field
-from blur_imu_training.rendering.samples import STRIDE, BlurredSample
-from blur_imu_training.scene.exposure_motion import ExposureMotion, Shutter
 
 Float = NDArray[np.float32]
 
 SCENE = "scene.xml"
-VIEWS = "views.csv"
-VIEW_COLUMNS = (
-    "name", "fx", "fy", "cx", "cy", *(f"pose_{row}{column}" for row in range(3) for column in range(4)),
-)  # fmt: skip
-"""Of a view; its pose is camera to world, OpenCV axes, row by row."""
-
-SHARP_SAMPLES, BLURRED_SAMPLES = 4, 16
-"""Of each pixel."""
-
-EXPOSURE_TIME = 0.02
-"""Seconds, of blurred views."""
-
-LONGEST_BLUR, WIDTH_OF_BLUR = 120.0, 480
-"""Pixels of median blur, of a view so wide."""
-
-EVENLY = (5**0.5 - 1) / 2
-"""Golden ratio: its multiples fill 0 to 1 evenly, however many there are."""
-
-DRIVING, FLYING, CALMER = (0.3, 1.5), 0.8, 1 / 3
-"""m/s of robots; m/s of free motion in each axis, the standard deviation; how robots are calmer."""
-
-BISECTIONS = 20
-
-POSES = 64
-"""Of an exposure."""
-
-BRIGHT, DIM = (0.30, 0.48), (0.03, 0.10)
-"""Linear light of a picture's 60th percentile."""
-
-BARE_TO_VALIDATE = 0.1
-"""Share of blurred views that may be bare."""
+BRIGHT = (0.30, 0.48)
+"""Linear light of the metered percentile of a well exposed picture."""
 
 METERED = 60
 """Percentile."""
@@ -147,141 +111,6 @@ class TracedRoom:
         return np.random.default_rng((seed, crc32(self.name.encode()), index))
 
 
-def render_views(
-    rooms: Rooms, folder: Path, count: int, size: tuple[int, int], seed: int
-) -> Iterator[int]:
-    """Render the sharp views that `folder` lacks, the rooms in turn; yield how many are there.
-
-    Each room's folder has `rgb/*.jpg`, `depth/*.png` (uint16 mm, 0 where nothing is) and `views.csv`.
-    """
-    loaded = [rooms.room(name) for name in rooms.names]
-    there = {room.name: _names(folder / room.name / VIEWS) for room in loaded}
-    for index in range(count):
-        room, number = loaded[index % len(loaded)], index // len(loaded)
-        name = f"{seed:02d}_{number:04d}"
-        if name not in there[room.name]:
-            _render_view(room, folder / room.name, name, size, room.choices(seed, number))
-        yield index + 1
-
-
-def _names(table: Path) -> set[str]:
-    """Return the views in a table, and mend it: a line that a kill cut off is taken out."""
-    if not table.exists():
-        return set()
-    text = table.read_text()
-    whole = [line for line in text.splitlines() if line.count(",") == len(VIEW_COLUMNS) - 1]
-    mended = "\n".join(whole) + "\n"
-    if mended != text:
-        write_text(table, mended)
-    return {line.split(",")[0] for line in whole}
-
-
-def _render_view(
-    room: TracedRoom, folder: Path, name: str, size: tuple[int, int], rng: np.random.Generator
-) -> None:
-    view = room.view(size, rng)
-    light = room.tracer.light(view.camera, [view.pose], SHARP_SAMPLES, _seed(rng))
-    write_image(folder / "rgb" / f"{name}.jpg", srgb(exposed(light, rng.uniform(*BRIGHT))))
-    write_image(folder / "depth" / f"{name}.png", millimetres(view.depth))
-    c, table = view.camera, folder / VIEWS
-    pose = np.column_stack([view.pose.rotation.as_matrix(), view.pose.position])
-    numbers = (c.fx, c.fy, c.cx, c.cy, *pose.ravel())
-    row = ",".join([name, *(f"{number:.7g}" for number in numbers)])
-    head = "" if table.exists() else ",".join(VIEW_COLUMNS) + "\n"
-    with table.open("a") as file:
-        file.write(head + row + "\n")
-
-
-def render_true_blur(
-    rooms: Rooms, folder: Path, count: int, size: tuple[int, int], seed: int
-) -> Iterator[int]:
-    """Render the blurred views that `folder` lacks, the rooms in turn; yield how many are there.
-
-    Median blur is evenly spread over 0 to `LONGEST_BLUR`; every other pair of views is dim; hands,
-    robots and free motion take turns. The folder is a set as `sample_folder` reads it.
-    """
-    if size[0] % STRIDE or size[1] % STRIDE:
-        raise TrainingError(f"{size[0]}x{size[1]} is no multiple of {STRIDE}")
-    loaded = [rooms.room(name) for name in rooms.names]
-    for index in range(count):
-        if not truth_path(folder, index).exists():
-            room = loaded[index % len(loaded)]
-            rng = room.choices(seed, index)
-            write_sample(folder, index, _blurred(room, index // len(loaded), size, rng))
-            write_index(folder, index + 1)
-        yield index + 1
-
-
-def _blurred(
-    room: TracedRoom, number: int, size: tuple[int, int], rng: np.random.Generator
-) -> BlurredSample:
-    view = room.view(size, rng, BARE_TO_VALIDATE)
-    length = LONGEST_BLUR * size[0] / WIDTH_OF_BLUR * ((number + 0.5) * EVENLY % 1)
-    kind = (hand, robot, free)[number // 2 % 3]
-    motion = kind(view, length, rng)
-    light = room.tracer.light(view.camera, exposure(view.pose, motion), BLURRED_SAMPLES, _seed(rng))
-    level = rng.uniform(*(DIM if number % 2 else BRIGHT))
-    image = plain_camera(exposed(light, level), rng)
-    inverse = np.asarray(1 / np.where(view.depth > 0, view.depth, FARTHEST), np.float32)
-    field, cells = true_field(view.camera, inverse, motion, STRIDE)
-    return BlurredSample(image, view.camera, motion, Shutter(EXPOSURE_TIME), field, cells, True)
-
-
-def hand(view: View, length: float, rng: np.random.Generator) -> ExposureMotion:
-    """Return a turn about a wrist or an elbow with a median blur of `length` pixels."""
-    turn = rng.standard_normal(3) * (1, 1, 1.2)
-    motion = _even(turn, np.cross(turn, rng.normal((0, 0, 0.2), 0.15)))
-    return motion.scaled(length / median_blur(view, motion))
-
-
-def robot(view: View, length: float, rng: np.random.Generator) -> ExposureMotion:
-    """Return a drive forward that yaws and rattles, with `CALMER` times that blur."""
-    turn = rng.standard_normal(3) * (0.15, 1, 0.1)
-    forward = np.array([0, 0, 1.0]) + rng.standard_normal(3) * 0.05
-    speed = rng.uniform(*DRIVING) * EXPOSURE_TIME
-    return turned_until(view, turn, forward * speed, length * CALMER)
-
-
-def free(view: View, length: float, rng: np.random.Generator) -> ExposureMotion:
-    """Return a motion whose parts know nothing of each other, with that blur."""
-    shift = rng.standard_normal(3) * (FLYING * EXPOSURE_TIME)
-    return turned_until(view, rng.standard_normal(3), shift, length)
-
-
-def turned_until(view: View, turn: Array, shift: Array, length: float) -> ExposureMotion:
-    """Return a motion with that shift and so much turn that the median blur is `length` pixels.
-
-    Where the shift alone blurs more than half of that, there is less of it.
-    """
-    alone = median_blur(view, _even(np.zeros(3), shift))
-    shift = shift * min(1, length / 2 / max(alone, 1e-9))
-    low, high = 0.0, 1.5 * length / median_blur(view, _even(turn, np.zeros(3)))
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        too_much = median_blur(view, _even(turn * middle, shift)) > length
-        low, high = (low, middle) if too_much else (middle, high)
-    return _even(turn * high, shift)
-
-
-def _even(turn: Array, shift: Array) -> ExposureMotion:
-    return ExposureMotion(turn, shift, np.zeros(3), np.zeros(3))
-
-
-def exposure(pose: Pose, motion: ExposureMotion) -> list[Pose]:
-    """Return the poses of an exposure with constant velocity around `pose`, at the middles of its parts."""
-    screw = constant_velocity(motion.rotation, motion.translation, pose)
-    return [screw.pose((k + 0.5) / POSES - 0.5) for k in range(POSES)]
-
-
-def median_blur(view: View, motion: ExposureMotion) -> float:
-    """Return the median length of the motion over the view, pixels."""
-    v, u = np.mgrid[: view.camera.height : 8, : view.camera.width : 8].astype(float)
-    depth = view.depth[::8, ::8]
-    inverse = 1 / np.where(depth > 0, depth, FARTHEST)
-    field = motion_field(view.camera, u, v, inverse, motion.rotation, motion.translation)
-    return float(np.median(np.hypot(field[..., 0], field[..., 1])))
-
-
 def exposed(light: Float, level: float) -> Float:
     """Return light scaled so that its `METERED` percentile is `level`, clipped at 1."""
     metered = float(np.percentile(light.mean(axis=-1), METERED))
@@ -302,7 +131,8 @@ def millimetres(depth: Float) -> NDArray[np.uint16]:
     return np.asarray(np.round(told * 1000), np.uint16)
 
 
-def _seed(rng: np.random.Generator) -> int:
+def drawn_seed(rng: np.random.Generator) -> int:
+    """Return a seed for the path tracer."""
     return int(rng.integers(2**31))
 
 

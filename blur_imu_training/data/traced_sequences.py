@@ -7,7 +7,7 @@ A folder holds `frames/NNNNNN.jpg`, `depth/NNNNNN.png` (uint16 mm at mid-exposur
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -19,9 +19,9 @@ from blur_imu_ros.core.axes import GYRO_FROM_OPTICAL
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.execution.files import write_text
 from blur_imu_ros.simulation.room_renderer import Pose, Trajectory
+from blur_imu_training.data.sample_folder import claim
 from blur_imu_training.data.traced_rooms import (
     METERED,
-    POSES,
     TracedRoom,
     millimetres,
     srgb,
@@ -32,6 +32,9 @@ from blur_imu_training.path_tracing.viewpoints import free_start, pinhole
 from blur_imu_training.path_tracing.ways import hand_shake, robot_drive
 
 Float = NDArray[np.float32]
+
+RENDERER = 1
+"""Raised whenever the same room and choice give other frames than before."""
 
 FIRST = 0.02
 """Seconds, the middle of the first exposure."""
@@ -45,7 +48,8 @@ READ_NOISE, SHOT_NOISE = 2e-5, 4e-4
 DIM_GAIN = 5.0
 """Of the noise's variance in dim sequences."""
 
-SAMPLES = 12
+SAMPLES, POSES = 12, 64
+"""Of each pixel; of the camera in an exposure."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,13 @@ class SequenceChoice:
 
 
 def render_sequence(room: TracedRoom, folder: Path, choice: SequenceChoice) -> Iterator[int]:
-    """Render the frames that `folder` lacks; yield how many are there. The truth is written first."""
+    """Render the frames that `folder` lacks; yield how many are there. The truth is written first.
+
+    Raises:
+        TrainingError: a folder of other settings, or a room without a free way.
+        RecordingError: what cannot be read or written.
+    """
+    claim(folder, {"room": room.name, "renderer": RENDERER, **asdict(choice)})
     camera = choice.camera
     rng = room.choices(choice.seed, 0)
     trajectory = free_start(room.tracer, camera, choice.way(), choice.duration, rng)

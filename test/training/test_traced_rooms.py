@@ -14,10 +14,12 @@ from blur_imu_ros.core.motion_field import motion_field
 from blur_imu_ros.errors import RecordingError, TrainingError
 from blur_imu_ros.recordings.csv_tables import CsvTable
 from blur_imu_ros.simulation.room_renderer import Pose
-from blur_imu_training.data import traced_rooms, traced_sequences
+from blur_imu_training.data import traced_rooms, traced_sequences, true_blur
 from blur_imu_training.data.held_out import true_blur_frames
-from blur_imu_training.data.traced_rooms import Rooms, TracedRoom, exposure, median_blur
+from blur_imu_training.data.traced_rooms import Rooms, TracedRoom
 from blur_imu_training.data.traced_sequences import SequenceChoice, render_sequence
+from blur_imu_training.data.traced_views import render_views
+from blur_imu_training.data.true_blur import exposure, median_blur
 from blur_imu_training.path_tracing import path_tracer
 from blur_imu_training.path_tracing.rays import (
     OPENCV_FROM_MITSUBA,
@@ -137,7 +139,7 @@ def test_points_move_as_the_motion_field_says() -> None:
     v = seen[:, 1] / seen[:, 2] * CAMERA.fy + CAMERA.cy
     rows, columns = np.mgrid[: CAMERA.height, : CAMERA.width].reshape(2, -1).astype(float)
     field = motion_field(CAMERA, columns, rows, 1 / z, motion.rotation, motion.translation)
-    half = (traced_rooms.POSES - 1) / traced_rooms.POSES / 2
+    half = (true_blur.POSES - 1) / true_blur.POSES / 2
     np.testing.assert_allclose(u - columns, field[:, 0] * half, atol=0.04)
     np.testing.assert_allclose(v - rows, field[:, 1] * half, atol=0.04)
 
@@ -191,16 +193,16 @@ def assert_velocity(way, t: float, step: float = 1e-4) -> None:
     np.testing.assert_allclose(np.concatenate([turn, shift]), way.velocity(t), atol=2e-2)
 
 
-@pytest.mark.parametrize("kind", [traced_rooms.hand, traced_rooms.robot, traced_rooms.free])
+@pytest.mark.parametrize("kind", [true_blur.hand, true_blur.robot, true_blur.free])
 def test_motion_has_the_blur_that_is_wanted(kind) -> None:
     pose = looking(np.array([0.3, 1.1, 0.2]), 0.4, -0.1)
     view = View(CAMERA, pose, Box().depth(CAMERA, pose))
     for seed in range(5):
         motion = kind(view, 12.0, np.random.default_rng(seed))
-        calmer = traced_rooms.CALMER if kind is traced_rooms.robot else 1
+        calmer = true_blur.CALMER if kind is true_blur.robot else 1
         assert median_blur(view, motion) == pytest.approx(12 * calmer, rel=0.01)
-        speed = np.linalg.norm(motion.translation) / traced_rooms.EXPOSURE_TIME
-        assert kind is traced_rooms.hand or speed < 6
+        speed = np.linalg.norm(motion.translation) / true_blur.EXPOSURE_TIME
+        assert kind is true_blur.hand or speed < 6
 
 
 # --- sets on disk ------------------------------------------------------------------------------------
@@ -208,11 +210,11 @@ def test_motion_has_the_blur_that_is_wanted(kind) -> None:
 
 def test_views_are_completed_not_made_again(box: TracedRoom, tmp_path: Path) -> None:
     rooms, folder = Rooms.of(tmp_path / "scenes"), tmp_path / "views"
-    assert list(traced_rooms.render_views(rooms, folder, 2, (64, 48), 5)) == [1, 2]
+    assert list(render_views(rooms, folder, 2, (64, 48), 5)) == [1, 2]
     table = folder / "box" / "views.csv"
     first = (folder / "box" / "rgb" / "05_0000.jpg").read_bytes()
     table.write_text(table.read_text() + "05_0001,33.2,3")  # a kill cut this line off
-    assert list(traced_rooms.render_views(rooms, folder, 4, (64, 48), 5)) == [1, 2, 3, 4]
+    assert list(render_views(rooms, folder, 4, (64, 48), 5)) == [1, 2, 3, 4]
     assert (folder / "box" / "rgb" / "05_0000.jpg").read_bytes() == first
     views = PathTracedRooms(folder)
     assert len(views) == 4
@@ -226,13 +228,15 @@ def test_views_are_completed_not_made_again(box: TracedRoom, tmp_path: Path) -> 
 
 def test_true_blur_is_read_back_as_held_out_frames(box: TracedRoom, tmp_path: Path) -> None:
     rooms, folder = Rooms.of(tmp_path / "scenes", ["box"]), tmp_path / "blurred"
-    assert list(traced_rooms.render_true_blur(rooms, folder, 2, (64, 48), 5)) == [1, 2]
+    assert list(true_blur.render_true_blur(rooms, folder, 2, (64, 48), 5)) == [1, 2]
     frames = list(true_blur_frames(folder))
-    assert [one.frame.exposure_time for one in frames] == [traced_rooms.EXPOSURE_TIME] * 2
+    assert [one.frame.exposure_time for one in frames] == [true_blur.EXPOSURE_TIME] * 2
     assert all(np.linalg.norm(one.angular_velocity) > 0 for one in frames)
     assert frames[0].inverse_depth.shape == (48, 64)
+    with pytest.raises(TrainingError, match="of other settings"):
+        next(true_blur.render_true_blur(rooms, folder, 3, (64, 48), 6))
     with pytest.raises(TrainingError, match="no multiple of 8"):
-        next(traced_rooms.render_true_blur(rooms, folder, 3, (60, 48), 5))
+        next(true_blur.render_true_blur(rooms, folder, 3, (60, 48), 5))
 
 
 def test_a_sequence_tells_its_truth_in_the_axes_of_a_gyroscope(
@@ -253,6 +257,8 @@ def test_a_sequence_tells_its_truth_in_the_axes_of_a_gyroscope(
     assert truth.column("vz")[2] == pytest.approx(ROBOT_SPEED)
     assert len(list((folder / "frames").glob("*.jpg"))) == 3
     assert len(list((folder / "depth").glob("*.png"))) == 3
+    with pytest.raises(TrainingError, match="of other settings"):
+        next(render_sequence(box, folder, SequenceChoice(64, 48, 3)))
 
 
 def test_rooms_to_validate_on_are_refused_for_training(tmp_path: Path) -> None:
@@ -309,7 +315,7 @@ def test_a_file_that_is_no_scene_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_told_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "mitsuba", None)
-    with pytest.raises(TrainingError, match=r"pip install 'blur_imu_ros\[rooms\]'"):
+    with pytest.raises(TrainingError, match=r"pip install .*\[rooms\]"):
         path_tracer.import_mitsuba()
 
 
