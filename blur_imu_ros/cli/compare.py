@@ -110,6 +110,7 @@ def run_compare(options: CompareOptions, network: Network | None = None) -> list
         series = method.series(progress(recording, method.name, len(recording) or None))
         frames = frames or len(series.t)  # the first has a row for every frame
         lines.append(_compared(method.name, series, truth, options, frames, settings.exposure_time))
+    tell(*dict.fromkeys(recording.notes))  # Each method went through the recording.
     _print(lines, frames, options)
     if options.json is not None:
         _write(options.json, lines, frames)

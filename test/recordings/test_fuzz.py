@@ -34,6 +34,7 @@ from blur_imu_ros.recordings import FrameSettings, open_recording
 from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
 from blur_imu_ros.recordings.camera_info import CameraInfo
 from blur_imu_ros.recordings.csv_tables import read_series
+from blur_imu_ros.recordings.file_names import stamps_of_names
 from blur_imu_ros.recordings.image_messages import (
     KNOWN_ENCODINGS,
     decode_compressed,
@@ -77,7 +78,7 @@ def same_file(folder: Path, name: str, content: bytes) -> Path:
 
 
 def test_image_messages() -> None:
-    for index, rng in enumerate(numbered(0.26, 1)):
+    for index, rng in enumerate(numbered(0.2, 1)):
         height, width = int(rng.integers(1, 24)), int(rng.integers(1, 24))
         step = width * int(rng.integers(1, 9)) + int(rng.integers(0, 5))
         size = max(0, step * height * int(rng.integers(1, 3)) + int(rng.integers(-6, 7)))
@@ -143,7 +144,7 @@ def csv_of_velocities() -> bytes:
 
 def test_csv_files(tmp_path: Path) -> None:
     valid = csv_of_velocities()
-    for index, rng in enumerate(numbered(0.16, 4)):
+    for index, rng in enumerate(numbered(0.11, 4)):
         path = same_file(tmp_path, "some.csv", damaged(rng, valid))
         with only_our_errors(index):
             times = read_timestamps(path).times
@@ -151,6 +152,34 @@ def test_csv_files(tmp_path: Path) -> None:
         with only_our_errors(index):
             series = read_series(path)
             assert np.isfinite(series.t).all() and series.velocity.shape == (len(series.t), 6)
+
+
+def test_files_of_time_stamps(tmp_path: Path) -> None:
+    """Those of EuRoC, TUM, KITTI, rpicam, and bare numbers."""
+    numbers = [1_700_000_000_000_000_000 + 33_000_000 * k for k in range(12)]
+    valid = [
+        "#timestamp [ns],filename\n" + "\n".join(f"{n},{n}.png" for n in numbers),
+        "# color images\n# timestamp filename\n"
+        + "\n".join(f"{n / 1e9} rgb/{n}.png" for n in numbers),
+        "\n".join(f"2011-09-26 13:02:{k:02}.5{n}" for k, n in enumerate(numbers)),
+        "# timecode format v2\n" + "\n".join(f"{33.3 * k:.3f}" for k in range(12)),
+        "\n".join(map(str, numbers)),
+    ]
+    for index, rng in enumerate(numbered(0.05, 12)):
+        path = same_file(tmp_path, "some.txt", damaged(rng, valid[index % 5].encode()))
+        with only_our_errors(index):
+            found = read_timestamps(path)
+            assert found.times is not None and not np.isinf(found.times).any()
+            assert len(found.names) in (0, len(found.times))
+
+
+def test_names_of_images() -> None:
+    valid = "1700000000123456789_left-0001.5"
+    for index, rng in enumerate(numbered(0.02, 13)):
+        names = [damaged(rng, valid.encode()).decode(errors="replace") for _ in range(3)]
+        with only_our_errors(index):
+            found = stamps_of_names([Path(name.replace("/", "_") or "x") for name in names])
+            assert found is None or np.isfinite(found).all()
 
 
 def test_trajectories(tmp_path: Path) -> None:
