@@ -470,6 +470,51 @@ def compare(
     )
 
 
+@app.command()
+def live(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Number of a webcam, /dev/video0, a video, rtsp://..., or an image topic of ROS 2."
+        ),
+    ] = "0",
+    camera: Annotated[Path | None, typer.Option(help="Calibration, as for run.")] = None,
+    exposure: Annotated[
+        float | None,
+        typer.Option(help="Exposure time, seconds; by default what the driver tells, else asked."),
+    ] = None,
+    field_of_view: Annotated[
+        float | None,
+        typer.Option(
+            min=10, max=150, help="Degrees across the image, where --camera is not given."
+        ),
+    ] = None,
+    model: Annotated[str, typer.Option(help="Name or path of a model.")] = FOR_CAMERAS,
+    axes: Annotated[Axes, typer.Option(help="Axes of the velocities.")] = Axes.OPTICAL,
+    motion_prior: Annotated[
+        MotionPrior, typer.Option(help="pivot: the camera is in a hand.")
+    ] = MotionPrior.PIVOT,
+    picture: Annotated[
+        bool, typer.Option("--picture", help="Image with its motion blur, in coloured blocks.")
+    ] = False,
+    rerun: Annotated[str | None, typer.Option(help="Rerun viewer: spawn, or .rrd.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Keep the velocities (.csv).")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="How long; without it until Ctrl-C.")
+    ] = None,
+) -> None:
+    """Show the velocities of a camera in the terminal, while it moves."""
+    from blur_imu_ros.cli.live import LiveOptions, run_live
+
+    options = LiveOptions(
+        source, camera, exposure, field_of_view, model, axes, motion_prior, picture, rerun, output, seconds
+    )  # fmt: skip
+    with suppress(_Stopped):  # Ctrl-C is how it is meant to end.
+        run_live(options)
+
+
 class RosChoice(str, Enum):
     """Whether the demo goes through ROS."""
 

@@ -1,0 +1,126 @@
+"""Frames of an image topic as they come, for `blur-imu live`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.frame import Frame, check_exposure_time
+from blur_imu_ros.errors import FrameError, RecordingError
+from blur_imu_ros.execution.newest import Newest
+from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
+from blur_imu_ros.recordings.image_messages import image_of
+from blur_imu_ros.ros.messages import seconds
+
+PATIENCE = 5.0
+"""Seconds to wait for a publisher, for the calibration, and for an image."""
+KINDS = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
+_BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+class LiveTopic:
+    """The newest image of a topic, again and again.
+
+    Attributes:
+        notes: what was assumed, a line each.
+    """
+
+    def __init__(self, topic: str, exposure_time: float | None, camera: Camera | None) -> None:
+        """Subscribe.
+
+        Args:
+            topic: of Image or CompressedImage.
+            exposure_time: seconds.
+            camera: calibration; None takes the `camera_info` beside the topic.
+
+        Raises:
+            FrameError: the exposure time is not known.
+            RecordingError: nobody publishes images there.
+        """
+        self.name, self.notes = topic, list[str]()
+        if exposure_time is None:
+            raise FrameError(f"{topic}: the exposure time is not known: give --exposure SECONDS")
+        self.exposure_time = check_exposure_time(exposure_time)
+        self._camera = camera
+        self._newest: Newest[Any] = Newest()
+        rclpy.init()
+        self._node = rclpy.create_node("blur_imu_live")
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        try:
+            self._subscribe(KINDS[self._kind()])
+        except BaseException:
+            self.close()
+            raise
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+
+    @property
+    def dropped(self) -> int:
+        """How many images came while another was measured."""
+        return self._newest.dropped
+
+    def _kind(self) -> str:
+        """Return the type of the topic, as soon as somebody publishes it."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            known = dict(self._node.get_topic_names_and_types())
+            for kind in known.get(self.name, []):
+                if kind in KINDS:
+                    return kind
+            self._executor.spin_once(timeout_sec=0.05)
+        images = [name for name, kinds in known.items() if set(kinds) & set(KINDS)]
+        raise RecordingError(
+            f"{self.name}: nobody publishes images there; image topics: {', '.join(images) or 'none'}"
+        )
+
+    def _subscribe(self, kind: type) -> None:
+        self._node.create_subscription(kind, self.name, self._newest.put, _BEST_EFFORT)
+        if self._camera is None:
+            parent = self.name.rpartition("/")[0]
+            if kind is CompressedImage:
+                parent = parent.rpartition("/")[0]
+            self._info_topic = f"{parent}/camera_info"
+            self._node.create_subscription(
+                CameraInfo, self._info_topic, self._on_info, _BEST_EFFORT
+            )
+
+    def _on_info(self, message: CameraInfo) -> None:
+        if self._camera is None:
+            self._camera = camera_of(message, named_rectified(self.name))
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            self._newest.end()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the newest image whenever asked; RecordingError where none comes any more."""
+        self._thread.start()
+        index, start = 0, time.monotonic()
+        while True:
+            message = self._newest.take(PATIENCE)
+            if message is None:
+                raise RecordingError(f"{self.name}: gives no image" + " any more" * bool(index))
+            if self._camera is None:
+                if time.monotonic() - start > PATIENCE:
+                    raise RecordingError(f"{self._info_topic}: gives no calibration; give --camera")
+                continue
+            t = seconds(message.header.stamp)
+            name = f"{self.name}:{index}"
+            yield Frame(image_of(message), t, self.exposure_time, self._camera, name)
+            index += 1
+
+    def close(self) -> None:
+        """Leave ROS."""
+        self._executor.shutdown()
+        self._node.destroy_node()
+        rclpy.try_shutdown()

@@ -1,0 +1,66 @@
+"""`blur-imu live` follows an image topic."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]")
+
+import rclpy
+from rclpy.context import Context
+from sensor_msgs.msg import CameraInfo, Image
+
+from blur_imu_ros.errors import FrameError, RecordingError
+from blur_imu_ros.ros import live_topic, messages
+from blur_imu_ros.ros.live_topic import LiveTopic
+from helpers.synthetic_fields import CAMERA
+
+
+@pytest.fixture
+def topic() -> Iterator[str]:
+    """The topic of a camera that publishes images and its calibration."""
+    context = Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node("camera", context=context)
+    images = node.create_publisher(Image, "/live_test/image_raw", 5)
+    infos = node.create_publisher(CameraInfo, "/live_test/camera_info", 5)
+    ended = threading.Event()
+
+    def publish() -> None:
+        for k in range(10**6):
+            if ended.wait(0.03):
+                return
+            picture = np.full((CAMERA.height, CAMERA.width, 3), 90, np.uint8)
+            infos.publish(messages.camera_info_message(CAMERA, 1 + k / 30, "camera"))
+            images.publish(messages.image_message(picture, 1 + k / 30, "camera"))
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    yield "/live_test/image_raw"
+    ended.set()
+    thread.join()
+    node.destroy_node()
+    rclpy.try_shutdown(context=context)
+
+
+def test_images_come_with_the_calibration_beside_them(topic: str) -> None:
+    source = LiveTopic(topic, 0.01, None)
+    try:
+        frames = [frame for frame, _ in zip(source, range(5), strict=False)]
+    finally:
+        source.close()
+    assert [frame.exposure_time for frame in frames] == [0.01] * 5
+    assert frames[0].camera == CAMERA and frames[0].image.shape == (CAMERA.height, CAMERA.width, 3)
+    assert all(np.diff([frame.t for frame in frames]) > 0)
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_topic, "PATIENCE", 0.3)
+    with pytest.raises(FrameError, match="give --exposure"):
+        LiveTopic("/nothing", None, None)
+    with pytest.raises(RecordingError, match="/nothing: nobody publishes images there"):
+        LiveTopic("/nothing", 0.01, CAMERA)
