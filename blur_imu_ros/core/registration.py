@@ -69,8 +69,9 @@ class RegistrationConfig:
         depth_memory: share of what parallax told of depth that holds until the next image.
         depth_scale_std: relative error of depth of the whole image; no parallax tells it from v.
         unknown_depth, unknown_depth_std: metres, and of its logarithm, where there is no field.
-        relative_std: error of the velocity that goes with it: calibration, unequal motion.
-        angular_floor, linear_floor: smallest standard deviations, rad/s and m/s.
+        angular_share, linear_share: standard deviation of each axis as a share of the speed:
+            calibration, motion that changes in between, depth that no block describes.
+        angular_floor, linear_floor: the same of a camera at rest, rad/s and m/s.
         alike: correlation below which each image is blurred as the other one is, and both are registered
             once more: images blurred along different directions have few edges in common.
         chance_quality: correlation that the best of the wrong motions reaches; one of this is as
@@ -94,7 +95,7 @@ class RegistrationConfig:
     degrees: float = 3.0
     noise: float = 1.0
     slack_px: float = 0.3
-    correlation_px: float = 16.0
+    correlation_px: float = 12.0
     angular_std: float = 20.0
     linear_std: float = 2.0
     blocks: tuple[int, int] = (6, 8)
@@ -105,9 +106,10 @@ class RegistrationConfig:
     depth_scale_std: float = 0.3
     unknown_depth: float = 3.0
     unknown_depth_std: float = 1.0
-    relative_std: float = 0.02
-    angular_floor: float = 0.02
-    linear_floor: float = 0.02
+    angular_share: float = 0.02
+    linear_share: float = 0.2
+    angular_floor: float = 0.03
+    linear_floor: float = 0.03
     alike: float = 0.95
     chance_quality: float = 0.8
     independent: float = 7.5
@@ -312,11 +314,9 @@ class Registrar:
         velocity = to_middle @ motion
         linear = np.concatenate([np.zeros(3), velocity[3:]])
         shared = settings.depth_scale_std**2 * np.outer(linear, linear)
-        floor = np.array([settings.angular_floor] * 3 + [settings.linear_floor] * 3) ** 2
         covariance = (
             to_middle @ level.covariance(fits, best, belief) @ to_middle.T
-            + np.diag(floor)
-            + settings.relative_std**2 * np.outer(velocity, velocity)
+            + np.diag(_unmodelled(velocity, settings))
             + ambiguity * np.diag(_spread(settings))
             + shared
         )
@@ -363,8 +363,7 @@ class Registrar:
     def _repeated(self, first: View, second: View, starts: Array) -> Registration:
         """Return what is known from the same image twice: rest, unless something says motion."""
         settings = self.settings
-        floor = np.array([settings.angular_floor] * 3 + [settings.linear_floor] * 3) ** 2
-        covariance = np.diag(floor) + starts.T @ starts
+        covariance = np.diag(_unmodelled(np.zeros(6), settings)) + starts.T @ starts
         reasons = ("the same image twice",) if len(starts) > 1 else ()
         return Registration(
             first.t,
@@ -648,6 +647,14 @@ def _evidence(correlation: Array, settings: RegistrationConfig) -> Array:
     """(k,) logarithm of the likelihood of motions under which two images correlate so (k,)."""
     unexplained = np.maximum(1 - correlation.astype(float) ** 2, 1e-4)
     return np.asarray(-settings.independent / 2 * np.log(unexplained))
+
+
+def _unmodelled(velocity: Array, settings: RegistrationConfig) -> Array:
+    """(6,) variance of a velocity that no residual tells."""
+    angular = settings.angular_share * np.linalg.norm(velocity[:3])
+    linear = settings.linear_share * np.linalg.norm(velocity[3:])
+    variance = [settings.angular_floor**2 + angular**2, settings.linear_floor**2 + linear**2]
+    return np.repeat(variance, 3)
 
 
 def _spread(settings: RegistrationConfig) -> Array:
