@@ -101,10 +101,9 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
         RecordingError: what is wrong with a file.
         FrameError: the exposure time cannot be one.
     """
+    _refuse_overwriting(options)  # before an ending is said to be wrong
     options = options.completed()
-    inputs = [options.estimate, options.truth, options.overlay, record_path(options.estimate)]
-    outputs = (options.json, options.plot, options.html)
-    refuse_overwriting((*outputs, options.trajectory, options.true_trajectory), inputs)
+    _refuse_overwriting(options)
     record = _record(options.estimate)
     if options.exposure is None:
         options = replace(options, exposure=exposure_of(options.estimate))
@@ -153,6 +152,12 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     _write_pictures(options, matched, estimate, result, remarks)
     _write_trajectories(options, estimate, truth)
     return result
+
+
+def _refuse_overwriting(options: EvaluateOptions) -> None:
+    inputs = [options.estimate, options.truth, options.overlay, record_path(options.estimate)]
+    outputs = (options.json, options.plot, options.html)
+    refuse_overwriting((*outputs, options.trajectory, options.true_trajectory), inputs)
 
 
 def _record(estimate: Path) -> RunRecord | None:

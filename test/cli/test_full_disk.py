@@ -123,7 +123,8 @@ def test_run_says_that_a_bag_cannot_be_written(
     out = tmp_path / "est.mcap"
     out.write_bytes(b"an earlier result")
     with files_up_to(2500):
-        ended = blur_imu("run", folder, "-o", out, "--camera", camera, "--exposure", 0.01)
+        command = ("run", folder, "-o", out, "--camera", camera, "--exposure", 0.01, "--force")
+        ended = blur_imu(*command)
     assert "est.mcap: cannot be written" in ended.refusal
     assert out.read_bytes() == b"an earlier result"
     assert not list(tmp_path.glob(".*"))

@@ -55,7 +55,9 @@ def run_command(tmp_path: Path, out: str) -> list[str]:
     code = SLOW_RUN.format(tests=str(Path(__file__).parents[1]))
     options = ["--camera", str(tmp_path / "camera.yaml"), "--exposure", "0.01"]
     if out.endswith(".csv"):
-        options.append("--resume")  # A bag is written anew.
+        options.append("--resume")
+    else:
+        options.append("--force")  # A bag is written anew, over what was there.
     asked = ["run", str(tmp_path / "images"), "-o", str(tmp_path / out)]
     return [sys.executable, "-c", code, *asked, *options]
 
