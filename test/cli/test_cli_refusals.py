@@ -158,7 +158,7 @@ def test_a_camera_that_is_missing_or_of_another_size(
         (None, "--exposure"),
         (0, "positive"),
         ("-0.01", "positive"),
-        ("nan", "positive"),
+        ("nan", "--exposure: nan is not a number"),
         (10, "milliseconds?"),
     ],
 )
@@ -173,7 +173,7 @@ def test_an_exposure_time_that_cannot_be(
     [
         ("t\n0\n1\n1\n2\n3\n4\n", "does not increase at row 2"),
         ("t\n0\n1\n2\n", "has more than 3 frames"),
-        ("time\n0\n", "lacks a column t"),
+        ("wx,wy\n0,1\n0,2\n", "lacks a column t"),
         ("t\n", "holds no rows"),
         ("t\n0\nsoon\n2\n3\n4\n5\n", "no number"),
     ],
@@ -396,8 +396,8 @@ def test_a_model_that_is_not_what_its_card_says(refused: Callable[..., str], mod
 
 def test_evaluate_names_what_it_cannot_compare(blur_imu: CommandLine, tmp_path: Path) -> None:
     good, late, bad = (tmp_path / f"{name}.csv" for name in ("good", "late", "bad"))
-    good.write_text("t,wx,wy,wz\n" + "".join(f"{k},1,2,3\n" for k in range(9)))
-    late.write_text("t,wx,wy,wz\n" + "".join(f"{k + 1000},1,2,3\n" for k in range(9)))
+    good.write_text("t,wx,wy,wz\n" + "".join(f"{k / 10},1,2,3\n" for k in range(9)))
+    late.write_text("t,wx,wy,wz\n" + "".join(f"{k / 10 + 1000},1,2,3\n" for k in range(9)))
     bad.write_bytes(b"\x00\xff\xfe")
     assert "clocks" in blur_imu("evaluate", good, late).refusal
     assert "bad.csv" in blur_imu("evaluate", good, bad).refusal
