@@ -27,7 +27,8 @@ from blur_imu_ros.recordings.video_packets import VIDEOS, PacketDecoder, codec_o
 
 __all__ = ["Bag", "BagFile", "is_bag", "opened", "readable_messages", "typestore"]
 
-BAG_SUFFIXES = {".bag", ".mcap", ".db3"}
+BAG_SUFFIXES = {".bag", ".active", ".mcap", ".db3"}
+"""`x.bag.active` is what a recorder that was killed leaves."""
 FIRST_STAMPS = 3
 """Images by which it is seen whether a camera stamps its images."""
 LONGEST_SIMULATION = 1e6

@@ -30,6 +30,7 @@ TOLERATED = 0.1
 _TIMECODE = re.compile(r"#\s*time(code|stamp) format v\d", re.IGNORECASE)
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(\.\d+)?")
 _TIME_NAME = re.compile(r"(t|time|times|timestamps?|stamp|sec|secs|seconds|nanoseconds)\b")
+_PARTS = re.compile(r"(^|\W|_)secs?$"), re.compile(r"(^|\W|_)(nsecs?|nanosecs?)$")
 _UNIT_NAMES = {
     "ns": "ns", "nsec": "ns", "nanoseconds": "ns", "us": "us", "usec": "us", "µs": "us",
     "microseconds": "us", "ms": "ms", "msec": "ms", "milliseconds": "ms", "s": "s", "sec": "s",
@@ -167,13 +168,18 @@ def _table_of(path: Path) -> _Table:
 
 def _headed(path: Path, heading: Sequence[str], lines: Sequence[str]) -> _Table:
     """Return a table whose columns have names, among them the time's."""
-    names = [name.strip().strip('"').lower() for name in heading]
+    names = [name.strip(' "#%').lower() for name in heading]
+    rows = _rows(path, lines)
+    whole, parts = (next((k for k, n in enumerate(names) if p.search(n)), None) for p in _PARTS)
+    if whole is not None and parts is not None:  # As messages have them, in two numbers.
+        sums = [_number(row, whole) + _number(row, parts) * UNITS["ns"] for row in rows]
+        return _Table([[repr(x), *row] for x, row in zip(sums, rows, strict=True)], 0, "s")
     for index, name in sorted(enumerate(names), key=lambda pair: pair[1] != "t"):
         words = re.split(r"[^a-zµ]+", name)
         if _TIME_NAME.match(name.replace("_", " ")):
             told = next((_UNIT_NAMES[word] for word in words[1:] if word in _UNIT_NAMES), None)
             unit = "s" if name in ("t", "seconds", "sec") else told
-            return _Table(_rows(path, lines), index, unit)
+            return _Table(rows, index, unit)
     raise RecordingError(
         f"{path}: lacks a column t (seconds); found {', '.join(heading) or 'nothing'}"
     )

@@ -68,7 +68,13 @@ def read_velocities(
 
 
 def _read_topic(path: Path, topic: str | None) -> VelocitySeries:
-    from blur_imu_ros.recordings.bags import opened, readable_messages, stamp_of, topics_of
+    from blur_imu_ros.recordings.bags import (
+        DamagedBagError,
+        opened,
+        readable_messages,
+        stamp_of,
+        topics_of,
+    )
 
     with opened(path) as reader:
         kinds = {c.topic: c.msgtype for c in reader.connections if c.msgtype in _ROWS}
@@ -79,13 +85,24 @@ def _read_topic(path: Path, topic: str | None) -> VelocitySeries:
             )
         chosen = _choose(path, kinds, topic)
         connections = [c for c in reader.connections if c.topic == chosen]
-        times, recorded, rows = [], [], []
-        for connection, time, message in readable_messages(path, reader, connections):
-            times.append(stamp_of(message))
-            recorded.append(time * 1e-9)
-            rows.append(_ROWS[connection.msgtype](message))
+        times, recorded, rows, notes, unread = [], [], list[Row](), list[str](), list[str]()
+        try:
+            for connection, time, message in readable_messages(
+                path, reader, connections, damaged=unread
+            ):
+                rows.append(_ROWS[connection.msgtype](message))
+                times.append(stamp_of(message))
+                recorded.append(time * 1e-9)
+        except DamagedBagError as error:
+            if not rows:
+                raise
+            notes.append(f"{error}; what can be read of it is used")
+    if unread:
+        notes.append(f"{len(unread)} messages cannot be read: {unread[0]}")
     t = np.array(times)
-    return replace(_series(f"{path} {chosen}", t, rows), latency=np.array(recorded) - t)
+    series = _series(f"{path} {chosen}", t, rows)
+    latency = np.array(recorded) - t if len(series.t) == len(t) else None
+    return replace(series, latency=latency, notes=(*series.notes, *notes))
 
 
 def _choose(path: Path, kinds: dict[str, str], wanted: str | None) -> str:

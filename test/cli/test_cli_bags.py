@@ -291,14 +291,17 @@ def test_messages_have_no_place_for_gyro_axes(
     assert "--axes optical or body" in ended.refusal
 
 
-def test_a_damaged_bag_of_velocities_is_named(
+def test_a_bag_of_velocities_that_is_cut_off_gives_what_it_holds(
     blur_imu: CommandLine, known: list[object], tmp_path: Path
 ) -> None:
-    bag, broken = tmp_path / "est.mcap", tmp_path / "broken.mcap"
+    bag, cut = tmp_path / "est.mcap", tmp_path / "cut.mcap"
     blur_imu(*known, "-o", bag)
-    shutil.copy(bag, broken)
-    broken.write_bytes(bag.read_bytes()[:-200])
-    assert "broken.mcap" in blur_imu("evaluate", broken, bag).refusal
+    shutil.copy(bag, cut)
+    cut.write_bytes(bag.read_bytes()[:-200])
+    ended = blur_imu("evaluate", cut, bag)
+    assert ended.status == 0 and "cut.mcap: is damaged after" in ended.err
+    cut.write_bytes(bag.read_bytes()[:200])
+    assert "cut.mcap" in blur_imu("evaluate", cut, bag).refusal
 
 
 def test_a_bag_holds_the_very_messages_that_the_node_publishes(tmp_path: Path) -> None:

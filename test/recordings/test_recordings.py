@@ -181,6 +181,8 @@ def test_bags_give_images_stamps_and_camera(tmp_path: Path, version: str) -> Non
 def test_the_ending_of_a_bag_may_be_in_capital_letters(tmp_path: Path) -> None:
     path = write_bag(tmp_path / "one.bag", "bag").rename(tmp_path / "ONE.BAG")
     assert len(list(open_recording(path, FrameSettings(0.01)))) == 12
+    path = path.rename(tmp_path / "one.bag.active")
+    assert len(list(open_recording(path, FrameSettings(0.01)))) == 12
     path = storage_of(write_bag(tmp_path / "rec", "mcap")).rename(tmp_path / "REC.MCAP")
     assert len(list(open_recording(path, FrameSettings(0.01)))) == 12
 

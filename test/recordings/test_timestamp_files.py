@@ -40,6 +40,9 @@ KINDS = {
     "ns": lines("{n}"),
     "named unit": "index;time_us;x\n" + lines("{};{n};7", unit=1e6),
     "named in brackets": "Time (ms)\tx\n" + lines("{n}\t7", unit=1e3),
+    "messages": "%time,header.seq,header.stamp.secs,header.stamp.nsecs\n"
+    + "".join(f"7,{k},{int(t)},{round(t % 1 * 1e9)}\n" for k, t in enumerate(TIMES)),
+    "sec and nanosec": "sec nanosec\n" + "".join(f"{int(t)} {round(t % 1 * 1e9)}\n" for t in TIMES),
     "Windows": "\ufefft\r\n" + lines("{t:.6f}").replace("\n", "\r\n"),
 }
 
