@@ -82,12 +82,12 @@ class RegistrationConfig:
         longest_gap: seconds between two images that are registered.
     """
 
-    width: int = 128
+    width: int = 160
     levels: int = 2
-    shrink: int = 4
-    blur: float = 1.2
-    spacing: tuple[int, ...] = (2, 1)
-    passes: tuple[tuple[int, int], ...] = ((1, 3), (1, 5), (0, 5))
+    shrink: int = 5
+    blur: float = 1.0
+    spacing: tuple[int, ...] = (3, 1)
+    passes: tuple[tuple[int, int], ...] = ((1, 4), (1, 4), (0, 4))
     settled_px: float = 0.03
     survivors: int = 2
     hopeless: float = 6.0
@@ -95,7 +95,7 @@ class RegistrationConfig:
     degrees: float = 3.0
     noise: float = 1.0
     slack_px: float = 0.3
-    correlation_px: float = 12.0
+    correlation_px: float = 17.0
     angular_std: float = 20.0
     linear_std: float = 2.0
     blocks: tuple[int, int] = (6, 8)
