@@ -253,7 +253,9 @@ def evaluate(
             help="CSV with t, wx, wy, wz, maybe vx, vy, vz; gyroscope log; bag with Imu; or TUM."
         ),
     ],
-    axes: Annotated[Axes, typer.Option(help="Axes of the estimate.")] = Axes.OPTICAL,
+    axes: Annotated[
+        Axes | None, typer.Option(help="Axes of the estimate; by default those that run noted.")
+    ] = None,
     truth_axes: Annotated[
         TruthAxes,
         typer.Option(help="Axes of the truth; found also finds its time offset."),
@@ -371,7 +373,9 @@ def calibrate(
         float | None,
         typer.Option(help="Seconds that run was told; by default what it noted, or the camera's."),
     ] = None,
-    axes: Annotated[Axes, typer.Option(help="Axes of the estimate.")] = Axes.OPTICAL,
+    axes: Annotated[
+        Axes | None, typer.Option(help="Axes of the estimate; by default those that run noted.")
+    ] = None,
     truth_axes: Annotated[
         TruthAxes, typer.Option(help="Axes of the truth as far as they are known.")
     ] = TruthAxes.FOUND,
@@ -425,7 +429,10 @@ def compare(
     model: Annotated[str, typer.Option(help="Name or path of a model.")] = FOR_RECORDINGS,
     backend: Annotated[str, typer.Option(help="auto, onnx or torch.")] = "auto",
     device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
-    axes: Annotated[Axes, typer.Option(help="Axes of the CSVs of others.")] = (Axes.OPTICAL),
+    axes: Annotated[
+        Axes | None,
+        typer.Option(help="Axes of the CSVs of others; by default those that run noted."),
+    ] = None,
     truth_axes: Annotated[
         Axes, typer.Option(help="Axes of the truth, and of the table.")
     ] = Axes.OPTICAL,
@@ -458,14 +465,22 @@ def compare(
         model=model,
         backend=backend,
         device=device,
-        axes=axes,
         motion_prior=motion_prior.prior,
         lever_arm=lever_arm,
     )
     others = tuple(other or ())
     run_compare(
         CompareOptions(
-            recording, truth, truth_axes, others, flow, blur, colmap, json, tuple(truth_unit or ())
+            recording,
+            truth,
+            truth_axes,
+            others,
+            flow,
+            blur,
+            colmap,
+            json,
+            tuple(truth_unit or ()),
+            axes,
         )
     )
 

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from blur_imu_ros.choices import Axes, Unit
+from blur_imu_ros.cli.measured_axes import measured_axes
 from blur_imu_ros.cli.notes import tell
 from blur_imu_ros.core.frame import check_exposure_time
-from blur_imu_ros.core.velocity import SolverConfig
-from blur_imu_ros.evaluation.calibration import Calibration, angular_rmse, calibrate
+from blur_imu_ros.evaluation.calibration import LENGTH_STD, Calibration, angular_rmse, calibrate
 from blur_imu_ros.evaluation.metrics import in_axes
 from blur_imu_ros.execution.files import refuse_overwriting, write_text
 from blur_imu_ros.recordings.camera_files import camera_file, flat, load_camera, load_exposure_time
@@ -35,7 +35,7 @@ class CalibrateOptions:
     output: Path
     camera: Path | None = None
     exposure: float | None = None
-    axes: Axes = Axes.OPTICAL
+    axes: Axes | None = None
     truth_axes: Axes | None = None
     topic: str | None = None
     truth_topic: str | None = None
@@ -63,9 +63,11 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     if exposure_time is not None:
         check_exposure_time(exposure_time)
     seen = read_velocities(options.estimate, options.topic)
-    estimate = in_axes(seen, options.axes, Axes.OPTICAL)
+    estimate = in_axes(seen, measured_axes(options.estimate, seen, options.axes), Axes.OPTICAL)
     truth = read_velocities(options.truth, options.truth_topic, options.truth_units)
     tell(*seen.notes, *truth.notes)
+    if options.truth_axes is not None:
+        measured_axes(options.truth, truth, options.truth_axes, "--truth-axes")
     found = calibrate(estimate, truth, exposure_time, options.truth_axes, options.time_offset)
     _write(options.output, camera | found.values(), found)
     _print(found, options)
@@ -102,11 +104,14 @@ def _print(found: Calibration, options: CalibrateOptions) -> None:
     console.print(f"from {rows} frames, correlation {correlation:.3f}; wrote {options.output}")
     if found.assumed_exposure is None:
         console.print("exposure_scale is true over assumed exposure time; give --exposure for it")
-    bias = SolverConfig().length_std
     console.print(
-        f"the exposure also takes up what the model reads lengths wrong by, {bias:.0%} or so: no "
-        "gyroscope tells the two apart"
+        f"the exposure also takes up what the model reads lengths wrong by, {LENGTH_STD:.0%} or so, which "
+        "its standard deviation counts: no gyroscope tells the two apart"
     )
+    if not found.tells_bias:
+        console.print("gyro_bias: these data do not tell it; let the camera rest and turn by turns")
+    if found.linear_note:
+        console.print(f"linear velocity of the truth {found.linear_note}")
     if found.linear_scale is None:
         console.print("linear_scale: the truth has no linear velocity, or too little to tell")
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from blur_imu_ros import __version__
 from blur_imu_ros.choices import Axes, MotionPrior, Unit
+from blur_imu_ros.cli.measured_axes import measured_axes
 from blur_imu_ros.cli.notes import tell
 from blur_imu_ros.cli.run import RunOptions, frame_settings
 from blur_imu_ros.core.arrays import Array
@@ -47,7 +48,7 @@ from blur_imu_ros.viz.tables import WITH_UNITS, Table, rmse_row
 class CompareOptions:
     """What `blur-imu compare` was asked for; see its help.
 
-    `run` tells of recording, camera and model; its `axes` are those of `others`.
+    `run` tells of recording, camera and model; `axes` are those of `others` that do not tell theirs.
     """
 
     run: RunOptions
@@ -59,6 +60,7 @@ class CompareOptions:
     colmap: bool = False
     json: Path | None = None
     truth_units: tuple[Unit, ...] = ()
+    axes: Axes | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def run_compare(options: CompareOptions, network: Network | None = None) -> list
     recording = open_recording(options.run.source, settings)
     truth = read_velocities(options.truth, units=options.truth_units)
     tell(*truth.notes)
+    measured_axes(options.truth, truth, options.truth_axes, "--truth-axes")
     methods = list(_methods(options, truth, network))
     frames, lines = 0, []
     for method in methods:
@@ -133,7 +136,7 @@ def _methods(
 
         yield Colmap(in_optical)
     for other in options.others:
-        yield _other(other, run.axes, in_optical)
+        yield _other(other, options.axes, in_optical)
 
 
 def _named(text: str) -> tuple[str, Path]:
@@ -142,12 +145,13 @@ def _named(text: str) -> tuple[str, Path]:
     return name or source.stem, source
 
 
-def _other(text: str, axes: Axes, truth: VelocitySeries) -> Method:
+def _other(text: str, axes: Axes | None, truth: VelocitySeries) -> Method:
     """Return the method of NAME=PATH, or of a path alone."""
     name, source = _named(text)
     if source.suffix in TUM_SUFFIXES:
         return from_trajectory(name, read_poses(source), truth)
-    return Recorded(name, in_axes(read_velocities(source), axes, Axes.OPTICAL))
+    series = read_velocities(source)
+    return Recorded(name, in_axes(series, measured_axes(source, series, axes), Axes.OPTICAL))
 
 
 def _compared(

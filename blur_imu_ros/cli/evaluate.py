@@ -11,12 +11,13 @@ from rich.console import Console
 
 from blur_imu_ros import __version__
 from blur_imu_ros.choices import Axes, Unit
+from blur_imu_ros.cli.measured_axes import measured_axes
 from blur_imu_ros.cli.notes import tell
 from blur_imu_ros.core.axes import MEANING
 from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.evaluation.alignment import Alignment, align, in_camera
+from blur_imu_ros.evaluation.alignment import Alignment, align, with_linear
 from blur_imu_ros.evaluation.metrics import (
     CLEAR_TURN,
     Evaluation,
@@ -48,13 +49,14 @@ NO_EXPOSURE_FITS = "no exposure time fits: the rotations do not go with the grou
 class EvaluateOptions:
     """What `blur-imu evaluate` was asked for; see its help.
 
-    `truth_axes` is None where they are to be found from the data, with the time offset; `exposure`
+    `axes` is None where they are what the estimate tells, else optical; `truth_axes` where they are to
+    be found from the data, with the time offset; `exposure`
     where it is what `run` noted beside the estimate, if anything.
     """
 
     estimate: Path
     truth: Path
-    axes: Axes = Axes.OPTICAL
+    axes: Axes | None = None
     truth_axes: Axes | None = Axes.OPTICAL
     exposure: float | None = None
     fit_exposure: bool = False
@@ -114,11 +116,14 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     truth = read_velocities(options.truth, options.truth_topic, options.truth_units)
     estimate = read_velocities(options.estimate, options.topic)
     tell(*truth.notes, *estimate.notes)
-    estimate = in_axes(estimate, options.axes, options.shown_axes)
-    found = None
+    if options.truth_axes is not None:
+        measured_axes(options.truth, truth, options.truth_axes, "--truth-axes")
+    axes = measured_axes(options.estimate, estimate, options.axes)
+    estimate = in_axes(estimate, axes, options.shown_axes)
+    found, linear = None, ""
     if options.truth_axes is None:
         found = align(estimate, truth, options.exposure, options.time_offset)
-        truth = in_camera(truth, found)
+        truth, linear = with_linear(estimate, truth, found, options.exposure)
     matched = match(estimate, truth, options.exposure)
     if not any(unit.radians for unit in options.truth_units):
         refuse_degrees(matched)
@@ -137,7 +142,7 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
         *_remarks(result, scale, options),
         *_offset_remark(result, found),
         *_latency_remarks(latency),
-        *(_alignment_remarks(found) if found else ()),
+        *(_alignment_remarks(found, linear) if found else ()),
     ]
     _print(result, remarks, options)
     if options.json is not None:
@@ -308,11 +313,13 @@ def _latency_remarks(latency: dict[str, float] | None) -> Iterator[str]:
         yield f"latency from stamp to recording: median {median:.0f} ms, 95 % within {p95:.0f} ms"
 
 
-def _alignment_remarks(found: Alignment) -> Iterator[str]:
+def _alignment_remarks(found: Alignment, linear: str) -> Iterator[str]:
     rows = "; ".join(" ".join(f"{x:+.4f}" for x in row) for row in found.rotation)
     tilt = " ".join(f"{x:.2f}" for x in np.degrees(found.rotation_std))
     yield f"found: camera from truth [{rows}] +/- {tilt} degrees, applied"
     yield f"found from {found.rows} rows, correlation {found.correlation:.3f}"
+    if linear:
+        yield f"found: linear velocity of the truth {linear}"
 
 
 def _plot(path: Path, matched: MatchedSeries, options: EvaluateOptions) -> None:

@@ -365,7 +365,7 @@ def _writer(options: RunOptions, network: Network, kept: int) -> Iterator[Result
             bag.keep(options.source, options.keep_topics)
             yield bag
     else:
-        with CsvWriter(options.output, kept) as table:
+        with CsvWriter(options.output, kept, options.axes) as table:
             yield table
 
 

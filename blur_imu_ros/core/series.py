@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from blur_imu_ros.choices import Axes
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.errors import RecordingError
@@ -27,6 +28,7 @@ class VelocitySeries:
         blur_px: (n,) length of the smear, pixels of the network's view, or None.
         frames: the n names of the frames, or none.
         latency: (n,) seconds from the stamp to the recording of each message of a bag, or None.
+        axes: that the file names as its own, or None.
         notes: on what was assumed or left out when it was read, a line each.
     """
 
@@ -37,6 +39,7 @@ class VelocitySeries:
     blur_px: Array | None = None
     frames: tuple[str, ...] = ()
     latency: Array | None = None
+    axes: Axes | None = None
     notes: tuple[str, ...] = ()
 
 

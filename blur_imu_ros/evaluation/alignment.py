@@ -179,7 +179,7 @@ def _placed(t: Array, omega: Array, truth: VelocitySeries, near: float | None) -
         raise RecordingError(
             f"the angular velocities hardly agree at any time offset (best correlation "
             f"{best.correlation:.2f}, at {best.offset:+.2f} s): are they of the same motion, and is the "
-            "direction decided?"
+            "direction decided? A wrong exposure time makes them worse, too"
         )
     alike = [place for place in places if place.rivals(best)]
     if near is not None or (len(alike) > 1 and min(t[0], truth.t[0]) > EPOCH):
@@ -371,11 +371,46 @@ def _described(model: _Model, covariance: Array, correlation: float, rows: int) 
     )
 
 
-def in_camera(truth: VelocitySeries, found: Alignment) -> VelocitySeries:
+def in_camera(
+    truth: VelocitySeries, found: Alignment, linear_rotated: bool = True
+) -> VelocitySeries:
     """Return a gyroscope's series in the camera's axes and on the camera's clock.
 
-    Linear velocity, where there is one, is taken to be in the gyroscope's axes as well.
+    Linear velocity, where there is one, is taken to be in the gyroscope's axes as well, or else, not
+    `linear_rotated`, in the camera's already.
     """
     angular, linear = truth.velocity[:, :3] @ found.rotation.T, truth.velocity[:, 3:]
-    turned = np.hstack([angular, linear @ found.rotation.T])
+    turned = np.hstack([angular, linear @ found.rotation.T if linear_rotated else linear])
     return VelocitySeries(truth.t - found.time_offset, turned, None, truth.valid)
+
+
+def with_linear(
+    estimate: VelocitySeries, truth: VelocitySeries, found: Alignment, exposure_time: float | None
+) -> tuple[VelocitySeries, str]:
+    """Return `in_camera` with the linear velocity in the axes by which it agrees, and these in words.
+
+    Some loggers know it in the camera's axes; the words are empty where there is none.
+    """
+    turned, left = (in_camera(truth, found, flag) for flag in (True, False))
+    agreements = [_linear_agreement(estimate, series, exposure_time) for series in (turned, left)]
+    if np.isnan(agreements).any():
+        return turned, ""
+    told = ", ".join(f"{x:.2f}" for x in agreements)
+    if agreements[0] >= agreements[1]:
+        return (
+            turned,
+            f"taken to be in the gyroscope's axes, not the camera's (correlations {told})",
+        )
+    told = ", ".join(f"{x:.2f}" for x in agreements[::-1])
+    return left, f"taken to be in the camera's axes, not the gyroscope's (correlations {told})"
+
+
+def _linear_agreement(
+    estimate: VelocitySeries, truth: VelocitySeries, exposure_time: float | None
+) -> float:
+    """Return the correlation of linear velocities, NaN where there are hardly any."""
+    true = truth_at(truth, estimate.t, exposure_time)[:, 3:]
+    seen = estimate.velocity[:, 3:]
+    used = estimate.valid & np.isfinite(true + seen).all(axis=1)
+    size = float(np.sqrt(np.sum(seen[used] ** 2) * np.sum(true[used] ** 2)))
+    return float(np.sum(seen[used] * true[used])) / size if used.sum() > 2 and size > 0 else np.nan

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from blur_imu_ros.choices import Axes
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.series import VELOCITIES, VelocitySeries
 from blur_imu_ros.errors import RecordingError
@@ -110,8 +111,21 @@ def series_of_table(
     valid = table.column("valid")[kept] > 0 if "valid" in table.names else np.ones(len(t), bool)
     blur_px = table.column("blur_px")[kept] if "blur_px" in table.names else None
     frames = tuple(np.array(table.text("frame"), object)[kept]) if "frame" in table.names else ()
-    velocity = six("")
+    velocity, axes = six(""), _axes_of(table)
     notes = [*dict.fromkeys(table.notes), *notes]
     return VelocitySeries(
-        t * (seconds or 1.0), velocity, sigma, valid, blur_px, frames, notes=tuple(notes)
+        t * (seconds or 1.0), velocity, sigma, valid, blur_px, frames, axes=axes, notes=tuple(notes)
     )
+
+
+def _axes_of(table: CsvTable) -> Axes | None:
+    """Return the axes that every row names, None where there is no such column."""
+    named = set(table.text("axes")) - {""}
+    if not named:
+        return None
+    if len(named) > 1 or not named <= {axes.value for axes in Axes}:
+        known = ", ".join(axes.value for axes in Axes)
+        raise RecordingError(
+            f"{table.path}: column axes holds {', '.join(sorted(named)[:3])}; it names one of {known}"
+        )
+    return Axes(named.pop())

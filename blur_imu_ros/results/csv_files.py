@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from blur_imu_ros.choices import Axes
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.series import VELOCITIES
@@ -23,6 +24,7 @@ COLUMNS = (
     "residual_px",
     "direction_probability",
     "valid",
+    "axes",
 )
 LINE_END = "\n"
 
@@ -30,8 +32,11 @@ LINE_END = "\n"
 class CsvWriter:
     """Writes one row a frame and flushes it."""
 
-    def __init__(self, path: Path, kept: int = 0) -> None:
-        """Create the file, or go on behind its first `kept` rows; RecordingError if it cannot be."""
+    def __init__(self, path: Path, kept: int = 0, axes: Axes = Axes.OPTICAL) -> None:
+        """Create the file, or go on behind its first `kept` rows; RecordingError if it cannot be.
+
+        `axes` are those of the estimates, and stand in every row.
+        """
         make_folder_of(path)
         try:
             if kept:
@@ -39,7 +44,7 @@ class CsvWriter:
             self._file = path.open("a" if kept else "w", newline="")
         except OSError as error:
             raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
-        self._path = path
+        self._path, self._axes = path, axes.value
         self._writer = csv.writer(self._file, lineterminator=LINE_END)
         if not kept:
             self._writer.writerow(COLUMNS)
@@ -54,7 +59,8 @@ class CsvWriter:
             estimate.residual_px,
             estimate.direction_probability,
         ]
-        row = [frame.name, f"{estimate.t:.9f}", *(f"{x:.6f}" for x in numbers), int(estimate.valid)]
+        texts = [f"{estimate.t:.9f}", *(f"{x:.6f}" for x in numbers)]
+        row = [frame.name, *texts, int(estimate.valid), self._axes]
         whole = os.fstat(self._file.fileno()).st_size
         try:
             self._writer.writerow(row)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from blur_imu_ros.choices import Axes
 from blur_imu_ros.core.pivot import PivotState
 from blur_imu_ros.core.tracker import TrackerState
 from blur_imu_ros.errors import RecordingError
@@ -112,12 +113,22 @@ def record_path(result: Path) -> Path:
 
 def exposure_of(result: Path) -> float | None:
     """Return the exposure time (s) that a result was measured with, None where nothing tells one."""
+    known = _noted(result, "exposure_time")
+    return float(known) if isinstance(known, int | float) and known > 0 else None
+
+
+def axes_of(result: Path) -> Axes | None:
+    """Return the axes that a result was written in, None where nothing tells them."""
+    known = _noted(result, "axes")
+    return next((axes for axes in Axes if axes.value == known), None)
+
+
+def _noted(result: Path, name: str) -> Any:
     try:
         record = RunRecord.load(result)
     except RecordingError:
         return None
-    known = None if record is None else record.recipe.get("exposure_time")
-    return float(known) if isinstance(known, int | float) and known > 0 else None
+    return None if record is None else record.recipe.get(name)
 
 
 def _state(content: dict[str, Any] | None) -> TrackerState | None:

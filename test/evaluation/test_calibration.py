@@ -17,7 +17,7 @@ from blur_imu_ros.cli.application import app
 from blur_imu_ros.cli.calibrate import print_gain
 from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import FrameError, RecordingError
-from blur_imu_ros.evaluation.calibration import Calibration, calibrate
+from blur_imu_ros.evaluation.calibration import LENGTH_STD, Calibration, calibrate
 from blur_imu_ros.evaluation.metrics import in_axes
 from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
 from blur_imu_ros.results.run_record import RunRecord, record_path
@@ -66,7 +66,7 @@ def test_standard_deviations_tell_the_size_of_the_errors():
         squared.append(
             [
                 (values["linear_scale"] - 1 / DEPTH_SCALE) / deviations["linear_scale"],
-                (values["exposure_scale"] - true.scale) / deviations["exposure_scale"],
+                (values["exposure_scale"] - true.scale) / found.alignment.exposure_scale_std,
             ]
         )
     assert 0.3 < np.mean(np.square(squared)) < 2.5
@@ -90,6 +90,44 @@ def test_axes_known_in_part_give_the_same_rotation_and_bias(axes):
     expected = angular @ true.rotation @ true.bias
     np.testing.assert_allclose(found.alignment.bias, expected, atol=1e-3)
     assert found.linear_scale == pytest.approx(1 / DEPTH_SCALE, rel=5e-3)
+
+
+@pytest.mark.parametrize("assumed", [0.005, 0.03, 0.1])
+def test_the_exposure_time_found_does_not_depend_on_the_one_assumed(assumed):
+    true, exposure = apart(3), 0.03
+    t, omega = true.gyro.t, true.gyro.velocity[:, :3]
+    at = true.camera.t + true.offset
+    angle = np.concatenate([np.zeros((1, 3)), np.cumsum((omega[1:] + omega[:-1]) * 0.0025, axis=0)])
+    ends = [
+        np.stack([np.interp(at + k * exposure / 2, t, c) for c in angle.T], axis=1) for k in (-1, 1)
+    ]
+    seen = (ends[1] - ends[0]) / assumed @ true.rotation.T
+    camera = replace(true.camera, velocity=np.hstack([seen, np.full_like(seen, np.nan)]))
+    found = calibrate(camera, true.gyro, assumed)
+    assert found.values()["exposure_time"] == pytest.approx(exposure, rel=2e-3)
+
+
+def test_the_error_of_the_model_counts_in_that_of_the_exposure_time():
+    found = calibrate(apart(4).camera, apart(4).gyro, EXPOSURE)
+    value, deviation = (x["exposure_time"] for x in (found.values(), found.standard_deviations()))
+    assert deviation == pytest.approx(LENGTH_STD * value, rel=0.05)
+
+
+def test_a_bias_that_is_not_observable_is_left_out():
+    noisy = calibrate(apart(4, noise=1.2).camera, apart(4).gyro)
+    assert "gyro_bias" not in noisy.values() | noisy.standard_deviations()
+    assert "gyro_bias" in calibrate(apart(4).camera, apart(4).gyro).values()
+
+
+@pytest.mark.parametrize("rotated", [True, False])
+def test_linear_truth_is_taken_in_the_axes_by_which_it_agrees(rotated):
+    true = with_linear(apart(2), 2)
+    velocity = true.gyro.velocity.copy()
+    if not rotated:
+        velocity[:, 3:] = velocity[:, 3:] @ true.rotation.T
+    found = calibrate(true.camera, replace(true.gyro, velocity=velocity))
+    assert found.linear_scale == pytest.approx(1 / DEPTH_SCALE, rel=5e-3)
+    assert f"in the {'gyroscope' if rotated else 'camera'}'s axes, not" in found.linear_note
 
 
 def test_a_gyroscope_alone_tells_no_linear_scale():
