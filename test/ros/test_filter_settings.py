@@ -9,6 +9,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from blur_imu_ros.choices import Axes
+from blur_imu_ros.core.axes import express, six_from_optical
+from blur_imu_ros.core.direction import DirectionConfig
+from blur_imu_ros.core.visual_imu import VisualImu
+from blur_imu_ros.network.blur_network import load_network
+from blur_imu_ros.recordings import FrameSettings, open_recording
+from blur_imu_ros.recordings.camera_files import load_camera
+from blur_imu_ros.recordings.csv_tables import read_series
+from blur_imu_ros.results.ros_fields import silence
+from helpers.command_line import needs_model
 from helpers.velocity_filter import ANGULAR, LINEAR, VelocityFilter, settings_of
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -101,3 +111,35 @@ def test_a_gap_gives_no_velocity_of_its_own(files: tuple[Path, ...]) -> None:
     one, out, _ = fused(files, np.full((60, 6), 0.5), np.full(6, 0.1))
     one.predict(60 / RATE + 1.0)
     np.testing.assert_allclose(one.state[LINEAR], out[-1][3:], atol=0.1)
+
+
+@needs_model
+def test_a_real_hand_is_fused_within_the_raw_error_and_nothing_is_rejected(
+    shared_data: Path,
+) -> None:
+    folder = shared_data / "dining"
+    truth = read_series(folder / "truth.csv")
+    # Its angular velocity is in the axes of a phone's gyroscope.
+    optical = truth.velocity.copy()
+    optical[:, :3] = -truth.velocity[:, [1, 0, 2]]
+    true = optical @ six_from_optical(Axes.BODY).T
+    settings = FrameSettings(
+        camera=load_camera(folder / "camera.yaml"), exposure_time=0.01, stamps=truth.t
+    )
+    imu = VisualImu(load_network("compact"), direction=DirectionConfig(mode="previous"))
+    one, raw, fused = VelocityFilter(settings_of(*CARRIED)), [], []
+    for measurement, x in zip(
+        imu.track(open_recording(folder / "frames", settings)), true, strict=True
+    ):
+        estimate = express(measurement.estimate, Axes.BODY)
+        if silence(estimate, "previous") is None:
+            covariance = estimate.covariance_with_sign
+            one.imu(estimate.t, estimate.angular_velocity, covariance[:3, :3])
+            one.twist(estimate.t, estimate.linear_velocity, covariance[3:, 3:])
+            raw.append(estimate.velocity - x)
+            fused.append([*(one.state[ANGULAR] - x[:3]), *(one.state[LINEAR] - x[3:])])
+    before, after = (np.sqrt(np.mean(np.square(e), axis=0)) for e in (raw, fused))
+    assert len(raw) > 150 and one.rejected == 0
+    assert (after <= 1.02 * before).all(), f"fused {after}, raw {before}"
+    assert np.linalg.norm(after[:3]) < np.linalg.norm(before[:3])
+    assert np.linalg.norm(after[3:]) < np.linalg.norm(before[3:])
