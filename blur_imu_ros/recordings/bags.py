@@ -98,19 +98,18 @@ class Bag:
             )
 
     def _items(self, reader: BagFile) -> Iterator[Item]:
-        index, unread = -1, list[str]()
-        damaged = None if self._settings.strict else unread
+        index = -1
         pictures = self._of_video if self._codec else _each_its_own
         try:
-            for index, time, message, camera, image in pictures(self._images(reader, damaged)):
+            for index, time, message, camera, image in pictures(self._images(reader)):
                 name = f"{self._topic}:{index}"
                 yield Item(name, partial(self._frame, message, camera, index, name, time, image))
         except DamagedBagError as error:
-            if self._settings.strict or index < 0:
+            # Stamps that are given by number do not fit behind a gap.
+            gap = "chunk" in str(error) and self._settings.stamps is not None
+            if self._settings.strict or index < 0 or gap:
                 raise
             self.notes.append(f"{error}; what can be read of it is measured")
-        if unread:
-            self.notes.append(f"{len(unread)} messages cannot be read: {unread[0]}")
 
     def _of_video(self, messages: Iterator[_Message]) -> Iterator[_Picture]:
         """Yield the images of packets of a video, and note how many packets gave none."""
@@ -131,7 +130,8 @@ class Bag:
             for count, one in enumerate(messages, 1):
                 waiting[count - 1] = one
                 waiting.pop(count - 1 - LONGEST_REORDERING, None)
-                yield from ready(decoder.decode(count - 1, bytes(one[1].data)))
+                data = b"" if isinstance(one[1], DamagedBagError) else bytes(one[1].data)
+                yield from ready(decoder.decode(count - 1, data))
         except DamagedBagError as error:
             damage = error
         yield from ready(decoder.flush())
@@ -148,14 +148,12 @@ class Bag:
         if damage is not None:
             raise damage
 
-    def _images(
-        self, reader: BagFile, damaged: list[str] | None
-    ) -> Iterator[tuple[int, Any, Camera]]:
+    def _images(self, reader: BagFile) -> Iterator[tuple[int, Any, Camera]]:
         """Yield time of recording (ns), message and camera of each image."""
-        camera, topics = self._camera, (self._topic, self._info_topic)
+        camera, topics, unread = self._camera, (self._topic, self._info_topic), list[str]()
         chosen = [c for c in reader.connections if c.topic in topics]
         for connection, time, message in readable_messages(
-            self._path, reader, chosen, damaged=damaged
+            self._path, reader, chosen, tolerant=not self._settings.strict
         ):
             if connection.topic != self._info_topic:
                 yield time, message, camera
@@ -163,9 +161,14 @@ class Bag:
             try:
                 camera = self._camera_of(message)
             except RecordingError as error:
-                if damaged is None:
+                if self._settings.strict:
                     raise
-                damaged.append(str(error))
+                unread.append(str(error))
+        if unread:
+            self.notes.append(
+                f"{len(unread)} messages of {self._info_topic} cannot be used: {unread[0]}; the camera "
+                "stays what it was before"
+            )
 
     def _frame(
         self,
@@ -176,6 +179,8 @@ class Bag:
         time: int,
         image: NDArray[np.uint8] | None,
     ) -> Frame:
+        if isinstance(message, DamagedBagError):
+            raise FrameError(f"{name}: {message}")
         own = time * 1e-9 if self._unstamped else stamp_of(message)
         if own == 0 and self._zero_is_none and self._settings.stamps is None:
             raise FrameError(f"{name}: is not stamped: its time is 0")
@@ -249,8 +254,9 @@ class Bag:
     def _messages(self, reader: BagFile, chosen: Sequence[Connection]) -> Iterator[Any]:
         """Yield the messages that can be read, without a word on others."""
         with suppress(DamagedBagError):
-            for _, _, message in readable_messages(self._path, reader, chosen, damaged=[]):
-                yield message
+            for _, _, message in readable_messages(self._path, reader, chosen, tolerant=True):
+                if not isinstance(message, DamagedBagError):
+                    yield message
 
     def _look_at_first(self, reader: BagFile) -> None:
         """See whether images are packets of a video, and stamped: stamps that are all zero are none."""
@@ -268,6 +274,8 @@ class Bag:
             )
 
     def _camera_of(self, info: Any) -> Camera:
+        if isinstance(info, DamagedBagError):
+            raise info
         try:
             return camera_of(info, self._rectified)
         except BlurImuError as error:
@@ -298,7 +306,7 @@ def readable_messages(
     reader: BagFile,
     connections: Sequence[Connection],
     decode: bool = True,
-    damaged: list[str] | None = None,
+    tolerant: bool = False,
 ) -> Iterator[tuple[Connection, int, Any]]:
     """Yield connection, time of recording (ns) and message, or its bytes without `decode`.
 
@@ -307,7 +315,7 @@ def readable_messages(
         reader: an open one.
         connections: whose messages are wanted.
         decode: whether messages or bytes are.
-        damaged: takes a line for each message that cannot be decoded; without it the first one ends
+        tolerant: yield a DamagedBagError in place of a message that cannot be decoded; else it ends
             the reading.
 
     Raises:
@@ -330,11 +338,9 @@ def readable_messages(
         try:
             message = reader.deserialize(raw, connection) if decode else raw
         except Exception as error:
-            said = f"{path}: is damaged after {count} messages: {reason(error)}"
-            if damaged is None:
-                raise DamagedBagError(said) from error
-            damaged.append(said)
-            continue
+            message = DamagedBagError(f"{path}: is damaged after {count} messages: {reason(error)}")
+            if not tolerant:
+                raise message from error
         yield connection, time, message
         count += 1
 

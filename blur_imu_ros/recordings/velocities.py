@@ -88,8 +88,11 @@ def _read_topic(path: Path, topic: str | None) -> VelocitySeries:
         times, recorded, rows, notes, unread = [], [], list[Row](), list[str](), list[str]()
         try:
             for connection, time, message in readable_messages(
-                path, reader, connections, damaged=unread
+                path, reader, connections, tolerant=True
             ):
+                if isinstance(message, DamagedBagError):
+                    unread.append(str(message))
+                    continue
                 rows.append(_ROWS[connection.msgtype](message))
                 times.append(stamp_of(message))
                 recorded.append(time * 1e-9)

@@ -335,6 +335,8 @@ def test_a_damaged_chunk_of_an_mcap_costs_itself_alone(tmp_path: Path) -> None:
     assert 6 <= len(frames) < 12 and frames[-1].name.endswith(str(len(frames) - 1))
     assert frames[0].t == 10 and frames[-1].t == pytest.approx(10 + 11 * 0.033)
     assert "chunk" in recording.notes[-1]
+    with pytest.raises(RecordingError, match="chunk"):  # Which image has which stamp is not known.
+        list(open_recording(path, FrameSettings(0.01, stamps=np.arange(12.0))))
 
 
 @pytest.mark.parametrize("profile", ["", "ros2", "ros1", "mine"])
