@@ -57,7 +57,7 @@ def test_one_failure_is_listed_and_the_others_are_measured_and_left_alone_afterw
     blur_imu: CommandLine, recordings: Path, camera: Path, tmp_path: Path
 ) -> None:
     command = ("run", recordings, "-o", tmp_path / "out" / "{name}.csv", "--camera", camera,
-               "--exposure", 0.01, "--resume", "--jobs", 1)  # fmt: skip
+               "--exposure", 0.01, "--resume", "--strict", "--jobs", 1)  # fmt: skip
     ended = blur_imu(*command)
     assert "1 of 3 recordings failed" in ended.refusal
     assert "failed" in ended.out and "damaged" in ended.out

@@ -73,7 +73,7 @@ def test_a_run_in_two_threads_writes_the_same_bytes(tmp_path: Path) -> None:
     options = RunOptions(folder, tmp_path / "one.csv", camera)
     run(options, Oracle())
     (folder / "frame_5.png").write_bytes(b"damaged")
-    two = replace(options, output=tmp_path / "two.csv", jobs=2)
+    two = replace(options, output=tmp_path / "two.csv", jobs=2, strict=True)
     with pytest.raises(RecordingError, match=r"frame_5\.png"):
         run(two, Oracle())
     lines = options.output.read_bytes().splitlines()
