@@ -101,7 +101,7 @@ def real_sequence(folder: Path, models: list[str], pictures: Path) -> None:
         "NEES w, error of truth included",
         "NEES v, error of truth included",
     ]
-    heading("", ["right signs", "exposure that fits [ms]", *normalised, "valid"])
+    heading("method", ["sign accuracy", "exposure that fits [ms]", *normalised, "valid"])
     for mode, matched in results.items():
         row(named(mode), figures(evaluate(matched), matched), digits=3)
     print()

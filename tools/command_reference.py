@@ -50,9 +50,9 @@ def _section(command: Callable[..., Any]) -> Iterator[str]:
     options = [one for one in described if isinstance(one[2], OptionInfo)]
     name = command.__name__.replace("_", "-")
     usage = " ".join(_argument(*one) for one in arguments)
-    yield f"## {name}\n\n    blur-imu {name} [OPTIONS] {usage}".rstrip() + "\n"
+    yield f"## {name}\n\n```bash\nblur-imu {name} [OPTIONS] {usage}".rstrip() + "\n```\n"
     yield f"{inspect.getdoc(command)}\n"
-    yield "| | values | default | |\n|---|---|---|---|"
+    yield "| option | values | default | meaning |\n|---|---|---|---|"
     for argument in arguments:
         yield _row(argument[0].upper(), *argument[1:])
     for option in options:

@@ -122,7 +122,7 @@ def test_the_python_of_the_quick_start_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     section = (DOCS / "QUICK_START.md").read_text().split("## Python")[1]
-    code = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
+    code = section.split("```python\n")[1].split("```")[0]
     images = turning_images(4)
     size = (images[0].shape[1], images[0].shape[0])
     video = cv2.VideoWriter(str(tmp_path / "walk.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, size)
