@@ -8,7 +8,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from markdown import write_part
 from scipy.spatial.transform import Rotation
 
 from blur_imu_ros import VisualImu, load_network
@@ -24,6 +23,7 @@ from blur_imu_ros.simulation.room_renderer import (
     furnished_room,
 )
 from blur_imu_ros.viz.overlay import draw_overlay
+from markdown import write_part
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 CAMERA = Camera(640, 480, 480.0, 480.0, 319.5, 239.5)
@@ -128,7 +128,9 @@ def print_cases(imu: VisualImu, cases: Iterable[Case]) -> None:
     for case in cases:
         true = np.array([*case.angular, *case.linear])
         estimate_of = _measured(imu, case, true)
-        print(f"![{case.told}](pictures/gallery/{case.name}.jpg)\n**{case.told}** {_found(estimate_of, true)}\n")
+        print(
+            f"![{case.told}](pictures/gallery/{case.name}.jpg)\n**{case.told}** {_found(estimate_of, true)}\n"
+        )
     print("</div>")
 
 
