@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -21,13 +21,12 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.lens import doubts as calibration_doubts
 from blur_imu_ros.core.measurement import Measurement
-from blur_imu_ros.core.velocity import VelocitySolver
-from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.errors import BlurImuError, CameraError, FrameError
 from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
 from blur_imu_ros.results.ros_fields import output_frame, silence
 from blur_imu_ros.ros import messages
 from blur_imu_ros.ros.accelerometer import Acceleration, Accelerometer
+from blur_imu_ros.ros.chain import Chain
 from blur_imu_ros.ros.diagnostics import Health
 from blur_imu_ros.ros.exposure_sources import (
     ExposureSource,
@@ -94,7 +93,15 @@ class Session:
         self._active = self._reset = False
         self._frame_id = ""
         self._exposure: ExposureSource = FixedExposure(None)
-        self._start_chain(load)
+        begun = time.monotonic()
+        self._chain = Chain(settings, load)
+        taken = time.monotonic() - begun
+        node.get_logger().info(
+            f"model {self._chain.model} ({self._chain.runs_on}) ready in {taken:.2f} s"
+        )
+        health.fact("model", self._chain.model)
+        health.fact("backend", self._chain.runs_on)
+        self._epoch, self._last_time = self.times.epoch, 0.0
         self._topics = Topics(node, health.mismatch)
         try:
             self._create_topics()
@@ -107,7 +114,7 @@ class Session:
 
     def start(self) -> None:
         """Begin to work on images, without a past."""
-        self._tracker.flush()
+        self._chain.flush()
         self.times.begin_anew()
         self._worker.start()
         self._base.start()
@@ -133,29 +140,6 @@ class Session:
             self._exposure = FixedExposure(settings.exposure_time)
         if before.shift != settings.shift:
             self.times.begin_anew()
-
-    def _start_chain(self, load: Callable[..., Any]) -> None:
-        settings, begun = self.settings, time.monotonic()
-        network = load(settings.model, settings.backend, settings.device, settings.threads)
-        network.warm_up()
-        taken = time.monotonic() - begun
-        self._node.get_logger().info(
-            f"model {network.name} ({network.runs_on}) ready in {taken:.2f} s"
-        )
-        if note := getattr(network, "note", ""):
-            self._node.get_logger().info(note)
-        self._model = str(network.name)
-        self._imu = VisualImu(
-            network,
-            solver=VelocitySolver(settings.method.solver),
-            direction=replace(settings.method.direction, mode=settings.direction),
-            pivot=settings.pivot,
-            linear_scale=settings.linear_scale,
-        )
-        self._start_tracking()
-        self._epoch, self._last_time = self.times.epoch, 0.0
-        self._health.fact("model", self._model)
-        self._health.fact("backend", str(network.runs_on))
 
     def _create_topics(self) -> None:
         node, settings, topics = self._node, self.settings, self._topics
@@ -219,7 +203,7 @@ class Session:
             exposure += f" on {self._node.resolve_topic_name('exposure')}"
         return (
             f"images of {self.images.name}, exposure {exposure}, stamps at its "
-            f"{settings.stamp_reference.value}, model {self._model}, "
+            f"{settings.stamp_reference.value}, model {self._chain.model}, "
             f"direction {settings.direction}, motion prior "
             f"{'none' if settings.pivot is None else 'pivot'}, output in {settings.axes.value} axes"
         )
@@ -264,26 +248,18 @@ class Session:
             self._health.silent(str(error))
             return
         self._last_time = frame.t
-        begun = time.monotonic()
-        measurements = self._tracker.push(self._imu.measure(frame))
-        self._measuring = time.monotonic() - begun
-        for measurement in measurements:
+        for measurement in self._chain.push(frame):
             self._publish(measurement)
 
     def _begin_anew(self, epoch: int) -> None:
         """Publish what waits, and forget the past; the lever arm stays unless a reset is asked for."""
-        for measurement in self._tracker.flush():
+        for measurement in self._chain.flush():
             self._publish(measurement)
         self._epoch, self._last_time = epoch, 0.0
         self._outputs.begin_anew()
         if self._reset:
             self._reset = False
-            self._start_tracking()
-
-    def _start_tracking(self) -> None:
-        """Begin without a past."""
-        self._tracker = self._imu.tracker()
-        self._measuring = 0.0
+            self._chain.start_anew()
 
     def _frame(self, arrival: _Arrival) -> Frame:
         """Return the frame of a message; BlurImuError says why there is none."""
@@ -302,7 +278,7 @@ class Session:
         if not self._node.context.ok():  # The process was asked to end while an image was at hand.
             return
         # The tracker may have taken the frame, or not.
-        self._start_tracking()
+        self._chain.start_anew()
         reason = f"internal error: {type(error).__name__}: {error}"
         self._health.silent(reason)
         self._node.get_logger().error(reason, throttle_duration_sec=5.0)
@@ -318,7 +294,7 @@ class Session:
         settings = self.settings
         estimate = express(measurement.estimate, settings.axes)
         stamp = self._output_stamp(arrival, estimate.t)
-        self._outputs.publish_motion(estimate, frame_id, self._model, stamp)
+        self._outputs.publish_motion(estimate, frame_id, self._chain.model, stamp)
         reason = silence(
             estimate,
             settings.direction,
@@ -332,7 +308,7 @@ class Session:
             self._outputs.publish_velocity(estimate, frame_id, stamp, acceleration)
             self._health.published(
                 time.monotonic() - arrival.came,
-                self._measuring,
+                self._chain.measuring,
                 estimate.blur_px,
                 estimate.direction_probability,
             )
@@ -366,7 +342,7 @@ class Session:
             "images dropped for newer ones": str(self._worker.dropped),
             "image reliability": self.images.reliability,
             **self._exposure.facts(),
-            **self._lever_arm(),
+            **self._chain.facts(),
             **self._merging(),
             **self._place(),
         }
@@ -374,12 +350,6 @@ class Session:
     def _merging(self) -> dict[str, str]:
         merging = self.settings.merge_accelerometer
         return {"accelerometer": self._accelerometer.state} if merging else {}
-
-    def _lever_arm(self) -> dict[str, str]:
-        pivot = self._tracker.pivot
-        if pivot is None:
-            return {}
-        return {"lever arm [m]": str(pivot) if pivot.trusted else "none fits"}
 
     def _doubts(self) -> str:
         """Return what may be wrong with what is published, or nothing; say it once."""

@@ -154,13 +154,13 @@ def test_a_reset_forgets_direction_lever_arm_and_odometry(bench: Any) -> None:
     )  # fmt: skip
     heard = hear(one, Odometry, "odom_visual")
     assert one.send_until(lambda: len(heard) > 3)
-    tracker = one.session._tracker
+    tracker = one.session._chain._tracker
     client = one.peer.create_client(Trigger, "blur_imu/reset")
     assert one.until(client.service_is_ready)
     answer = client.call_async(Trigger.Request())
     assert one.until(answer.done) and answer.result().success
     count = len(heard)
     assert one.send_until(lambda: len(heard) > count)
-    assert one.session._tracker is not tracker
+    assert one.session._chain._tracker is not tracker
     assert heard[count].pose.pose.orientation.w == 1
     assert messages.seconds(heard[count].header.stamp) > 100 + TAU

@@ -220,7 +220,7 @@ def test_a_bag_that_loops_leaves_the_lever_arm_as_it_was_found(bench: Any) -> No
     one.send(GREY)
     assert one.until(lambda: one.heard["twist"][-1].header.stamp.sec == 50)
     # The device is held in the new loop as it was in the old one.
-    np.testing.assert_allclose(one.session._tracker.pivot.lever_arm, InHand.arm, atol=0.05)
+    np.testing.assert_allclose(one.session._chain._tracker.pivot.lever_arm, InHand.arm, atol=0.05)
     told = [float(x) for x in one.fact("lever arm [m]").split()]
     np.testing.assert_allclose(told, InHand.arm, atol=0.05)
 
@@ -241,7 +241,7 @@ def test_a_lever_arm_is_told_no_more_once_nothing_is_assumed(bench: Any) -> None
 def test_a_node_that_rested_does_not_publish_what_waited(bench: Any) -> None:
     one = started(bench, direction="adjacent", minimum_direction_probability=0.5)
     one.send()
-    assert one.until(lambda: one.session._tracker._waiting)
+    assert one.until(lambda: one.session._chain._tracker._waiting)
     one.node.trigger_deactivate()
     one.node.trigger_activate()
     one.stamp = 200.0

@@ -1,0 +1,69 @@
+"""The method as the node runs it: a frame in, the measurements that it decides out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.measurement import Measurement
+from blur_imu_ros.core.velocity import VelocitySolver
+from blur_imu_ros.core.visual_imu import VisualImu
+from blur_imu_ros.ros.parameters import Settings
+
+
+class Chain:
+    """Model and tracker, of one thread at a time.
+
+    Attributes:
+        model: name of the model.
+        runs_on: what runs it, and where.
+        measuring: seconds that the last frame took.
+    """
+
+    def __init__(self, settings: Settings, load: Callable[..., Any]) -> None:
+        """Load and warm up the model.
+
+        Args:
+            settings: of the parameters.
+            load: gives the network by model, backend, device and threads.
+
+        Raises:
+            BlurImuError: the model cannot be had.
+        """
+        network = load(settings.model, settings.backend, settings.device, settings.threads)
+        network.warm_up()
+        self.model, self.runs_on = str(network.name), str(network.runs_on)
+        self._imu = VisualImu(
+            network,
+            solver=VelocitySolver(settings.method.solver),
+            direction=replace(settings.method.direction, mode=settings.direction),
+            pivot=settings.pivot,
+            linear_scale=settings.linear_scale,
+        )
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Forget everything that was learnt of frames."""
+        self._tracker = self._imu.tracker()
+        self.measuring = 0.0
+
+    def push(self, frame: Frame) -> list[Measurement]:
+        """Measure a frame; return the measurements decided by it, oldest first."""
+        begun = time.monotonic()
+        decided = self._tracker.push(self._imu.measure(frame))
+        self.measuring = time.monotonic() - begun
+        return decided
+
+    def flush(self) -> list[Measurement]:
+        """Return the measurements that wait, and forget the past but for the lever arm."""
+        return self._tracker.flush()
+
+    def facts(self) -> dict[str, str]:
+        """Return what diagnostics show of it."""
+        pivot = self._tracker.pivot
+        if pivot is None:
+            return {}
+        return {"lever arm [m]": str(pivot) if pivot.trusted else "none fits"}
