@@ -122,6 +122,20 @@ class RegistrationConfig:
 
 
 @dataclass(frozen=True)
+class DepthTold:
+    """What parallax told of depth.
+
+    Attributes:
+        correction: (rows, columns) of each block, what to add to the logarithm of the inverse depth
+            that the network read.
+        covariance: (blocks, blocks) of the errors that are left.
+    """
+
+    correction: Array
+    covariance: Array
+
+
+@dataclass(frozen=True)
 class View:
     """What registration keeps of a frame.
 
@@ -134,9 +148,8 @@ class View:
         gradients: of each level, (2, h, w) along x and y, grey levels per pixel.
         blur: (rows, columns, 2) double-angle field of motion blur, pixels of the finest level; None
             where it is not known.
-        correction: (rows, columns) how far the logarithm of `inverse_depth` of each block was moved
-            from what the network read, by the parallax of the views before.
-        depth_information: (blocks, blocks) inverse covariance of what is still wrong with it.
+        told: what the parallax of the views before told of `inverse_depth`, in which it is; None
+            where there were none.
     """
 
     t: float
@@ -146,8 +159,7 @@ class View:
     sigma_log_depth: Array
     gradients: tuple[Array, ...]
     blur: Array | None
-    correction: Array
-    depth_information: Array
+    told: DepthTold | None = None
 
 
 @dataclass(frozen=True)
@@ -166,8 +178,8 @@ class Registration:
         reasons: why not, each a short phrase; empty when valid.
         shared_covariance: (6, 6) that part of `covariance` which other pairs of the same scene and
             model share: the scale of depth.
-        refined: the second view with the depth that parallax corrected: give it to the next
-            registration as its first, or the view as it was, which forgets.
+        depth: what parallax told of the depth of the second view, for `Registrar.corrected`; None
+            where it told nothing.
     """
 
     t0: float
@@ -180,7 +192,7 @@ class Registration:
     valid: bool
     reasons: tuple[str, ...]
     shared_covariance: Array
-    refined: View
+    depth: DepthTold | None = None
 
 
 class Registrar:
@@ -227,10 +239,19 @@ class Registrar:
             blur = _finite(field.q, 0.0) * np.float32(width / pinhole.width)
         depth = np.clip(depth, 0, _LARGEST_INVERSE_DEPTH)
         gradients = tuple(_gradients(level) for level in levels)
-        information = np.linalg.inv(_depth_covariance(sigma, settings))
-        untouched = np.zeros(settings.blocks)
-        camera = pinhole.resized(width, height)
-        return View(t, camera, levels, depth, sigma, gradients, blur, untouched, information)
+        return View(t, pinhole.resized(width, height), levels, depth, sigma, gradients, blur)
+
+    def corrected(self, view: View, registration: Registration) -> View:
+        """Return the second view of a registration with the depth that parallax corrected.
+
+        The next registration may begin with it, or with the view as it was, which forgets.
+        """
+        told = registration.depth
+        if told is None:
+            return view
+        shape = view.inverse_depth.shape
+        factor = np.exp(_resized(told.correction.astype(np.float32), shape))
+        return replace(view, inverse_depth=view.inverse_depth * factor, told=told)
 
     def register(
         self, first: View, second: View, starts: Array, prior: VelocityPrior | None = None
@@ -339,7 +360,7 @@ class Registrar:
             not reasons,
             tuple(reasons),
             shared,
-            second if reasons else level.refined_depth(first, second, fits, best, belief),
+            None if reasons else level.told_of_depth(first, second, fits, best, belief),
         )
 
     def _blind(self, first: View, second: View, reason: str) -> Registration:
@@ -357,7 +378,6 @@ class Registrar:
             False,
             (reason,),
             np.zeros((6, 6)),
-            second,
         )
 
     def _repeated(self, first: View, second: View, starts: Array) -> Registration:
@@ -376,7 +396,6 @@ class Registrar:
             not reasons,
             reasons,
             np.zeros((6, 6)),
-            second,
         )
 
 
@@ -434,7 +453,7 @@ class _Level:
         self.precision = 1 / self.variance
         self.redundancy = max(1.0, settings.correlation_px / scale / spacing) ** 2
         self.moments = np.stack([np.ones_like(self.values), self.values, self.values**2], axis=1)
-        self.depth_information = first.depth_information
+        self.depth_information = _depth_information(first, settings) if self.finest else None
         rows = self.rows.reshape(2, 6, -1)
         self.metric = (rows @ rows.swapaxes(1, 2)).sum(axis=0).astype(float)
         self.metric *= scale**2 / self.values.size
@@ -555,8 +574,8 @@ class _Level:
     ) -> tuple[Array, Array]:
         """Return what unknown depth takes from a normal matrix (6, 6) and right side (6,)."""
         sums = self._depth_sums(motion, jacobian, weighted, residual) * size
-        information = self.depth_information.copy()
-        information[np.diag_indices_from(information)] += sums[7]
+        assert self.depth_information is not None
+        information = self.depth_information + np.diag(sums[7])
         solved = np.linalg.solve(information, sums[:7].T)
         return sums[:6] @ solved[:, :6], sums[:6] @ solved[:, 6]
 
@@ -575,10 +594,10 @@ class _Level:
         np.multiply(translation @ jacobian[3:], along, out=slopes[7])
         return self._block_sums(slopes)
 
-    def refined_depth(
+    def told_of_depth(
         self, first: View, second: View, fits: _Fits, best: int, belief: tuple[Array, Array]
-    ) -> View:
-        """Return the second view with what parallax told of its depth.
+    ) -> DepthTold:
+        """Return what parallax, now and before, tells of the depth of the second view.
 
         Corrections stay with what the image shows; of those that left the view nothing is known.
         """
@@ -587,19 +606,19 @@ class _Level:
         jacobian = fits.jacobian[best if len(fits.jacobian) > 1 else 0]
         weighted = jacobian * fits.weights[best]
         sums = self._depth_sums(motion, jacobian, weighted, fits.residual[best]) * size
-        information = first.depth_information + np.diag(sums[7])
-        told = np.linalg.solve(information, sums[6]).reshape(settings.blocks) + first.correction
+        assert self.depth_information is not None
+        change = np.linalg.solve(self.depth_information + np.diag(sums[7]), sums[6])
+        correction = change.reshape(settings.blocks)
+        if first.told is not None:
+            correction = correction + first.told.correction
+        # Less what the motion may take for depth.
         normal = (weighted @ jacobian.T).astype(float) * size + belief[0]
-        known = np.linalg.inv(information - sums[:6].T @ np.linalg.solve(normal, sums[:6]))
+        shared = sums[:6].T @ np.linalg.solve(normal, sums[:6])
+        known = np.linalg.inv(self.depth_information + np.diag(sums[7]) - shared)
         memory = settings.depth_memory * float(fits.overlap[best])
-        unknown = _depth_covariance(second.sigma_log_depth, settings)
-        correction = memory * _turned(told, first.camera, second.camera, motion[:3])
-        factor = np.exp(_resized(correction.astype(np.float32), second.inverse_depth.shape))
-        return replace(
-            second,
-            inverse_depth=second.inverse_depth * factor,
-            correction=correction,
-            depth_information=np.linalg.inv(memory**2 * known + (1 - memory**2) * unknown),
+        return DepthTold(
+            memory * _turned(correction, first.camera, second.camera, motion[:3]),
+            memory**2 * known + (1 - memory**2) * _depth_covariance(second, settings),
         )
 
     def _block_sums(self, values: Array) -> Array:
@@ -769,9 +788,16 @@ def _even(shape: tuple[int, int]) -> Array:
     return np.ascontiguousarray(np.linalg.qr(basis)[0].T, np.float32)
 
 
-def _depth_covariance(sigma: Array, settings: RegistrationConfig) -> Array:
-    """(blocks, blocks) covariance of the errors of the logarithm of depth, for the network's sigma."""
-    std = settings.depth_share * sigma.ravel()
+def _depth_information(view: View, settings: RegistrationConfig) -> Array:
+    """(blocks, blocks) inverse covariance of the errors of the logarithm of a view's depth."""
+    told = view.told
+    covariance = _depth_covariance(view, settings) if told is None else told.covariance
+    return np.asarray(np.linalg.inv(covariance))
+
+
+def _depth_covariance(view: View, settings: RegistrationConfig) -> Array:
+    """(blocks, blocks) covariance of the same before any parallax told of it."""
+    std = settings.depth_share * view.sigma_log_depth.ravel()
     alike = _depth_correlation(settings.blocks, settings.depth_tilt, settings.depth_reach)
     return np.asarray(alike * np.outer(std, std))
 

@@ -331,17 +331,18 @@ def test_parallax_corrects_depth_for_the_next_pair():
     last = views[0]
     for view in views[1:]:
         found = REGISTRAR.register(last, view, true[None])
-        last = found.refined
+        last = REGISTRAR.corrected(view, found)
     as_expected(found, true)
     assert np.linalg.norm(found.velocity - true) < 0.85 * np.linalg.norm(
         forgetful[-1].velocity - true
     )
-    assert last.correction[:, 0].mean() > 0 > last.correction[:, -1].mean()
+    assert found.depth.correction[:, 0].mean() > 0 > found.depth.correction[:, -1].mean()
 
 
 def test_corrections_of_depth_are_forgotten_at_a_cut():
     first, second = two(MOTION)
-    known = REGISTRAR.register(first, second, MOTION[None]).refined
-    assert np.abs(known.correction).max() > 0
+    found = REGISTRAR.register(first, second, MOTION[None])
+    known = REGISTRAR.corrected(second, found)
+    assert np.abs(known.inverse_depth - second.inverse_depth).max() > 0
     elsewhere = REGISTRAR.view(np.zeros((224, 320), np.uint8), None, 2 * STEP, CAMERA)
-    assert REGISTRAR.register(known, elsewhere, REST).refined is elsewhere
+    assert REGISTRAR.corrected(elsewhere, REGISTRAR.register(known, elsewhere, REST)) is elsewhere
