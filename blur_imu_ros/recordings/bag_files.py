@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import cache
@@ -173,6 +174,14 @@ class BagFile:
                     "takes them into the bag"
                 )
             yield _opened(one)
+
+
+def storage_files(folder: Path) -> list[Path]:
+    """Return FOLDER_0.mcap, FOLDER_1.mcap, ... of a recorder of ROS 2 that could not write its metadata."""
+    if not folder.is_dir():
+        return []
+    name = re.compile(rf"{re.escape(folder.resolve().name)}_\d+\.(mcap|db3)")
+    return sorted((p for p in folder.iterdir() if name.fullmatch(p.name)), key=natural_order)
 
 
 def encoding_of(connection: Connection) -> str:

@@ -18,7 +18,14 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
 from blur_imu_ros.execution.resources import PACKAGE
-from blur_imu_ros.recordings.bag_files import METADATA, BagFile, is_ros, reason, typestore
+from blur_imu_ros.recordings.bag_files import (
+    METADATA,
+    BagFile,
+    is_ros,
+    reason,
+    storage_files,
+    typestore,
+)
 from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
 from blur_imu_ros.recordings.image_messages import image_of
 from blur_imu_ros.recordings.settings import FrameSettings
@@ -55,7 +62,11 @@ MOTION = f"{PACKAGE}/msg/BlurMotion"
 
 def is_bag(path: Path) -> bool:
     """Return whether a file or folder is a bag."""
-    return path.suffix.lower() in BAG_SUFFIXES or (path / METADATA).is_file()
+    return (
+        path.suffix.lower() in BAG_SUFFIXES
+        or (path / METADATA).is_file()
+        or bool(storage_files(path))
+    )
 
 
 def stamp_of(message: Any) -> float:

@@ -60,7 +60,7 @@ class ImageFolder:
         self.name = path.name
         self.notes: list[str] = []
         self._path, self._settings = path, settings
-        self._images = sorted(images_at(path), key=natural_order)
+        self._images = self._once(sorted(images_at(path), key=natural_order))
         if not self._images:
             raise RecordingError(
                 f"{path}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}) and no bag"
@@ -92,6 +92,18 @@ class ImageFolder:
         return self._settings.frame(
             _read_image(path), stamp, self._camera, path.name, self._exposure_time(path)
         )
+
+    def _once(self, images: list[Path]) -> list[Path]:
+        """Return the images without raw ones that lie there as JPEG or the like, too."""
+        special = HEIF_SUFFIXES | RAW_SUFFIXES
+        common = {path.stem for path in images if path.suffix.lower() not in special}
+        kept = [p for p in images if p.suffix.lower() not in special or p.stem not in common]
+        if len(kept) < len(images):
+            self.notes.append(
+                f"{len(images) - len(kept)} photos lie there twice, as {kept[0].suffix} and raw; the raw "
+                "ones are left out"
+            )
+        return kept
 
     def _given_stamps(self) -> NDArray[np.float64]:
         """Return the stamps that are given: by the names of the images, else in order."""

@@ -24,6 +24,7 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
 from blur_imu_ros.recordings import FrameSettings, open_recording
 from blur_imu_ros.recordings.bags import Bag
+from blur_imu_ros.recordings.facade import recordings_in
 from blur_imu_ros.recordings.timestamp_files import read_timestamps
 
 CAMERA = Camera(64, 48, 60, 60, 31.5, 23.5)
@@ -367,6 +368,19 @@ def test_a_definition_of_images_that_cannot_be_used_is_that_of_ros(tmp_path: Pat
     source = storage_of(write_bag(tmp_path / "a", "mcap"))
     path = copied(source, tmp_path / "b.mcap", 1000, edit=lambda text: b"not a definition")
     assert len(list(open_recording(path, FrameSettings(0.01)))) == 12
+
+
+@pytest.mark.parametrize("version", ["sqlite3", "mcap"])
+def test_files_of_a_recorder_that_could_not_write_its_metadata_are_one_bag(
+    tmp_path: Path, version: str
+) -> None:
+    (tmp_path / "rec").mkdir()
+    for index, part in enumerate(("first", "second")):
+        file = storage_of(write_bag(tmp_path / part, version, epoch=10 + index))
+        file.rename(tmp_path / "rec" / f"rec_{index}{file.suffix}")
+    recording = open_recording(tmp_path / "rec", FrameSettings(0.01))
+    assert len(recording) == len(list(recording)) == 24
+    assert recordings_in(tmp_path / "rec") == [tmp_path / "rec"]
 
 
 def test_what_is_left_of_a_recorder_that_was_killed_is_told(tmp_path: Path) -> None:

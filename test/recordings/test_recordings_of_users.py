@@ -375,6 +375,15 @@ def test_a_raw_photo_is_read(tmp_path: Path) -> None:
     assert frames[0].image.shape == (48, 64, 3) and red[1] > red[0] + 20
 
 
+def test_a_raw_photo_beside_its_jpeg_is_not_taken_twice(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        cv2.imwrite(str(tmp_path / name), np.zeros((48, 64, 3), np.uint8))
+    (tmp_path / "a.DNG").write_bytes(b"raw")
+    recording = open_recording(tmp_path, SETTINGS)
+    assert [frame.name for frame in recording] == ["a.jpg", "b.jpg"]
+    assert "1 photos lie there twice" in recording.notes[0]
+
+
 @pytest.mark.parametrize("suffix", [".heic", ".dng"])
 @pytest.mark.parametrize("installed", [True, False])
 def test_photos_that_cannot_be_read_tell_why_and_what_to_do(
