@@ -449,6 +449,13 @@ def compare(
     lever_arm: LeverArm = None,
     json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
     truth_unit: TruthUnit = None,
+    from_rest: Annotated[
+        bool,
+        typer.Option(
+            help="With registration of neighbouring frames that starts from rest, at the rate of the "
+            "recording and at half of it: what they tell without blur."
+        ),
+    ] = True,
 ) -> None:
     """Measure one recording in several ways, and print their errors side by side."""
     from blur_imu_ros.cli.compare import CompareOptions, run_compare
@@ -481,6 +488,7 @@ def compare(
             json,
             tuple(truth_unit or ()),
             axes,
+            from_rest,
         )
     )
 

@@ -23,6 +23,7 @@ from blur_imu_ros.evaluation.baselines import (
     Method,
     OpticalFlow,
     Recorded,
+    RegistrationFromRest,
     ZeroVelocity,
     from_trajectory,
 )
@@ -61,6 +62,7 @@ class CompareOptions:
     json: Path | None = None
     truth_units: tuple[Unit, ...] = ()
     axes: Axes | None = None
+    from_rest: bool = True
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,10 @@ def _methods(
         yield OpticalFlow()
     if options.blur:
         network = network or load_network(run.model, run.backend, run.device)
+    if options.from_rest:
+        yield from (RegistrationFromRest(network, every) for every in (1, 2))
+    if options.blur:
+        assert network is not None
         yield FromBlur(run.visual_imu(network))
     in_optical = in_axes(truth, options.truth_axes, Axes.OPTICAL)
     if options.colmap:
@@ -183,13 +189,13 @@ def _print(lines: list[Compared], frames: int, options: CompareOptions) -> None:
         rows.append((*cells, f"{line.failures} of {frames}"))
         if line.result is not None and line.result.invalid:
             rows.append((*rmse_row("  with its invalid rows", line.result.rmse_all_rows), ""))
-    table = Table.of("RMSE", ("method", *WITH_UNITS, "frames without a velocity"), rows)
+    table = Table.of("RMSE", ("method", *WITH_UNITS, "failures [frames]"), rows)
     console = Console()
     for told in _header(options):
         console.print(told, highlight=False, soft_wrap=True)
     console.print(table.for_terminal())
     console.print(
-        "frames without a velocity are left out of the RMSE; with its invalid rows: those counted that "
+        "failures are frames without a velocity, left out of the RMSE; with its invalid rows: those counted that "
         "the method itself refused",
         soft_wrap=True,
     )

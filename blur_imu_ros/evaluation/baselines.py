@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -18,10 +19,11 @@ from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import LONGEST_EXPOSURE, Frame
 from blur_imu_ros.core.motion_field import double_angle
 from blur_imu_ros.core.network_view import NetworkView
+from blur_imu_ros.core.registration import Registrar, View
 from blur_imu_ros.core.series import VelocitySeries, series_of
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.core.visual_imu import Network, VisualImu
-from blur_imu_ros.errors import CameraError, FrameError
+from blur_imu_ros.errors import CameraError, FrameError, RecordingError
 from blur_imu_ros.evaluation.metrics import truth_at
 from blur_imu_ros.recordings.trajectories import PoseSeries
 
@@ -150,6 +152,65 @@ class OpticalFlow:
         colour = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
         field = self.network.predict(np.asarray(colour, np.uint8), view.camera)
         return np.asarray(cv2.resize(field.inverse_depth, cells), float)
+
+
+@dataclass(frozen=True)
+class RegistrationFromRest:
+    """Each frame registered on one before it, from rest: what neighbouring frames tell without blur.
+
+    The velocity is the mean between the two, and stamped midway.
+
+    Attributes:
+        network: whose depth is used; without, depth is a guess.
+        every: how many frames the two lie apart; 2 shows what half the frame rate would give.
+        width: of the view without a network, pixels.
+    """
+
+    network: Network | None = None
+    every: int = 1
+    width: int = 320
+
+    @property
+    def name(self) -> str:
+        """What a table calls it."""
+        rate = {1: "", 2: ", half rate"}.get(self.every, f", 1/{self.every} of the rate")
+        return f"registration from rest{rate}"
+
+    def series(self, frames: Iterable[Frame]) -> VelocitySeries:
+        """See `Method`."""
+        registrar, views, rows = Registrar(), deque[View](maxlen=self.every + 1), []
+        for frame in frames:
+            view = self._view(registrar, frame)
+            if view is None:
+                views.clear()
+                continue
+            views.append(view)
+            if len(views) > self.every and views[-1].t > views[0].t:
+                rows.append(registrar.register(views[0], views[-1], np.zeros((0, 6))))
+        if not rows:
+            raise RecordingError("registration: no two frames follow each other")
+        return VelocitySeries(
+            np.array([(row.t0 + row.t1) / 2 for row in rows]),
+            np.stack([row.velocity for row in rows]),
+            np.sqrt([np.diag(row.covariance) for row in rows]),
+            np.array([row.valid for row in rows]),
+        )
+
+    def _view(self, registrar: Registrar, frame: Frame) -> View | None:
+        """Return what registration needs; None where the camera or the image cannot be used."""
+        height = round(self.width * frame.camera.height / frame.camera.width)
+        size = (self.width, max(8, height)) if self.network is None else self.network.input_size
+        try:
+            seen = NetworkView(frame.camera, *size)
+            image = seen.apply(frame.image)
+            field = None
+            if self.network is not None:
+                colour = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+                field = self.network.predict(np.asarray(colour, np.uint8), seen.camera)
+        except (CameraError, FrameError):
+            return None
+        # The field gives depth alone: this is what blur has to beat.
+        return replace(registrar.view(image, field, frame.t, seen.camera), blur=None)
 
 
 _STRIDE = 8

@@ -47,6 +47,9 @@ def turning(count: int) -> list[Frame]:
     ]
 
 
+REST = ["registration from rest", "registration from rest, half rate"]
+
+
 def test_zero_says_zero_of_every_frame():
     series = ZeroVelocity().series(turning(4))
     assert series.t.tolist() == [k * STEP for k in range(4)]
@@ -139,10 +142,12 @@ def test_compare_puts_all_methods_in_one_table(tmp_path: Path, capsys):
         json=tmp_path / "out.json",
     )
     lines = {line.name: line for line in run_compare(options, Oracle())}
-    assert list(lines) == ["zero velocity", "optical flow", "from blur", "lost", "half"]
+    assert list(lines) == ["zero velocity", "optical flow", *REST, "from blur", "lost", "half"]
     assert {name: line.failures for name, line in lines.items()} == {
         "zero velocity": 0,
         "optical flow": 1,
+        REST[0]: 1,
+        REST[1]: 2,
         "from blur": 0,
         "lost": 8,
         "half": 4,
@@ -150,12 +155,13 @@ def test_compare_puts_all_methods_in_one_table(tmp_path: Path, capsys):
     np.testing.assert_allclose(lines["zero velocity"].rmse[:3], np.abs(RATE))
     assert lines["optical flow"].rmse[:3].max() < 0.12
     assert lines["from blur"].rmse[:3].max() < 0.05
+    assert max(lines[name].rmse[:3].max() for name in REST) < 0.12
     assert lines["lost"].result is None
     said = capsys.readouterr().out
     assert "fails" in said and "8 of 8" in said
     content = json.loads((tmp_path / "out.json").read_text())
     assert content["frames"] == 8
-    assert content["methods"][3] == {"name": "lost", "failures": 8, "figures": None}
+    assert content["methods"][5] == {"name": "lost", "failures": 8, "figures": None}
     assert len(content["methods"][0]["figures"]["rmse"]) == 6
 
 
@@ -164,7 +170,9 @@ def test_what_a_method_refused_is_counted_beside(tmp_path: Path, capsys):
     rows = "".join(f"{k * STEP},{0.4 if k else 9},1.5,-0.8,{int(k > 0)}\n" for k in range(8))
     (tmp_path / "picky.csv").write_text("t,wx,wy,wz,valid\n" + rows)
     others = (str(tmp_path / "picky.csv"),)
-    options = CompareOptions(run, tmp_path / "truth.csv", others=others, flow=False, blur=False)
+    options = CompareOptions(
+        run, tmp_path / "truth.csv", others=others, flow=False, blur=False, from_rest=False
+    )
     picky = run_compare(options)[-1]
     assert picky.failures == 1 and picky.result is not None
     assert picky.rmse[0] == pytest.approx(0)
@@ -174,7 +182,11 @@ def test_what_a_method_refused_is_counted_beside(tmp_path: Path, capsys):
 
 def test_the_table_is_in_the_axes_of_the_truth(tmp_path: Path):
     options = CompareOptions(
-        recorded(tmp_path), tmp_path / "truth.csv", truth_axes=Axes.GYRO, flow=False
+        recorded(tmp_path),
+        tmp_path / "truth.csv",
+        truth_axes=Axes.GYRO,
+        flow=False,
+        from_rest=False,
     )
     blur = run_compare(options, Oracle())[1]
     # The truth, read as a phone's gyroscope, is another motion than the one in the images.
@@ -185,7 +197,7 @@ def test_compare_works_from_the_command_line_and_names_what_is_missing(tmp_path:
     run = recorded(tmp_path)
     arguments = ["compare", str(run.source), str(tmp_path / "truth.csv"), "--no-blur"]
     files = ["--camera", str(run.camera), "--stamps", str(run.stamps)]
-    done = CliRunner().invoke(app, [*arguments, *files])
+    done = CliRunner().invoke(app, [*arguments, *files], env={"COLUMNS": "120"})
     assert done.exit_code == 0, done.output
     assert "optical flow" in done.output and "from blur" not in done.output
     failed = CliRunner().invoke(app, [*arguments, *files, "--other", "x=none.csv"])
@@ -197,7 +209,10 @@ def test_zero_and_published_on_the_real_sequence(shared_data: Path):
     stamps, camera = folder / "truth.csv", folder / "camera.yaml"
     run = RunOptions(folder / "frames", Path(), camera=camera, stamps=stamps, axes=Axes.GYRO)
     others = (str(folder / "published.csv"),)
-    zero, published = run_compare(CompareOptions(run, stamps, Axes.GYRO, others, False, False))
+    options = CompareOptions(
+        run, stamps, Axes.GYRO, others, False, False, axes=Axes.GYRO, from_rest=False
+    )
+    zero, published = run_compare(options)
     np.testing.assert_allclose(zero.rmse, [4.48, 1.48, 3.57, 1.28, 1.03, 1.16], atol=0.006)
     np.testing.assert_allclose(published.rmse, [0.82, 0.50, 1.24, 0.90, 0.58, 0.77], atol=0.006)
     assert (zero.failures, published.failures) == (0, 0)
