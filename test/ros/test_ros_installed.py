@@ -17,6 +17,9 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]")
 
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import Imu
+
 from blur_imu_ros.recordings.image_messages import image_of
 from blur_imu_ros.ros import messages
 from helpers.ros_bench import FOCAL, HEIGHT, WIDTH, Oracle, started
@@ -35,7 +38,8 @@ def test_images_are_what_cv_bridge_makes_of_them(encoding: str) -> None:
     cv_bridge = pytest.importorskip("cv_bridge", reason="cv_bridge is not installed")
     rng = np.random.default_rng(0)
     message = messages.image_message(np.zeros((24, 32), np.uint8), 1.0, "camera")
-    message.encoding, message.step = encoding, 32 * CHANNELS[encoding] + 6
+    # Padding of whole pixels: cv_bridge misreads any other.
+    message.encoding, message.step = encoding, 34 * CHANNELS[encoding]
     message.data = rng.integers(0, 256, 24 * message.step, dtype=np.uint8).tobytes()
     ours = image_of(message)
     wanted = "passthrough" if encoding.startswith("8U") else "mono8" if ours.ndim == 2 else "bgr8"
@@ -67,27 +71,59 @@ def test_launch_files_list_their_arguments_to_the_real_launch(path: Path) -> Non
     assert "exposure_time" in names and len(names) == len(set(names))
 
 
-@pytest.fixture
-def ekf() -> Iterator[subprocess.Popen[bytes]]:
-    """robot_localization with the shipped parameters."""
+FILES = {"drives": ["ekf.yaml"], "carried": ["ekf.yaml", "ekf_carried.yaml"]}
+
+
+@pytest.fixture(params=FILES)
+def ekf(request: pytest.FixtureRequest, ros: None) -> Iterator[str]:
+    """robot_localization with the shipped parameters; yields for which motion."""
     known = shutil.which("ros2") and subprocess.run(
         ["ros2", "pkg", "prefix", "robot_localization"], capture_output=True
     )
     if not known or known.returncode:
         pytest.skip("robot_localization is not installed")
-    parameters = str(ROOT / "config" / "ekf.yaml")
+    files = [str(ROOT / "config" / name) for name in FILES[request.param]]
+    given = [part for file in files for part in ("--params-file", file)]
     process = subprocess.Popen(
-        ["ros2", "run", "robot_localization", "ekf_node", "--ros-args", "--params-file", parameters],
+        ["ros2", "run", "robot_localization", "ekf_node", "--ros-args", *given],
         start_new_session=True,
-    )  # fmt: skip
-    yield process
+    )
+    yield request.param
     os.killpg(process.pid, signal.SIGINT)
     process.wait(timeout=15)
 
 
-def test_robot_localization_turns_as_our_messages_tell(
-    bench: Any, ekf: subprocess.Popen[bytes]
-) -> None:
+def test_robot_localization_follows_a_step_within_two_frames(bench: Any, ekf: str) -> None:
+    odometry = pytest.importorskip("nav_msgs.msg", reason="nav_msgs is not installed").Odometry
+    peer = bench(Oracle()).peer
+    imu = peer.create_publisher(Imu, "imu_visual/data_raw", 10)
+    heard: list[Any] = []
+    peer.create_subscription(odometry, "odometry/filtered", heard.append, 100)
+    executor = SingleThreadedExecutor()
+    executor.add_node(peer)
+    stepped: float | None = None
+    begun = time.time()
+    while (now := time.time()) < begun + 60 and (stepped is None or now < stepped + 1):
+        if stepped is None and len(heard) > 60:
+            stepped = now
+        message = Imu()
+        message.header.stamp, message.header.frame_id = messages.stamp(now), "base_link"
+        message.orientation_covariance[0] = message.linear_acceleration_covariance[0] = -1.0
+        message.angular_velocity.z = 0.0 if stepped is None else 1.0
+        message.angular_velocity_covariance = np.eye(3).ravel() * 0.3**2
+        imu.publish(message)
+        while time.time() < now + 1 / 30:
+            executor.spin_once(timeout_sec=0.005)
+    assert stepped is not None, "the filter publishes nothing"
+    # Two measurements, and the filter's own period until it publishes.
+    due = stepped + 3.5 / 30
+    after = [m for m in heard if messages.seconds(m.header.stamp) > due]
+    assert after and after[0].twist.twist.angular.z > 0.9
+    np.testing.assert_allclose([m.twist.twist.angular.z for m in after], 1.0, atol=0.1)
+
+
+@pytest.mark.parametrize("ekf", ["drives"], indirect=True)
+def test_robot_localization_turns_as_our_node_tells(bench: Any, ekf: str) -> None:
     odometry = pytest.importorskip("nav_msgs.msg", reason="nav_msgs is not installed").Odometry
     one = started(bench, Oracle((0, -2, 0)), direction="previous", frame_id="base_link")
     heard: list[Any] = []
