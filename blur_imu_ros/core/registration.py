@@ -51,7 +51,7 @@ class RegistrationConfig:
         spacing: of the pixels that are compared at each level, finest first.
         passes: of Gauss-Newton steps: the level, the finest being 0, and how many at most; after
             each only the best motions go on.
-        settled_px: movement of the image, in pixels of the finest level, at which they end.
+        settled_px: movement of the image, in pixels of the level, at which they end.
         survivors: how many motions go on after each pass, at most.
         hopeless: evidence, in nats, by which one may lag behind the best and go on.
         distinct_px: motions that move the image less apart than this, in pixels of the finest level,
@@ -442,11 +442,13 @@ class _Level:
         self.shape = depth.shape
         rays, rows = _geometry(camera, spacing)
         self.points = np.vstack([rays, depth.reshape(1, -1)])
-        self.rows = rows * self.points[3] ** _DEPTH_POWER
+        self.rows = rows.copy()
+        self.rows[:, 3:] *= self.points[3]
         grey = image[some, some].reshape(-1)
         self.values = grey - grey.mean()
         self.gradient = first.gradients[number][:, some, some].reshape(2, -1)
         scale = settings.shrink**number
+        self.settled = settings.settled_px * scale
         slack = settings.slack_px / scale
         steep = np.sum(self.gradient * self.gradient, axis=0)
         self.variance = np.float32(settings.noise**2) + np.float32(slack**2) * steep
@@ -478,7 +480,7 @@ class _Level:
             vector = vector + belief[1] - motions @ belief[0]
             steps = np.linalg.solve(normal + belief[0], vector[:, :, None])[:, :, 0]
             motions = _moved(motions, rotations, steps)
-            if self.apart(np.zeros(6), steps).max() < self.settings.settled_px:
+            if self.apart(np.zeros(6), steps).max() < self.settled:
                 break
         _, u, v = self._places(motions)
         residual, robust, weights, scale2, gain, overlap = self._residuals(u, v, robust)
@@ -657,9 +659,6 @@ class _Level:
         """(k, n) the part of images (k, n) that a vignette may make, smooth over the whole image."""
         even = _even(self.shape)
         return np.asarray((values @ even.T) @ even)
-
-
-_DEPTH_POWER = np.array([0, 0, 0, 1, 1, 1], np.float32)[:, None]
 
 
 def _evidence(correlation: Array, settings: RegistrationConfig) -> Array:
