@@ -17,12 +17,28 @@ LOOK_PERIOD = 0.2
 """Seconds between looks at who publishes."""
 
 
+def offered(node: Node, topic: str) -> str | None:
+    """Return the reliability that fits every publisher of a resolved topic, None without any.
+
+    Best effort fits all, but loses most images of a reliable publisher in another process.
+    """
+    publishers = node.get_publishers_info_by_topic(topic)
+    if not publishers:
+        return None
+    policies = {publisher.qos_profile.reliability for publisher in publishers}
+    return "reliable" if policies == {ReliabilityPolicy.RELIABLE} else "best_effort"
+
+
+def profile_of(reliability: str, depth: int) -> QoSProfile:
+    """Return the profile of a subscription to images."""
+    return QoSProfile(depth=depth, reliability=ReliabilityPolicy[reliability.upper()])
+
+
 class ImageTopic:
     """Subscribes reliably where every publisher is reliable, else best effort, which fits all.
 
-    Best effort loses most images of a reliable publisher over the network or between processes; a
-    reliable subscription hears nothing of a best-effort publisher. Who publishes is only known some
-    time after the start, and may change.
+    A reliable subscription hears nothing of a best-effort publisher. Who publishes is only known
+    some time after the start, and may change.
 
     Attributes:
         name: resolved.
@@ -54,15 +70,15 @@ class ImageTopic:
         )
         self._follows = wanted == AUTO
         self.name = node.resolve_topic_name(self._topic)
-        self.reliability = self._offered() or "best_effort" if self._follows else wanted
+        self.reliability = (offered(node, self.name) or "best_effort") if self._follows else wanted
         self._told = ""
         self._subscription = self._subscribe()
 
     def follow(self) -> None:
         """Ask for what is offered now, where that has changed."""
-        offered = self._offered() if self._follows else None
-        if offered is not None and offered != self.reliability:
-            self.reliability = offered
+        found = offered(self._node, self.name) if self._follows else None
+        if found is not None and found != self.reliability:
+            self.reliability = found
             # One at a time, or images would come twice.
             self._topics.drop(self._subscription)
             self._subscription = self._subscribe()
@@ -90,15 +106,6 @@ class ImageTopic:
     def _publishers(self) -> list[Any]:
         return list(self._node.get_publishers_info_by_topic(self.name))
 
-    def _offered(self) -> str | None:
-        """Return the reliability that fits every publisher, None while there is none."""
-        publishers = self._publishers()
-        if not publishers:
-            return None
-        policies = {publisher.qos_profile.reliability for publisher in publishers}
-        return "reliable" if policies == {ReliabilityPolicy.RELIABLE} else "best_effort"
-
     def _subscribe(self) -> Any:
-        reliability = ReliabilityPolicy[self.reliability.upper()]
-        profile = QoSProfile(depth=self._depth, reliability=reliability)
+        profile = profile_of(self.reliability, self._depth)
         return self._topics.subscription(self._kind, self._topic, self._callback, profile)

@@ -18,11 +18,14 @@ from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.execution.newest import Newest
 from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
 from blur_imu_ros.recordings.image_messages import image_of
+from blur_imu_ros.ros.image_topic import offered, profile_of
 from blur_imu_ros.ros.messages import seconds
 
 PATIENCE = 5.0
 """Seconds to wait for a publisher, for the calibration, and for an image."""
 KINDS = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
+QUEUE = 5
+"""Images that may wait to be taken; only the newest is measured."""
 _BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
@@ -82,7 +85,9 @@ class LiveTopic:
         )
 
     def _subscribe(self, kind: type) -> None:
-        self._node.create_subscription(kind, self.name, self._newest.put, _BEST_EFFORT)
+        # Who publishes is known here: it has been waited for.
+        profile = profile_of(offered(self._node, self.name) or "best_effort", QUEUE)
+        self._node.create_subscription(kind, self.name, self._newest.put, profile)
         if self._camera is None:
             parent = self.name.rpartition("/")[0]
             if kind is CompressedImage:
