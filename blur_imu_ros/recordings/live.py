@@ -80,6 +80,8 @@ class LiveVideo:
                         raise RecordingError(str(error)) from error
                     count += 1
                     yield frame
+                if not end.is_set():
+                    self.notes.append(f"{self.name} gives no images any more")
         finally:
             grabber.close()
         if grabber.came > count:

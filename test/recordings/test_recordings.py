@@ -23,6 +23,7 @@ from blur_imu_ros.choices import StampReference
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
 from blur_imu_ros.recordings import FrameSettings, open_recording
+from blur_imu_ros.recordings.bag_files import BagFile
 from blur_imu_ros.recordings.bags import Bag
 from blur_imu_ros.recordings.facade import recordings_in
 from blur_imu_ros.recordings.timestamp_files import read_timestamps
@@ -352,6 +353,25 @@ def test_an_mcap_of_any_profile_gives_its_topics_of_ros(tmp_path: Path, profile:
     path = copied(source, tmp_path / "b.mcap", 1000, profile=profile, others=others)
     recording = open_recording(path, FrameSettings(0.01))
     assert len(list(recording)) == 12 == len(recording)
+
+
+def test_images_of_ros_1_in_an_mcap_are_read(tmp_path: Path) -> None:
+    """As `mcap convert one.bag` writes them."""
+    path = tmp_path / "one.mcap"
+    with BagFile(write_bag(tmp_path / "one.bag", "bag")) as bag, path.open("wb") as file:
+        writer = McapWriter(file)
+        writer.start(profile="ros1")
+        channels = {}
+        for connection in bag.connections:
+            name, text = connection.msgtype.replace("/msg/", "/"), connection.msgdef.data.encode()
+            schema = writer.register_schema(name, "ros1msg", text)
+            channels[connection.topic] = writer.register_channel(connection.topic, "ros1", schema)
+        for connection, time, raw in bag.messages(bag.connections):
+            writer.add_message(channels[connection.topic], time, bytes(raw), time)
+        writer.finish()
+    frames = list(open_recording(path, FrameSettings(0.01)))
+    assert len(frames) == 12 and frames[0].camera == CAMERA
+    np.testing.assert_array_equal(frames[7].image, IMAGES[7])
 
 
 @pytest.mark.parametrize("version", ["bag", "sqlite3", "mcap"])
