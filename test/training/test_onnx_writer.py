@@ -15,8 +15,9 @@ from blur_imu_ros.core.camera import Camera  # noqa: E402
 from blur_imu_ros.errors import ModelError  # noqa: E402
 from blur_imu_ros.network.architectures.compact import CompactNetwork, CompactOutput  # noqa: E402
 from blur_imu_ros.network.blur_network import OnnxBackend, load_network  # noqa: E402
-from blur_imu_ros.network.model_card import INTERFACE, ModelCard, file_hash  # noqa: E402
+from blur_imu_ros.network.model_card import DIRECTED, INTERFACE, ModelCard, file_hash  # noqa: E402
 from blur_imu_training.export.onnx_writer import write_model  # noqa: E402
+from blur_imu_training.export.reduced_precision import Precision, write_reduced  # noqa: E402
 
 SIDE = 64
 CARD = ModelCard("small", INTERFACE, SIDE, SIDE, 8, (0, 0, 0), (1, 1, 1), 250.0, "")
@@ -74,6 +75,26 @@ def test_weights_for_the_torch_backend_lie_beside_it(tmp_path: Path) -> None:
         load_network(tmp_path / "full.onnx", b).predict(image, camera) for b in ("onnx", "torch")
     )
     np.testing.assert_allclose(by_onnx.q, by_torch.q, atol=1e-3)
+
+
+def test_a_network_that_tells_directions_is_read_alike_by_both_backends(tmp_path: Path) -> None:
+    network = CompactNetwork(directed=True).eval()
+    card = replace(CARD, interface=DIRECTED)
+    write_model(network, card, tmp_path / "directed.onnx")
+    image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    camera = Camera(SIDE, SIDE, 60, 60, 31.5, 31.5)
+    by_onnx, by_torch = (
+        load_network(tmp_path / "directed.onnx", b).predict(image, camera).anisotropy
+        for b in ("onnx", "torch")
+    )
+    assert by_onnx is not None and by_torch is not None and by_onnx.any()
+    np.testing.assert_allclose(by_onnx, by_torch, atol=1e-4)
+    # Fewer bits are for such networks as well.
+    views = [(image, camera), (image[::-1].copy(), camera)]
+    write_reduced(tmp_path / "directed.onnx", tmp_path / "half.onnx", Precision.fp16, views)
+    half = load_network(tmp_path / "half.onnx", "onnx").predict(image, camera).anisotropy
+    np.testing.assert_allclose(half, by_onnx, atol=0.02)
+    assert not ModelCard.load(tmp_path / "half.json").weights_sha256
 
 
 class _Moody(torch.nn.Module):
