@@ -234,19 +234,24 @@ def rendered_cases(model: str, pictures: Path) -> None:
     imu = VisualImu(load_network(model, "onnx"))
     room, trajectory = furnished_room(), hand_held()
     print("\n## Frames of our own renderer\n")
-    heading("case", ["true |w|", "found |w|", "sigma |w|", "blur [px]", "valid"])
+    heading("case", ["true rate [rad/s]", "found [rad/s]", "sigma [rad/s]", "blur [px]", "valid"])
     drawn = []
     for name, t, exposure_time, change in CASES:
-        image = change(blurred_image(room, CAMERA, trajectory, t, exposure_time, seed=1))
-        measurement = imu.measure(Frame(image, t, exposure_time, CAMERA, name))
+        frames = []
+        for step in (-STEP, 0.0, STEP):
+            image = change(blurred_image(room, CAMERA, trajectory, t + step, exposure_time, seed=1))
+            frames.append(Frame(image, t + step, exposure_time, CAMERA, name))
+        image, measurement = frames[1].image, imu.measure(frames[1])
         estimate = measurement.estimate
         true = float(np.linalg.norm(trajectory.velocity(t)[:3]))
         found = float(np.linalg.norm(estimate.angular_velocity))
         sigma = float(np.linalg.norm(estimate.sigma[:3]))
         row(name, [true, found, sigma, estimate.blur_px, int(estimate.valid)])
-        # The sign of one image is open: it is shown as in the truth.
-        if estimate.angular_velocity @ trajectory.velocity(t)[:3] < 0:
+        # The sign of one image is open: its neighbours decide.
+        decided = list(imu.track(frames))[1].estimate
+        if estimate.angular_velocity @ decided.angular_velocity < 0:
             estimate = estimate.reversed()
+        estimate = replace(estimate, direction_probability=decided.direction_probability)
         drawn.append((image, draw_overlay(image, measurement.field, estimate)))
     cv2.imwrite(str(pictures / "overlay.jpg"), np.hstack(drawn[0]), JPEG)
     grid = [np.vstack([overlay for _, overlay in drawn[k : k + 2]]) for k in range(1, 5, 2)]
@@ -265,6 +270,8 @@ def _as_it_is(image: Image) -> Image:
     return image
 
 
+STEP = 1 / 30
+"""Seconds between a frame and the neighbours that decide its sign."""
 CASES: list[tuple[str, float, float, Callable[[Image], Image]]] = [
     ("turning fast", 2.4, 0.015, _as_it_is),
     ("turning, long exposure", 1.7, 0.030, _as_it_is),
