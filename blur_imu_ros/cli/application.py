@@ -257,9 +257,12 @@ def evaluate(
         Axes | None, typer.Option(help="Axes of the estimate; by default those that run noted.")
     ] = None,
     truth_axes: Annotated[
-        TruthAxes,
-        typer.Option(help="Axes of the truth; found also finds its time offset."),
-    ] = TruthAxes.OPTICAL,
+        TruthAxes | None,
+        typer.Option(
+            help="Axes of the truth, by default those that it tells, else optical; found also finds "
+            "its time offset."
+        ),
+    ] = None,
     exposure: Annotated[
         float | None,
         typer.Option(help="Seconds; dense truth is averaged over it. By default what run noted."),
@@ -292,7 +295,7 @@ def evaluate(
             estimate,
             truth,
             axes,
-            truth_axes.known,
+            Axes.OPTICAL if truth_axes is None else truth_axes.known,
             exposure,
             fit_exposure,
             json,
@@ -304,6 +307,7 @@ def evaluate(
             time_offset,
             trajectory,
             tuple(truth_unit or ()),
+            truth_axes is None,
         )
     )
 

@@ -50,8 +50,8 @@ class EvaluateOptions:
     """What `blur-imu evaluate` was asked for; see its help.
 
     `axes` is None where they are what the estimate tells, else optical; `truth_axes` where they are to
-    be found from the data, with the time offset; `exposure`
-    where it is what `run` noted beside the estimate, if anything.
+    be found from the data, with the time offset, and not used with `truth_tells`, which takes what the
+    truth tells, else optical; `exposure` is None where it is what `run` noted, if anything.
     """
 
     estimate: Path
@@ -69,6 +69,7 @@ class EvaluateOptions:
     time_offset: float | None = None
     trajectory: Path | None = None
     truth_units: tuple[Unit, ...] = ()
+    truth_tells: bool = False
 
     @property
     def shown_axes(self) -> Axes:
@@ -117,7 +118,9 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     estimate = read_velocities(options.estimate, options.topic)
     tell(*truth.notes, *estimate.notes)
     if options.truth_axes is not None:
-        measured_axes(options.truth, truth, options.truth_axes, "--truth-axes")
+        given = None if options.truth_tells else options.truth_axes
+        known = measured_axes(options.truth, truth, given, "--truth-axes")
+        options = replace(options, truth_axes=known)
     axes = measured_axes(options.estimate, estimate, options.axes)
     estimate = in_axes(estimate, axes, options.shown_axes)
     found, linear = None, ""

@@ -14,13 +14,15 @@ MOST_WRONG = 0.05
 MOST_REPEATED = 0.6
 """Share of the rows that may repeat the time before, as coarse clocks and phones do."""
 FEWEST_ROWS = 10
-"""From which on one wrong row counts as few."""
+"""From which on one wrong row counts as few, and steps tell a unit."""
 _UNITS_BY_STEP = (
     (500.0, 1e-3, "milliseconds"),
     (2e5, 1e-6, "microseconds"),
     (np.inf, 1e-9, "nanoseconds"),
 )
 """Up to which median step a time is of a unit, in seconds, that is not seconds themselves."""
+_LONGEST_STEP = 100.0
+"""Seconds between a few rows, whose steps may be of any kind."""
 _FAR = 1e4
 """Median intervals from its neighbours, beyond which the time of a single row is taken for damaged."""
 
@@ -101,6 +103,6 @@ def unit_by_steps(t: Array, longest: float = 0.5) -> tuple[float, str]:
         longest: step that may be seconds; a log has two rows a second or more.
     """
     step = float(np.median(np.diff(t)))
-    if step <= longest:
+    if step <= (longest if len(t) >= FEWEST_ROWS else _LONGEST_STEP):
         return 1.0, "seconds"
     return next((unit, name) for most, unit, name in _UNITS_BY_STEP if step <= most)

@@ -94,7 +94,7 @@ def read_poses(path: str | Path, seconds: float | None = None) -> PoseSeries:
             f"{path}: is no trajectory that is known: it has rows of {table.width} numbers; TUM has "
             "t x y z qx qy qz qw, KITTI the 12 numbers of each pose"
         )
-    return _checked(rows, path, seconds, table.notes)
+    return poses_of(rows, path, seconds, table.notes)
 
 
 def pose_columns(names: Sequence[str]) -> list[int] | None:
@@ -145,10 +145,14 @@ def _of_matrices(matrices: Array, t: Array) -> Array:
     return np.column_stack([t, poses[..., 3], quaternions])
 
 
-def _checked(
-    rows: Array, path: str | Path, seconds: float | None, notes: Sequence[str]
+def poses_of(
+    rows: Array, path: str | Path, seconds: float | None, notes: Sequence[str] = ()
 ) -> PoseSeries:
-    """Return the poses that can be used, of rows (n, 8)."""
+    """Return the poses that can be used, of rows (n, 8) of t, position and quaternion.
+
+    Raises:
+        RecordingError: hardly any can, naming `path`.
+    """
     if len(rows) < 2:
         raise RecordingError(f"{path}: holds {len(rows)} rows; a trajectory has two or more")
     with np.errstate(all="ignore"):
