@@ -14,6 +14,7 @@ from launch_ros.actions import Node
 from blur_imu_ros.ros.launching import (
     NODE_PARAMETERS,
     Given,
+    beside,
     declarations,
     shared_file,
     transport_actions,
@@ -23,7 +24,10 @@ from launch import LaunchDescription
 ARGUMENTS = {
     "cameras": ("left right", "Names of the cameras, which are the namespaces of their nodes."),
     "image": ("/{camera}/image_raw", "Image topic, with {camera} for the name."),
-    "camera_info": ("/{camera}/camera_info", "Calibration topic, with {camera} for the name."),
+    "camera_info": (
+        "",
+        "Calibration topic, with {camera} for the name; empty takes the one beside image.",
+    ),
     "exposure": ("/{camera}/metadata", "Exposure topic, with {camera} for the name."),
     "params_file": ("", "YAML of parameters; empty uses the package's config/blur_imu.yaml."),
     "use_sim_time": ("false", "Follow /clock: true or false."),
@@ -59,6 +63,7 @@ def _process(context: Any) -> list[Node]:
 def _topics(given: Given, camera: str) -> list[tuple[str, str]]:
     topics = {name: given.text(name) for name in ("image", "camera_info", "exposure")}
     topics["image/compressed"] = topics["image"] + "/compressed"
+    topics["camera_info"] = topics["camera_info"] or beside(topics["image"])
     return [
         (f"/{camera}/{name}", topic.replace("{camera}", camera)) for name, topic in topics.items()
     ]

@@ -137,7 +137,11 @@ CAMERA: Arguments = {
         + ".",
     ),
     "image": ("", "Image topic; image/compressed follows it. Empty takes that of camera."),
-    "camera_info": ("", "Calibration topic of the camera. Empty takes that of camera."),
+    "camera_info": (
+        "",
+        "Calibration topic of the camera. Empty takes the one beside image where that is given, "
+        "else that of camera.",
+    ),
     "exposure": ("", "Exposure topic, where exposure_source is one. Empty takes that of camera."),
 }
 
@@ -168,6 +172,12 @@ def camera_of(driver: str) -> list[Any]:
     """Return the actions of blur_imu.launch.py with another default of the argument camera."""
     # Declared first, so it holds; the command line holds over it.
     return [*declarations({"camera": (driver, CAMERA["camera"][1])}), camera_node()]
+
+
+def beside(image: str) -> str:
+    """Return the calibration topic that goes with an image topic, as drivers name it."""
+    parent, slash, _ = image.rpartition("/")
+    return f"{parent}{slash}camera_info"
 
 
 class Given:
@@ -211,7 +221,10 @@ class Given:
 
     def topic(self, name: str) -> str:
         """Return the topic of image, camera_info or exposure."""
-        return self.text(name) or {**DRIVERS["any"].topics, **self.driver.topics}[name]
+        given, image = self.text(name), self.text("image")
+        if name == "camera_info" and image and not given:
+            return beside(image)
+        return given or {**DRIVERS["any"].topics, **self.driver.topics}[name]
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters of the node that were given, in their types."""

@@ -144,13 +144,26 @@ def test_the_node_gets_its_topics_and_the_shipped_parameters() -> None:
     assert dict(node.options["remappings"]) == {
         "image": "/front/image_raw",
         "image/compressed": "/front/image_raw/compressed",
-        "camera_info": "/camera/camera_info",
+        "camera_info": "/front/camera_info",
         "exposure": "/camera/metadata",
     }
     files, given = given_to(node)
     assert files == [str(ROOT / "config" / "blur_imu.yaml")]
     # What is not given must not overrule the file.
     assert given == {"use_sim_time": False} and node.options["respawn"] is False
+
+
+def test_the_calibration_is_looked_for_beside_the_image() -> None:
+    def calibration(**given: str) -> str:
+        (node,) = run("blur_imu.launch.py", **given)
+        return dict(node.options["remappings"])["camera_info"]
+
+    assert calibration() == "/camera/camera_info"
+    assert calibration(camera="oak") == "/oak/left/camera_info"
+    assert calibration(camera="oak", image="/oak/right/image_raw") == "/oak/right/camera_info"
+    assert calibration(image="image_raw") == "camera_info"
+    assert calibration(image="/image_raw") == "/camera_info"
+    assert calibration(image="/a/b/image_rect", camera_info="/mine") == "/mine"
 
 
 def test_arguments_that_are_given_overrule_the_file() -> None:
@@ -221,7 +234,7 @@ def test_several_cameras_run_in_one_process() -> None:
     topics = dict(process.options["remappings"])
     assert topics["/left/image"] == "/oak/left/image_raw"
     assert topics["/right/image/compressed"] == "/oak/right/image_raw/compressed"
-    assert topics["/right/camera_info"] == "/right/camera_info" and len(topics) == 8
+    assert topics["/right/camera_info"] == "/oak/right/camera_info" and len(topics) == 8
     assert given_to(process)[1] == {"use_sim_time": False, "model": "large"}
     with pytest.raises(RuntimeError, match="names no camera"):
         run("cameras.launch.py", cameras=" ")
