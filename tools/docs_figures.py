@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,16 @@ from matplotlib.axes import Axes as Panel
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from blur_imu_ros import VisualImu, load_network
+from blur_imu_ros.choices import FOR_CAMERAS
 from blur_imu_ros.core.blur_field import BlurField, cell_centres
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionConfig, DirectionFilter
 from blur_imu_ros.core.estimate import VelocityEstimate
+from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.motion_field import double_angle, half_angle, motion_field
+from blur_imu_ros.core.registration import Registrar, Registration
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.simulation.room_renderer import (
     Quad,
@@ -56,6 +62,7 @@ def main() -> None:
         ("double_angle.png", double_angle_field),
         ("parallax.png", parallax),
         ("direction.png", direction),
+        ("neighbours.png", neighbours),
     )
     for name, draw in figures:
         figure = draw()
@@ -201,6 +208,71 @@ def direction() -> Figure:
     panel.set(xlabel="time [s]", ylabel="wy [rad/s]")
     panel.legend(loc="upper right", fontsize=9)
     return figure
+
+
+def neighbours() -> Figure:
+    """Frames of a fast camera: what registration makes of them from rest, and from what blur says."""
+    trajectory, room = hand_held(turn=1.0), furnished_room()
+    imu, registrar = VisualImu(load_network(FOR_CAMERAS, "onnx")), Registrar()
+    t = 1.0 + np.arange(30) / 30
+    images = [blurred_image(room, CAMERA, trajectory, x, EXPOSURE_TIME, k) for k, x in enumerate(t)]
+    frames = [Frame(image, x, EXPOSURE_TIME, CAMERA) for image, x in zip(images, t, strict=True)]
+    singles = [imu.measure(frame) for frame in frames]
+    views = [registrar.view(_seen(m), m.field, m.frame.t, CAMERA) for m in singles]
+    still = np.zeros((0, 6))
+    rest = [registrar.register(one, other, still) for one, other in pairwise(views)]
+    blur = [
+        registrar.register(one, other, np.stack([s * m.estimate.velocity for m in pair for s in (1, -1)]))
+        for (one, other), pair in zip(pairwise(views), pairwise(singles), strict=True)
+    ]  # fmt: skip
+    figure = plt.figure(figsize=(12, 6.4), constrained_layout=True)
+    parts: Any = figure.subfigures(2, 1, height_ratios=(1, 1.15))
+    true = np.array([trajectory.velocity(x) for x in (t[1:] + t[:-1]) / 2])
+    wrong = np.linalg.norm(np.array([r.velocity for r in rest])[:, :3] - true[:, :3], axis=1)
+    k = int(np.argmax(wrong))
+    panels = parts[0].subplots(1, 4)
+    _show(panels[0], images[k], "a frame")
+    _show(panels[1], images[k + 1], "the next, 33 ms later")
+    for panel, found, name in (
+        (panels[2], rest[k], "from rest"),
+        (panels[3], blur[k], "from blur"),
+    ):
+        left, seen = _left_over(images[k], images[k + 1], found.velocity[:3] / 30)
+        title = f"registered {name}: {left[seen].mean():.0f}"
+        _show(panel, (left * seen * 3).clip(0, 255).astype(np.uint8), title)
+    _draw_registered(parts[1].subplots(), trajectory, t, singles, rest, blur)
+    return figure
+
+
+def _seen(measurement: Measurement) -> Image:
+    assert measurement.view is not None
+    return measurement.view
+
+
+def _draw_registered(
+    panel: Panel,
+    trajectory: Trajectory,
+    t: Array,
+    singles: list[Measurement],
+    rest: list[Registration],
+    blur: list[Registration],
+) -> None:
+    """Draw wy over time of the truth, of single images and of registrations."""
+    fine, middle = np.linspace(t[0], t[-1], 200), (t[1:] + t[:-1]) / 2
+    panel.axhline(0, color="0.8", linewidth=0.8)
+    panel.plot(fine, [trajectory.velocity(x)[1] for x in fine], color=TRUTH, label="ground truth")
+    alone = np.array([m.estimate.angular_velocity[1] for m in singles])
+    true = np.array([trajectory.velocity(x)[1] for x in t])
+    alone = np.where(np.sign(alone) == np.sign(true), alone, -alone)
+    panel.plot(t, alone, "+", color="#d9a441", label="one image, sign as in the truth")
+    panel.plot(
+        middle, [r.velocity[1] for r in rest], "x", color="0.5", label="registered from rest"
+    )
+    panel.plot(
+        middle, [r.velocity[1] for r in blur], ".", color=ESTIMATE, label="registered from blur"
+    )
+    panel.set(xlabel="time [s]", ylabel="wy [rad/s]")
+    panel.legend(loc="upper right", fontsize=9, ncols=2)
 
 
 def _shots(trajectory: Trajectory, count: int) -> list[_Shot]:
