@@ -44,7 +44,7 @@ class MotionPrior(str, Enum):
     PIVOT = "pivot"
 
 
-DirectionMode = Literal["adjacent", "previous", "none"]
+DirectionMode = Literal["adjacent", "previous", "smooth", "none"]
 
 
 class StampReference(str, Enum):
@@ -96,8 +96,9 @@ class Unit(str, Enum):
 
 
 class Direction(str, Enum):
-    """What decides the sign of a motion: both neighbours, the frame before, nothing."""
+    """Which neighbours a frame is measured with: both, the frames before, the whole recording, none."""
 
     ADJACENT = "adjacent"
     PREVIOUS = "previous"
+    SMOOTH = "smooth"
     NONE = "none"

@@ -139,8 +139,18 @@ def run(
     device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
     direction: Annotated[
         Direction,
-        typer.Option(help="What decides the sign: both neighbours, the frame before, nothing."),
+        typer.Option(
+            help="Which frames a frame is measured with: both neighbours, the ones before, the whole "
+            "recording (smooth), none."
+        ),
     ] = Direction.ADJACENT,
+    registration: Annotated[
+        bool,
+        typer.Option(
+            help="Register neighbouring frames on each other and fuse that with blur; without it "
+            "they only tell the sign."
+        ),
+    ] = True,
     axes: Annotated[Axes, typer.Option(help="Axes of the output.")] = Axes.OPTICAL,
     overlay: Annotated[
         Path | None, typer.Option(help="Video with the blur drawn in (.mp4).")
@@ -225,6 +235,7 @@ def run(
         backend,
         device,
         direction.value,
+        registration,
         axes,
         overlay,
         plot,

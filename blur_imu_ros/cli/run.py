@@ -73,6 +73,7 @@ class RunOptions:
     backend: str = "auto"
     device: str = "cpu"
     direction: DirectionMode = "adjacent"
+    registration: bool = True
     axes: Axes = Axes.OPTICAL
     overlay: Path | None = None
     plot: Path | None = None
@@ -133,7 +134,14 @@ class RunOptions:
             direction=replace(self.method.direction, mode=self.direction),
             pivot=self.pivot,
             linear_scale=self.known.linear_scale,
+            registration=self.method.registration if self.fuses else None,
+            motion=self.method.motion,
         )
+
+    @property
+    def fuses(self) -> bool:
+        """Whether neighbouring frames are registered and fused."""
+        return self.registration and self.direction != "none"
 
 
 class ResultWriter(Protocol):
@@ -311,6 +319,7 @@ def _recipe(options: RunOptions, settings: FrameSettings, network: Network) -> R
         "backend": "torch" if options.backend == "torch" else "onnx",
         "device": options.device,
         "direction": options.direction,
+        "registration": options.registration,
         "motion_prior": (MotionPrior.PIVOT if options.pivot else MotionPrior.NONE).value,
         "lever_arm": options.lever_arm,
         "linear_scale": options.known.linear_scale,
@@ -365,7 +374,7 @@ def _writer(options: RunOptions, network: Network, kept: int) -> Iterator[Result
             bag.keep(options.source, options.keep_topics)
             yield bag
     else:
-        with CsvWriter(options.output, kept, options.axes) as table:
+        with CsvWriter(options.output, kept, options.axes, options.fuses) as table:
             yield table
 
 

@@ -52,4 +52,5 @@ def express(estimate: VelocityEstimate, axes: Axes) -> VelocityEstimate:
         linear_velocity=matrix[3:, 3:] @ estimate.linear_velocity,
         covariance=matrix @ estimate.covariance @ matrix.T,
         shared_covariance=matrix @ estimate.shared_covariance @ matrix.T,
+        single=None if estimate.single is None else matrix @ estimate.single,
     )

@@ -1,8 +1,9 @@
 """Which of the two motions that leave the same smear is the right one.
 
-Every pair of successive frames is asked under the four combinations of their signs: turn the first
-image into the second by the mean of the two velocities over the time between their mid-exposures,
-and see how well they agree; and ask whether the camera could have changed its velocity so fast.
+Every pair of successive frames is asked under the four combinations of their signs. Where the two are
+registered: how well does the mean of the two velocities fit the mean velocity between the frames?
+Where they are not: turn the first image into the second by that mean over the time between their
+mid-exposures, and see how well they agree. And could the camera have changed its velocity so fast?
 A two-state hidden Markov filter over the sign chains the pairs.
 """
 
@@ -20,6 +21,7 @@ from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
+from blur_imu_ros.core.registration import Registration
 
 _SIGNS = np.array([1.0, -1.0])
 
@@ -33,7 +35,7 @@ class DirectionConfig:
 
     Attributes:
         mode: `adjacent` also uses the next frame (one frame of latency), `previous` only what has
-            been seen (none), `none` leaves the sign open.
+            been seen (none), `smooth` the whole recording, `none` leaves the sign open.
         width: of the small images that are compared, pixels.
         spacing: of the pixels that are compared; blurred images tell nothing more in between.
         blur_px: their Gaussian blur, pixels of the network's view; hides the smear itself.
@@ -44,6 +46,8 @@ class DirectionConfig:
         forgetting: probability that the sign so far is wrong for reasons not modelled.
         smallest_overlap: share of the image below which a pair is not compared.
         longest_gap: seconds between frames above which they are not compared.
+        degrees: of freedom of the Student-t distribution of a registered mean velocity about the
+            mean of the two signed ones.
     """
 
     mode: DirectionMode = "adjacent"
@@ -56,6 +60,7 @@ class DirectionConfig:
     forgetting: float = 1e-3
     smallest_overlap: float = 0.25
     longest_gap: float = 0.5
+    degrees: float = 4.0
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,11 @@ class DirectionFilter:
         """Use `config`, or the defaults."""
         self.config = config or DirectionConfig()
         self._last: Sighting | None = None
+        self._waiting = False
         self._posterior = _OPEN
+        self.revised: float | None = None
+        """Probability that the sign of the frame before is right, by the last one too; None where
+        the last frame says nothing of it."""
 
     @property
     def posterior(self) -> tuple[float, float]:
@@ -92,6 +101,7 @@ class DirectionFilter:
     def resume(self, last: Sighting | None, posterior: tuple[float, float]) -> None:
         """Go on behind the frame `last`, with the posterior that the filter had after it."""
         self._last, self._posterior = last, np.array(posterior)
+        self._waiting = last is not None
 
     def sight(
         self, view: NDArray[np.uint8], field: BlurField, estimate: VelocityEstimate
@@ -108,38 +118,53 @@ class DirectionFilter:
         image = small / max(float(small.mean()), 1.0)
         return Sighting(image, depth, camera.resized(*size), estimate)
 
-    def push(self, sighting: Sighting | None) -> list[float]:
+    def push(
+        self,
+        sighting: Sighting | None,
+        registration: Registration | None = None,
+        bridged: bool = False,
+    ) -> list[float]:
         """Take the next frame and return the probabilities that are now decided, in input order.
 
         Args:
-            sighting: None for a frame that could not be measured; the chain starts anew after it.
+            sighting: None for a frame that could not be measured.
+            registration: of the last frame that could be measured on this one, where there is one.
+            bridged: whether the chain goes on behind a frame that could not be measured; otherwise
+                it begins anew.
 
         Returns:
             For each frame decided, the probability that its estimate has the right sign.
         """
         if self.config.mode == "none":
             return [0.5]
+        self.revised = None
+        adjacent = self.config.mode != "previous"
         if sighting is None:
-            return [*self.flush(), 0.5]
+            return [*(self._settle() if bridged else self.flush()), 0.5]
         decided: list[float] = []
         if self._last is None or not self._follows(self._last, sighting):
             decided = self.flush()
-            self._posterior = _OPEN
         else:
-            pair = self._pair_likelihood(self._last, sighting)
-            if self.config.mode == "adjacent":
-                decided = [float(_normalised(self._posterior * pair.sum(axis=1))[0])]
+            pair = self._pair_likelihood(self._last, sighting, registration)
+            self.revised = float(_normalised(self._posterior * pair.sum(axis=1))[0])
+            if adjacent and self._waiting:
+                decided = [self.revised]
             posterior = _normalised(self._posterior @ pair)
             self._posterior = posterior + self.config.forgetting * (_OPEN - posterior)
-        self._last = sighting
-        return decided if self.config.mode == "adjacent" else [float(self._posterior[0])]
+        self._last, self._waiting = sighting, True
+        return decided if adjacent else [float(self._posterior[0])]
 
     def flush(self) -> list[float]:
         """Return what is still undecided and forget everything."""
-        waiting = self._last is not None and self.config.mode == "adjacent"
-        decided = [float(self._posterior[0])] if waiting else []
+        decided = self._settle()
         self._last, self._posterior = None, _OPEN
         return decided
+
+    def _settle(self) -> list[float]:
+        """Decide the frame that waits for the next one without it."""
+        waiting = self._waiting and self.config.mode != "previous"
+        self._waiting = False
+        return [float(self._posterior[0])] if waiting else []
 
     def _follows(self, first: Sighting, second: Sighting) -> bool:
         """Whether two frames may be compared; false after a gap or a jump back in time."""
@@ -147,10 +172,31 @@ class DirectionFilter:
         same_size = first.image.shape == second.image.shape
         return same_size and 0 < gap <= self.config.longest_gap
 
-    def _pair_likelihood(self, first: Sighting, second: Sighting) -> Array:
+    def _pair_likelihood(
+        self, first: Sighting, second: Sighting, registration: Registration | None
+    ) -> Array:
         """(2, 2) likelihood of the signs (+, -) of the first frame and of the second, largest 1."""
-        logarithm = self._photometric(first, second) + self._continuity(first, second)
+        if registration is None or registration.t0 != first.estimate.t:
+            evidence = self._photometric(first, second)
+        else:
+            evidence = self._registered(first.estimate, second.estimate, registration)
+        logarithm = evidence + self._continuity(first, second)
         return np.asarray(np.exp(logarithm - logarithm.max()))
+
+    def _registered(
+        self, first: VelocityEstimate, second: VelocityEstimate, registration: Registration
+    ) -> Array:
+        """(2, 2) log-likelihood of the signs from the mean angular velocity between the frames."""
+        before, after = first.angular_velocity, second.angular_velocity
+        means = (_SIGNS[:, None, None] * before + _SIGNS[:, None] * after) / 2
+        errors = registration.velocity[:3] - means
+        covariance = registration.covariance + (first.covariance + second.covariance) / 4
+        # The mean of an acceleration that changes is not that of its ends.
+        bowed = self.config.acceleration * (registration.t1 - registration.t0) / 12
+        inverse = np.linalg.inv(covariance[:3, :3] + bowed**2 * np.eye(3))
+        distance2 = np.einsum("abi,ij,abj->ab", errors, inverse, errors)
+        degrees = self.config.degrees
+        return np.asarray(-(degrees + 3) / 2 * np.log1p(distance2 / degrees))
 
     def _photometric(self, first: Sighting, second: Sighting) -> Array:
         """(2, 2) log-likelihood of the signs from how well the two images agree."""

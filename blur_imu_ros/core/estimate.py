@@ -31,6 +31,9 @@ class VelocityEstimate:
         reasons: why not, each a short phrase; empty when valid.
         shared_covariance: (6, 6) that part of `covariance` which other frames of the same scene and
             model share, so that no average over frames removes it: scale of lengths and of depth.
+        single: (6,) what the image told alone, where its neighbours changed the velocity; else None.
+        registration_quality: correlation of the frame before with this one, once they are registered;
+            0 where they are not.
     """
 
     t: float
@@ -46,6 +49,8 @@ class VelocityEstimate:
     valid: bool = True
     reasons: tuple[str, ...] = field(default=())
     shared_covariance: Array = field(default_factory=lambda: np.zeros((6, 6)))
+    single: Array | None = None
+    registration_quality: float = 0.0
 
     @property
     def velocity(self) -> Array:
@@ -64,6 +69,7 @@ class VelocityEstimate:
             angular_velocity=-self.angular_velocity,
             linear_velocity=-self.linear_velocity,
             direction_probability=1 - self.direction_probability,
+            single=None if self.single is None else -self.single,
         )
 
     def refused(self, reason: str) -> VelocityEstimate:

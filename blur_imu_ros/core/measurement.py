@@ -8,6 +8,7 @@ from blur_imu_ros.core.arrays import Image
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.registration import Registration
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Measurement:
     Attributes:
         frame: the image as the camera gave it.
         estimate: the velocity at its mid-exposure.
+        registration: of the frame before on this one; None where there is none.
         view: (height, width, 3) BGR, what the network saw; None where the frame was unusable.
         field: what the network read; None where the frame was unusable.
     """
@@ -25,6 +27,7 @@ class Measurement:
     estimate: VelocityEstimate
     view: Image | None = None
     field: BlurField | None = None
+    registration: Registration | None = None
 
     def directed(self, probability: float) -> Measurement:
         """Return the likelier of the two motions, given the probability that this is the one."""

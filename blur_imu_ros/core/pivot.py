@@ -137,11 +137,14 @@ class PivotFilter:
         """
         if not self.trusted:
             return None
-        omega = estimate.angular_velocity
-        across = skew(omega)
-        slip = across @ self.covariance @ across.T + self._slip(omega)
         rows = self._rows()
+        slip = self.slip(estimate.angular_velocity)
         return VelocityPrior(np.zeros(6), rows.T @ np.linalg.solve(slip, rows))
+
+    def slip(self, omega: Array) -> Array:
+        """Return the (3, 3) covariance of v - omega x r, (m/s)^2, at an angular velocity (3,)."""
+        across = skew(omega)
+        return np.asarray(across @ self.covariance @ across.T + self._slip(omega))
 
     def update(self, estimate: VelocityEstimate, assumed: VelocityPrior) -> None:
         """Learn from a frame's velocity; its sign does not matter: v and omega change it together.

@@ -1,4 +1,4 @@
-"""What neighbouring frames add: measurements of single frames in, measurements with a sign out."""
+"""What neighbouring frames add: measurements of single frames in, fused and with a sign out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 
 from blur_imu_ros.core.direction import DirectionConfig, DirectionFilter, Sighting
+from blur_imu_ros.core.links import Links, LinksState, Node
 from blur_imu_ros.core.measurement import Measurement
+from blur_imu_ros.core.motion_filter import Hold, MotionFilterConfig
 from blur_imu_ros.core.pivot import PivotConfig, PivotFilter, PivotState
+from blur_imu_ros.core.registration import Registration, RegistrationConfig
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.errors import BlurImuError, RecordingError
 
@@ -22,6 +25,7 @@ class TrackerState:
         last: name and time (s) of the frame that it took last.
         posterior: of the direction filter, after that frame.
         pivot: of the pivot filter, before that frame; None without one.
+        links: of registration and motion filter, after that frame; None without them.
     """
 
     taken: int
@@ -29,16 +33,19 @@ class TrackerState:
     last: tuple[str, float]
     posterior: tuple[float, float]
     pivot: PivotState | None
+    links: LinksState | None = None
 
 
 class Tracker:
-    """Takes single measurements in order of time and gives each back once its sign is decided."""
+    """Takes measurements of single frames in order of time, and gives back what is settled."""
 
     def __init__(
         self,
         solver: VelocitySolver | None = None,
         direction: DirectionConfig | None = None,
         pivot: PivotConfig | None = None,
+        registration: RegistrationConfig | None = None,
+        motion: MotionFilterConfig | None = None,
     ) -> None:
         """Start without a past.
 
@@ -46,12 +53,26 @@ class Tracker:
             solver: solves a frame's blur field again with the pivot prior; the one that measures.
             direction: how the sign is decided.
             pivot: how the camera is held, where it is in a hand.
+            registration: how neighbours are registered; None leaves each frame's velocity its own.
+            motion: how registration and blur are fused.
         """
         self._solver = solver or VelocitySolver()
         self._direction = DirectionFilter(direction)
         self._pivot = None if pivot is None else PivotFilter(pivot)
         self._pivot_before = None if self._pivot is None else self._pivot.state
-        self._waiting: deque[Measurement] = deque()
+        mode = self._direction.config.mode
+        self._lag = mode in ("adjacent", "smooth")
+        self._links: Links | None = None
+        if registration is not None and mode != "none":
+            self._links = Links(
+                registration,
+                motion or MotionFilterConfig(),
+                self._solver.weak_prior,
+                lag=self._lag,
+                smooth=mode == "smooth",
+            )
+        self._waiting: deque[Node] = deque()
+        self._sighted: Node | None = None
         self._taken = 0
         self._last: tuple[str, float] | None = None
 
@@ -61,17 +82,25 @@ class Tracker:
         return self._pivot
 
     def push(self, single: Measurement) -> list[Measurement]:
-        """Take the next frame, measured alone; return the measurements decided by it, oldest first."""
-        measurement = self._about_pivot(single)
+        """Take the next frame, measured alone; return the measurements settled by it, oldest first."""
+        node = self._node(single)
         self._taken += 1
-        self._last = (measurement.frame.name, measurement.frame.t)
-        self._waiting.append(measurement)
-        return self._decide(self._direction.push(self._sight(measurement)))
+        self._last = (single.frame.name, single.frame.t)
+        self._waiting.append(node)
+        first = None if self._links is None else self._links.link(node)
+        self._decide(node, None if first is None else node.registration)
+        if self._links is not None:
+            self._links.fuse(node, first, self._hold(node))
+        return self._release()
 
     def flush(self) -> list[Measurement]:
         """Return the measurements that still wait, and forget the past but for the lever arm."""
-        self._last = None
-        return self._decide(self._direction.flush())
+        self._last = self._sighted = None
+        self._direction.flush()
+        settled = self._release(everything=True)
+        if self._links is not None:
+            self._links.forget()
+        return settled
 
     def follow(self, singles: Iterable[Measurement]) -> Generator[Measurement, None, None]:
         """Yield one measurement for each of `singles`, in their order.
@@ -88,12 +117,13 @@ class Tracker:
 
     @property
     def state(self) -> TrackerState | None:
-        """What `resume` takes; None where there is no past."""
-        if self._last is None:
+        """What `resume` takes; None where there is no past, or more of it than one frame tells."""
+        links = None if self._links is None else self._links.state
+        if self._last is None or (links is None) != (self._links is None):
             return None
         decided = self._taken - len(self._waiting)
         posterior = self._direction.posterior
-        return TrackerState(self._taken, decided, self._last, posterior, self._pivot_before)
+        return TrackerState(self._taken, decided, self._last, posterior, self._pivot_before, links)
 
     def resume(self, last: Measurement, state: TrackerState) -> None:
         """Go on where another tracker was; RecordingError if `last` is not the frame that it took."""
@@ -105,11 +135,20 @@ class Tracker:
             )
         if self._pivot is not None and state.pivot is not None:
             self._pivot.resume(state.pivot)
-        measurement = self._about_pivot(last)
-        self._direction.resume(self._sight(measurement), state.posterior)
+        node = self._node(last)
+        sighting = self._sight(node.measurement)
+        self._direction.resume(sighting, state.posterior)
+        if sighting is not None:
+            self._sighted, node.probability = node, state.posterior[0]
+        if self._links is not None and state.links is not None:
+            self._links.resume(node, state.links)
         self._taken, self._last = state.taken, state.last
         if state.decided < state.taken:
-            self._waiting.append(measurement)
+            self._waiting.append(node)
+
+    def _node(self, single: Measurement) -> Node:
+        held = self._about_pivot(single)
+        return Node(held) if self._links is None else self._links.node(single, held)
 
     def _about_pivot(self, single: Measurement) -> Measurement:
         """Return the measurement with what the frames before told of the lever arm."""
@@ -125,11 +164,31 @@ class Tracker:
         held = self._solver.solve(single.field, frame.exposure_time, frame.t, prior)
         return replace(single, estimate=held)
 
+    def _hold(self, node: Node) -> Hold | None:
+        """Return how the camera is held, where that is known."""
+        pivot, registration = self._pivot, node.registration
+        if pivot is None or registration is None or not pivot.trusted:
+            return None
+        return Hold(pivot.lever_arm, pivot.slip(registration.velocity[:3]))
+
+    def _decide(self, node: Node, registration: Registration | None) -> None:
+        """Find the sign of a frame by the past, and that of the one before by this one too."""
+        direction, sighting = self._direction, self._sight(node.measurement)
+        direction.push(sighting, registration, bridged=self._links is not None)
+        if direction.revised is not None and self._sighted is not None:
+            self._sighted.probability = direction.revised
+        if sighting is not None and direction.config.mode != "none":
+            self._sighted, node.probability = node, direction.posterior[0]
+
     def _sight(self, measurement: Measurement) -> Sighting | None:
         view, field, estimate = measurement.view, measurement.field, measurement.estimate
         if view is None or field is None or not estimate.valid:
             return None
         return self._direction.sight(view, field, estimate)
 
-    def _decide(self, probabilities: list[float]) -> list[Measurement]:
-        return [self._waiting.popleft().directed(probability) for probability in probabilities]
+    def _release(self, everything: bool = False) -> list[Measurement]:
+        """Take the frames that nothing to come changes off those that wait."""
+        if self._links is not None:
+            return self._links.release(self._waiting, everything)
+        count = len(self._waiting) - (1 if self._lag and not everything else 0)
+        return [self._waiting.popleft().result for _ in range(count)]

@@ -15,11 +15,15 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionConfig
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.measurement import Measurement
+from blur_imu_ros.core.motion_filter import MotionFilterConfig
 from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.core.pivot import PivotConfig
+from blur_imu_ros.core.registration import RegistrationConfig
 from blur_imu_ros.core.tracker import Tracker
 from blur_imu_ros.core.velocity import VelocityPrior, VelocitySolver
 from blur_imu_ros.errors import CameraError, FrameError
+
+_REGISTRATION = RegistrationConfig()
 
 
 class Network(Protocol):
@@ -43,18 +47,23 @@ class VisualImu:
         direction: DirectionConfig | None = None,
         pivot: PivotConfig | None = None,
         linear_scale: float = 1.0,
+        registration: RegistrationConfig | None = _REGISTRATION,
+        motion: MotionFilterConfig | None = None,
     ) -> None:
         """Measure with `network`; the solver and the choice of direction have good defaults.
 
         `pivot` is for cameras held in a hand or fixed to something that turns: their linear velocity
         follows from the turn. Without it nothing is assumed. `linear_scale` is how much farther away
         things are than the network takes them to be, and so how much faster the camera is.
+        `track` registers neighbouring frames and fuses them as `motion` says, unless `registration`
+        is None.
         """
         self.network = network
         self.solver = solver or VelocitySolver()
         self.direction = direction or DirectionConfig()
         self.pivot = pivot
         self.linear_scale = linear_scale
+        self.registration, self.motion = registration, motion
 
     def measure(self, frame: Frame, prior: VelocityPrior | None = None) -> Measurement:
         """Return the velocity from one image alone; its sign is open.
@@ -75,7 +84,7 @@ class VisualImu:
 
     def tracker(self) -> Tracker:
         """Return what decides the sign of measurements from their neighbours, without a past."""
-        return Tracker(self.solver, self.direction, self.pivot)
+        return Tracker(self.solver, self.direction, self.pivot, self.registration, self.motion)
 
     def track(self, frames: Iterable[Frame]) -> Generator[Measurement, None, None]:
         """Yield one measurement a frame, in input order, with its direction decided.

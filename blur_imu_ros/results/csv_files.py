@@ -27,27 +27,37 @@ COLUMNS = (
     "axes",
 )
 LINE_END = "\n"
+NEIGHBOURS = ("registration_quality", *(f"single_{name}" for name in VELOCITIES))
+"""Columns behind these where neighbouring frames are fused."""
 
 
 class CsvWriter:
     """Writes one row a frame and flushes it."""
 
-    def __init__(self, path: Path, kept: int = 0, axes: Axes = Axes.OPTICAL) -> None:
+    def __init__(
+        self,
+        path: Path,
+        kept: int = 0,
+        axes: Axes = Axes.OPTICAL,
+        neighbours: bool = False,
+    ) -> None:
         """Create the file, or go on behind its first `kept` rows; RecordingError if it cannot be.
 
-        `axes` are those of the estimates, and stand in every row.
+        `axes` are those of the estimates, and stand in every row. `neighbours` adds what each frame
+        tells alone, and how well the one before fits it.
         """
         make_folder_of(path)
+        self._neighbours, columns = neighbours, COLUMNS + NEIGHBOURS if neighbours else COLUMNS
         try:
             if kept:
-                _cut_rows(path, kept)
+                _cut_rows(path, kept, columns)
             self._file = path.open("a" if kept else "w", newline="")
         except OSError as error:
             raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
         self._path, self._axes = path, axes.value
         self._writer = csv.writer(self._file, lineterminator=LINE_END)
         if not kept:
-            self._writer.writerow(COLUMNS)
+            self._writer.writerow(columns)
 
     def write(self, frame: Frame, estimate: VelocityEstimate) -> None:
         """Append the row of one frame; RecordingError where the disk is full."""
@@ -61,6 +71,9 @@ class CsvWriter:
         ]
         texts = [f"{estimate.t:.9f}", *(f"{x:.6f}" for x in numbers)]
         row = [frame.name, *texts, int(estimate.valid), self._axes]
+        if self._neighbours:
+            single = estimate.velocity if estimate.single is None else estimate.single
+            row += [f"{x:.6f}" for x in (estimate.registration_quality, *single)]
         whole = os.fstat(self._file.fileno()).st_size
         try:
             self._writer.writerow(row)
@@ -103,19 +116,20 @@ def whole_rows(path: Path) -> int | None:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.reader(file)
-            if next(reader, None) != list(COLUMNS):
+            columns = next(reader, [])
+            if tuple(columns) not in (COLUMNS, COLUMNS + NEIGHBOURS):
                 return None
-            return sum(len(row) == len(COLUMNS) for row in reader)
+            return sum(len(row) == len(columns) for row in reader)
     except (OSError, csv.Error, UnicodeDecodeError):
         return None
 
 
-def _cut_rows(path: Path, kept: int) -> None:
+def _cut_rows(path: Path, kept: int, columns: tuple[str, ...]) -> None:
     """Cut a CSV of ours behind its first `kept` rows, half a row at the end included."""
     with path.open(newline="") as file:
         reader = csv.reader(file)
         rows = [row for _, row in zip(range(kept + 1), reader, strict=False)]
-    if len(rows) <= kept or rows[0] != list(COLUMNS) or len(rows[-1]) != len(COLUMNS):
+    if len(rows) <= kept or rows[0] != list(columns) or len(rows[-1]) != len(columns):
         raise RecordingError(
             f"{path}: lacks rows that were written to it; leave out --resume to measure anew"
         )

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from blur_imu_ros.choices import Axes
+from blur_imu_ros.core.links import LinksState
+from blur_imu_ros.core.motion_filter import MotionFilterState
 from blur_imu_ros.core.pivot import PivotState
 from blur_imu_ros.core.tracker import TrackerState
 from blur_imu_ros.errors import RecordingError
@@ -137,7 +139,13 @@ def _state(content: dict[str, Any] | None) -> TrackerState | None:
     (name, t), (right, wrong) = content["last"], content["posterior"]
     pivot = None if content["pivot"] is None else PivotState(**content["pivot"])
     taken, decided = int(content["taken"]), int(content["decided"])
-    return TrackerState(taken, decided, (name, t), (right, wrong), pivot)
+    return TrackerState(taken, decided, (name, t), (right, wrong), pivot, _links(content["links"]))
+
+
+def _links(content: dict[str, Any] | None) -> LinksState | None:
+    if content is None:
+        return None
+    return LinksState(**content | {"motion": MotionFilterState(**content["motion"])})
 
 
 def _short(value: Any) -> str:

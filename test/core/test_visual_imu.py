@@ -122,7 +122,7 @@ def test_an_unusable_frame_keeps_its_row_and_does_not_end_the_track(mode):
 
 def test_an_estimate_that_is_not_valid_gives_no_evidence_of_direction():
     frames = turning(3)
-    found = list(VisualImu(Oracle([TRUE] * 3, sigma=1e3)).track(frames))
+    found = list(VisualImu(Oracle([TRUE] * 3, sigma=1e3), registration=None).track(frames))
     assert [m.estimate.valid for m in found] == [False] * 3
     assert [m.estimate.direction_probability for m in found] == [0.5] * 3
 
@@ -180,8 +180,9 @@ def test_a_camera_in_a_hand_is_measured_with_its_lever_arm():
     turns = np.random.default_rng(0).standard_normal((20, 3)) * 2
     velocities = [np.concatenate([omega, np.cross(omega, arm)]) for omega in turns]
     frames = turning(20)
-    free = list(VisualImu(Oracle(list(velocities))).track(frames))
-    held = list(VisualImu(Oracle(list(velocities)), pivot=PivotConfig()).track(frames))
+    free = list(VisualImu(Oracle(list(velocities)), registration=None).track(frames))
+    imu = VisualImu(Oracle(list(velocities)), pivot=PivotConfig(), registration=None)
+    held = list(imu.track(frames))
     assert [m.frame.name for m in held] == [f.name for f in frames]
     late = slice(10, None)
     assert all(h.estimate.sigma[3] < f.estimate.sigma[3] for h, f in zip(held, free, strict=True))

@@ -1,0 +1,296 @@
+"""Links between frames: registration, and the motion filter along the chain of links.
+
+A frame that cannot be registered on the one before it (a cut, a gap, darkness) begins a new chain,
+unless the next one can be registered across it: then one bad frame costs itself only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.measurement import Measurement
+from blur_imu_ros.core.motion_filter import (
+    BlurReading,
+    Fused,
+    Gaussian,
+    Hold,
+    MotionFilter,
+    MotionFilterConfig,
+    MotionFilterState,
+    smoothed,
+)
+from blur_imu_ros.core.registration import (
+    DepthTold,
+    Registrar,
+    Registration,
+    RegistrationConfig,
+    View,
+)
+from blur_imu_ros.core.velocity import VelocityPrior
+
+_SIGNS = ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0))
+_DEPTH_SCALE = 0.3
+_BLOCK = 32
+"""Frames that are smoothed at once, with as many behind them: their future beyond says nothing."""
+
+
+@dataclass(eq=False)
+class Node:
+    """A frame among its neighbours.
+
+    Attributes:
+        measurement: of the frame alone, with the pivot prior.
+        probability: that its sign is right, as far as is known.
+        view: for registration; None where the frame was unusable.
+        reading: of its blur; None where that could not be read.
+        registration: of the frame before on this one; None where there is none.
+        fused: (6,) velocity by its neighbours; None while nothing links it to any.
+    """
+
+    measurement: Measurement
+    probability: float = 0.5
+    view: View | None = None
+    reading: BlurReading | None = None
+    registration: Registration | None = None
+    fused: Gaussian | None = None
+
+    @property
+    def t(self) -> float:
+        """Middle of the exposure, seconds."""
+        return self.measurement.estimate.t
+
+    @property
+    def signed(self) -> BlurReading | None:
+        """The blur, with what is known of its sign."""
+        return None if self.reading is None else self.reading.signed(self.probability)
+
+    @property
+    def result(self) -> Measurement:
+        """The measurement with its sign, and with what its neighbours tell."""
+        directed = self.measurement.directed(self.probability)
+        single, registration = directed.estimate, self.registration
+        quality = registration.quality if registration is not None and registration.valid else 0.0
+        if self.fused is None:
+            single = replace(single, registration_quality=quality)
+            return replace(directed, estimate=single, registration=registration)
+        mean, covariance = self.fused.mean, self.fused.covariance
+        shared = _DEPTH_SCALE**2 * np.outer(linear := np.append(np.zeros(3), mean[3:]), linear)
+        estimate = replace(
+            single,
+            angular_velocity=mean[:3],
+            linear_velocity=mean[3:],
+            covariance=covariance + shared,
+            direction_probability=_sign_probability(self.fused),
+            shared_covariance=shared,
+            valid=True,
+            reasons=(),
+            single=single.velocity,
+            registration_quality=quality,
+        )
+        return replace(directed, estimate=estimate, registration=registration)
+
+
+@dataclass(frozen=True)
+class LinksState:
+    """What `Links.resume` takes, as plain numbers.
+
+    Attributes:
+        motion: of the motion filter.
+        velocity: (6,) that was registered last; None where the last frame could not be.
+        registration: of the last frame; None where it is the first.
+        linked: whether the last frame is linked to the one before.
+    """
+
+    motion: MotionFilterState
+    velocity: list[float] | None
+    registration: dict[str, Any] | None
+    linked: bool
+
+
+class Links:
+    """Links each frame to one before it, and fuses what blur and registration tell."""
+
+    def __init__(
+        self,
+        registration: RegistrationConfig,
+        motion: MotionFilterConfig,
+        assumed: VelocityPrior,
+        lag: bool,
+        smooth: bool = False,
+    ) -> None:
+        """Begin without a past.
+
+        Args:
+            registration, motion: how frames are registered and fused.
+            assumed: the weak prior that each frame's own estimate holds.
+            lag: whether a frame also gets what the next one tells of it.
+            smooth: whether it gets what all of the recording tells of it.
+        """
+        self._registrar, self._config = Registrar(registration), motion
+        self._motion, self._assumed = MotionFilter(motion), assumed
+        self._lag, self._smooth = lag, smooth
+        self._chain: list[Fused] = []
+        self._members: list[Node] = []
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget the frames, not what was learnt of the camera."""
+        self._close()
+        self._last: Node | None = None
+        self._head: Node | None = None
+        self._velocity: Array | None = None
+
+    def node(self, alone: Measurement, held: Measurement) -> Node:
+        """Return a frame that is not linked yet.
+
+        Args:
+            alone: what its image tells, without any prior.
+            held: the same with the pivot prior.
+        """
+        field = alone.field
+        if alone.view is None or field is None:
+            return Node(held)
+        view = self._registrar.view(alone.view, field, held.estimate.t)
+        reading = None
+        if alone.estimate.valid:
+            depth = float(np.median(field.inverse_depth))
+            reading = BlurReading.of(
+                alone.estimate, self._assumed, field.camera.focal, depth, self._config
+            )
+            # Each solve has a sign of its own, and what is known of it is told of `held`.
+            together = reading.velocity @ np.linalg.solve(
+                reading.covariance, held.estimate.velocity
+            )
+            if together < 0:
+                reading = replace(reading, velocity=-reading.velocity)
+        return Node(held, view=view, reading=reading)
+
+    def link(self, node: Node) -> Node | None:
+        """Register `node` on a frame before it; return that frame, None where none fits."""
+        for first in dict.fromkeys((self._last, self._head)):
+            if first is None or first.view is None or node.view is None:
+                continue
+            starts = self._starts(first.measurement, node.measurement)
+            found = self._registrar.register(first.view, node.view, starts)
+            if node.registration is None or found.valid:
+                node.registration = found
+            if found.valid:
+                node.view = self._registrar.corrected(node.view, found)
+                return first
+        return None
+
+    def _starts(self, first: Measurement, second: Measurement) -> Array:
+        """(k, 6) mean velocities that two frames and the past may mean."""
+        before, after = first.estimate.velocity, second.estimate.velocity
+        means = [(a * before + b * after) / 2 for a, b in _SIGNS]
+        return np.array(means if self._velocity is None else [*means, self._velocity])
+
+    def fuse(self, node: Node, first: Node | None, hold: Hold | None) -> None:
+        """Take `node` into the chain behind `first`, the frame that `link` found for it."""
+        self._last = node
+        if first is None:
+            self._velocity = None
+            return
+        assert node.registration is not None
+        if first is not self._head:
+            self._close()
+            self._motion.restart(hold)
+            self._members = [first]
+        fused = self._motion.push(node.registration, first.signed, node.signed, hold)
+        self._velocity = node.registration.velocity
+        node.fused = fused.now
+        if self._lag:
+            first.fused = fused.before
+        if self._smooth:
+            self._chain.append(fused)
+            self._members.append(node)
+        self._head = node
+
+    def release(self, waiting: deque[Node], everything: bool = False) -> list[Measurement]:
+        """Take those frames off `waiting`, oldest first, that no later frame changes.
+
+        Args:
+            waiting: frames in order of time; the last one is the newest.
+            everything: whether no frame follows.
+        """
+        if everything:
+            self._close()
+            count = len(waiting)
+        elif not self._smooth:
+            count = len(waiting) - 1 if self._lag else len(waiting)
+        elif len(waiting) < 2 * _BLOCK:
+            count = 0
+        else:
+            self._smooth_chain()
+            count = _BLOCK
+        released = [waiting.popleft() for _ in range(count)]
+        while self._chain and self._members[0] in released:
+            del self._members[0], self._chain[0]
+        return [node.result for node in released]
+
+    def _close(self) -> None:
+        """End a chain: smooth what is left of it."""
+        self._smooth_chain()
+        self._chain, self._members = [], []
+
+    def _smooth_chain(self) -> None:
+        if self._chain:
+            for member, velocity in zip(self._members, smoothed(self._chain), strict=True):
+                member.fused = velocity
+
+    @property
+    def state(self) -> LinksState | None:
+        """What `resume` takes; None where one frame is not enough to go on."""
+        last, head = self._last, self._head
+        if self._smooth or last is None or head not in (None, last):
+            return None
+        velocity = None if self._velocity is None else self._velocity.tolist()
+        registration = last.registration
+        plain = None if registration is None else _plain(registration)
+        return LinksState(self._motion.state, velocity, plain, head is last)
+
+    def resume(self, last: Node, state: LinksState) -> None:
+        """Go on behind the frame `last`, whose probability is known."""
+        self._motion.resume(state.motion)
+        self._last, self._head = last, last if state.linked else None
+        self._velocity = None if state.velocity is None else np.array(state.velocity)
+        if state.registration is not None:
+            assert last.view is not None
+            last.registration = _registration(state.registration)
+            last.view = self._registrar.corrected(last.view, last.registration)
+        if state.linked:
+            last.fused = self._motion.current(last.signed)
+
+
+def _sign_probability(velocity: Gaussian) -> float:
+    """Return how sure the sign of a velocity (6,) is: as sure as that it is not zero."""
+    distance2 = float(velocity.mean @ np.linalg.solve(velocity.covariance, velocity.mean))
+    return 0.5 + 0.5 * math.erf(math.sqrt(max(distance2 - 6, 0.0) / 2))
+
+
+_ARRAYS = ("velocity", "covariance", "shared_covariance")
+
+
+def _plain(registration: Registration) -> dict[str, Any]:
+    """Return a registration as plain numbers."""
+    content = asdict(registration)
+    depth = content["depth"]
+    if depth is not None:
+        content["depth"] = {name: array.tolist() for name, array in depth.items()}
+    return content | {name: content[name].tolist() for name in _ARRAYS}
+
+
+def _registration(content: dict[str, Any]) -> Registration:
+    """Return what `_plain` was made of."""
+    depth = content["depth"]
+    if depth is not None:
+        depth = DepthTold(**{name: np.array(rows) for name, rows in depth.items()})
+    arrays = {name: np.array(content[name]) for name in _ARRAYS}
+    rest = {"depth": depth, "reasons": tuple(content["reasons"])}
+    return Registration(**content | arrays | rest)

@@ -1,0 +1,206 @@
+"""The motion filter, on velocities that are made up: what it fuses is known, and how wrong it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from blur_imu_ros.core.motion_filter import (
+    BlurReading,
+    Fused,
+    Hold,
+    MotionFilter,
+    MotionFilterConfig,
+    _axis,
+    smoothed,
+)
+from blur_imu_ros.core.registration import Registration
+from blur_imu_ros.core.velocity import VelocitySolver
+
+STEP, FINE = 1 / 30, 20
+WIDE = 1e6
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A camera that is shaken: (n, 6) velocities at its frames, (n - 1, 6) means between them."""
+
+    velocity: np.ndarray
+    mean: np.ndarray
+
+
+def shaken(acceleration: float, count: int = 200, seed: int = 0) -> Motion:
+    """Angular velocities whose acceleration (rad/s^2) changes within 0.1 s; v follows at 0.3 m."""
+    rng = np.random.default_rng(seed)
+    dt = STEP / FINE
+    keep = np.exp(-dt / 0.1)
+    alpha, omega, path = acceleration * rng.standard_normal(3), np.zeros(3), []
+    for _ in range(count * FINE):
+        alpha = keep * alpha + acceleration * np.sqrt(1 - keep**2) * rng.standard_normal(3)
+        omega = 0.998 * omega + alpha * dt
+        path.append([*omega, *(0.3 * np.cross(omega, [0, 0, 1]))])
+    fine = np.array(path).reshape(count, FINE, 6)
+    return Motion(fine[:, 0], fine[:-1].mean(axis=1))
+
+
+def pair_of(velocity: np.ndarray, k: int, std: float) -> Registration:
+    covariance = np.diag([std**2] * 3 + [(3 * std) ** 2] * 3)
+    interval = k * STEP, (k + 1) * STEP
+    shared = np.zeros((6, 6))
+    return Registration(*interval, velocity, covariance, 0.95, 0.9, 0.0, True, (), shared)
+
+
+def blur_of(velocity: np.ndarray, std: float) -> BlurReading:
+    return BlurReading(velocity, np.diag([std**2] * 3 + [(3 * std) ** 2] * 3))
+
+
+def fused(
+    motion: Motion,
+    pair_std: float = 0.1,
+    blur_std: float = 0.5,
+    blur_told: float | None = None,
+    pairs: bool = True,
+) -> list[Fused]:
+    """Go through the motion with noise on all; `blur_told` is the error that blur claims."""
+    rng = np.random.default_rng(1)
+    told = blur_std if blur_told is None else blur_told
+    noise = np.array([1.0] * 3 + [3.0] * 3)
+    readings = [
+        blur_of(v + blur_std * noise * rng.standard_normal(6), told) for v in motion.velocity
+    ]
+    means = motion.mean + pair_std * noise * rng.standard_normal(motion.mean.shape)
+    motions = MotionFilter()
+    wide = 1.0 if pairs else WIDE
+    return [
+        motions.push(pair_of(m, k, pair_std * wide), readings[k], readings[k + 1])
+        for k, m in enumerate(means)
+    ]
+
+
+def rmse(found: np.ndarray, truth: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((found - truth)[20:, :3] ** 2)))
+
+
+def errors_of(chain: list[Fused], motion: Motion) -> tuple[float, float, float]:
+    """Of what is known at once, one frame later, and in the end."""
+    late = np.array([f.before.mean for f in chain])
+    return (
+        rmse(np.array([f.now.mean for f in chain]), motion.velocity[1:]),
+        rmse(late, motion.velocity[:-1]),
+        rmse(np.array([g.mean for g in smoothed(chain)]), motion.velocity),
+    )
+
+
+@pytest.mark.parametrize("acceleration", [0.5, 10.0, 100.0])
+def test_one_filter_is_never_worse_than_the_better_of_blur_and_pairs(acceleration):
+    motion = shaken(acceleration)
+    both = errors_of(fused(motion), motion)
+    pairs = errors_of(fused(motion, blur_told=WIDE), motion)
+    blur = 0.5
+    for ours, theirs in zip(both, pairs, strict=True):
+        assert ours < 1.05 * min(theirs, blur)
+    assert both[1] <= 1.05 * both[0] and both[2] <= 1.05 * both[1]
+
+
+def test_blur_that_claims_too_much_does_not_spoil_better_pairs():
+    motion = shaken(5.0)
+    pairs = errors_of(fused(motion, blur_told=WIDE), motion)
+    believed = errors_of(fused(motion, blur_std=3.0, blur_told=0.1), motion)
+    assert max(b / p for b, p in zip(believed, pairs, strict=True)) < 1.5
+
+
+@pytest.mark.parametrize("acceleration", [1.0, 10.0, 100.0])
+def test_the_covariance_is_that_of_the_errors(acceleration):
+    motion = shaken(acceleration, 300)
+    chain = fused(motion)
+    for velocities, truth in (
+        ([f.now for f in chain], motion.velocity[1:]),
+        ([f.before for f in chain], motion.velocity[:-1]),
+    ):
+        nees = [
+            (g.mean - v)[:3] @ np.linalg.solve(g.covariance[:3, :3], (g.mean - v)[:3]) / 3
+            for g, v in zip(velocities[20:], truth[20:], strict=True)
+        ]
+        assert 0.6 < np.mean(nees) < 1.4
+
+
+def test_a_knock_is_followed_at_once():
+    """After a long rest, within two frames of a jump to 5 rad/s."""
+    velocity = np.zeros((40, 6))
+    velocity[30:, 1] = 5.0
+    motion = Motion(velocity, (velocity[1:] + velocity[:-1]) / 2)
+    chain = fused(motion, pair_std=0.02, blur_std=0.5)
+    assert chain[-7].now.mean[1] == pytest.approx(5.0, abs=0.5)
+    assert chain[25].now.mean[1] == pytest.approx(0.0, abs=0.1)
+
+
+@pytest.mark.parametrize("slowing", [1.0, 10.0, 30.0])
+def test_the_mean_between_frames_is_the_mean_of_the_process(slowing):
+    """Pose over time is the mean velocity, of a process that is integrated in small steps."""
+    transition, noise = _axis(0.04, slowing, 10.0)
+    small, small_noise = _axis(0.0004, slowing, 10.0)
+    power, total = np.eye(3), np.zeros((3, 3))
+    for _ in range(100):
+        total = small @ total @ small.T + small_noise
+        power = small @ power
+    np.testing.assert_allclose(transition, power, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(noise, total, rtol=1e-4, atol=1e-12)
+
+
+def test_a_lever_arm_ties_linear_velocity_to_the_turn():
+    arm, omega = np.array([0.0, 0.0, 0.3]), np.array([0.0, 3.0, 0.0])
+    truth = np.concatenate([omega, np.cross(omega, arm)])
+    motions = MotionFilter()
+    hold = Hold(arm, np.eye(3) * 0.05**2)
+    motions.restart(hold)
+    blind = replace(pair_of(truth, 0, 0.05), covariance=np.diag([0.05**2] * 3 + [WIDE] * 3))
+    for k in range(20):
+        pair = replace(blind, t0=k * STEP, t1=(k + 1) * STEP)
+        found = motions.push(pair, None, None, hold).now
+    assert found.mean[3:] == pytest.approx(truth[3:], abs=0.15)
+    assert np.sqrt(np.diag(found.covariance)[3:]).max() < 0.2
+    free = MotionFilter()
+    for k in range(20):
+        found = free.push(replace(blind, t0=k * STEP, t1=(k + 1) * STEP), None, None).now
+    assert np.sqrt(np.diag(found.covariance)[3:]).min() > 1
+
+
+def test_a_sign_that_is_open_is_no_evidence_of_direction():
+    reading = blur_of(np.array([0.0, 3.0, 0, 0, 0, 0]), 0.1).signed(0.5)
+    assert np.array_equal(reading.velocity, np.zeros(6))
+    assert reading.covariance[1, 1] == pytest.approx(0.1**2 + 9)
+    assert blur_of(np.ones(6), 0.1).signed(0.0).velocity == pytest.approx(-np.ones(6))
+
+
+def test_a_reading_holds_no_prior_and_short_blur_is_less_sure():
+    solver, config = VelocitySolver(), MotionFilterConfig()
+    unknown = solver.unsolved(0.01, 0.0, "nothing")
+    assert (
+        np.diag(BlurReading.of(unknown, solver.weak_prior, 250.0, 0.5, config).covariance).min()
+        > 100 * np.diag(unknown.covariance).min() / 2
+    )
+    sure = replace(unknown, covariance=np.eye(6) * 1e-4)
+    short, long = (
+        BlurReading.of(replace(sure, blur_px=px), solver.weak_prior, 250.0, 0.5, config)
+        for px in (0.0, 20.0)
+    )
+    assert np.sqrt(short.covariance[0, 0]) == pytest.approx(1.5 / 2.5, rel=0.01)
+    assert np.sqrt(long.covariance[0, 0]) < 0.02
+
+
+def test_going_on_from_a_state_is_going_on():
+    motion = shaken(30.0, 20)
+    whole, first, second = MotionFilter(), MotionFilter(), MotionFilter()
+    for k in range(19):
+        pair = pair_of(motion.mean[k], k, 0.1)
+        readings = blur_of(motion.velocity[k], 0.5), blur_of(motion.velocity[k + 1], 0.5)
+        wanted = whole.push(pair, *readings)
+        if k < 10:
+            first.push(pair, *readings)
+            second.resume(first.state)
+        else:
+            found = second.push(pair, *readings)
+    assert np.array_equal(found.now.mean, wanted.now.mean)
+    assert np.array_equal(found.before.covariance, wanted.before.covariance)
