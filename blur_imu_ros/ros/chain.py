@@ -42,6 +42,8 @@ class Chain:
             direction=replace(settings.method.direction, mode=settings.direction),
             pivot=settings.pivot,
             linear_scale=settings.linear_scale,
+            registration=settings.method.registration,
+            motion=settings.method.motion,
         )
         self.start_anew()
 
