@@ -27,7 +27,7 @@ COEFFICIENTS = {
 MODEL_NAMES = {
     "plumb_bob": (
         *("plumbbob", "radtan", "radialtangential", "brownconrady", "brown", "opencv"),
-        "pinholeradtan",
+        *("pinholeradtan", "modifiedbrownconrady"),
     ),
     "rational_polynomial": ("rationalpolynomial", "rational", "radtan8", "pinholeradtan8"),
     "equidistant": (
@@ -37,7 +37,7 @@ MODEL_NAMES = {
     "double_sphere": ("doublesphere", "ds", "dsnone"),
     "extended_unified": ("extendedunified", "eucm", "eucmnone"),
     "omnidirectional": ("omnidirectional", "omni", "mei", "omniradtan", "omninone", "catadioptric"),
-    "none": ("none", "pinhole", "ideal", "null"),
+    "none": ("none", "pinhole", "ideal", "null", "rectified", "undistorted", "perspective"),
 }
 """What drivers and calibration tools call the models, in small letters and without separators."""
 

@@ -10,6 +10,8 @@ import numpy as np
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.camera import Camera
 
+FARTHEST = 0.3
+"""Of the image from its edge, beyond which principal points are; those of whole images are near the middle."""
 LARGEST_RATIO = 1.5
 """Of the focal lengths; pixels are square but for a few sensors."""
 _RADII = 200
@@ -77,7 +79,7 @@ def pixels_of_rays(camera: Camera, x: Array, y: Array) -> tuple[Array, Array]:
 def doubts(camera: Camera) -> Iterator[str]:
     """Yield why a calibration can hardly be that of its images, with the likely cause."""
     across, down = (camera.cx + 0.5) / camera.width, (camera.cy + 0.5) / camera.height
-    if not (0.25 <= across <= 0.75 and 0.25 <= down <= 0.75):
+    if not all(FARTHEST <= share <= 1 - FARTHEST for share in (across, down)):
         yield (
             f"the principal point ({camera.cx:g}, {camera.cy:g}) is far from the middle of the "
             f"{camera.width}x{camera.height} image: is the calibration that of another size, such as "

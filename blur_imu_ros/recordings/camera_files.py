@@ -6,15 +6,22 @@ of the lens and is not understood is refused: images of a lens are never measure
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
-from blur_imu_ros.core.camera import COEFFICIENTS, Camera, in_pixels, lens_name, lens_of
+from blur_imu_ros.core.camera import (
+    COEFFICIENTS,
+    PINHOLES,
+    Camera,
+    in_pixels,
+    lens_name,
+    lens_of,
+)
 from blur_imu_ros.errors import CameraError
 from blur_imu_ros.recordings.camera_info import CameraInfo
 from blur_imu_ros.recordings.colmap_cameras import colmap_cameras
@@ -114,6 +121,8 @@ def load_yaml(path: str | Path, complaint: str) -> Any:
     """Return what a YAML file holds, OpenCV's dialect of it too; CameraError says `complaint`."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
+        if text.lstrip().startswith("{"):
+            return json.loads(text)
         # `%YAML:1.0` is no directive of YAML; `ros2 topic echo` ends with an empty document.
         documents = list(yaml.load_all(re.sub(r"(?m)\A%YAML.*$", "", text), _Loader))
     except OSError as error:
@@ -213,17 +222,20 @@ class _Keys:
     def refuse_unused(self) -> None:
         """Refuse keys of a lens that were not asked for, unless they are zero."""
         for name, value in self._values.items():
-            if name in self._used or not _OF_A_LENS.fullmatch(name):
-                continue
-            try:
-                told = np.asarray(value, float)
-            except (TypeError, ValueError):
-                continue  # a text tells no number
-            if np.any(told):
+            if name not in self._used and _OF_A_LENS.fullmatch(name) and _tells_numbers(value):
                 raise CameraError(
                     f"{name} seems to be of the lens and is not understood; give distortion_model and "
                     "distortion_coefficients"
                 )
+
+
+def _tells_numbers(value: Any) -> bool:
+    """Return whether there are numbers that are not zero in a value, at any depth."""
+    if isinstance(value, dict):
+        return any(map(_tells_numbers, value.values()))
+    if isinstance(value, list):
+        return any(map(_tells_numbers, value))
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value != 0
 
 
 def _camera_of(keys: _Keys) -> Camera:
@@ -271,6 +283,10 @@ def _model_of(keys: _Keys) -> str:
     """Return the name that tells most of the lens, passing over those of products."""
     given = [str(model) for model in (keys.get([name]) for name in _MODELS) if model]
     known = {lens_name(model): model for model in reversed(given)}
+    if "equidistant" in known and {*PINHOLES} & known.keys():
+        raise CameraError(
+            f"names two distortion models, {' and '.join(known.values())}; leave one out"
+        )
     for name in (*_SHAPES, *COEFFICIENTS):
         if name in known:
             return known[name]

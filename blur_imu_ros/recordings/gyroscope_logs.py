@@ -135,7 +135,9 @@ def _times_of(
             if pattern.search(heading.stem) and not _OTHER.search(heading.stem):
                 name = table.names[heading.index]
                 with suppress(RecordingError):  # a date
-                    yield name, table.column(name), heading.seconds
+                    # GoPro's composition time is in milliseconds.
+                    unit = 1e-3 if heading.stem == "cts" else heading.seconds
+                    yield name, table.column(name), unit
 
 
 def _series(

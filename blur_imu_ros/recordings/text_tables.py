@@ -81,7 +81,10 @@ def _decoded(raw: bytes) -> str:
     if raw.startswith(b"PK\x03\x04"):
         raise csv.Error("it is a .zip; unpack it and give the file of the gyroscope in it")
     if b"\0" in raw:
-        raise csv.Error("it holds bytes that are no text")
+        raise csv.Error(
+            "it holds bytes that are no text; of a video with a gyroscope, Gyroflow or gopro-telemetry "
+            "write its log as .gcsv or CSV"
+        )
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:

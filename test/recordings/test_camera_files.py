@@ -206,6 +206,13 @@ def test_one_of_several_cameras_is_named_behind_a_colon(tmp_path: Path) -> None:
         (f"{SIZE}{PINHOLE}my_distortion: [0.1, 0.2]\n", "mydistortion seems to be of the lens"),
         (f"{SIZE}{PINHOLE}k1: -0.2\ndistortion_model: division\n", "'division' is not known"),
         (kalibr(model="fov-special", distortion="none"), "not known|has coefficients"),
+        (f"{SIZE}{PINHOLE}lens: {{k1: -0.3, k2: 0.1}}\n", "lens seems to be of the lens"),
+        (f"{SIZE}{PINHOLE}radial_distortion: [-0.3]\n", "radialdistortion seems to be"),
+        (
+            f"{SIZE}{PINHOLE}camera_model: fisheye\ndistortion_model: plumb_bob\n"
+            "distortion_coefficients: [0.1, 0.1, 0, 0]\n",
+            "names two distortion models, fisheye and plumb_bob",
+        ),
         ("1 FOV 320 240 250 251 160 120 0.9\n", "FOV is not understood"),
         (f"{SIZE}fx: 250\n", "lacks fy; expected image_width.* Kalibr, EuRoC"),
         (f"{SIZE}K: [1, 2, 3]\n", "9 numbers"),
@@ -217,6 +224,15 @@ def test_what_is_not_understood_is_refused(tmp_path: Path, text: str, said: str)
     with pytest.raises(CameraError, match=said) as caught:
         load_camera(written(tmp_path, text))
     assert str(caught.value).startswith(str(tmp_path / "camera.yaml"))
+
+
+def test_rectified_images_have_no_lens(tmp_path: Path) -> None:
+    assert not load_camera(written(tmp_path, orbslam("Camera1", "Rectified", "", ()))).is_distorted
+
+
+def test_json_with_tabs_is_read(tmp_path: Path) -> None:
+    text = '{\n\t"width": 320,\n\t"height": 240,\n\t"fx": 250,\n\t"fy": 251,\n\t"cx": 159.5,\n\t"cy": 119.5\n}'
+    assert load_camera(written(tmp_path, text)).fy == 251
 
 
 def test_a_region_of_the_sensor_and_binning_count(tmp_path: Path) -> None:

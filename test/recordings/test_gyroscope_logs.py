@@ -67,6 +67,8 @@ LOGS = {
     "/odom/x\n0.505,,,,1\n" + lines("{t},{x},{y},{z},"),
     "Blackbox": "loopIteration,time (us),gyroADC[0],gyroADC[1],gyroADC[2],motor[0]\n"
     + lines("1,{t:.0f},{x},{y},{z},1000", scale=1e6, rate=DEGREES),
+    "GoPro": "cts,date,Gyroscope (z) [rad/s],Gyroscope (x) [rad/s],Gyroscope (y) [rad/s],"
+    "temperature [°C]\n" + lines("{t},2020-01-01T00:00:00.000Z,{z},{x},{y},20", scale=1e3),
     "Gyroflow": "GYROFLOW IMU LOG\nversion,1.3\nid,test\norientation,YxZ\ntscale,0.001\n"
     "gscale,0.125\nt,gx,gy,gz,ax,ay,az\n" + lines("{t:.0f},{x},{y},{z},0,0,1", 1e3, 8),
     "units in a row of their own": "t,wx,wy,wz\ns,rad/s,rad/s,rad/s\n" + lines("{t},{x},{y},{z}"),
