@@ -598,7 +598,7 @@ class _Level:
 
     def told_of_depth(
         self, first: View, second: View, fits: _Fits, best: int, belief: tuple[Array, Array]
-    ) -> DepthTold:
+    ) -> DepthTold | None:
         """Return what parallax, now and before, tells of the depth of the second view.
 
         Corrections stay with what the image shows; of those that left the view nothing is known.
@@ -616,7 +616,10 @@ class _Level:
         # Less what the motion may take for depth.
         normal = (weighted @ jacobian.T).astype(float) * size + belief[0]
         shared = sums[:6].T @ np.linalg.solve(normal, sums[:6])
-        known = np.linalg.inv(self.depth_information + np.diag(sums[7]) - shared)
+        information = self.depth_information + np.diag(sums[7]) - shared
+        if not _positive_definite(information):
+            return None  # lost to rounding
+        known = np.linalg.inv(information)
         memory = settings.depth_memory * float(fits.overlap[best])
         return DepthTold(
             memory * _turned(correction, first.camera, second.camera, motion[:3]),
@@ -644,8 +647,11 @@ class _Level:
             fits.residual[own],
             fits.scale2[own],
         )
-        covariance = np.linalg.inv(normal[0] + belief[0])
-        return np.asarray((covariance + covariance.T) / 2)
+        # In the prior's own units; rounding must not make the images tell less than nothing.
+        to_prior = np.linalg.inv(np.linalg.cholesky(belief[0]))
+        told, axes = np.linalg.eigh(to_prior @ normal[0] @ to_prior.T)
+        root = to_prior.T @ axes / np.sqrt(1 + np.maximum(told, 0))
+        return np.asarray(root @ root.T)
 
     def _agreement(self, residual: Array, weights: Array) -> Array:
         """(k,) correlation of what the images show, without brightness that changes evenly."""
@@ -785,6 +791,14 @@ def _even(shape: tuple[int, int]) -> Array:
     y, x = (np.mgrid[: shape[0], : shape[1]].reshape(2, -1).T / np.array(shape) - 0.5).T
     basis = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
     return np.ascontiguousarray(np.linalg.qr(basis)[0].T, np.float32)
+
+
+def _positive_definite(matrix: Array) -> bool:
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _depth_information(view: View, settings: RegistrationConfig) -> Array:

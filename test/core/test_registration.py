@@ -346,3 +346,40 @@ def test_corrections_of_depth_are_forgotten_at_a_cut():
     assert np.abs(known.inverse_depth - second.inverse_depth).max() > 0
     elsewhere = REGISTRAR.view(np.zeros((224, 320), np.uint8), None, 2 * STEP, CAMERA)
     assert REGISTRAR.corrected(elsewhere, REGISTRAR.register(known, elsewhere, REST)) is elsewhere
+
+
+def any_image(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    kind = rng.integers(4)
+    if kind == 0:
+        image = rng.uniform(0, 255, (height, width))
+    elif kind == 1:
+        image = np.full((height, width), rng.uniform(0, 255))
+    elif kind == 2:
+        image = cv2.resize(rng.uniform(0, 255, rng.integers(2, 30, 2)), (width, height))
+    else:
+        image = np.indices((height, width)).sum(axis=0) // rng.integers(1, 20) % 2 * 255
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_shown_the_numbers_are_numbers(seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(25):
+        dt, views = rng.choice([1e-4, 0.03, 0.5]), []
+        for t in (0.0, dt):
+            width, height = int(rng.choice([320, 640, 17])), int(rng.choice([224, 48, 13]))
+            focal = rng.uniform(0.2, 3) * width
+            camera = Camera(width, height, focal, focal, width / 2, height / 2)
+            shape = max(1, height // STRIDE), max(1, width // STRIDE)
+            near, sigma = 10 ** rng.uniform(-6, 2, (2, *shape))
+            q = rng.normal(0, 30, (*shape, 2))
+            field = BlurField(q, np.ones(shape), near, sigma, camera, STRIDE)
+            views.append(REGISTRAR.view(any_image(rng, height, width), field, t))
+        starts = rng.normal(0, 10.0 ** rng.integers(-2, 4), (rng.integers(7), 6))
+        first, second = views
+        for _ in range(2):
+            found = REGISTRAR.register(first, second, starts)
+            assert np.isfinite(found.velocity).all()
+            assert np.linalg.eigvalsh(found.covariance).min() > 0
+            assert 0 <= found.quality <= 1 and 0 <= found.ambiguity <= 1
+            first = REGISTRAR.corrected(first, found)
