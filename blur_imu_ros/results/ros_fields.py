@@ -74,6 +74,7 @@ def twist_fields(estimate: VelocityEstimate, frame_id: str) -> Fields:
 
 def motion_fields(estimate: VelocityEstimate, frame_id: str, model: str) -> Fields:
     """Return everything the core knows."""
+    alone = estimate.velocity if estimate.single is None else estimate.single
     return {
         "header": _header(estimate, frame_id),
         "exposure_time": float(estimate.exposure_time),
@@ -86,6 +87,9 @@ def motion_fields(estimate: VelocityEstimate, frame_id: str, model: str) -> Fiel
         "rank": int(estimate.rank),
         "condition": float(estimate.condition),
         "direction_probability": float(estimate.direction_probability),
+        "registration_quality": float(estimate.registration_quality),
+        "single_angular_velocity": _vector(alone[:3]),
+        "single_linear_velocity": _vector(alone[3:]),
         "valid": bool(estimate.valid),
         "reasons": list(estimate.reasons),
     }

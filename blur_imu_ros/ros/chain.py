@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,9 @@ from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.ros.parameters import Settings
+
+PAIRS = 300
+"""Images over which diagnostics tell how many could be registered on the one before."""
 
 
 class Chain:
@@ -36,13 +40,14 @@ class Chain:
         network = load(settings.model, settings.backend, settings.device, settings.threads)
         network.warm_up()
         self.model, self.runs_on = str(network.name), str(network.runs_on)
+        self._registers = settings.registration and settings.direction != "none"
         self._imu = VisualImu(
             network,
             solver=VelocitySolver(settings.method.solver),
             direction=replace(settings.method.direction, mode=settings.direction),
             pivot=settings.pivot,
             linear_scale=settings.linear_scale,
-            registration=settings.method.registration,
+            registration=settings.method.registration if settings.registration else None,
             motion=settings.method.motion,
         )
         self.start_anew()
@@ -50,6 +55,8 @@ class Chain:
     def start_anew(self) -> None:
         """Forget everything that was learnt of frames."""
         self._tracker = self._imu.tracker()
+        self._pairs: deque[bool] = deque(maxlen=PAIRS)
+        self._quality = 0.0
         self.measuring = 0.0
 
     def push(self, frame: Frame) -> list[Measurement]:
@@ -57,6 +64,9 @@ class Chain:
         begun = time.monotonic()
         decided = self._tracker.push(self._imu.measure(frame))
         self.measuring = time.monotonic() - begun
+        for measurement in decided:
+            self._quality = measurement.estimate.registration_quality
+            self._pairs.append(self._quality > 0)
         return decided
 
     def flush(self) -> list[Measurement]:
@@ -65,7 +75,11 @@ class Chain:
 
     def facts(self) -> dict[str, str]:
         """Return what diagnostics show of it."""
-        pivot = self._tracker.pivot
-        if pivot is None:
-            return {}
-        return {"lever arm [m]": str(pivot) if pivot.trusted else "none fits"}
+        pivot, facts = self._tracker.pivot, {}
+        if pivot is not None:
+            facts["lever arm [m]"] = str(pivot) if pivot.trusted else "none fits"
+        if self._registers and self._pairs:
+            pairs = list(self._pairs)
+            facts["registration quality"] = f"{self._quality:.2f}"
+            facts["images registered [%]"] = f"{100 * sum(pairs) / len(pairs):.0f}"
+        return facts

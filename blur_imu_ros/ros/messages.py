@@ -35,6 +35,10 @@ try:
     from blur_imu_ros.msg import BlurMotion as BlurMotion
 except ImportError:  # Neither colcon nor tools/build_messages.py has built it.
     BlurMotion = None
+else:
+    if "registration_quality" not in BlurMotion.get_fields_and_field_types():
+        # Of an older version of the package.
+        BlurMotion = None
 
 
 def seconds(stamp: Time) -> float:

@@ -162,6 +162,11 @@ PARAMETERS: dict[str, _Parameter] = {
         "What decides the sign: both neighbours (one frame late), the one before, nothing.",
         ("adjacent", "previous", "none"),
     ),
+    "registration": _Parameter(
+        True,
+        "Register each image on the one before and fuse both velocities; without it each image "
+        "speaks for itself, and its neighbours decide the sign alone.",
+    ),
     "motion_prior": _Parameter(
         "none",
         "pivot: the camera is in a hand or turns about a point, so v = omega x lever arm, more or less.",
@@ -257,6 +262,7 @@ class Settings:
     maximum_rate: float
     method: MethodSettings
     direction: Any
+    registration: bool
     pivot: PivotConfig | None
     minimum_direction_probability: float
     maximum_residual: float
