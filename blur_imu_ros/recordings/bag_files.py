@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 import yaml
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinitionFormat
-from rosbags.rosbag1 import Reader as Reader1
 from rosbags.rosbag2 import Reader as Reader2
 from rosbags.typesys import (
     Stores,
@@ -25,7 +24,7 @@ from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings import foxglove
 from blur_imu_ros.recordings.file_names import natural_order
 from blur_imu_ros.recordings.mcap_files import ROS1, McapFile
-from blur_imu_ros.recordings.rosbag1_files import CutRosbag1
+from blur_imu_ros.recordings.rosbag1_files import CutRosbag1, Rosbag1
 
 METADATA = "metadata.yaml"
 STORAGES = (".mcap", ".db3")
@@ -236,7 +235,7 @@ def _opened(path: Path) -> StorageFile:
     if suffix == ".db3":
         return _read_by_library(Reader2(path))
     try:
-        return _read_by_library(Reader1(path))
+        return Rosbag1(path)
     except Exception:  # rosbags raises what its readers meet.
         return CutRosbag1(path)
 

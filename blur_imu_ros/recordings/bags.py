@@ -148,8 +148,8 @@ class Bag:
         yield from ready(decoder.flush())
         if count and not given:
             raise RecordingError(
-                f"{self._path} {self._topic}: its images are packets of {self._codec} video, none of "
-                f"which ({count}) can be decoded; does it lack its key frames?"
+                f"{self._path} {self._topic}: its format '{self._codec}' is video, and none of its {count} "
+                "packets can be decoded; does it lack its key frames?"
             )
         if given < count:
             self.notes.append(

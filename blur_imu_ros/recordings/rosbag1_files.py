@@ -1,4 +1,4 @@
-"""A rosbag1 whose index was never written, as after a loss of power: read as far as it goes.
+"""Files of rosbag1, also damaged ones and those whose index was never written, as after a loss of power.
 
 Format: https://wiki.ros.org/Bags/Format/2.0
 """
@@ -9,6 +9,7 @@ import bz2
 import struct
 from collections import Counter
 from collections.abc import Collection, Iterator
+from contextlib import closing, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +21,7 @@ from rosbags.interfaces import (
     MessageDefinition,
     MessageDefinitionFormat,
 )
+from rosbags.rosbag1 import Reader
 
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings.mcap_files import message_type
@@ -29,6 +31,44 @@ _MESSAGE, _CHUNK, _CONNECTION = 2, 5, 7
 _UNPACK = {"none": bytes, "bz2": bz2.decompress, "lz4": lz4.frame.decompress}
 
 Fields = dict[str, bytes]
+
+
+class Rosbag1:
+    """A file with its index; where a chunk turns out to be damaged, those behind it are read without.
+
+    Attributes:
+        connections: of the index.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read the index; rosbags raises what it meets where there is none."""
+        self._path, self._reader = path, Reader(path)
+        self._reader.open()
+        self.connections = self._reader.connections
+
+    def messages(
+        self, connections: Collection[Connection]
+    ) -> Iterator[tuple[Connection, int, bytes]]:
+        """Yield connection, time of recording (ns) and bytes of each message, in order of time.
+
+        Raises:
+            Exception: part of the file is damaged; all that is readable has been given.
+        """
+        given = -1
+        try:
+            for connection, given, raw in self._reader.messages(connections):
+                yield connection, given, raw
+        except Exception:  # rosbags raises what its readers meet.
+            chosen, rest = {c.id: c for c in connections}, CutRosbag1(self._path)
+            with closing(rest), suppress(RecordingError):
+                for connection, time, raw in rest.messages(rest.connections):
+                    if time > given and connection.id in chosen:
+                        yield chosen[connection.id], time, raw
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
 
 
 class CutRosbag1:
@@ -70,7 +110,8 @@ class CutRosbag1:
             if fields["op"][0] == _MESSAGE and number in chosen:
                 seconds, nanoseconds = struct.unpack("<II", fields["time"])
                 yield chosen[number], seconds * 10**9 + nanoseconds, data
-        raise RecordingError(self._damage)
+        if self._damage:
+            raise RecordingError(self._damage)
 
     def close(self) -> None:
         """Close the file."""

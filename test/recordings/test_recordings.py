@@ -327,6 +327,19 @@ def test_a_rosbag1_that_is_cut_off_gives_what_it_holds(tmp_path: Path) -> None:
         assert "is damaged after" in recording.notes[-1]
 
 
+def test_a_damaged_chunk_of_a_rosbag1_costs_itself_alone(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "one.bag", "bag", chunk_size=20_000)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"op=\x02", len(content) // 2)  # The head of a message.
+    content[place : place + 3] = b"???"
+    path.write_bytes(content)
+    recording = open_recording(path, FrameSettings(0.01))
+    frames = list(recording)
+    assert 8 <= len(frames) < 12
+    assert frames[0].t == 10 and frames[-1].t == pytest.approx(10 + 11 * 0.033)
+    assert "is damaged after" in recording.notes[-1]
+
+
 def test_a_damaged_chunk_of_an_mcap_costs_itself_alone(tmp_path: Path) -> None:
     path = copied(storage_of(write_bag(tmp_path / "a", "mcap")), tmp_path / "b.mcap", 20_000)
     content = bytearray(path.read_bytes())
