@@ -133,11 +133,7 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     result = evaluate(matched)
     scale = result.exposure_scale
     if options.fit_exposure:
-        if np.isnan(scale):
-            raise RecordingError(
-                f"{options.estimate}: {NO_EXPOSURE_FITS}; leave out --fit-exposure"
-            )
-        matched = with_exposure_scaled(matched, scale)
+        matched = _with_exposure_that_fits(matched, scale, options.estimate)
         result = evaluate(matched)
     latency = _latency(estimate)
     remarks = [
@@ -160,6 +156,18 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     _write_pictures(options, matched, estimate, result, remarks)
     _write_trajectories(options, estimate, truth)
     return result
+
+
+def _with_exposure_that_fits(matched: MatchedSeries, scale: float, path: Path) -> MatchedSeries:
+    """Return the estimates as the exposure time that fits would have given them."""
+    if matched.single is not None:
+        raise RecordingError(
+            f"{path}: neighbouring frames were fused with the exposure time that was assumed; measure "
+            "again with the one that fits, or with run --no-registration"
+        )
+    if np.isnan(scale):
+        raise RecordingError(f"{path}: {NO_EXPOSURE_FITS}; leave out --fit-exposure")
+    return with_exposure_scaled(matched, scale)
 
 
 def _refuse_overwriting(options: EvaluateOptions) -> None:

@@ -29,6 +29,7 @@ class VelocitySeries:
         frames: the n names of the frames, or none.
         latency: (n,) seconds from the stamp to the recording of each message of a bag, or None.
         axes: that the file names as its own, or None.
+        single: (n, 6) what each image told alone, where neighbouring frames were fused, or None.
         notes: on what was assumed or left out when it was read, a line each.
     """
 
@@ -41,6 +42,7 @@ class VelocitySeries:
     latency: Array | None = None
     axes: Axes | None = None
     notes: tuple[str, ...] = ()
+    single: Array | None = None
 
 
 def series_of(estimates: Iterable[VelocityEstimate]) -> VelocitySeries:
@@ -54,4 +56,12 @@ def series_of(estimates: Iterable[VelocityEstimate]) -> VelocitySeries:
         np.stack([e.sigma for e in listed]),
         np.array([e.valid for e in listed]),
         np.array([e.blur_px for e in listed]),
+        single=_singles(listed),
     )
+
+
+def _singles(estimates: list[VelocityEstimate]) -> Array | None:
+    """Return what each image told alone (n, 6); None where no neighbour changed anything."""
+    if all(e.single is None for e in estimates):
+        return None
+    return np.stack([e.velocity if e.single is None else e.single for e in estimates])

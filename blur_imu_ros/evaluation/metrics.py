@@ -70,6 +70,7 @@ class Evaluation:
         coverage: (2, 6) share of errors within 1 and 2 standard deviations.
         by_blur: errors by the length of the motion blur, where the estimate tells it.
         by_speed: errors by the angular speed of the ground truth.
+        rmse_single: (6,) RMSE of what each image told alone, NaN where no neighbours were fused.
         nees_axes: (6,) mean of (error / standard deviation)^2 of each axis; 1 is consistent.
     """
 
@@ -90,6 +91,7 @@ class Evaluation:
     by_blur: tuple[ErrorBin, ...] = ()
     by_speed: tuple[ErrorBin, ...] = ()
     nees_axes: Array = field(default_factory=lambda: np.full(6, np.nan))
+    rmse_single: Array = field(default_factory=lambda: np.full(6, np.nan))
 
     def as_json(self) -> dict[str, Any]:
         """Return plain numbers and lists by name; what is not known is null."""
@@ -121,6 +123,7 @@ class MatchedSeries:
         outside: how many estimates lay outside the truth's time, and were left out.
         blur_px: (n,) pixels, or None.
         frames: n names, or none.
+        single: (n, 6) what each image told alone, where neighbouring frames were fused, or None.
     """
 
     t: Array
@@ -131,6 +134,7 @@ class MatchedSeries:
     outside: int
     blur_px: Array | None = None
     frames: tuple[str, ...] = ()
+    single: Array | None = None
 
     @property
     def error(self) -> Array:
@@ -148,6 +152,7 @@ class MatchedSeries:
             valid=self.valid[chosen],
             blur_px=None if self.blur_px is None else self.blur_px[chosen],
             frames=tuple(np.array(self.frames)[chosen]) if self.frames else (),
+            single=None if self.single is None else self.single[chosen],
         )
 
     def used(self) -> MatchedSeries:
@@ -180,7 +185,8 @@ def in_axes(series: VelocitySeries, given: Axes, wanted: Axes) -> VelocitySeries
     source = np.argmax(np.abs(matrix), axis=1)
     sign = matrix[np.arange(6), source]
     sigma = None if series.sigma is None else series.sigma[:, source]
-    return replace(series, velocity=series.velocity[:, source] * sign, sigma=sigma)
+    single = None if series.single is None else series.single[:, source] * sign
+    return replace(series, velocity=series.velocity[:, source] * sign, sigma=sigma, single=single)
 
 
 def match(
@@ -214,6 +220,7 @@ def match(
         int(np.sum(~inside)),
         estimate.blur_px,
         estimate.frames,
+        estimate.single,
     )
     return every.rows(inside)
 
@@ -259,7 +266,10 @@ def evaluate(matched: MatchedSeries) -> Evaluation:
     omega, true_omega = used.estimate[:, :3], used.truth[:, :3]
     clear = np.linalg.norm(true_omega, axis=1) > CLEAR_TURN
     right = np.sum(omega * true_omega, axis=1) > 0
-    energy, agreement = float(np.sum(omega * omega)), float(np.sum(omega * true_omega))
+    # Registration does not know the exposure time, so it is fitted by what images tell alone.
+    alone = np.full_like(used.estimate, np.nan) if used.single is None else used.single
+    blurred = omega if used.single is None else alone[:, :3]
+    energy, agreement = float(np.sum(blurred**2)), float(np.sum(blurred * true_omega))
     return Evaluation(
         rows=len(used.t),
         invalid=len(matched.t) - len(used.t),
@@ -279,6 +289,7 @@ def evaluate(matched: MatchedSeries) -> Evaluation:
         by_blur=() if used.blur_px is None else _binned(error, used.blur_px, BLUR_EDGES),
         by_speed=_binned(error, np.linalg.norm(true_omega, axis=1), SPEED_EDGES),
         nees_axes=_nees_axes(error, used.sigma),
+        rmse_single=_root_mean_square(alone - used.truth),
     )
 
 

@@ -114,8 +114,9 @@ def series_of_table(
     velocity, axes = six(""), _axes_of(table)
     notes = [*dict.fromkeys(table.notes), *notes]
     return VelocitySeries(
-        t * (seconds or 1.0), velocity, sigma, valid, blur_px, frames, axes=axes, notes=tuple(notes)
-    )
+        t * (seconds or 1.0), velocity, sigma, valid, blur_px, frames, axes=axes, notes=tuple(notes),
+        single=six("single_") if "single_wx" in table.names else None,
+    )  # fmt: skip
 
 
 def _axes_of(table: CsvTable) -> Axes | None:

@@ -151,6 +151,12 @@ def _draw_velocities(canvas: Image, estimate: VelocityEstimate, axes: Axes) -> N
             SHORT[axes],
         ),
     ]
+    if estimate.single is not None:
+        quality = estimate.registration_quality
+        pair = (
+            f"fits the frame before: {quality:.2f}" if quality else "no pair with the frame before"
+        )
+        rows.append(("fused", pair, "", "thin curves: image alone"))
     if not estimate.valid:
         rows = [("not valid",), *((reason,) for reason in estimate.reasons)]
     _write(canvas, rows)

@@ -50,7 +50,8 @@ class OverlayPanel:
         velocities = np.array([velocity for _, velocity in self._past])
         for first, right, name in ((0, middle, "w [rad/s]"), (3, self.width, "v [m/s]")):
             begin = left if first == 0 else middle
-            self._draw_curves(canvas, velocities[:, first : first + 3], begin, right, name)
+            columns = [*range(first, first + 3), *range(first + 6, first + 9)]
+            self._draw_curves(canvas, velocities[:, columns], begin, right, name)
         return canvas
 
     def _remember(self, estimate: VelocityEstimate) -> None:
@@ -58,8 +59,10 @@ class OverlayPanel:
             self._start = estimate.t
         if self._past and estimate.t <= self._past[-1][0]:
             self._past.clear()  # a recording that begins anew
-        velocity = estimate.velocity if estimate.valid else np.full(6, np.nan)
-        self._past.append((estimate.t, velocity))
+        unknown = np.full(6, np.nan)
+        velocity = estimate.velocity if estimate.valid else unknown
+        single = unknown if estimate.single is None else estimate.single
+        self._past.append((estimate.t, np.concatenate([velocity, single])))
         while self._past[-1][0] - self._past[0][0] > SECONDS:
             self._past.popleft()
 
@@ -99,10 +102,13 @@ class OverlayPanel:
     def _draw_curves(
         self, canvas: Image, values: NDArray[Any], left: int, right: int, name: str
     ) -> None:
-        """Draw (n, 3) velocities of the frames remembered between two columns of the canvas."""
+        """Draw (n, 6) velocities of the frames remembered between two columns of the canvas.
+
+        The first three as they are told, the others, thin, as each image told them alone.
+        """
         pad = round(36 * self._text)
         top, bottom, begin, end = pad, self.height - pad, left + pad, right - pad
-        largest = float(np.nanmax(np.abs(values), initial=0.0))
+        largest = float(np.nanmax(np.abs(values[:, :3]), initial=0.0))
         limit = min((x for x in LIMITS if x >= 1.05 * largest), default=LIMITS[-1])
         for share in (-1, 0, 1):
             line = round((top + bottom) / 2 - share * (bottom - top) / 2)
@@ -113,6 +119,9 @@ class OverlayPanel:
         self._draw_seconds(canvas, float(times[-1]), (begin, end), (top, bottom))
         x = end - (times[-1] - times) / SECONDS * (end - begin)
         y = (top + bottom) / 2 - np.clip(values / limit, -1, 1) * (bottom - top) / 2
+        for axis, colour in enumerate(AXES.values()):
+            faint = np.array(colour) * 0.6 + np.array(BACKGROUND) * 0.4
+            _curve(canvas, x, y[:, 3 + axis], (int(faint[0]), int(faint[1]), int(faint[2])), 1)
         for axis, colour in enumerate(AXES.values()):
             _curve(canvas, x, y[:, axis], colour, max(1, self.height // 110))
         place = begin + (end - begin) * 0.3

@@ -19,7 +19,7 @@ from blur_imu_ros.core.series import UNITS, VELOCITIES
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.execution.files import make_folder_of
 
-ESTIMATE, TRUTH, INVALID = "#d1495b", "#1f2d3d", "0.55"
+ESTIMATE, TRUTH, SINGLE, INVALID = "#d1495b", "#1f2d3d", "#d9a441", "0.55"
 
 
 def plot_velocities(

@@ -341,25 +341,27 @@ function hideTip() { tip.hidden = true; }
 const signed = x => (Number.isNaN(x) ? "not known" : `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(3)}`);
 
 /** What a person is told of one row of one velocity. */
-function told(rows, { name, unit, estimate, truth, sigma }, k) {
+function told(rows, { name, unit, estimate, truth, sigma, single }, k) {
   const spread = sigma && !Number.isNaN(sigma[k]) ? ` ± ${sigma[k].toFixed(3)}` : "";
   const error = estimate[k] - truth[k];
   return [
     rows.frames ? rows.frames[k] : null,
     `t ${(rows.start + rows.t[k]).toFixed(3)} s`,
     `${name} ${signed(estimate[k])}${spread} ${unit}${rows.valid[k] ? "" : ", not valid"}`,
+    single ? `image alone ${signed(single[k])}` : null,
     `ground truth ${signed(truth[k])}, error ${signed(error)}`,
   ].filter(Boolean).join("\n");
 }
 
 function timeChart(canvas, group, rows, velocity, colours) {
-  const { estimate, truth, sigma } = velocity;
+  const { estimate, truth, sigma, single } = velocity;
   const where = valid => estimate.map((y, k) => (rows.valid[k] > 0 === valid ? y : NaN));
   const shown = where(true), layers = [];
   if (sigma) {
     const [low, high] = [-2, 2].map(s => shown.map((y, k) => y + s * sigma[k]));
     layers.push({ kind: "band", low, high, colour: colours.estimate });
   }
+  if (single) layers.push({ kind: "line", y: single, colour: colours.single, width: 1 });
   layers.push(
     { kind: "line", y: truth, colour: colours.truth, width: 1.8 },
     { kind: "line", y: shown, colour: colours.estimate },
@@ -442,7 +444,7 @@ function main() {
   const time = new Group();
   for (const packed of data.velocities) {
     const velocity = { ...packed };
-    for (const key of ["estimate", "truth", "sigma"]) {
+    for (const key of ["estimate", "truth", "sigma", "single"]) {
       velocity[key] = packed[key] === null ? null : unpack(packed[key]);
     }
     timeChart(canvasOf(velocity.name), time, rows, velocity, colours);

@@ -20,7 +20,7 @@ from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.series import UNITS, VELOCITIES
 from blur_imu_ros.evaluation.metrics import Evaluation, MatchedSeries, worst_rows
 from blur_imu_ros.execution.files import write_text
-from blur_imu_ros.viz.plots import ESTIMATE, TRUTH
+from blur_imu_ros.viz.plots import ESTIMATE, SINGLE, TRUTH
 from blur_imu_ros.viz.tables import Row, Table, tables_of
 
 MOST_POINTS = 20_000
@@ -64,7 +64,7 @@ def write_report(
     histograms = _histograms(used)
     scatter = _scatters(_thinned(used, MOST_DOTS))
     data = {
-        "colours": {"estimate": ESTIMATE, "truth": TRUTH},
+        "colours": {"estimate": ESTIMATE, "truth": TRUTH, "single": SINGLE},
         "rows": _rows(drawn, start),
         "velocities": _velocities(drawn),
         "histograms": histograms,
@@ -157,6 +157,7 @@ def _over_time(matched: MatchedSeries, drawn: MatchedSeries) -> str:
     legend = (
         f'<i style="background:{TRUTH}"></i>ground truth',
         f'<i style="background:{ESTIMATE}"></i>estimate',
+        *([] if drawn.single is None else [f'<i style="background:{SINGLE}"></i>each image alone']),
         *(
             [f'<i class="band" style="background:{ESTIMATE}33"></i>±2σ']
             if _has_sigma(drawn)
@@ -246,6 +247,7 @@ def _velocities(drawn: MatchedSeries) -> list[dict[str, Any]]:
             "estimate": _packed(drawn.estimate[:, k]),
             "truth": _packed(drawn.truth[:, k]),
             "sigma": None if sigma is None else _packed(sigma[:, k]),
+            "single": None if drawn.single is None else _packed(drawn.single[:, k]),
         }
         for k, name in enumerate(VELOCITIES)
     ]

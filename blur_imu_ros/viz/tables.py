@@ -69,6 +69,7 @@ def error_table(result: Evaluation) -> Table:
     """Return the errors of each axis, rad/s and m/s."""
     rows = [
         ("RMSE", *map(number, result.rmse)),
+        ("RMSE of each image alone, without its neighbours", *map(number, result.rmse_single)),
         ("RMSE of the zero-velocity baseline", *map(number, result.zero_rmse)),
         ("mean absolute error", *map(number, result.mae)),
     ]

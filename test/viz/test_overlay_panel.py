@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from blur_imu_ros.core.frame import Frame
@@ -89,3 +91,12 @@ def test_whole_seconds_since_the_start_are_numbered(monkeypatch):
     places = [x for _, x in seconds[:3]]
     assert places == sorted(places)
     assert {"w [rad/s]", "v [m/s]"} <= {text for text, _ in written}
+
+
+def test_what_each_image_told_alone_is_drawn_beside():
+    one = measured(1.0).estimate
+    alone, fused = OverlayPanel(640, 480), OverlayPanel(640, 480)
+    for t in (1.0, 1.5):
+        plain = alone.draw(replace(one, t=t), None)
+        both = fused.draw(replace(one, t=t, single=0.5 * one.velocity), None)
+    assert (plain != both).any() and set(drawn(plain, "y")) <= set(drawn(both, "y"))

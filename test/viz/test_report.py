@@ -309,3 +309,39 @@ def test_trajectories_of_both_start_together(tmp_path: Path, blur_imu: CommandLi
     assert (
         apart.max() < 1e-6 and (estimate.rotation[-1].inv() * truth.rotation[-1]).magnitude() > 0.1
     )
+
+
+def fused() -> MatchedSeries:
+    matched = compared()
+    return replace(matched, single=1.2 * matched.truth)
+
+
+def test_what_each_image_told_alone_stands_beside(tmp_path: Path):
+    matched = fused()
+    result = evaluate(matched)
+    used = matched.used()
+    np.testing.assert_allclose(result.rmse_single, 0.2 * np.sqrt(np.mean(used.truth**2, axis=0)))
+    assert result.exposure_scale == pytest.approx(1.2)
+    write_report(tmp_path / "r.html", matched, result, "t", [])
+    html = (tmp_path / "r.html").read_text()
+    assert "RMSE of each image alone" in html and "each image alone</span>" in html
+    single = unpacked(numbers_of(html)["velocities"][0]["single"])
+    np.testing.assert_allclose(single, matched.single[:, 0], rtol=1e-6, atol=1e-7)
+    write_report(tmp_path / "r.html", compared(), evaluate(compared()), "t", [])
+    assert "alone" not in (tmp_path / "r.html").read_text().split("<script")[0]
+
+
+def test_fused_velocities_are_not_scaled_by_another_exposure(tmp_path: Path, blur_imu: CommandLine):
+    t = np.arange(50) / 30
+    w = 3 * np.sin(t[:, None] * np.arange(3, 9))
+    names = ("wx", "wy", "wz", "vx", "vy", "vz")
+    header = ",".join(("t", *names, *(f"single_{name}" for name in names), "valid"))
+    table = np.column_stack([t, w, 1.1 * w, np.ones(50)])
+    np.savetxt(tmp_path / "est.csv", table, delimiter=",", header=header, comments="")
+    np.savetxt(tmp_path / "gt.csv", table[:, :4], delimiter=",", header="t,wx,wy,wz", comments="")
+    done = blur_imu("evaluate", tmp_path / "est.csv", tmp_path / "gt.csv")
+    assert "exposure that fits best: x 1.1" in done.out and "image alone" in done.out
+    refusal = blur_imu(
+        "evaluate", tmp_path / "est.csv", tmp_path / "gt.csv", "--fit-exposure"
+    ).refusal
+    assert "run --no-registration" in refusal
