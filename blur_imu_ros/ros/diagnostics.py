@@ -78,7 +78,7 @@ class Health:
         Args:
             latency: seconds.
             measuring: seconds that the chain took for the image that decided it; all else is ours.
-            blur_px: median length of the smear, pixels.
+            blur_px: median length of the blur, pixels.
             probability: that its sign is right.
         """
         with self._lock:
