@@ -229,7 +229,10 @@ class Bag:
         """Return the topic of the images' camera_info: beside theirs, or the only one."""
         known = sorted({c.topic for c in reader.connections if c.msgtype in CAMERA_INFOS})
         images = self._topic.removesuffix("/compressed")
-        for beside in (f"{_parent(images)}/camera_info", f"{images}/camera_info"):
+        realsense = (
+            images.removesuffix("/image/data") + "/info/camera_info"
+        )  # As its viewer records.
+        for beside in (f"{_parent(images)}/camera_info", f"{images}/camera_info", realsense):
             if beside in known:
                 return beside
         candidates = [topic for topic in known if _parent(topic) == _parent(images)] or known

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -213,6 +212,18 @@ def test_compressed_images_of_two_cameras_have_each_its_own_calibration(tmp_path
     np.testing.assert_array_equal(frames[7].image, IMAGES[7])
 
 
+def test_the_calibration_in_a_bag_of_the_viewer_of_realsense_is_found(tmp_path: Path) -> None:
+    color, depth = ("/device_0/sensor_1/Color_0", "/device_0/sensor_0/Depth_0")
+    source = write_bag(tmp_path / "a", "mcap", (f"{color}/image/data", f"{depth}/image/data"))
+    renamed = copied(
+        storage_of(source),
+        tmp_path / "viewer.mcap",
+        rename=lambda topic: topic.replace("/image/camera_info", "/info/camera_info"),
+    )
+    recording = open_recording(renamed, FrameSettings(0.01, topic=f"{color}/image/data"))
+    assert next(iter(recording)).camera == CAMERA
+
+
 def test_several_calibrations_of_which_none_is_beside_the_images_are_listed(tmp_path: Path) -> None:
     path = write_bag(tmp_path / "bag", "mcap", ("/a/image", "/b/image", "/c/d/image/compressed"))
     store = get_typestore(Stores.ROS2_JAZZY)
@@ -278,21 +289,32 @@ def test_a_truncated_bag_is_named_and_what_it_holds_is_kept(
 
 
 def copied(
-    path: Path, new: Path, chunk_size: int, edit: Callable[[Any], Any] = lambda x: x, **channel: Any
+    path: Path,
+    new: Path,
+    chunk_size: int = 1000,
+    definition: bytes | None = None,
+    rename: Callable[[str], str] = str,
+    profile: str = "ros2",
+    others: Sequence[tuple[str, str, bytes, str]] = (),
 ) -> Path:
-    """The messages of an MCAP in chunks of another size, schemas and messages changed by `edit`."""
+    """The messages of an MCAP in chunks of another size (0: none), with another `definition` of each type, topics renamed.
+
+    Of the `others` each is a channel of one message: name and encoding of the schema, message, its encoding.
+    """
     with path.open("rb") as old, new.open("wb") as file:
         writer = McapWriter(file, chunk_size=chunk_size, use_chunking=chunk_size > 0)
-        writer.start(profile=channel.pop("profile", "ros2"))
-        for name, kind, data, encoding in channel.pop("others", ()):
+        writer.start(profile=profile)
+        for name, kind, data, encoding in others:
             schema = writer.register_schema(name, kind, b"?") if kind else 0
             other = writer.register_channel(f"/other/{encoding}", encoding, schema)
             writer.add_message(other, 0, data, 0)
         known: dict[int, int] = {}
         for schema, one, message in make_reader(old).iter_messages():
             if one.id not in known:
-                number = writer.register_schema(schema.name, schema.encoding, edit(schema.data))
-                known[one.id] = writer.register_channel(one.topic, one.message_encoding, number)
+                text = schema.data if definition is None else definition
+                number = writer.register_schema(schema.name, schema.encoding, text)
+                topic = rename(one.topic)
+                known[one.id] = writer.register_channel(topic, one.message_encoding, number)
             writer.add_message(known[one.id], message.log_time, message.data, message.publish_time)
         writer.finish()
     return new
@@ -363,7 +385,7 @@ def test_an_mcap_of_any_profile_gives_its_topics_of_ros(tmp_path: Path, profile:
         ("", "", b"abc", "raw"),
     ]
     source = storage_of(write_bag(tmp_path / "a", "mcap"))
-    path = copied(source, tmp_path / "b.mcap", 1000, profile=profile, others=others)
+    path = copied(source, tmp_path / "b.mcap", profile=profile, others=others)
     recording = open_recording(path, FrameSettings(0.01))
     assert len(list(recording)) == 12 == len(recording)
 
@@ -399,7 +421,7 @@ def test_the_definition_of_another_topic_does_not_matter(
 
 def test_a_definition_of_images_that_cannot_be_used_is_that_of_ros(tmp_path: Path) -> None:
     source = storage_of(write_bag(tmp_path / "a", "mcap"))
-    path = copied(source, tmp_path / "b.mcap", 1000, edit=lambda text: b"not a definition")
+    path = copied(source, tmp_path / "b.mcap", definition=b"not a definition")
     assert len(list(open_recording(path, FrameSettings(0.01)))) == 12
 
 
