@@ -261,7 +261,8 @@ class Registrar:
         Args:
             first, second: in order of time.
             starts: (k, 6) velocities to start from, rad/s and m/s; rest is always tried as well.
-            prior: what is known of the velocity beforehand, on top of that of the settings.
+            prior: what is known beforehand of the velocity, in the axes of the result, on top of
+                the prior of the settings.
         """
         dt = second.t - first.t
         if not 0 < dt <= self.settings.longest_gap:
@@ -270,11 +271,15 @@ class Registrar:
         motions = self._starts(level, np.asarray(starts, float).reshape(-1, 6) * dt)
         if np.array_equal(first.levels[0], second.levels[0]):
             return self._repeated(first, second, motions / dt)
-        belief = self._belief(prior, dt)
+        settled = False
         for number, steps in self.settings.passes:
             if level.number != number:
                 level = _Level(first, second, number, self.settings)
+            elif settled and len(motions) == 1:
+                continue
+            belief = self._belief(prior, dt, motions[0])
             fits = level.refined(motions, steps, belief)
+            settled = fits.settled
             kept = self._kept(level, fits)
             motions = fits.motions[kept]
         if fits.correlation[kept[0]] < self.settings.alike and first.blur is not None:
@@ -283,14 +288,16 @@ class Registrar:
             kept = self._kept(level, fits)
         return self._registration(first, second, level, fits, kept, belief)
 
-    def _belief(self, prior: VelocityPrior | None, dt: float) -> tuple[Array, Array]:
-        """Information matrix and vector of the prior, of (theta, t)."""
+    def _belief(self, prior: VelocityPrior | None, dt: float, motion: Array) -> tuple[Array, Array]:
+        """Information matrix and vector of the prior, of (theta, t), next to a motion."""
         settings = self.settings
         std = np.array([settings.angular_std] * 3 + [settings.linear_std] * 3) * dt
-        information, vector = np.diag(std**-2.0), np.zeros(6)
+        information: Array = np.diag(std**-2.0)
+        vector: Array = np.zeros(6)
         if prior is not None:
-            information = information + prior.information / dt**2
-            vector = prior.information @ prior.mean / dt
+            to_middle = np.kron(np.eye(2), _half_rotation(motion[:3]).T) / dt
+            information = information + to_middle.T @ prior.information @ to_middle
+            vector = to_middle.T @ prior.information @ prior.mean
         return information, vector
 
     def _starts(self, level: _Level, starts: Array) -> Array:
@@ -412,6 +419,7 @@ class _Fits:
         overlap: (k,) share of pixels that are seen.
         correlation: (k,) of the pixels that are seen.
         evidence: (k,) logarithm of the likelihood of the motion.
+        settled: whether the steps ended by themselves.
     """
 
     motions: Array
@@ -422,6 +430,7 @@ class _Fits:
     overlap: Array
     correlation: Array
     evidence: Array
+    settled: bool
 
 
 class _Level:
@@ -471,6 +480,7 @@ class _Level:
         symmetric = len(motions) <= self.settings.survivors
         jacobian = self._jacobian(self.gradient[None])
         robust = np.ones((1, self.values.size), np.float32)
+        settled = False
         for step in range(most):
             rotations, u, v = self._places(motions)
             residual, robust, weights, scale2, gain, *_ = self._residuals(u, v, robust)
@@ -480,13 +490,16 @@ class _Level:
             vector = vector + belief[1] - motions @ belief[0]
             steps = np.linalg.solve(normal + belief[0], vector[:, :, None])[:, :, 0]
             motions = _moved(motions, rotations, steps)
-            if self.apart(np.zeros(6), steps).max() < self.settled:
+            settled = bool(self.apart(np.zeros(6), steps).max() < self.settled)
+            if settled:
                 break
         _, u, v = self._places(motions)
         residual, robust, weights, scale2, gain, overlap = self._residuals(u, v, robust)
         correlation = self._agreement(residual, weights * self.variance)
         evidence = _evidence(correlation, self.settings)
-        return _Fits(motions, jacobian, weights, residual, scale2, overlap, correlation, evidence)
+        return _Fits(
+            motions, jacobian, weights, residual, scale2, overlap, correlation, evidence, settled
+        )
 
     def _places(self, motions: Array) -> tuple[Array, Array, Array]:
         """Rotations (k, 3, 3) of points, and where in the second image they fall, (k, n) each."""

@@ -279,6 +279,14 @@ def test_a_prior_decides_what_the_images_leave_open():
     assert np.sqrt(np.diag(found.covariance))[3:].max() < 0.05
 
 
+def test_a_prior_speaks_of_the_axes_in_the_middle():
+    """Sideways in the middle of a fast turn, with depth that is unknown: the prior says it all."""
+    true = np.array([0, 9.0, 0, 0.5, 0, 0])
+    prior = VelocityPrior(true, np.diag([0, 0, 0, 1e6, 1e6, 1e6]))
+    found = REGISTRAR.register(*two(true), 0.9 * true[None], prior)
+    assert found.velocity == pytest.approx(true, abs=0.03)
+
+
 def test_stripes_are_ambiguous():
     u = np.arange(320)
     stripes = np.repeat((128 + 80 * np.sin(2 * np.pi * u / 40))[None], 224, axis=0)
