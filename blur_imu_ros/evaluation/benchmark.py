@@ -9,6 +9,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -25,7 +26,11 @@ from blur_imu_ros.choices import Axes
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionFilter
 from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.links import Links, Node
+from blur_imu_ros.core.measurement import Measurement
+from blur_imu_ros.core.motion_filter import MotionFilterConfig
 from blur_imu_ros.core.network_view import NetworkView
+from blur_imu_ros.core.registration import RegistrationConfig
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.core.visual_imu import Network, VisualImu
 from blur_imu_ros.errors import FrameError
@@ -34,8 +39,11 @@ from blur_imu_ros.recordings.image_messages import LARGEST_SIDE, decode_compress
 from blur_imu_ros.results.bag_writer import BagWriter
 from blur_imu_ros.simulation.room_renderer import blurred_image, furnished_room, hand_held
 
-STAGES = ("decode", "prepare", "network", "solve", "direction", "publish")
-"""From a JPEG to messages; `publish` makes, serialises and records those that the node sends."""
+STAGES = (
+    *("decode", "prepare", "network", "solve"),
+    *("registration", "direction", "filter", "publish"),
+)
+"""From a JPEG to messages; `registration`, `direction` and `filter` are what neighbouring frames add, `publish` makes, serialises and records those that the node sends."""
 WHOLE = "whole"
 """JPEG to recorded messages, as `run` does it; measured on its own, not added up."""
 
@@ -168,6 +176,14 @@ class _Stopwatch:
         self._contender, self._frames, self._bag = contender, frames, bag
         self._view = NetworkView(frames[0].camera, *contender.network.input_size)
         self._solver, self._direction = VelocitySolver(), DirectionFilter()
+        self._links = Links(
+            RegistrationConfig(),
+            MotionFilterConfig(),
+            self._solver.weak_prior,
+            lag=True,
+            smooth=False,
+        )
+        self._waiting: deque[Node] = deque()
         self._imu = VisualImu(contender.network, self._solver)
         self._tracker = self._imu.tracker()
         self._seconds: dict[str, list[float]] = {name: [] for name in (*STAGES, WHOLE)}
@@ -203,7 +219,16 @@ class _Stopwatch:
         yield time.perf_counter()
         estimate = self._solver.solve(field, frame.exposure_time, frame.t)
         yield time.perf_counter()
-        self._direction.push(self._direction.sight(view, field, estimate))
+        single = Measurement(frame, estimate, view, field)
+        node = self._links.node(single, single)
+        first = self._links.link(node)
+        yield time.perf_counter()
+        registration = None if first is None else node.registration
+        self._direction.push(self._direction.sight(view, field, estimate), registration)
+        yield time.perf_counter()
+        self._waiting.append(node)
+        self._links.fuse(node, first, None)
+        self._links.release(self._waiting, False)
         yield time.perf_counter()
         self._bag.write(frame, estimate)
         yield time.perf_counter()
