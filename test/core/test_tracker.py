@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
+from blur_imu_ros.choices import DirectionMode
+from blur_imu_ros.core.blur_field import BlurField
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.direction import DirectionConfig
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.measurement import Measurement
+from blur_imu_ros.core.pivot import PivotConfig
 from blur_imu_ros.core.tracker import Tracker
 from blur_imu_ros.core.velocity import VelocitySolver
+from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.errors import BlurImuError, RecordingError
-from helpers.synthetic_fields import CAMERA, EXPOSURE
+from helpers.synthetic_fields import CAMERA, EXPOSURE, field_of, seen_after, texture
 
 STEP = 1 / 30
 
@@ -47,3 +55,195 @@ def test_resuming_behind_another_frame_is_refused():
     other = replace(other, frame=replace(other.frame, name="other"))
     with pytest.raises(RecordingError, match="the recording has changed"):
         Tracker().resume(other, tracker.state)
+
+
+RATE = np.array([0.4, 3.0, -1.0])
+SCENE, OTHER = texture(0), texture(1)
+
+
+class Reader:
+    """A network that reads the true field of whatever frame comes, or nothing."""
+
+    input_size = (CAMERA.width, CAMERA.height)
+
+    def __init__(self, rate: np.ndarray = RATE, sigma: float = 0.3) -> None:
+        self.field = field_of(rate, np.zeros(3), sigma=sigma)
+
+    def predict(self, image: np.ndarray, camera: Camera) -> BlurField:
+        return replace(self.field, camera=camera)
+
+
+def frames(count: int, rate: np.ndarray = RATE, scene: np.ndarray = SCENE) -> list[Frame]:
+    """A camera that turns at a constant rate."""
+    return [
+        Frame(seen_after(rate * k * STEP, scene), k * STEP, EXPOSURE, CAMERA, f"{k}")
+        for k in range(count)
+    ]
+
+
+def tracked(taken: list[Frame], mode: DirectionMode = "adjacent", **how: Any) -> list[Measurement]:
+    imu = VisualImu(Reader(**how), direction=DirectionConfig(mode=mode))
+    found = list(imu.track(taken))
+    assert [m.frame for m in found] == taken
+    for measurement in found:
+        assert np.isfinite(measurement.estimate.covariance).all()
+        assert np.linalg.eigvalsh(measurement.estimate.covariance).min() > 0
+    return found
+
+
+def linked(found: list[Measurement]) -> list[bool]:
+    return [m.estimate.single is not None for m in found]
+
+
+def surely_wrong(found: list[Measurement], rate: np.ndarray = RATE) -> list[str]:
+    """Frames that claim a velocity which is not true by more than four standard deviations."""
+    return [
+        m.frame.name
+        for m in found
+        if m.estimate.valid
+        and m.estimate.direction_probability > 0.9
+        and (np.abs(m.estimate.angular_velocity - rate) > 4 * m.estimate.sigma[:3] + 0.05).any()
+    ]
+
+
+@pytest.mark.parametrize("mode", ["adjacent", "previous", "smooth"])
+def test_neighbours_make_a_velocity_surer(mode):
+    found = tracked(frames(8), mode)
+    assert linked(found) == [mode != "previous"] + [True] * 7
+    for measurement in found[1:]:
+        estimate = measurement.estimate
+        np.testing.assert_allclose(estimate.angular_velocity, RATE, atol=0.05)
+        assert measurement.registration is not None and estimate.registration_quality > 0.9
+        assert estimate.direction_probability > 0.99
+
+
+def test_one_frame_tells_what_it_tells_alone():
+    (alone,) = tracked(frames(1))
+    single = VisualImu(Reader()).measure(frames(1)[0]).estimate
+    assert np.array_equal(np.abs(alone.estimate.velocity), np.abs(single.velocity))
+    assert alone.estimate.direction_probability == 0.5 and alone.registration is None
+
+
+def test_a_sharp_image_of_a_camera_that_rests_is_zero_with_a_small_sigma():
+    """Blur tells nothing there, and yet the frames are valid."""
+    found = tracked(frames(6, np.zeros(3)), rate=np.zeros(3), sigma=1e3)
+    for measurement in found:
+        assert measurement.estimate.valid and measurement.estimate.reasons == ()
+        assert np.abs(measurement.estimate.velocity).max() < 0.05
+        assert measurement.estimate.sigma[:3].max() < 0.3
+
+
+@pytest.mark.parametrize("mode", ["adjacent", "previous", "smooth"])
+def test_black_frames_stay_silent_and_cost_themselves_only(mode):
+    taken = frames(8)
+    taken[3] = replace(taken[3], image=np.zeros_like(taken[3].image))
+    found = tracked(taken, mode)
+    assert not linked(found)[3] and found[3].estimate.registration_quality == 0
+    assert linked(found)[4:] == [True] * 4
+    assert found[4].registration.t0 == taken[2].t, "the pair goes across the black frame"
+    assert not surely_wrong(found)
+
+
+def test_all_black_is_never_valid():
+    taken = [replace(f, image=np.zeros_like(f.image)) for f in frames(5)]
+    found = tracked(taken, sigma=1e3)
+    assert not any(m.estimate.valid for m in found)
+
+
+@pytest.mark.parametrize("mode", ["adjacent", "previous", "smooth"])
+def test_a_half_black_frame_is_never_surely_wrong(mode):
+    taken = frames(8)
+    for k in (2, 5):
+        image = taken[k].image.copy()
+        image[:, CAMERA.width // 2 :] = 0
+        taken[k] = replace(taken[k], image=image)
+    assert not surely_wrong(tracked(taken, mode))
+
+
+@pytest.mark.parametrize("mode", ["adjacent", "previous", "smooth"])
+def test_a_cut_ends_the_chain(mode):
+    """Behind it another scene and the opposite motion."""
+    after = [replace(f, t=f.t + 6 * STEP, name=f"{k + 6}") for k, f in enumerate(back(6))]
+    taken = [*frames(6), *after]
+    found = tracked(taken, mode)
+    assert not surely_wrong(found[:6])
+    assert not surely_wrong(found[6:], -RATE)
+    assert found[6].registration is not None and not found[6].registration.valid
+
+
+def back(count: int) -> list[Frame]:
+    return frames(count, -RATE, OTHER)
+
+
+@pytest.mark.parametrize("gap", [10.0, 0.0, -0.5], ids=["10 s", "the same stamp", "back in time"])
+def test_a_jump_in_time_ends_the_chain(gap):
+    taken = frames(10)
+    moved = [replace(f, t=f.t - STEP + gap) for f in taken[5:]]
+    found = tracked([*taken[:5], *moved])
+    assert not surely_wrong(found)
+    assert found[5].estimate.registration_quality == 0
+    assert found[7].estimate.registration_quality > 0.9
+
+
+def test_a_repeated_frame_is_no_rest():
+    """A driver that sends an image twice under two stamps: nothing is at rest."""
+    taken = frames(8)
+    taken[4] = replace(taken[4], image=taken[3].image)
+    found = tracked(taken)
+    assert not surely_wrong([*found[:3], *found[6:]])
+    assert not found[4].registration.valid or found[4].estimate.sigma[1] > 1
+
+
+def test_another_exposure_time_and_brightness_change_nothing():
+    taken = frames(8)
+    for k in (3, 4, 5):
+        taken[k] = replace(taken[k], image=(taken[k].image * 0.6).astype(np.uint8))
+    found = tracked(taken)
+    for measurement in found[1:]:
+        np.testing.assert_allclose(measurement.estimate.angular_velocity, RATE, atol=0.05)
+
+
+def test_a_camera_of_another_size_goes_on():
+    """A stream that switches to half the size in the middle."""
+    taken = frames(8)
+    camera = CAMERA.resized(CAMERA.width // 2, CAMERA.height // 2)
+    for k in range(4, 8):
+        image = cv2.resize(taken[k].image, (camera.width, camera.height))
+        taken[k] = replace(taken[k], image=image, camera=camera)
+    found = tracked(taken)
+    assert not surely_wrong(found) and all(m.estimate.valid for m in found)
+
+
+@pytest.mark.parametrize("mode", ["adjacent", "previous", "smooth"])
+def test_a_dropped_frame_is_bridged_with_its_own_time(mode):
+    taken = [f for k, f in enumerate(frames(10)) if k not in (4, 7)]
+    found = tracked(taken, mode)
+    assert all(linked(found)[1:])
+    for measurement in found[1:]:
+        np.testing.assert_allclose(measurement.estimate.angular_velocity, RATE, atol=0.05)
+
+
+def test_smoothing_a_long_recording_gives_every_frame_once_and_in_order():
+    found = tracked(frames(150, RATE / 10), "smooth", rate=RATE / 10)
+    assert all(linked(found))
+    for measurement in found:
+        np.testing.assert_allclose(measurement.estimate.angular_velocity, RATE / 10, atol=0.05)
+
+
+@pytest.mark.parametrize("mode", ["adjacent", "previous"])
+def test_resumed_anywhere_it_gives_the_same_numbers(mode):
+    taken = frames(9)
+    taken[4] = replace(taken[4], image=np.zeros_like(taken[4].image))
+    imu = VisualImu(Reader(), direction=DirectionConfig(mode=mode), pivot=PivotConfig())
+    wanted = list(imu.track(taken))
+    for stop in range(1, 9):
+        before, after = imu.tracker(), imu.tracker()
+        found = [m for f in taken[:stop] for m in before.push(imu.measure(f))]
+        state = before.state
+        if state is None:
+            continue
+        after.resume(imu.measure(taken[stop - 1]), state)
+        found += [m for f in taken[stop:] for m in after.push(imu.measure(f))] + after.flush()
+        for ours, theirs in zip(found, wanted, strict=True):
+            assert np.array_equal(ours.estimate.velocity, theirs.estimate.velocity), stop
+            assert np.array_equal(ours.estimate.covariance, theirs.estimate.covariance), stop
