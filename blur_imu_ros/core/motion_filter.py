@@ -320,18 +320,37 @@ class MotionFilter:
             hold: how the camera is held.
         """
         dt = pair.t1 - pair.t0
+        pair = self._resolved(pair, self._read(self._head, before), hold)
         mean, variance = self._judge.pair(pair, dt)
         if before is not None:
             self._judge.blur(before, mean, variance)
         start = self._read(self._head, before)
-        transition, noise = self._dynamics(dt, hold)
-        lasting = start.part(_LASTING)
-        spread = transition @ lasting.covariance @ transition.T + noise
-        predicted = Gaussian(transition @ lasting.mean, _symmetric(spread))
+        predicted, transition = self._predicted(start, dt, hold)
         own = self._scaled(pair.covariance, np.ones(3)) * dt**2
         self._head = predicted.observed(_POSE, pair.velocity * dt, own, self.config.degrees)
         step = _Step(start, predicted, transition)
         return Fused(step, self._read(self._head, now))
+
+    def _predicted(self, start: Gaussian, dt: float, hold: Hold | None) -> tuple[Gaussian, Array]:
+        """Return (18,) the frame `dt` seconds behind `start`, and the transition (18, 12) to it."""
+        transition, noise = self._dynamics(dt, hold)
+        lasting = start.part(_LASTING)
+        spread = transition @ lasting.covariance @ transition.T + noise
+        return Gaussian(transition @ lasting.mean, _symmetric(spread)), transition
+
+    def _resolved(self, pair: Registration, start: Gaussian, hold: Hold | None) -> Registration:
+        """Return a pair with the doubt that it is wrong which what is known already leaves."""
+        if pair.ambiguity < 1e-3:
+            return pair
+        dt, sure = pair.t1 - pair.t0, pair.resolved(0.0)
+        predicted = self._predicted(start, dt, hold)[0].part(_POSE)
+        innovation = pair.velocity[:3] - predicted.mean[:3] / dt
+        expected = predicted.covariance[:3, :3] / dt**2
+        right = (1 - pair.ambiguity) * _density(innovation, expected + sure.covariance[:3, :3])
+        wrong = pair.ambiguity * _density(
+            innovation, expected + pair.resolved(1.0).covariance[:3, :3]
+        )
+        return pair.resolved(wrong / (right + wrong))
 
     def current(self, now: BlurReading | None) -> Gaussian:
         """Return (6,) the velocity of the frame taken last, with its blur."""
@@ -438,6 +457,12 @@ def _tied(hold: Hold | None, angular: Array, linear: Array) -> Array:
     """Return the covariance (6, 6) of (omega, v) from those of omega and u, (3, 3) each."""
     held = _held(hold)
     return np.asarray(held[:, :3] @ angular @ held[:, :3].T + held[:, 3:] @ linear @ held[:, 3:].T)
+
+
+def _density(innovation: Array, covariance: Array) -> float:
+    """Return that of a Gaussian, up to a constant; never zero."""
+    nis = float(innovation @ np.linalg.solve(covariance, innovation))
+    return float(np.exp(-min(nis, 600.0) / 2) / np.sqrt(np.linalg.det(covariance)))
 
 
 def _axis(dt: float, slowing: float, decay: float) -> tuple[Array, Array]:

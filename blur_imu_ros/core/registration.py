@@ -117,7 +117,7 @@ class RegistrationConfig:
     linear_miss: float = 2.0
     smallest_overlap: float = 0.3
     smallest_quality: float = 0.8
-    largest_ambiguity: float = 0.2
+    largest_ambiguity: float = 0.4
     longest_gap: float = 0.5
 
 
@@ -180,6 +180,8 @@ class Registration:
             model share: the scale of depth.
         depth: what parallax told of the depth of the second view, for `Registrar.corrected`; None
             where it told nothing.
+        miss: standard deviation of a wrong motion, rad/s and m/s: its share in `covariance` is as
+            large as the ambiguity.
     """
 
     t0: float
@@ -193,6 +195,13 @@ class Registration:
     reasons: tuple[str, ...]
     shared_covariance: Array
     depth: DepthTold | None = None
+    miss: tuple[float, float] = (5.0, 2.0)
+
+    def resolved(self, ambiguity: float) -> Registration:
+        """Return the same, with the ambiguity that is left when more is known."""
+        change = (ambiguity - self.ambiguity) * np.repeat(np.square(self.miss), 3)
+        covariance = self.covariance + np.diag(change)
+        return replace(self, ambiguity=ambiguity, covariance=covariance)
 
 
 class Registrar:
@@ -269,6 +278,8 @@ class Registrar:
             return self._blind(first, second, f"{dt:.3g} s lie between the two images")
         level = _Level(first, second, self.settings.passes[0][0], self.settings)
         motions = self._starts(level, np.asarray(starts, float).reshape(-1, 6) * dt)
+        if np.ptp(first.levels[0]) < 1:
+            return self._blind(first, second, "the image shows nothing")
         if np.array_equal(first.levels[0], second.levels[0]):
             return self._repeated(first, second, motions / dt)
         settled = False
@@ -368,6 +379,7 @@ class Registrar:
             tuple(reasons),
             shared,
             None if reasons else level.told_of_depth(first, second, fits, best, belief),
+            (settings.angular_miss, settings.linear_miss),
         )
 
     def _blind(self, first: View, second: View, reason: str) -> Registration:

@@ -190,6 +190,22 @@ def test_a_reading_holds_no_prior_and_short_blur_is_less_sure():
     assert np.sqrt(long.covariance[0, 0]) < 0.02
 
 
+def test_a_pair_that_may_be_wrong_is_believed_where_it_fits_what_is_known():
+    """Two motions explain the images: behind a smooth motion the one that goes on is no guess."""
+    motions, std = MotionFilter(), 0.05
+    steady = np.array([0.0, 2.0, 0.0, 0.0, 0.0, 0.0])
+    for k in range(20):
+        motions.push(pair_of(steady, k, std), None, None)
+    state = motions.state
+    for velocity, doubted in ((steady, False), (-8 * steady, True)):
+        pair = replace(pair_of(velocity, 20, std), ambiguity=0.3)
+        wide = pair.covariance + 0.3 * np.diag([25.0] * 3 + [4.0] * 3)
+        motions.resume(state)
+        found = motions.push(replace(pair, covariance=wide), None, None).now
+        assert found.mean[1] == pytest.approx(2.0, abs=0.2)
+        assert (np.sqrt(found.covariance[1, 1]) > 0.25) == doubted
+
+
 def test_going_on_from_a_state_is_going_on():
     motion = shaken(30.0, 20)
     whole, first, second = MotionFilter(), MotionFilter(), MotionFilter()
