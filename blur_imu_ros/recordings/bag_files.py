@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ from blur_imu_ros.recordings import foxglove
 from blur_imu_ros.recordings.file_names import natural_order
 from blur_imu_ros.recordings.mcap_files import ROS1, McapFile
 from blur_imu_ros.recordings.rosbag1_files import CutRosbag1, Rosbag1
+from blur_imu_ros.recordings.sqlite_files import CutSqlite
 
 METADATA = "metadata.yaml"
 STORAGES = (".mcap", ".db3")
@@ -233,7 +234,12 @@ def _opened(path: Path) -> StorageFile:
     if suffix == ".mcap":
         return McapFile(path)
     if suffix == ".db3":
-        return _read_by_library(Reader2(path))
+        try:
+            return _read_by_library(Reader2(path))
+        except Exception as error:  # rosbags raises what its readers meet.
+            with suppress(RecordingError):
+                return CutSqlite(path)
+            raise error
     try:
         return Rosbag1(path)
     except Exception:  # rosbags raises what its readers meet.

@@ -348,11 +348,16 @@ def test_a_topic_that_is_not_there(refused: Callable[..., str], tmp_path: Path) 
     assert "image topics are: /cam/image" in refused(bag, topic="/left/image")
 
 
-def test_a_truncated_bag(refused: Callable[..., str], tmp_path: Path) -> None:
+def test_a_truncated_bag(
+    blur_imu: CommandLine, refused: Callable[..., str], camera: Path, tmp_path: Path, out: Path
+) -> None:
     bag = write_bag(tmp_path / "bag")
     storage = next(bag.glob("*.db3"))
-    storage.write_bytes(storage.read_bytes()[: storage.stat().st_size // 2])
-    assert str(bag) in refused(bag)
+    storage.write_bytes(storage.read_bytes()[: storage.stat().st_size * 2 // 3])
+    ended = blur_imu("run", bag, "-o", out, "--camera", camera, "--exposure", 0.01)
+    rows = len(rows_of(out))
+    assert ended.status == 0 and 0 < rows < COUNT and f"{bag}: is damaged after" in ended.err
+    assert f"{bag}: is damaged after" in refused(bag, strict=True) and len(rows_of(out)) == rows
     (tmp_path / "empty.mcap").write_bytes(b"")
     assert "empty.mcap: cannot be read as a bag" in refused(tmp_path / "empty.mcap")
 

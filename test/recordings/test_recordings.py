@@ -443,9 +443,22 @@ def test_what_is_left_of_a_recorder_that_was_killed_is_told(tmp_path: Path) -> N
     file.with_name(f"{file.name}-wal").write_bytes(b"messages")
     recording = open_recording(file, FrameSettings(0.01))
     assert len(list(recording)) == 12 and "rec.db3-wal are not read" in recording.notes[0]
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    file.write_bytes(file.read_bytes()[:5000])
     with pytest.raises(RecordingError, match="malformed; .*recover"):
         open_recording(file, FrameSettings(0.01))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.97])
+def test_a_bag_in_sqlite_that_is_cut_off_gives_what_it_holds(tmp_path: Path, share: float) -> None:
+    file = storage_of(write_bag(tmp_path / "rec", "sqlite3"))
+    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
+    recording = open_recording(file, FrameSettings(0.01))
+    frames = list(recording)
+    assert 12 * share - 4 < len(frames) < 12
+    for index, frame in enumerate(frames):
+        assert frame.t == pytest.approx(10 + index * 0.033)
+        np.testing.assert_array_equal(frame.image, IMAGES[index])
+    assert "is damaged after" in recording.notes[-1] and "cut off" in recording.notes[-1]
 
 
 @pytest.mark.parametrize("version", ["sqlite3", "mcap"])
