@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings.csv_tables import CsvTable
-from blur_imu_ros.recordings.headings import Heading, parsed
+from blur_imu_ros.recordings.headings import WEB, Heading, parsed
 from blur_imu_ros.recordings.rising_times import rising_rows, unit_by_steps
 from blur_imu_ros.recordings.text_tables import is_number, number
 
@@ -69,8 +70,9 @@ def read_log(
     named_by_file = not rates[0].stem and not rates[0].radians
     if named_by_file and Path(table.path).name.lower().startswith(_OTHER_SENSORS):
         raise RecordingError(f"{table.path}: holds no angular velocities; give Gyroscope.csv")
-    # Betaflight's raw values are degrees a second.
-    told = rates[0].radians or (np.pi / 180 if "gyroadc" in rates[0].stem else 1.0)
+    # Betaflight's raw values and browsers' are degrees a second.
+    in_degrees = "gyroadc" in rates[0].stem or rates[0].stem == WEB
+    told = rates[0].radians or (np.pi / 180 if in_degrees else 1.0)
     factor = (radians or told) * (_of_preamble(table, "gscale") or 1.0)
     omega = np.stack([table.column(table.names[h.index]) for h in rates], axis=1)
     name, t, unit = max(times, key=lambda time: np.sum(np.diff(time[1]) > 0))
@@ -102,7 +104,7 @@ def _rates_of(headings: Sequence[Heading]) -> tuple[Heading, Heading, Heading] |
                 return triple
     for triple in triples:
         stem = triple[0].stem
-        if triple[0].radians or not stem or (stem == "alpha" and accelerations):
+        if triple[0].radians or stem in ("", "xyz") or (stem == "alpha" and accelerations):
             return triple
     return None
 
@@ -134,10 +136,20 @@ def _times_of(
         for heading in headings:
             if pattern.search(heading.stem) and not _OTHER.search(heading.stem):
                 name = table.names[heading.index]
-                with suppress(RecordingError):  # a date
+                with suppress(ValueError, OverflowError):
+                    yield name, _of_dates(table.text(name)), 1.0
+                with suppress(RecordingError):  # another kind of date
                     # GoPro's composition time is in milliseconds.
                     unit = 1e-3 if heading.stem == "cts" else heading.seconds
                     yield name, table.column(name), unit
+
+
+def _of_dates(cells: Sequence[str]) -> Array:
+    """Return dates (n,) as seconds since 1970, of Greenwich where they name no zone."""
+    dates = [datetime.fromisoformat(cell.strip().replace("Z", "+00:00")) for cell in cells]
+    return np.array(
+        [(d if d.tzinfo else d.replace(tzinfo=timezone.utc)).timestamp() for d in dates]
+    )
 
 
 def _series(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+WEB = "rotation rate of a browser"
 _SECONDS = {
     "s": 1.0,
     "ms": 1e-3,
@@ -33,6 +34,22 @@ _SPELLINGS = (
     (r"//+", "/"),
 )
 """What units are called, in small letters, and what they become one after the other."""
+_NAMED_AXES = (
+    (
+        {"x": r"roll ?(rate|speed)", "y": r"pitch ?(rate|speed)", "z": r"yaw ?(rate|speed)"},
+        "rotation rate",
+    ),
+    # Of browsers: about z, x and y (W3C DeviceMotion), in degrees.
+    (
+        {
+            "z": r"rotation ?rate ?alpha",
+            "x": r"rotation ?rate ?beta",
+            "y": r"rotation ?rate ?gamma",
+        },
+        WEB,
+    ),
+)
+"""Words for axes, and what is left of the name."""
 _BRACKETS = re.compile(r"[(\[{]([^()\[\]{}]*)[)\]}]")
 _TRAILING_UNIT = re.compile(
     r"[ _](?:in )?(ns|us|ms|s|rad[ _]?p?e?r?[ _]?s|deg[ _]?p?e?r?[ _]?s|dps)$"
@@ -91,6 +108,10 @@ def _parsed(index: int, name: str) -> Heading:
 
 def _axis_of(text: str) -> tuple[str, str]:
     """Return a name without its axis, and the axis."""
+    for names, stem in _NAMED_AXES:
+        for axis, name in names.items():
+            if re.search(rf"(^|\W){name}$", text):
+                return stem, axis
     for place in (r" ?\b([xyz])$", r"^([xyz])( axis)? ", r" ([xyz])( axis)?(?= |$)", r"([xyz])$"):
         found = re.search(place, text)
         if found:

@@ -69,6 +69,13 @@ LOGS = {
     + lines("1,{t:.0f},{x},{y},{z},1000", scale=1e6, rate=DEGREES),
     "GoPro": "cts,date,Gyroscope (z) [rad/s],Gyroscope (x) [rad/s],Gyroscope (y) [rad/s],"
     "temperature [°C]\n" + lines("{t},2020-01-01T00:00:00.000Z,{z},{x},{y},20", scale=1e3),
+    "PX4": "timestamp,timestamp_sample,xyz[0],xyz[1],xyz[2],xyz_derivative[0]\n"
+    + lines("{t:.0f},1,{x},{y},{z},0", scale=1e6),
+    "MAVLink": "timestamp_ms,rollspeed,pitchspeed,yawspeed\n" + lines("{t},{x},{y},{z}", 1e3),
+    "a browser": "time_ms,rotationRate.alpha,rotationRate.beta,rotationRate.gamma\n"
+    + lines("{t},{z},{x},{y}", 1e3, DEGREES),
+    "dates": "timestamp,wx,wy,wz\n"
+    + lines("1970-01-01T00:00:00{t:.6f}Z,{x},{y},{z}").replace("000.", "00."),
     "Gyroflow": "GYROFLOW IMU LOG\nversion,1.3\nid,test\norientation,YxZ\ntscale,0.001\n"
     "gscale,0.125\nt,gx,gy,gz,ax,ay,az\n" + lines("{t:.0f},{x},{y},{z},0,0,1", 1e3, 8),
     "units in a row of their own": "t,wx,wy,wz\ns,rad/s,rad/s,rad/s\n" + lines("{t},{x},{y},{z}"),
