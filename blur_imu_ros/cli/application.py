@@ -449,8 +449,11 @@ def compare(
         typer.Option(help="Axes of the CSVs of others; by default those that run noted."),
     ] = None,
     truth_axes: Annotated[
-        Axes, typer.Option(help="Axes of the truth, and of the table.")
-    ] = Axes.OPTICAL,
+        Axes | None,
+        typer.Option(
+            help="Axes of the truth, and of the table; by default those that it tells, else optical."
+        ),
+    ] = None,
     flow: Annotated[bool, typer.Option(help="With optical flow from frame to frame.")] = True,
     blur: Annotated[bool, typer.Option(help="With our own method.")] = True,
     colmap: Annotated[
@@ -495,7 +498,7 @@ def compare(
         CompareOptions(
             recording,
             truth,
-            truth_axes,
+            truth_axes or Axes.OPTICAL,
             others,
             flow,
             blur,
@@ -504,6 +507,7 @@ def compare(
             tuple(truth_unit or ()),
             axes,
             from_rest,
+            truth_axes is None,
         )
     )
 

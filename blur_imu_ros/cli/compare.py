@@ -49,7 +49,8 @@ from blur_imu_ros.viz.tables import WITH_UNITS, Table, rmse_row
 class CompareOptions:
     """What `blur-imu compare` was asked for; see its help.
 
-    `run` tells of recording, camera and model; `axes` are those of `others` that do not tell theirs.
+    `run` tells of recording, camera and model; `axes` are those of `others` that do not tell
+    theirs; with `truth_tells` those of the truth are what it tells, else `truth_axes`.
     """
 
     run: RunOptions
@@ -63,6 +64,7 @@ class CompareOptions:
     truth_units: tuple[Unit, ...] = ()
     axes: Axes | None = None
     from_rest: bool = True
+    truth_tells: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,9 @@ def run_compare(options: CompareOptions, network: Network | None = None) -> list
     recording = open_recording(options.run.source, settings)
     truth = read_velocities(options.truth, units=options.truth_units)
     tell(*truth.notes)
-    measured_axes(options.truth, truth, options.truth_axes, "--truth-axes")
+    given = None if options.truth_tells else options.truth_axes
+    known = measured_axes(options.truth, truth, given, "--truth-axes")
+    options = replace(options, truth_axes=known)
     methods = list(_methods(options, truth, network))
     frames, lines = 0, []
     for method in methods:

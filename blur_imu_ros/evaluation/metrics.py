@@ -17,6 +17,8 @@ from blur_imu_ros.errors import RecordingError
 CLEAR_TURN = 2.0
 """rad/s. Slower than this the sign of a motion hardly shows."""
 
+LEAST_RELATION = 0.3
+"""Correlation above which an estimate and a truth are of the same motion, in the same axes."""
 DEGREES = 25.0
 """Times as fast as an estimate, beyond which a truth is in degrees: 57 by any exposure time up to twice."""
 
@@ -167,10 +169,16 @@ def refuse_degrees(matched: MatchedSeries) -> None:
         RecordingError: naming the cure.
     """
     used = matched.used()
-    fast, true = (float(np.sqrt(_mean(w[:, :3].ravel() ** 2))) for w in (used.estimate, used.truth))
-    if fast > 0 and true > fast * DEGREES:
+    known = np.isfinite(used.truth[:, :3]).all(axis=1)
+    seen, true = used.estimate[known, :3], used.truth[known, :3]
+    sizes = np.sqrt([np.sum(seen**2), np.sum(true**2)])
+    product = float(np.sum(seen * true))
+    # Noise makes slow estimates larger, but not the part of them that goes with the truth.
+    related = product > LEAST_RELATION * sizes.prod()
+    factor = sizes[1] ** 2 / product if related else sizes[1] / max(sizes[0], 1e-12)
+    if sizes[0] > 0 and factor > DEGREES:
         raise RecordingError(
-            f"the truth turns {true / fast:.0f} times as fast as the estimate: is it in degrees a second? "
+            f"the truth turns {factor:.0f} times as fast as the estimate: is it in degrees a second? "
             "Then give --truth-unit deg, else --truth-unit rad"
         )
 

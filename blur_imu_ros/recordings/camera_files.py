@@ -34,13 +34,13 @@ KINDS = "what ROS, OpenCV, Kalibr, EuRoC, ORB-SLAM, VINS, Basalt or COLMAP (came
 _PART = re.compile(r"(.+):([\w.]+)")
 """A file and the camera in it: camchain.yaml:cam1."""
 
-_WIDTH, _HEIGHT = ("imagewidth", "width"), ("imageheight", "height")
+_WIDTH, _HEIGHT = ("imagewidth", "width", "w"), ("imageheight", "height", "h")
 _SIZE = ("resolution", "imagesize", "size")
 _MATRIX = ("cameramatrix", "k", "intrinsicmatrix", "cameraintrinsics", "intrinsicparameters")
 _INTRINSICS = ("intrinsics", "projectionparameters", "mirrorparameters")
 _PINHOLE = {
-    "fx": ("fx", "fu", "mu", "gamma1"),
-    "fy": ("fy", "fv", "mv", "gamma2"),
+    "fx": ("fx", "fu", "mu", "gamma1", "flx"),
+    "fy": ("fy", "fv", "mv", "gamma2", "fly"),
     "cx": ("cx", "cu", "u0", "ppx"),
     "cy": ("cy", "cv", "v0", "ppy"),
 }

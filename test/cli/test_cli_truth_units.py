@@ -49,3 +49,14 @@ def test_the_unit_of_the_time_is_found_by_its_steps(
     other = truth(tmp_path, seconds=seconds)
     found = blur_imu("evaluate", estimate, other, "--truth-axes", axes)
     assert found.out == whole and "seconds, by its steps" in found.err
+
+
+def test_degrees_of_a_slow_motion_are_known_in_spite_of_noise(
+    blur_imu: CommandLine, tmp_path: Path
+) -> None:
+    slow, rng = apart(6).camera, np.random.default_rng(0)
+    omega = 0.03 * slow.velocity[:, :3]
+    estimate = written(tmp_path / "est.csv", slow.t, omega + 0.1 * rng.standard_normal(omega.shape))
+    rad, deg = (written(tmp_path / f"{k}.csv", slow.t, k * omega) for k in (1, 57.3))
+    assert "in degrees a second?" in blur_imu("evaluate", estimate, deg).refusal
+    assert blur_imu("evaluate", estimate, rad).status == 0

@@ -98,6 +98,8 @@ BROWN_FILES = {
     f"d: [-0.28, 0.07, 0.0002, 0.00002, 0.0]\nk: {K}\nr: [1, 0, 0, 0, 1, 0, 0, 0, 1]\n"
     "p: [250, 0, 159.5, 0, 0, 251, 119.5, 0, 0, 0, 1, 0]\nbinning_x: 0\nbinning_y: 0\n"
     "roi:\n  x_offset: 0\n  y_offset: 0\n  height: 0\n  width: 0\n  do_rectify: false\n---\n",
+    "Nerfstudio": '{"camera_model": "OPENCV", "w": 320, "h": 240, "fl_x": 250, "fl_y": 251, "cx": 159.5,'
+    ' "cy": 119.5, "k1": -0.28, "k2": 0.07, "p1": 0.0002, "p2": 0.00002, "frames": []}',
     "COLMAP": "# Camera list\n#   CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]\n"
     "1 OPENCV 320 240 250 251 160 120 -0.28 0.07 0.0002 0.00002\n",
 }
