@@ -217,6 +217,10 @@ def run(
             "leaving it out, and where a recording is cut off.",
         ),
     ] = False,
+    summary: Annotated[
+        Path | None,
+        typer.Option(help="CSV of several recordings: what became of each, and why one failed."),
+    ] = None,
 ) -> None:
     """Measure the velocity of the camera in every frame of a recording, or of many."""
     from blur_imu_ros.cli.batch import run_each
@@ -250,7 +254,7 @@ def run(
         force=force,
         strict=strict,
     )
-    typer.echo(run_each(source, options, ray))
+    typer.echo(run_each(source, options, ray, summary))
 
 
 @app.command()

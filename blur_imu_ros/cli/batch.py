@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import sys
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.table import Table
 from blur_imu_ros.cli.run import RunOptions, run
 from blur_imu_ros.errors import BlurImuError, RecordingError
 from blur_imu_ros.execution.batch import Outcome, Task, in_processes, on_ray, one_by_one
-from blur_imu_ros.execution.files import refuse_overwriting
+from blur_imu_ros.execution.files import make_folder_of, refuse_overwriting
 from blur_imu_ros.execution.progress import progress
 from blur_imu_ros.recordings.facade import recordings_in
 
@@ -27,22 +28,28 @@ RESULTS = ("output", "overlay", "plot")
 PLACES = ("camera", "stamps", *RESULTS)
 
 
-def run_each(sources: Sequence[Path], options: RunOptions, ray: str | None = None) -> str:
+def run_each(
+    sources: Sequence[Path],
+    options: RunOptions,
+    ray: str | None = None,
+    summary: Path | None = None,
+) -> str:
     """Measure one recording or many; return a line for a person.
 
     Args:
         sources: recordings, folders of recordings, or lists (.txt).
         options: for each of them; `{name}` and `{folder}` in paths are filled in.
         ray: address of a Ray cluster, or `local`.
+        summary: CSV with a row for each recording, written as they end.
 
     Raises:
         BlurImuError: what is wrong with the input, or how many recordings failed.
     """
     recordings = list(dict.fromkeys(p for source in sources for p in recordings_in(source)))
     each = [_filled(options, recording) for recording in recordings]
-    if len(each) == 1 and ray is None:
+    if len(each) == 1 and ray is None and summary is None:
         return run(each[0])
-    _check_places(each)
+    _check_places(each, summary)
     if ray is not None:
         each = [_absolute(one) for one in each]
     # One core for each recording; several processes for one would only get in each other's way.
@@ -51,8 +58,8 @@ def run_each(sources: Sequence[Path], options: RunOptions, ray: str | None = Non
     tasks = [
         Task(str(one.source), partial(run, replace(one, jobs=1, threads=threads))) for one in each
     ]
-    with closing(_done(tasks, jobs, ray)) as done:
-        outcomes = list(_shown(done, len(tasks)))
+    with closing(_done(tasks, jobs, ray)) as done, _summary(summary) as note:
+        outcomes = [note(outcome) for outcome in _shown(done, len(tasks))]
     failed = [outcome for outcome in outcomes if outcome.failure]
     if failed:
         _print(failed)
@@ -85,10 +92,10 @@ def _absolute(options: RunOptions) -> RunOptions:
     return replace(options, **{key: path and path.absolute() for key, path in paths.items()})
 
 
-def _check_places(each: Sequence[RunOptions]) -> None:
+def _check_places(each: Sequence[RunOptions], summary: Path | None) -> None:
     """Refuse places that two recordings would share, or that are another's input."""
     outputs = {getattr(one, option) for one in each for option in RESULTS}
-    refuse_overwriting(outputs, [one.source for one in each])
+    refuse_overwriting([*outputs, summary], [one.source for one in each])
     for option in RESULTS:
         taken: dict[Path, Path] = {}
         for one in each:
@@ -117,6 +124,29 @@ def _shown(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
         if outcome.told:
             print(outcome.told, flush=True)
         yield outcome
+
+
+@contextmanager
+def _summary(path: Path | None) -> Iterator[Callable[[Outcome], Outcome]]:
+    """Give what notes an outcome in the summary and hands it on."""
+    if path is None:
+        yield lambda outcome: outcome
+        return
+    make_folder_of(path)
+    try:
+        file = path.open("w", newline="", encoding="utf-8")
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
+    with file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(("recording", "seconds", "result", "failure"))
+
+        def note(outcome: Outcome) -> Outcome:
+            rows.writerow((outcome.name, f"{outcome.seconds:.1f}", outcome.told, outcome.failure))
+            file.flush()
+            return outcome
+
+        yield note
 
 
 def _print(failed: Sequence[Outcome]) -> None:

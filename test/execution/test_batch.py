@@ -206,3 +206,22 @@ def test_ray_gives_the_same_bytes_and_lists_what_fails(recordings: Path, tmp_pat
         assert ended.stderr.strip().splitlines()[-1].startswith("blur-imu: 1 of 3 recordings")
     for one in sorted((tmp_path / "one").glob("*.csv")):
         assert one.read_bytes() == (tmp_path / "ray" / one.name).read_bytes()
+
+
+def test_the_summary_tells_what_became_of_each_recording(
+    blur_imu: CommandLine, recordings: Path, camera: Path, tmp_path: Path
+) -> None:
+    summary = tmp_path / "out" / "summary.csv"
+    ended = blur_imu(
+        "run", recordings, "-o", tmp_path / "out" / "{name}.csv", "--camera", camera, "--exposure",
+        0.01, "--strict", "--jobs", 1, "--summary", summary,
+    )  # fmt: skip
+    assert ended.status == 1
+    rows = {Path(row["recording"]).name: row for row in rows_of(summary)}
+    assert rows.keys() == {"walk_2", "walk_10", "ride"}
+    assert "damaged" in rows["walk_10"]["failure"] and rows["walk_10"]["result"] == ""
+    assert rows["walk_2"]["failure"] == "" and "3 rows" in rows["walk_2"]["result"]
+    assert all(float(row["seconds"]) >= 0 for row in rows.values())
+    inside = recordings / "walk_2" / "frame_0.png"
+    command = ("run", recordings, "-o", tmp_path / "{name}.csv", "--camera", camera)
+    assert "would overwrite" in blur_imu(*command, "--summary", inside).refusal
