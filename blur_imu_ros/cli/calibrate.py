@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,10 @@ from blur_imu_ros.choices import Axes, Unit
 from blur_imu_ros.cli.measured_axes import measured_axes
 from blur_imu_ros.cli.notes import tell
 from blur_imu_ros.core.frame import check_exposure_time
+from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.evaluation.calibration import LENGTH_STD, Calibration, angular_rmse, calibrate
 from blur_imu_ros.evaluation.metrics import in_axes
+from blur_imu_ros.evaluation.process_noise import process_noise_of
 from blur_imu_ros.execution.files import refuse_overwriting, write_text
 from blur_imu_ros.recordings.camera_files import camera_file, flat, load_camera, load_exposure_time
 from blur_imu_ros.recordings.velocities import read_velocities
@@ -72,6 +75,7 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     _write(options.output, camera | found.values(), found)
     _print(found, options)
     print_gain(*angular_rmse(estimate, truth, found))
+    _print_process_noise(estimate, truth)
     return found
 
 
@@ -114,6 +118,18 @@ def _print(found: Calibration, options: CalibrateOptions) -> None:
         console.print(f"linear velocity of the truth {found.linear_note}")
     if found.linear_scale is None:
         console.print("linear_scale: the truth has no linear velocity, or too little to tell")
+
+
+def _print_process_noise(estimate: VelocitySeries, truth: VelocitySeries) -> None:
+    angular = process_noise_of(truth.t, truth.velocity)[0]
+    _, linear = process_noise_of(estimate.t[estimate.valid], estimate.velocity[estimate.valid])
+    told = {f"angular {angular:.0f} (rad/s)^2/s": angular, f"linear {linear:.0f} (m/s)^2/s": linear}
+    known = [text for text, value in told.items() if not math.isnan(value)]
+    if known:
+        Console().print(
+            f"process noise of a filter that follows this motion: {', '.join(known)} "
+            "(docs/ROS.md, Fusion)"
+        )
 
 
 def print_gain(measured: float, mended: float) -> None:

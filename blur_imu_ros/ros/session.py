@@ -7,21 +7,25 @@ messages. The first two happen in the executor's thread, the others in the worke
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
+import numpy as np
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu
 
+from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.axes import express
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.lens import doubts as calibration_doubts
 from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.errors import BlurImuError, CameraError, FrameError
+from blur_imu_ros.evaluation.process_noise import process_noise_of
 from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
 from blur_imu_ros.results.ros_fields import output_frame, silence
 from blur_imu_ros.ros import messages
@@ -53,6 +57,9 @@ STUCK = 5.0
 
 MANY_MISSING = 0.05
 """Share of the images that may be missing before it is told."""
+
+MOTION_WINDOW = 300
+"""Velocities from which the process noise of a filter is told; ten seconds of most cameras."""
 
 NO_CAMERA = "no camera_info has come yet"
 
@@ -91,6 +98,7 @@ class Session:
         self._camera: Camera | None = None
         self._camera_error = NO_CAMERA
         self._active = self._reset = False
+        self._published: deque[tuple[float, Array]] = deque(maxlen=MOTION_WINDOW)
         self._frame_id = ""
         self._exposure: ExposureSource = FixedExposure(None)
         begun = time.monotonic()
@@ -258,6 +266,7 @@ class Session:
             self._publish(measurement)
         self._epoch, self._last_time = epoch, 0.0
         self._outputs.begin_anew()
+        self._published.clear()
         if self._reset:
             self._reset = False
             self._chain.start_anew()
@@ -306,6 +315,7 @@ class Session:
             self._health.silent(reason)
         else:
             acceleration = self._acceleration(estimate.t, frame_id)
+            self._published.append((estimate.t, estimate.velocity))
             self._outputs.publish_velocity(estimate, frame_id, stamp, acceleration)
             self._health.published(
                 time.monotonic() - arrival.came,
@@ -345,8 +355,20 @@ class Session:
             **self._exposure.facts(),
             **self._chain.facts(),
             **self._merging(),
+            **self._motion(),
             **self._place(),
         }
+
+    def _motion(self) -> dict[str, str]:
+        """Return the process noise that a filter needs to follow what was published of late."""
+        seen = list(self._published)
+        if len(seen) < 2:
+            return {}
+        t, velocity = (np.array(column) for column in zip(*seen, strict=True))
+        angular, linear = process_noise_of(t, velocity)
+        if not np.isfinite(angular):
+            return {}
+        return {"process noise of a filter, angular, linear": f"{angular:.2g}, {linear:.2g}"}
 
     def _merging(self) -> dict[str, str]:
         merging = self.settings.merge_accelerometer

@@ -49,7 +49,9 @@ def test_calibrate_finds_the_same_mounting_from_any_axes(
     blur_imu: CommandLine, tmp_path: Path, true: Apart, gyro: Path, axes, column, record
 ) -> None:
     path, out = estimate(tmp_path, true, axes, column, record), tmp_path / "out.yaml"
-    assert blur_imu("calibrate", path, gyro, "-o", out).status == 0
+    calibrated = blur_imu("calibrate", path, gyro, "-o", out)
+    assert calibrated.status == 0
+    assert "process noise of a filter that follows this motion: angular " in calibrated.out
     found = yaml.safe_load(out.read_text())["camera_imu_rotation"]
     np.testing.assert_allclose(found, true.rotation, atol=0.02)
 

@@ -43,6 +43,7 @@ def test_images_are_registered_and_what_one_tells_alone_is_kept(bench: Any) -> N
     assert abs(fused - RATE) < 0.8 * abs(alone - RATE)
     assert one.until(lambda: float(one.fact("images registered [%]") or 0) > 80)
     assert float(one.fact("registration quality")) > 0.5
+    assert one.until(lambda: one.fact("process noise of a filter, angular, linear").count(",") == 1)
 
 
 def test_without_registration_each_image_speaks_for_itself(bench: Any) -> None:
