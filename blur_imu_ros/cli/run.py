@@ -33,7 +33,8 @@ from blur_imu_ros.network.blur_network import load_network
 from blur_imu_ros.recordings import FrameSettings, Recording, open_recording
 from blur_imu_ros.recordings.calibration_files import KnownCalibration, read_calibration
 from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
-from blur_imu_ros.recordings.live import address_of, without_password
+from blur_imu_ros.recordings.live import address_of
+from blur_imu_ros.recordings.live_camera import without_password
 from blur_imu_ros.recordings.settings_files import load_settings
 from blur_imu_ros.recordings.timestamp_files import Timestamps, read_timestamps
 from blur_imu_ros.recordings.velocities import read_velocities

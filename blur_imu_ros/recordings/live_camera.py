@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -38,6 +39,7 @@ class LiveCamera:
         exposure_time: float | None = None,
         camera: Camera | None = None,
         field_of_view: float | None = None,
+        clock: Callable[[float], float] | None = None,
     ) -> None:
         """Open the source.
 
@@ -46,24 +48,26 @@ class LiveCamera:
             exposure_time: seconds; None asks the driver.
             camera: calibration; None assumes a pinhole of `field_of_view`.
             field_of_view: degrees across the image; None assumes the usual one of a webcam.
+            clock: makes stamps, s, of what a camera or stream tells, s; None stamps images when they
+                come, by the monotonic clock.
 
         Raises:
             RecordingError: the source cannot be opened.
             FrameError: the exposure time is not known, or cannot be one.
         """
-        self.name, self.notes = source, list[str]()
+        self.name, self.notes, self._clock = without_password(source), list[str](), clock
         self._device = f"/dev/video{source}" if source.isdigit() else source
         self._is_file = not source.isdigit() and Path(source).is_file()
         self._exposure_time = None if exposure_time is None else check_exposure_time(exposure_time)
         self._capture = cv2.VideoCapture(int(source) if source.isdigit() else source)
         if not self._capture.isOpened():
-            raise RecordingError(f"{source}: cannot be opened as a camera, stream or video")
+            raise RecordingError(f"{self.name}: cannot be opened as a camera, stream or video")
         self._asked = -np.inf
         self._told_exposure = self._from_driver() if exposure_time is None else None
         if self._exposure_time is None and self._told_exposure is None:
             self._capture.release()
             raise FrameError(
-                f"{source}: the exposure time is not known and the driver does not tell it: give "
+                f"{self.name}: the exposure time is not known and the driver does not tell it: give "
                 "--exposure SECONDS (for example 0.010)"
             )
         self._camera, self._field_of_view = camera, field_of_view
@@ -109,8 +113,9 @@ class LiveCamera:
             if not ok:
                 self._newest.end()
                 return
-            t = own if self._is_file else time.monotonic()
-            self._newest.put((np.asarray(image, np.uint8), t))
+            if not self._is_file:
+                own = time.monotonic() if self._clock is None else self._clock(own)
+            self._newest.put((np.asarray(image, np.uint8), own))
             index += 1
 
     def __iter__(self) -> Iterator[Frame]:
@@ -153,3 +158,8 @@ class LiveCamera:
         if self._thread.is_alive():
             self._thread.join(timeout=PATIENCE)
         self._capture.release()
+
+
+def without_password(address: str) -> str:
+    """Return an address without the user and password that may be in it."""
+    return re.sub(r"//[^/@]*@", "//", address)
