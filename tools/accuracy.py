@@ -124,7 +124,7 @@ def compared(folder: Path, truth: VelocitySeries, mode: Mode) -> MatchedSeries:
     with tempfile.TemporaryDirectory() as scratch:
         output = Path(scratch) / "estimate.csv"
         options = RunOptions(
-            folder / "frames", output, folder / "camera.yaml", stamps=folder / "truth.csv",
+            source=folder / "frames", output=output, camera=folder / "camera.yaml", stamps=folder / "truth.csv",
             model=model, direction=direction, axes=Axes.GYRO, motion_prior=prior,
         )  # fmt: skip
         run(options)

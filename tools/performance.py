@@ -127,8 +127,10 @@ def against_published(models: list[str], seconds: float) -> None:
     print("\n### Beside the published network\n")
     if not has_torch():
         return
-    ours = contenders_of(BenchmarkOptions(tuple(models)))
-    published = contenders_of(BenchmarkOptions((), ("onnx", "torch"), against=PUBLISHED))
+    ours = contenders_of(BenchmarkOptions(models=tuple(models)))
+    published = contenders_of(
+        BenchmarkOptions(models=(), backends=("onnx", "torch"), against=PUBLISHED)
+    )
     print(
         f"How many times as long it takes as ours in ONNX Runtime, {SIZES[0][0]}x{SIZES[0][1]}.\n"
     )

@@ -228,26 +228,26 @@ def run(
     from blur_imu_ros.execution.parallel import usual_jobs
 
     options = RunOptions(
-        source[0],
-        output,
-        camera,
-        exposure,
-        stamps,
-        stamp_reference,
-        topic,
-        model,
-        backend,
-        device,
-        direction.value,
-        registration,
-        axes,
-        overlay,
-        plot,
-        tuple(keep_topic or ()),
-        motion_prior.prior,
-        lever_arm,
-        resume,
-        min(jobs, MOST_JOBS * usual_jobs()) or usual_jobs(),
+        source=source[0],
+        output=output,
+        camera=camera,
+        exposure=exposure,
+        stamps=stamps,
+        stamp_reference=stamp_reference,
+        topic=topic,
+        model=model,
+        backend=backend,
+        device=device,
+        direction=direction.value,
+        registration=registration,
+        axes=axes,
+        overlay=overlay,
+        plot=plot,
+        keep_topics=tuple(keep_topic or ()),
+        motion_prior=motion_prior.prior,
+        lever_arm=lever_arm,
+        resume=resume,
+        jobs=min(jobs, MOST_JOBS * usual_jobs()) or usual_jobs(),
         rerun=rerun,
         calibration=calibration,
         settings=settings,
@@ -307,22 +307,22 @@ def evaluate(
 
     run_evaluate(
         EvaluateOptions(
-            estimate,
-            truth,
-            axes,
-            Axes.OPTICAL if truth_axes is None else truth_axes.known,
-            exposure,
-            fit_exposure,
-            json,
-            plot,
-            topic,
-            truth_topic,
-            html,
-            overlay,
-            time_offset,
-            trajectory,
-            tuple(truth_unit or ()),
-            truth_axes is None,
+            estimate=estimate,
+            truth=truth,
+            axes=axes,
+            truth_axes=Axes.OPTICAL if truth_axes is None else truth_axes.known,
+            exposure=exposure,
+            fit_exposure=fit_exposure,
+            json=json,
+            plot=plot,
+            topic=topic,
+            truth_topic=truth_topic,
+            html=html,
+            overlay=overlay,
+            time_offset=time_offset,
+            trajectory=trajectory,
+            truth_units=tuple(truth_unit or ()),
+            truth_tells=truth_axes is None,
         )
     )
 
@@ -362,15 +362,15 @@ def benchmark(
 
     run_benchmark(
         BenchmarkOptions(
-            tuple(model or [FOR_CAMERAS]),
-            tuple(backend or ["onnx"]),
-            device,
-            threads or None,
-            against,
-            tuple(map(parse_size, size)) if size else SIZES,
-            seconds,
-            json,
-            plot,
+            models=tuple(model or [FOR_CAMERAS]),
+            backends=tuple(backend or ["onnx"]),
+            device=device,
+            threads=threads or None,
+            against=against,
+            sizes=tuple(map(parse_size, size)) if size else SIZES,
+            seconds=seconds,
+            json=json,
+            plot=plot,
         )
     )
 
@@ -408,17 +408,17 @@ def calibrate(
 
     run_calibrate(
         CalibrateOptions(
-            estimate,
-            truth,
-            output,
-            camera,
-            exposure,
-            axes,
-            truth_axes.known,
-            topic,
-            truth_topic,
-            time_offset,
-            tuple(truth_unit or ()),
+            estimate=estimate,
+            truth=truth,
+            output=output,
+            camera=camera,
+            exposure=exposure,
+            axes=axes,
+            truth_axes=truth_axes.known,
+            topic=topic,
+            truth_topic=truth_topic,
+            time_offset=time_offset,
+            truth_units=tuple(truth_unit or ()),
         )
     )
 
@@ -484,8 +484,8 @@ def compare(
     from blur_imu_ros.cli.run import RunOptions
 
     recording = RunOptions(
-        source,
-        Path(),  # nothing is written
+        source=source,
+        output=Path(),  # nothing is written
         camera=camera,
         exposure=exposure,
         stamps=stamps,
@@ -500,18 +500,18 @@ def compare(
     others = tuple(other or ())
     run_compare(
         CompareOptions(
-            recording,
-            truth,
-            truth_axes or Axes.OPTICAL,
-            others,
-            flow,
-            blur,
-            colmap,
-            json,
-            tuple(truth_unit or ()),
-            axes,
-            from_rest,
-            truth_axes is None,
+            run=recording,
+            truth=truth,
+            truth_axes=truth_axes or Axes.OPTICAL,
+            others=others,
+            flow=flow,
+            blur=blur,
+            colmap=colmap,
+            json=json,
+            truth_units=tuple(truth_unit or ()),
+            axes=axes,
+            from_rest=from_rest,
+            truth_tells=truth_axes is None,
         )
     )
 
@@ -555,7 +555,7 @@ def live(
     from blur_imu_ros.cli.live import LiveOptions, run_live
 
     options = LiveOptions(
-        source, camera, exposure, field_of_view, model, axes, motion_prior, picture, rerun, output, seconds
+        source=source, camera=camera, exposure=exposure, field_of_view=field_of_view, model=model, axes=axes, motion_prior=motion_prior, picture=picture, rerun=rerun, output=output, seconds=seconds
     )  # fmt: skip
     with suppress(_Stopped):  # Ctrl-C is how it is meant to end.
         run_live(options)

@@ -30,7 +30,7 @@ UNTRAINED = "blur_imu_ros.untrained_models"
 """Entry points of functions that write a network without its weights to a path."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BenchmarkOptions:
     """What `blur-imu benchmark` was asked for; see its help."""
 

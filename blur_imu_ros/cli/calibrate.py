@@ -29,7 +29,7 @@ NOTICEABLE = 1.02
 """Times the error, below which a larger one is chance."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CalibrateOptions:
     """What `blur-imu calibrate` was asked for; see its help."""
 

@@ -45,7 +45,7 @@ from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.viz.tables import WITH_UNITS, Table, rmse_row
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CompareOptions:
     """What `blur-imu compare` was asked for; see its help.
 

@@ -45,7 +45,7 @@ LONGEST_LATENCY = 10.0
 NO_EXPOSURE_FITS = "no exposure time fits: the rotations do not go with the ground truth's"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvaluateOptions:
     """What `blur-imu evaluate` was asked for; see its help.
 

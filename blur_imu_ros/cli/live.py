@@ -34,7 +34,7 @@ USUAL_EXPOSURE = 10.0
 """Milliseconds that are offered where a person is asked."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LiveOptions:
     """What `blur-imu live` was asked for; see its help."""
 

@@ -59,7 +59,7 @@ READ_ENDINGS = (".png", ".mcap")
 """Of files that would be read with the folder that they are in."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """What `blur-imu run` was asked for; see its help."""
 

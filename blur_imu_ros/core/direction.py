@@ -29,7 +29,7 @@ _SIGNS = np.array([1.0, -1.0])
 _OPEN = np.array([0.5, 0.5])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DirectionConfig:
     """How the sign is decided.
 

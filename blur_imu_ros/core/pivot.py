@@ -16,7 +16,7 @@ from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.velocity import VelocityPrior
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PivotConfig:
     """How a camera is held.
 

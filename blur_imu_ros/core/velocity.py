@@ -41,7 +41,7 @@ _TIMES = np.where(_PAIRS[0] == _PAIRS[1], 1.0, 2.0)
 """At how many places each is."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SolverConfig:
     """How the velocity is solved for.
 

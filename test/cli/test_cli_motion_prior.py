@@ -16,22 +16,27 @@ OUT = Path("out.csv")
 
 
 def test_images_and_videos_are_taken_for_hand_held_and_bags_for_robots(tmp_path: Path) -> None:
-    assert RunOptions(tmp_path, OUT).pivot == PivotConfig()
-    assert RunOptions(Path("a.mp4"), OUT).pivot == PivotConfig()
-    assert RunOptions(Path("a.mcap"), OUT).pivot is None
-    assert RunOptions(Path("a.bag"), OUT).pivot is None
+    assert RunOptions(source=tmp_path, output=OUT).pivot == PivotConfig()
+    assert RunOptions(source=Path("a.mp4"), output=OUT).pivot == PivotConfig()
+    assert RunOptions(source=Path("a.mcap"), output=OUT).pivot is None
+    assert RunOptions(source=Path("a.bag"), output=OUT).pivot is None
 
 
 def test_what_the_user_says_goes_before_the_guess() -> None:
-    assert RunOptions(Path("a.mp4"), OUT, motion_prior=MotionPrior.NONE).pivot is None
-    assert RunOptions(Path("a.bag"), OUT, motion_prior=MotionPrior.PIVOT).pivot == PivotConfig()
+    assert RunOptions(source=Path("a.mp4"), output=OUT, motion_prior=MotionPrior.NONE).pivot is None
+    assert (
+        RunOptions(source=Path("a.bag"), output=OUT, motion_prior=MotionPrior.PIVOT).pivot
+        == PivotConfig()
+    )
     arm = (0.0, 0.0, 0.3)
-    assert RunOptions(Path("a.bag"), OUT, lever_arm=arm).pivot == PivotConfig(lever_arm=arm)
+    assert RunOptions(source=Path("a.bag"), output=OUT, lever_arm=arm).pivot == PivotConfig(
+        lever_arm=arm
+    )
 
 
 def test_a_lever_arm_without_a_pivot_is_a_contradiction() -> None:
     options = RunOptions(
-        Path("a.mp4"), OUT, motion_prior=MotionPrior.NONE, lever_arm=(0.0, 0.0, 0.3)
+        source=Path("a.mp4"), output=OUT, motion_prior=MotionPrior.NONE, lever_arm=(0.0, 0.0, 0.3)
     )
     with pytest.raises(FrameError, match="lever arm"):
         _ = options.pivot

@@ -53,7 +53,7 @@ def options(tmp_path: Path) -> RunOptions:
     folder = write_folder(tmp_path / "images", turning_images(COUNT))
     cv2.imwrite(str(folder / "frame_4.png"), np.zeros((224, 320, 3), np.uint8))
     camera = write_camera(tmp_path / "camera.yaml", exposure_time=0.01)
-    return RunOptions(folder, tmp_path / "est.csv", camera)
+    return RunOptions(source=folder, output=tmp_path / "est.csv", camera=camera)
 
 
 def whole(options: RunOptions) -> bytes:

@@ -120,8 +120,8 @@ def recorded(folder: Path) -> RunOptions:
         f"fy: {CAMERA.fy}\ncx: {CAMERA.cx}\ncy: {CAMERA.cy}\nexposure_time: {EXPOSURE}\n"
     )
     return RunOptions(
-        images,
-        Path(),
+        source=images,
+        output=Path(),
         camera=folder / "camera.yaml",
         stamps=folder / "truth.csv",
         motion_prior=MotionPrior.NONE,  # it turns about itself, which no hand does
@@ -136,8 +136,8 @@ def test_compare_puts_all_methods_in_one_table(tmp_path: Path, capsys):
         "t,wx,wy,wz\n" + "".join(f"{k * STEP},0.4,1.5,-0.8\n" for k in range(4))
     )
     options = CompareOptions(
-        run,
-        tmp_path / "truth.csv",
+        run=run,
+        truth=tmp_path / "truth.csv",
         others=(f"lost={lost}", str(tmp_path / "half.csv")),
         json=tmp_path / "out.json",
     )
@@ -171,7 +171,12 @@ def test_what_a_method_refused_is_counted_beside(tmp_path: Path, capsys):
     (tmp_path / "picky.csv").write_text("t,wx,wy,wz,valid\n" + rows)
     others = (str(tmp_path / "picky.csv"),)
     options = CompareOptions(
-        run, tmp_path / "truth.csv", others=others, flow=False, blur=False, from_rest=False
+        run=run,
+        truth=tmp_path / "truth.csv",
+        others=others,
+        flow=False,
+        blur=False,
+        from_rest=False,
     )
     picky = run_compare(options)[-1]
     assert picky.failures == 1 and picky.result is not None
@@ -182,8 +187,8 @@ def test_what_a_method_refused_is_counted_beside(tmp_path: Path, capsys):
 
 def test_the_table_is_in_the_axes_of_the_truth(tmp_path: Path):
     options = CompareOptions(
-        recorded(tmp_path),
-        tmp_path / "truth.csv",
+        run=recorded(tmp_path),
+        truth=tmp_path / "truth.csv",
         truth_axes=Axes.GYRO,
         flow=False,
         from_rest=False,
@@ -207,10 +212,19 @@ def test_compare_works_from_the_command_line_and_names_what_is_missing(tmp_path:
 def test_zero_and_published_on_the_real_sequence(shared_data: Path):
     folder = shared_data / "dining"
     stamps, camera = folder / "truth.csv", folder / "camera.yaml"
-    run = RunOptions(folder / "frames", Path(), camera=camera, stamps=stamps, axes=Axes.GYRO)
+    run = RunOptions(
+        source=folder / "frames", output=Path(), camera=camera, stamps=stamps, axes=Axes.GYRO
+    )
     others = (str(folder / "published.csv"),)
     options = CompareOptions(
-        run, stamps, Axes.GYRO, others, False, False, axes=Axes.GYRO, from_rest=False
+        run=run,
+        truth=stamps,
+        truth_axes=Axes.GYRO,
+        others=others,
+        flow=False,
+        blur=False,
+        axes=Axes.GYRO,
+        from_rest=False,
     )
     zero, published = run_compare(options)
     np.testing.assert_allclose(zero.rmse, [4.48, 1.48, 3.57, 1.28, 1.03, 1.16], atol=0.006)

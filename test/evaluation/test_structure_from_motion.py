@@ -27,7 +27,7 @@ def test_without_pycolmap_the_extra_is_named_before_the_work(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pycolmap", None)
     options = CompareOptions(
-        recorded(tmp_path), tmp_path / "truth.csv", flow=False, blur=False, colmap=True
+        run=recorded(tmp_path), truth=tmp_path / "truth.csv", flow=False, blur=False, colmap=True
     )
     with pytest.raises(BlurImuError, match=r"pip install '.\[colmap\]'"):
         run_compare(options)

@@ -70,7 +70,7 @@ def test_several_threads_work_at_once() -> None:
 def test_a_run_in_two_threads_writes_the_same_bytes(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "images", turning_images(6))
     camera = write_camera(tmp_path / "camera.yaml", exposure_time=0.01)
-    options = RunOptions(folder, tmp_path / "one.csv", camera)
+    options = RunOptions(source=folder, output=tmp_path / "one.csv", camera=camera)
     run(options, Oracle())
     (folder / "frame_5.png").write_bytes(b"damaged")
     two = replace(options, output=tmp_path / "two.csv", jobs=2, strict=True)
@@ -85,7 +85,7 @@ def test_a_run_in_two_threads_writes_the_same_bytes(tmp_path: Path) -> None:
 def test_the_shipped_model_reads_the_same_in_two_threads(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "images", turning_images(4))
     camera = write_camera(tmp_path / "camera.yaml", exposure_time=0.01)
-    options = RunOptions(folder, tmp_path / "one.csv", camera)
+    options = RunOptions(source=folder, output=tmp_path / "one.csv", camera=camera)
     run(options, load_network(options.model))
     run(replace(options, output=tmp_path / "two.csv", jobs=2))
     assert (tmp_path / "two.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()

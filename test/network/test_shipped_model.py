@@ -57,9 +57,9 @@ def real(
 def on_real_frames(folder: Path, model: str, direction: DirectionMode, output: Path) -> RealRun:
     run(
         RunOptions(
-            folder / "frames",
-            output,
-            folder / "camera.yaml",
+            source=folder / "frames",
+            output=output,
+            camera=folder / "camera.yaml",
             exposure=0.01,
             stamps=folder / "truth.csv",
             direction=direction,

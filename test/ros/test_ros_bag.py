@@ -109,7 +109,7 @@ def test_the_live_node_publishes_what_run_writes_to_the_bit(
 ) -> None:
     out = tmp_path / "out.mcap"
     options = RunOptions(
-        source, out, exposure=EXPOSURE, stamp_reference=StampReference.START, axes=Axes.BODY,
+        source=source, output=out, exposure=EXPOSURE, stamp_reference=StampReference.START, axes=Axes.BODY,
         direction=direction, motion_prior=prior, model=FOR_CAMERAS,
     )  # fmt: skip
     run(options)
@@ -130,7 +130,11 @@ def test_the_live_node_publishes_what_run_writes_to_the_bit(
 def test_a_bag_gives_the_same_bytes_on_every_run(source: Path, tmp_path: Path) -> None:
     outs = [tmp_path / name / "out.mcap" for name in ("first", "second")]
     for out in outs:
-        run(RunOptions(source, out, exposure=EXPOSURE, axes=Axes.BODY, keep_topics=(INFO,)))
+        run(
+            RunOptions(
+                source=source, output=out, exposure=EXPOSURE, axes=Axes.BODY, keep_topics=(INFO,)
+            )
+        )
     first, second = (out.read_bytes() for out in outs)
     assert first == second
     assert set(written(outs[0])) == {INFO, *TOPICS.values()}
