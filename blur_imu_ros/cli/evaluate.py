@@ -136,14 +136,14 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
         matched = _with_exposure_that_fits(matched, scale, options.estimate)
         result = evaluate(matched)
     latency = _latency(estimate)
+    header = list(_header(options, record))
     remarks = [
-        *_header(options, record),
         *_remarks(result, scale, options),
         *_offset_remark(result, found),
         *_latency_remarks(latency),
         *(_alignment_remarks(found, linear) if found else ()),
     ]
-    _print(result, remarks, options)
+    _print(result, header, remarks, options)
     if options.json is not None:
         extra = {
             "fitted_exposure_scale": scale,
@@ -153,7 +153,7 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
             "evaluated_by": __version__,
         }
         write_json(options.json, result.as_json() | plain(extra))
-    _write_pictures(options, matched, estimate, result, remarks)
+    _write_pictures(options, matched, estimate, result, [*header, *remarks])
     _write_trajectories(options, estimate, truth)
     return result
 
@@ -234,13 +234,17 @@ def _title(options: EvaluateOptions) -> str:
     return f"{names}, {MEANING[options.shown_axes]}"
 
 
-def _print(result: Evaluation, remarks: list[str], options: EvaluateOptions) -> None:
+def _print(
+    result: Evaluation, header: list[str], remarks: list[str], options: EvaluateOptions
+) -> None:
     console = Console()
     console.print(_title(options), style="bold", highlight=False, soft_wrap=True)
+    for told in header:
+        console.print(told, highlight=False, markup=False, soft_wrap=True)
     for table in tables_of(result):
         console.print(table.for_terminal())
     for remark in remarks:
-        console.print(remark, highlight=False, soft_wrap=True)
+        console.print(remark, highlight=False, markup=False, soft_wrap=True)
 
 
 def _header(options: EvaluateOptions, record: RunRecord | None) -> Iterator[str]:
@@ -285,7 +289,7 @@ def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iter
     else:
         yield f"sign accuracy: no row rotates faster than {CLEAR_TURN:g} rad/s"
     yield from _axes_remark(result, options)
-    yield _exposure_remark(scale, options)
+    yield _exposure_remark(result, scale, options)
     told = [f"{x:.2f} ({name})" for x, name in zip(result.nees, "wv", strict=True) if x == x]
     if told:
         yield (
@@ -300,13 +304,15 @@ def _axes_remark(result: Evaluation, options: EvaluateOptions) -> Iterator[str]:
         yield "fewer are right than by chance: other axes or clocks? --truth-axes found looks for them"
 
 
-def _exposure_remark(scale: float, options: EvaluateOptions) -> str:
+def _exposure_remark(result: Evaluation, scale: float, options: EvaluateOptions) -> str:
     if np.isnan(scale):
         return NO_EXPOSURE_FITS
     fitted = f"x {scale:.3f}"
     if options.exposure is not None:
         fitted += f" = {options.exposure * scale * 1e3:.2f} ms"
-    return f"exposure that fits best: {fitted}{', applied' if options.fit_exposure else ''}"
+    alone = " (of each image alone)" if np.isfinite(result.rmse_single).any() else ""
+    applied = ", applied" if options.fit_exposure else ""
+    return f"exposure that fits best{alone}: {fitted}{applied}"
 
 
 def _latency(estimate: VelocitySeries) -> dict[str, float] | None:

@@ -340,7 +340,10 @@ def test_fused_velocities_are_not_scaled_by_another_exposure(tmp_path: Path, blu
     np.savetxt(tmp_path / "est.csv", table, delimiter=",", header=header, comments="")
     np.savetxt(tmp_path / "gt.csv", table[:, :4], delimiter=",", header="t,wx,wy,wz", comments="")
     done = blur_imu("evaluate", tmp_path / "est.csv", tmp_path / "gt.csv")
-    assert "exposure that fits best: x 1.1" in done.out and "image alone" in done.out
+    assert (
+        "exposure that fits best (of each image alone): x 1.1" in done.out
+        and "image alone" in done.out
+    )
     refusal = blur_imu(
         "evaluate", tmp_path / "est.csv", tmp_path / "gt.csv", "--fit-exposure"
     ).refusal
