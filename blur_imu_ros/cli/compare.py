@@ -118,12 +118,20 @@ def run_compare(options: CompareOptions, network: Network | None = None) -> list
     for method in methods:
         series = method.series(progress(recording, method.name, len(recording) or None))
         frames = frames or len(series.t)  # the first has a row for every frame
-        lines.append(_compared(method.name, series, truth, options, frames, settings.exposure_time))
+        for name, told in _told_by(method.name, series):
+            lines.append(_compared(name, told, truth, options, frames, settings.exposure_time))
     tell(*dict.fromkeys(recording.notes))  # Each method went through the recording.
     _print(lines, frames, options)
     if options.json is not None:
         _write(options.json, lines, frames)
     return lines
+
+
+def _told_by(name: str, series: VelocitySeries) -> Iterator[tuple[str, VelocitySeries]]:
+    """Yield what a method says, and beside it what each image told it alone, where that differs."""
+    yield name, series
+    if series.single is not None:
+        yield "blur, each image alone", replace(series, velocity=series.single, sigma=None)
 
 
 def _methods(
@@ -139,7 +147,8 @@ def _methods(
         yield from (RegistrationFromRest(network, every) for every in (1, 2))
     if options.blur:
         assert network is not None
-        yield FromBlur(run.visual_imu(network))
+        name = "blur and neighbours" if run.fuses else "blur, sign by neighbours"
+        yield FromBlur(run.visual_imu(network), name)
     in_optical = in_axes(truth, options.truth_axes, Axes.OPTICAL)
     if options.colmap:
         from blur_imu_ros.evaluation.structure_from_motion import Colmap
