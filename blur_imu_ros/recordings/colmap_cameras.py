@@ -45,7 +45,12 @@ def _keys(model: str, width: str, height: str, numbers: list[str]) -> dict[str, 
             "colmap image_undistorter makes images without a lens"
         )
     names = _PARAMETERS[model]
-    keys: dict[str, Any] = dict(zip(names, map(float, numbers), strict=False))
+    try:
+        keys: dict[str, Any] = dict(zip(names, map(float, numbers), strict=False))
+    except ValueError as error:
+        raise CameraError(
+            f"COLMAP's camera holds what is no number: {' '.join(numbers)}"
+        ) from error
     focal = keys.pop("f", None)
     keys |= {} if focal is None else {"fx": focal, "fy": focal}
     # COLMAP's first pixel has its centre at (0.5, 0.5).

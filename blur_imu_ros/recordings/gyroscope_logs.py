@@ -175,6 +175,7 @@ def _of_preamble(table: CsvTable, name: str) -> float | None:
     text = table.preamble.get(name)
     if text is None:
         return None
-    if not is_number(text):
-        raise RecordingError(f"{table.path}: {name} is {text!r}, not a number")
-    return number(text)
+    factor = number(text) if is_number(text) else float("nan")
+    if not 0 < factor < np.inf:
+        raise RecordingError(f"{table.path}: {name} is {text!r}, not a positive number")
+    return factor

@@ -34,6 +34,7 @@ def rising_rows(t: Array, name: str) -> tuple[Array, list[str]]:
         RecordingError: that many would be left out that the file is another than it seems.
     """
     kept = np.isfinite(t)
+    t = np.where(kept, t, np.nan)
     if not kept.all() or not np.all(np.diff(t) > 0):
         kept = _longest_rise(t, kept)
     kept = _without_strays(t, kept)

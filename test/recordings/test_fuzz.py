@@ -45,6 +45,8 @@ from blur_imu_ros.recordings.trajectories import read_poses
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results.bag_writer import BagWriter
 from blur_imu_ros.results.ros_fields import imu_fields, motion_fields, twist_fields
+from helpers.calibrations import BROWN_FILES, FISHEYE_FILES, WIDE_FILES
+from helpers.gyroscope_logs import LOGS
 from helpers.mutations import CASES, damaged, numbered, wild, wild_float
 from helpers.synthetic_fields import random_truth
 
@@ -191,6 +193,15 @@ def test_trajectories(tmp_path: Path) -> None:
             assert np.isfinite(series.velocity).all()
 
 
+def test_gyroscope_logs(tmp_path: Path) -> None:
+    valid = [text.encode() for text in LOGS.values()]
+    for index, rng in enumerate(numbered(0.1, 15)):
+        path = same_file(tmp_path, "log.csv", damaged(rng, valid[index % len(valid)]))
+        with only_our_errors(index):
+            series = read_velocities(path)
+            assert np.all(np.diff(series.t) > 0) and series.velocity.shape == (len(series.t), 6)
+
+
 def test_camera_files(tmp_path: Path) -> None:
     numbers = {
         "image_width": 64, "image_height": 48, "exposure_time": 0.01,
@@ -198,9 +209,15 @@ def test_camera_files(tmp_path: Path) -> None:
     }  # fmt: skip
     flat = numbers | {"fx": 50.0, "fy": 50.0, "cx": 32.0, "cy": 24.0}
     matrix = {"data": [50.0, 0, 32, 0, 50, 24, 0, 0, 1]}
-    valid = [yaml.safe_dump(one).encode() for one in (flat, numbers | {"camera_matrix": matrix})]
+    valid = [yaml.safe_dump(one) for one in (flat, numbers | {"camera_matrix": matrix})]
+    valid += [
+        *BROWN_FILES.values(),
+        *FISHEYE_FILES.values(),
+        *(text for text, _ in WIDE_FILES.values()),
+    ]
     for index, rng in enumerate(numbered(0.1, 6)):
-        path = same_file(tmp_path, "camera.yaml", damaged(rng, valid[index % 2]))
+        text = valid[index % len(valid)].encode()
+        path = same_file(tmp_path, "camera.yaml", damaged(rng, text))
         with only_our_errors(index):
             camera = load_camera(path)
             assert np.isfinite(camera.matrix).all()
