@@ -117,7 +117,7 @@ class RegistrationConfig:
     linear_miss: float = 2.0
     smallest_overlap: float = 0.3
     smallest_quality: float = 0.8
-    largest_ambiguity: float = 0.4
+    largest_ambiguity: float = 0.5
     longest_gap: float = 0.5
 
 
