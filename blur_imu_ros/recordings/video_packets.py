@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from blur_imu_ros.errors import RecordingError
 
-VIDEOS = ("foxglove_msgs/msg/CompressedVideo", "ffmpeg_image_transport_msgs/msg/FFMPEGPacket")
+VIDEOS = {
+    "foxglove_msgs/msg/CompressedVideo": (
+        "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n"
+    ),
+    "ffmpeg_image_transport_msgs/msg/FFMPEGPacket": (
+        "std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\n"
+        "uint8 flags\nbool is_bigendian\nuint8[] data\n"
+    ),
+}
+"""Messages that hold packets, with their definitions, which bags in sqlite3 do not have."""
 CODECS = {
     "264": "h264", "avc": "h264", "265": "hevc", "hevc": "hevc", "vp9": "vp9", "vp8": "vp8",
     "av1": "av1",

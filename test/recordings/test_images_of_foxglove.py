@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import sqlite3
 import struct
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -185,11 +187,17 @@ DEFINITION = (
 )
 
 
-def write_ros(path: Path, kind: str, packets: list[bytes], said: str = "h264") -> Path:
+def write_ros(
+    path: Path,
+    kind: str,
+    packets: list[bytes],
+    said: str = "h264",
+    storage: StoragePlugin = StoragePlugin.MCAP,
+) -> Path:
     store = get_typestore(Stores.ROS2_JAZZY)
     store.register(get_types_from_msg(DEFINITION, PACKET))
     types = store.types
-    with Writer2(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+    with Writer2(path, version=9, storage_plugin=storage) as writer:
         out = writer.add_connection("/cam/image", kind, typestore=store)
         for index, packet in enumerate(packets):
             time = types["builtin_interfaces/msg/Time"](*stamp(index))
@@ -217,6 +225,15 @@ def test_packets_of_video_in_messages_of_ros_are_images(
     frames = list(recording)
     np.testing.assert_allclose([f.t for f in frames], 10 + np.arange(COUNT) / 20)
     np.testing.assert_allclose([f.image.mean() for f in frames], [x.mean() for x in IMAGES], atol=6)
+
+
+def test_bags_without_definitions_have_packets_of_video_too(
+    tmp_path: Path, packets: list[bytes]
+) -> None:
+    path = write_ros(tmp_path / "bag", PACKET, packets, storage=StoragePlugin.SQLITE3)
+    with closing(sqlite3.connect(path / "bag.db3")) as database, database:
+        database.execute("DELETE FROM message_definitions")
+    assert len(list(open_recording(path / "bag.db3", FrameSettings(0.01, CAMERA)))) == COUNT
 
 
 def test_images_that_come_late_out_of_the_decoder_have_the_stamps_of_their_packets(
