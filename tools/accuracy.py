@@ -42,25 +42,30 @@ Image = NDArray[np.uint8]
 
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 88]
 
-WAYS: list[tuple[DirectionMode, MotionPrior]] = [
-    ("adjacent", MotionPrior.PIVOT),
-    ("previous", MotionPrior.PIVOT),
-    ("adjacent", MotionPrior.NONE),
-    ("previous", MotionPrior.NONE),
+WAYS: list[tuple[DirectionMode, MotionPrior, bool]] = [
+    ("adjacent", MotionPrior.PIVOT, True),
+    ("smooth", MotionPrior.PIVOT, True),
+    ("previous", MotionPrior.PIVOT, True),
+    ("adjacent", MotionPrior.NONE, True),
+    ("previous", MotionPrior.NONE, True),
+    ("adjacent", MotionPrior.PIVOT, False),
+    ("previous", MotionPrior.PIVOT, False),
+    ("adjacent", MotionPrior.NONE, False),
 ]
-"""Of using a model, the best first."""
+"""Of using a model, what `run` does first: direction, prior, whether neighbours are fused."""
 
 READING_ERROR = np.array([0.2] * 3 + [0.05] * 3)
 """Standard deviation (6,) of the truth, rad/s and m/s: its curves were digitised."""
 
-Mode = tuple[str, DirectionMode, MotionPrior]
+Mode = tuple[str, DirectionMode, MotionPrior, bool]
 """A model, and how it is used."""
 
 
 def named(mode: Mode) -> str:
     """Return how a table calls a mode."""
-    model, direction, prior = mode
-    return f"{model}, {direction}, prior {prior.value}"
+    model, direction, prior, fused = mode
+    alone = "" if fused else ", no registration"
+    return f"{model}, {direction}, prior {prior.value}{alone}"
 
 
 def main() -> None:
@@ -120,12 +125,12 @@ def real_sequence(folder: Path, models: list[str], pictures: Path) -> None:
 
 def compared(folder: Path, truth: VelocitySeries, mode: Mode) -> MatchedSeries:
     """Run on the sequence as a user does, and match with the truth in its axes."""
-    model, direction, prior = mode
+    model, direction, prior, fused = mode
     with tempfile.TemporaryDirectory() as scratch:
         output = Path(scratch) / "estimate.csv"
         options = RunOptions(
             source=folder / "frames", output=output, camera=folder / "camera.yaml", stamps=folder / "truth.csv",
-            model=model, direction=direction, axes=Axes.GYRO, motion_prior=prior,
+            model=model, direction=direction, axes=Axes.GYRO, motion_prior=prior, registration=fused,
         )  # fmt: skip
         run(options)
         estimate = in_axes(read_velocities(output), Axes.GYRO, Axes.GYRO)
@@ -153,7 +158,7 @@ def curves(path: Path, ours: MatchedSeries, published: VelocitySeries) -> None:
         axis = axes[index % 3, index // 3]
         low, high = (ours.estimate[:, index] + k * ours.sigma[:, index] for k in (-2, 2))
         axis.fill_between(ours.t, low, high, color=ESTIMATE, alpha=0.15, linewidth=0)
-        axis.plot(ours.t, ours.truth[:, index], color=TRUTH, linewidth=1.8, label="gyro / truth")
+        axis.plot(ours.t, ours.truth[:, index], color=TRUTH, linewidth=1.8, label="ground truth")
         axis.plot(
             published.t,
             published.velocity[:, index],
@@ -171,7 +176,7 @@ def curves(path: Path, ours: MatchedSeries, published: VelocitySeries) -> None:
     for axis in axes[-1]:
         axis.set_xlabel("time [s]")
     axes[0, 0].legend(loc="upper right", fontsize=8, ncols=3)
-    figure.suptitle("Velocity from the blur of single images: real phone frames, 10 ms exposure")
+    figure.suptitle("Velocity from blur and neighbouring frames: real phone frames, 10 ms exposure")
     figure.savefig(path, dpi=90)
     plt.close(figure)
 

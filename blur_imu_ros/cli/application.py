@@ -194,7 +194,7 @@ def run(
     rerun: Annotated[
         str | None,
         typer.Option(
-            help="Images, smear, depth and velocities for the Rerun viewer: .rrd or spawn."
+            help="Images, motion blur, depth and velocities for the Rerun viewer: .rrd or spawn."
         ),
     ] = None,
     settings: Annotated[

@@ -14,11 +14,11 @@ from blur_imu_ros.core.pivot import PivotFilter
 from blur_imu_ros.results.ros_fields import MINIMUM_DIRECTION_PROBABILITY
 
 LEAST_BLUR = 2.0
-"""Pixels of the network's view, below which smear can hardly be told from softness."""
+"""Pixels of the network's view, below which motion blur can hardly be told from softness."""
 
 
 class RunSummary:
-    """Counts rows that may not be used, whose sign is open, or that hold little smear.
+    """Counts rows that may not be used, whose sign is open, or that hold little motion blur.
 
     Attributes:
         pivot: what followed the lever arm; None without the pivot prior.
@@ -56,7 +56,7 @@ class RunSummary:
         suspected = list(self._exposure.doubts())
         yield from suspected
         if self._refused:
-            cause = "dark, uniform, overexposed and defocused images hold no smear"
+            cause = "dark, uniform, overexposed and defocused images hold no motion blur"
             yield (
                 f"{len(self._refused)} of {self._rows} rows are not valid, the first of them "
                 f"{self._refused[0]} ({'see the exposure time above' if suspected else cause})"
@@ -69,7 +69,7 @@ class RunSummary:
             )
         if self._blur and np.median(self._blur) < LEAST_BLUR:
             yield (
-                f"half of the smears are shorter than {LEAST_BLUR:g} px of the network's view: little "
+                f"half of the motion blur is shorter than {LEAST_BLUR:g} px of the network's view: little "
                 "to measure; a faster motion or a longer exposure leaves more"
             )
         if self.pivot is not None:

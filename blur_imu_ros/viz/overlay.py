@@ -60,7 +60,7 @@ def draw_overlay(
 
 
 def without_lens(frame: Frame) -> Image:
-    """Return the frame's image without lens distortion, in its own size: what the smear lies on."""
+    """Return the frame's image without lens distortion, in its own size: what the motion blur lies on."""
     camera = frame.camera
     return _undistorting(camera).apply(frame.image) if camera.is_distorted else frame.image
 
@@ -71,13 +71,13 @@ def _undistorting(camera: Camera) -> NetworkView:
 
 
 def sparse_cells(field: BlurField) -> tuple[slice, slice]:
-    """Return the rows and columns of the cells whose smear is shown."""
+    """Return the rows and columns of the cells whose motion blur is shown."""
     every = max(1, round(field.q.shape[1] / LINES_ACROSS))
     return slice(every // 2, None, every), slice(every // 2, None, every)
 
 
 def _draw_segments(canvas: Image, field: BlurField) -> None:
-    """Draw the smear of a sparse grid of cells; the less certain, the fainter."""
+    """Draw the motion blur of a sparse grid of cells; the less certain, the fainter."""
     scale, shift = _view_to_image(field.camera, canvas.shape[1], canvas.shape[0])
     inner = sparse_cells(field)
     u, v = (c[inner].ravel() for c in field.pixel_grid())
@@ -109,7 +109,7 @@ def _view_to_image(view: Camera, width: int, height: int) -> tuple[float, NDArra
 
 
 def colours_of(length: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a colour (n, 3) BGR for each length (n,) of a smear, pixels of the network's view."""
+    """Return a colour (n, 3) BGR for each length (n,) of motion blur, pixels of the network's view."""
     level = np.clip(length / LONGEST_COLOURED, 0, 1) ** 0.5 * 255
     mapped = cv2.applyColorMap(level.astype(np.uint8)[:, None], cv2.COLORMAP_TURBO)
     return np.asarray(mapped[:, 0], np.uint8)

@@ -206,7 +206,7 @@ def test_compare_works_from_the_command_line_and_names_what_is_missing(tmp_path:
     files = ["--camera", str(run.camera), "--stamps", str(run.stamps)]
     done = CliRunner().invoke(app, [*arguments, *files], env={"COLUMNS": "120"})
     assert done.exit_code == 0, done.output
-    assert "optical flow" in done.output and "from blur" not in done.output
+    assert "optical flow" in done.output and "blur and neighbours" not in done.output
     failed = CliRunner().invoke(app, [*arguments, *files, "--other", "x=none.csv"])
     assert isinstance(failed.exception, RecordingError) and "none.csv" in str(failed.exception)
 
