@@ -13,6 +13,7 @@ from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings.csv_tables import CsvTable, series_of_table
 from blur_imu_ros.recordings.gyroscope_logs import names_gyroscope, read_log
+from blur_imu_ros.recordings.images import VIDEO_SUFFIXES
 from blur_imu_ros.recordings.trajectories import (
     POSE_WIDTHS,
     TEXT_SUFFIXES,
@@ -30,7 +31,8 @@ def read_velocities(
     Args:
         path: a CSV as `read_series` takes it, a gyroscope's log, a trajectory as `read_poses` takes it,
             which is differentiated, or a bag with Imu, TwistStamped, TwistWithCovarianceStamped or
-            BlurMotion, or with the poses of Odometry, PoseStamped, TransformStamped or tf.
+            BlurMotion, or with the poses of Odometry, PoseStamped, TransformStamped or tf, or a video of
+            an action camera with its gyroscope in it.
         topic: which one, for bags with several.
         units: of a file that tells them not or wrongly.
 
@@ -45,6 +47,10 @@ def read_velocities(
         from blur_imu_ros.recordings.bag_velocities import read_topic
 
         return scaled(read_topic(path, topic), seconds, radians)
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        from blur_imu_ros.recordings.video_gyroscopes import read_video_gyroscope
+
+        return scaled(read_video_gyroscope(path), seconds, radians)
     table = CsvTable(path)
     if {"t", "wx", "wy", "wz"} <= set(table.names):
         return series_of_table(table, seconds, radians or 1.0)
