@@ -10,14 +10,14 @@ A two-state hidden Markov filter over the sign chains the pairs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.choices import DirectionMode
-from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.arrays import Array, Image
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
@@ -65,19 +65,42 @@ class DirectionConfig:
 
 @dataclass(frozen=True)
 class Sighting:
-    """What the filter keeps of a frame.
+    """What the filter keeps of a frame; the small image is made where it is asked for.
 
     Attributes:
-        image: (h, w) float32 grey, small, blurred, of mean 1.
-        inverse_depth: (h, w) float32, 1/m.
-        camera: pinhole of `image`.
+        view: network's view, BGR.
+        field: what the network read of it.
         estimate: velocity of the frame, its sign open.
+        config: says how small the image is, and how blurred.
     """
 
-    image: Array
-    inverse_depth: Array
-    camera: Camera
+    view: Image
+    field: BlurField
     estimate: VelocityEstimate
+    config: DirectionConfig
+
+    @cached_property
+    def camera(self) -> Camera:
+        """Pinhole of `image`."""
+        camera = self.field.camera
+        width = min(self.config.width, camera.width)
+        return camera.resized(width, max(1, round(width * camera.height / camera.width)))
+
+    @cached_property
+    def image(self) -> Array:
+        """(h, w) float32 grey, small, blurred, of mean 1."""
+        grey = cv2.cvtColor(self.view, cv2.COLOR_BGR2GRAY).astype(np.float32)
+        blurred = cv2.GaussianBlur(grey, (0, 0), self.config.blur_px)
+        size = self.camera.width, self.camera.height
+        small: Array = cv2.resize(blurred, size, interpolation=cv2.INTER_AREA)
+        # Unit mean: automatic exposure and gain change the brightness from frame to frame.
+        return small / max(float(small.mean()), 1.0)
+
+    @cached_property
+    def inverse_depth(self) -> Array:
+        """(h, w) float32, 1/m."""
+        size = self.camera.width, self.camera.height
+        return np.asarray(cv2.resize(self.field.inverse_depth.astype(np.float32), size))
 
 
 class DirectionFilter:
@@ -107,16 +130,7 @@ class DirectionFilter:
         self, view: NDArray[np.uint8], field: BlurField, estimate: VelocityEstimate
     ) -> Sighting:
         """Return what `push` needs of a frame; `view` is its network's view, BGR."""
-        camera = field.camera
-        width = min(self.config.width, camera.width)
-        size = (width, max(1, round(width * camera.height / camera.width)))
-        grey = cv2.cvtColor(view, cv2.COLOR_BGR2GRAY).astype(np.float32)
-        blurred = cv2.GaussianBlur(grey, (0, 0), self.config.blur_px)
-        small: Array = cv2.resize(blurred, size, interpolation=cv2.INTER_AREA)
-        depth: Array = cv2.resize(field.inverse_depth.astype(np.float32), size)
-        # Unit mean: automatic exposure and gain change the brightness from frame to frame.
-        image = small / max(float(small.mean()), 1.0)
-        return Sighting(image, depth, camera.resized(*size), estimate)
+        return Sighting(view, field, estimate, self.config)
 
     def push(
         self,
@@ -169,7 +183,8 @@ class DirectionFilter:
     def _follows(self, first: Sighting, second: Sighting) -> bool:
         """Whether two frames may be compared; false after a gap or a jump back in time."""
         gap = second.estimate.t - first.estimate.t
-        same_size = first.image.shape == second.image.shape
+        one, other = first.camera, second.camera
+        same_size = (one.width, one.height) == (other.width, other.height)
         return same_size and 0 < gap <= self.config.longest_gap
 
     def _pair_likelihood(
