@@ -36,6 +36,9 @@ from blur_imu_ros.core.velocity import VelocityPrior
 
 _SIGNS = ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0))
 _DEPTH_SCALE = 0.3
+_INTERVALS = 32
+_DEVIATIONS = 1.4826
+"""Standard deviations of a Gaussian in its median absolute deviation."""
 _BLOCK = 32
 """Frames that are smoothed at once, with as many behind them: their future beyond says nothing."""
 
@@ -96,6 +99,28 @@ class Node:
         return replace(directed, estimate=estimate, registration=registration)
 
 
+class Clock:
+    """How far time stamps are from even ones: drivers that stamp on arrival are late by chance."""
+
+    def __init__(self) -> None:
+        """Start without stamps."""
+        self.intervals: deque[float] = deque(maxlen=_INTERVALS)
+
+    def take(self, interval: float) -> None:
+        """Take the seconds from one frame to the next; frames may be missing in between."""
+        self.intervals.append(interval)
+
+    @property
+    def jitter(self) -> float:
+        """Standard deviation of a stamp, seconds; 0 while too few are known."""
+        if len(self.intervals) < _INTERVALS // 4:
+            return 0.0
+        intervals = np.array(self.intervals)
+        usual = float(np.median(intervals))
+        apart = intervals - np.maximum(np.round(intervals / usual), 1) * usual
+        return float(_DEVIATIONS * np.median(np.abs(apart)) / math.sqrt(2))
+
+
 @dataclass(frozen=True)
 class LinksState:
     """What `Links.resume` takes, as plain numbers.
@@ -105,12 +130,14 @@ class LinksState:
         velocity: (6,) that was registered last; None where the last frame could not be.
         registration: of the last frame; None where it is the first.
         linked: whether the last frame is linked to the one before.
+        intervals: between frames, seconds.
     """
 
     motion: MotionFilterState
     velocity: list[float] | None
     registration: dict[str, Any] | None
     linked: bool
+    intervals: list[float]
 
 
 class Links:
@@ -133,7 +160,7 @@ class Links:
             smooth: whether it gets what all of the recording tells of it.
         """
         self._registrar, self._config = Registrar(registration), motion
-        self._motion, self._assumed = MotionFilter(motion), assumed
+        self._motion, self._assumed, self._clock = MotionFilter(motion), assumed, Clock()
         self._lag, self._smooth = lag, smooth
         self._chain: list[Fused] = []
         self._members: list[Node] = []
@@ -178,12 +205,21 @@ class Links:
                 continue
             starts = self._starts(first.measurement, node.measurement)
             found = self._registrar.register(first.view, node.view, starts)
+            if found.only_ambiguous and first is self._head:
+                found = self._resolved(found, first)
             if node.registration is None or found.valid:
                 node.registration = found
             if found.valid:
                 node.view = self._registrar.corrected(node.view, found)
                 return first
         return None
+
+    def _resolved(self, found: Registration, first: Node) -> Registration:
+        """Return a pair of two likely motions, valid if the past leaves one of them."""
+        resolved = self._motion.resolved(found, first.signed)
+        if resolved.ambiguity > self._registrar.settings.largest_ambiguity:
+            return found
+        return replace(resolved, valid=True, reasons=())
 
     def _starts(self, first: Measurement, second: Measurement) -> Array:
         """(k, 6) mean velocities that two frames and the past may mean."""
@@ -202,7 +238,9 @@ class Links:
             self._close()
             self._motion.restart(hold)
             self._members = [first]
-        fused = self._motion.push(node.registration, first.signed, node.signed, hold)
+        self._clock.take(node.t - first.t)
+        jitter = self._clock.jitter
+        fused = self._motion.push(node.registration, first.signed, node.signed, hold, jitter)
         self._velocity = node.registration.velocity
         node.fused = fused.now
         if self._lag:
@@ -253,7 +291,8 @@ class Links:
         velocity = None if self._velocity is None else self._velocity.tolist()
         registration = last.registration
         plain = None if registration is None else _plain(registration)
-        return LinksState(self._motion.state, velocity, plain, head is last)
+        intervals = list(self._clock.intervals)
+        return LinksState(self._motion.state, velocity, plain, head is last, intervals)
 
     def resume(self, last: Node, state: LinksState) -> None:
         """Go on behind the frame `last`, whose probability is known."""
@@ -264,8 +303,9 @@ class Links:
             assert last.view is not None
             last.registration = _registration(state.registration)
             last.view = self._registrar.corrected(last.view, last.registration)
+        self._clock.intervals.extend(state.intervals)
         if state.linked:
-            last.fused = self._motion.current(last.signed)
+            last.fused = self._motion.current(last.signed, self._clock.jitter)
 
 
 def _sign_probability(velocity: Gaussian) -> float:

@@ -15,7 +15,7 @@ blur has no part in the state that judges it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -310,6 +310,7 @@ class MotionFilter:
         before: BlurReading | None,
         now: BlurReading | None,
         hold: Hold | None = None,
+        jitter: float = 0.0,
     ) -> Fused:
         """Take the next frame.
 
@@ -318,9 +319,11 @@ class MotionFilter:
             before: blur of that frame, its sign by both its neighbours.
             now: blur of the next frame, its sign by the past.
             hold: how the camera is held.
+            jitter: standard deviation of the frames' time stamps, seconds.
         """
         dt = pair.t1 - pair.t0
-        pair = self._resolved(pair, self._read(self._head, before), hold)
+        pair = _jittered(pair, jitter)
+        pair = self.resolved(pair, before)
         mean, variance = self._judge.pair(pair, dt)
         if before is not None:
             self._judge.blur(before, mean, variance)
@@ -329,7 +332,7 @@ class MotionFilter:
         own = self._scaled(pair.covariance, np.ones(3)) * dt**2
         self._head = predicted.observed(_POSE, pair.velocity * dt, own, self.config.degrees)
         step = _Step(start, predicted, transition)
-        return Fused(step, self._read(self._head, now))
+        return Fused(step, self._read(self._head, now), jitter)
 
     def _predicted(self, start: Gaussian, dt: float, hold: Hold | None) -> tuple[Gaussian, Array]:
         """Return (18,) the frame `dt` seconds behind `start`, and the transition (18, 12) to it."""
@@ -338,12 +341,18 @@ class MotionFilter:
         spread = transition @ lasting.covariance @ transition.T + noise
         return Gaussian(transition @ lasting.mean, _symmetric(spread)), transition
 
-    def _resolved(self, pair: Registration, start: Gaussian, hold: Hold | None) -> Registration:
-        """Return a pair with the doubt that it is wrong which what is known already leaves."""
+    def resolved(self, pair: Registration, before: BlurReading | None) -> Registration:
+        """Return the next pair with the doubt that what is known leaves of it.
+
+        Args:
+            pair: links the next frame to the one that was taken last.
+            before: blur of that frame.
+        """
         if pair.ambiguity < 1e-3:
             return pair
         dt, sure = pair.t1 - pair.t0, pair.resolved(0.0)
-        predicted = self._predicted(start, dt, hold)[0].part(_POSE)
+        start = self._read(self._head, before)
+        predicted = self._predicted(start, dt, None)[0].part(_POSE)
         innovation = pair.velocity[:3] - predicted.mean[:3] / dt
         expected = predicted.covariance[:3, :3] / dt**2
         right = (1 - pair.ambiguity) * _density(innovation, expected + sure.covariance[:3, :3])
@@ -352,9 +361,9 @@ class MotionFilter:
         )
         return pair.resolved(wrong / (right + wrong))
 
-    def current(self, now: BlurReading | None) -> Gaussian:
+    def current(self, now: BlurReading | None, jitter: float = 0.0) -> Gaussian:
         """Return (6,) the velocity of the frame taken last, with its blur."""
-        return self._read(self._head, now).part(_VELOCITY)
+        return _velocity(self._read(self._head, now), jitter)
 
     def _read(self, state: Gaussian, reading: BlurReading | None) -> Gaussian:
         if reading is None:
@@ -419,30 +428,48 @@ class Fused:
     Attributes:
         step: from the frame before.
         current: (18,) of the frame, by the past and its own blur.
+        jitter: standard deviation of the frames' time stamps, seconds.
     """
 
     step: _Step
     current: Gaussian
+    jitter: float = 0.0
 
     @property
     def now(self) -> Gaussian:
         """(6,) velocity of the frame."""
-        return self.current.part(_VELOCITY)
+        return _velocity(self.current, self.jitter)
 
     @property
     def before(self) -> Gaussian:
         """(6,) velocity of the frame before it, by one frame of its future too."""
-        return self.step.back(self.current).part(_VELOCITY)
+        return _velocity(self.step.back(self.current), self.jitter)
 
 
 def smoothed(chain: Sequence[Fused]) -> list[Gaussian]:
     """Return (6,) velocities of linked frames by all of them: one more than there are links."""
     state = chain[-1].current
-    velocities = [state.part(_VELOCITY)]
+    velocities = [_velocity(state, chain[-1].jitter)]
     for fused in reversed(chain):
         state = fused.step.back(state)
-        velocities.append(state.part(_VELOCITY))
+        velocities.append(_velocity(state, fused.jitter))
     return velocities[::-1]
+
+
+def _velocity(state: Gaussian, jitter: float) -> Gaussian:
+    """Return (6,) the velocity of a state (18,) at a stamp that is wrong by `jitter` seconds."""
+    velocity, change = state.part(_VELOCITY), state.part(_ACCELERATION)
+    spread = change.covariance + np.outer(change.mean, change.mean)
+    return Gaussian(velocity.mean, velocity.covariance + jitter**2 * spread)
+
+
+def _jittered(pair: Registration, jitter: float) -> Registration:
+    """Return a pair with what wrong stamps of both frames do to its velocity."""
+    if jitter == 0:
+        return pair
+    share2 = 2 * (jitter / (pair.t1 - pair.t0)) ** 2
+    wrong = share2 * np.outer(pair.velocity, pair.velocity)
+    return replace(pair, covariance=pair.covariance + wrong)
 
 
 def _held(hold: Hold | None) -> Array:

@@ -30,6 +30,7 @@ from blur_imu_ros.core.velocity import VelocityPrior
 _OUTSIDE, _UNSEEN = -1e9, -1e4
 """Grey level of what lies outside an image, and below which a pixel takes part of it: the smallest
 share that OpenCV's interpolation knows is 1/1024."""
+AMBIGUOUS = "another motion explains the two images as well"
 _NEAREST = np.float32(1e-2)
 """Smallest depth of a point seen from the second camera, as a share of its depth before."""
 _LARGEST_ROTATION = 1.2
@@ -196,6 +197,11 @@ class Registration:
     shared_covariance: Array
     depth: DepthTold | None = None
     miss: tuple[float, float] = (5.0, 2.0)
+
+    @property
+    def only_ambiguous(self) -> bool:
+        """Whether it is not valid for its ambiguity alone."""
+        return self.reasons == (AMBIGUOUS,)
 
     def resolved(self, ambiguity: float) -> Registration:
         """Return the same, with the ambiguity that is left when more is known."""
@@ -366,7 +372,7 @@ class Registrar:
         if overlap < settings.smallest_overlap:
             reasons.append(f"the two images share {100 * overlap:.0f} % of the view only")
         if ambiguity > settings.largest_ambiguity:
-            reasons.append("another motion explains the two images as well")
+            reasons.append(AMBIGUOUS)
         return Registration(
             first.t,
             second.t,
