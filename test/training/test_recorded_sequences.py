@@ -297,7 +297,7 @@ def test_real_frames_without_depth_or_beside_a_jump_are_left_out(tmp_path: Path)
         ("rgb.mp4", "no video", "cannot be opened"),
         ("camera_matrix.csv", "1,2\n", "3x3"),
         ("odometry.csv", "timestamp, x\n1, 2\n", "lacks a column y"),
-        ("imu.csv", "timestamp, a_x\n1, 2\n", "lacks a column alpha_x"),
+        ("imu.csv", "timestamp, a_x\n1, 2\n", "names neither a gyroscope"),
     ],
 )
 def test_damaged_parts_of_a_recording_are_named(
