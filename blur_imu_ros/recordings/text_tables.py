@@ -128,8 +128,13 @@ def _separator(lines: Sequence[str]) -> str | None:
 
 def _split(lines: Iterable[str], separator: str | None) -> list[list[str]]:
     if separator is None:
-        return [re.sub(r"^#\s+", "#", line).split() for line in lines]
+        return [_units_joined(re.sub(r"^#\s+", "#", line)).split() for line in lines]
     return list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+
+
+def _units_joined(line: str) -> str:
+    """Return a line without spaces before and inside the brackets of units."""
+    return re.sub(r"\s+([\[(][^\])]*[\])])", lambda found: re.sub(r"\s", "·", found[1]), line)
 
 
 def _usual_width(cells: list[list[str]]) -> int:

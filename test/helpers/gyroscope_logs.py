@@ -37,6 +37,8 @@ LOGS = {
     "a_RS_S_x [m s^-2]\n" + lines("{n},{x},{y},{z},9.8"),
     "TUM-VI": "#timestamp [ns],w.x [rad s^-1],w.y [rad s^-1],w.z [rad s^-1],a.x [m s^-2]\n"
     + lines("{n},{x},{y},{z},9.8"),
+    "units behind spaces": "# timestamp [ns] w_x [rad s^-1] w_y [rad s^-1] w_z [rad s^-1]\n"
+    + lines("{n} {x} {y} {z}"),
     "Kalibr": "timestamp,omega_x,omega_y,omega_z,alpha_x,alpha_y,alpha_z\n"
     + lines("{n},{x},{y},{z},0,0,9.8"),
     "AndroSensor": "ACCELEROMETER X (m/s²);ACCELEROMETER Y (m/s²);ACCELEROMETER Z (m/s²);"
