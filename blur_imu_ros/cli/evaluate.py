@@ -34,7 +34,7 @@ from blur_imu_ros.execution.files import refuse_overwriting, with_ending, write_
 from blur_imu_ros.recordings.trajectories import TUM_SUFFIXES
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results.run_record import RunRecord, exposure_of, record_path
-from blur_imu_ros.results.trajectory_files import integrated, write_tum
+from blur_imu_ros.results.trajectory_files import integrated, sampled, write_tum
 from blur_imu_ros.viz.report import write_report
 from blur_imu_ros.viz.tables import tables_of
 
@@ -93,7 +93,7 @@ class EvaluateOptions:
             json=ended(self.json, ".json"),
             plot=ended(self.plot, *PLOT_ENDINGS),
             html=ended(self.html, ".html", ".htm"),
-            trajectory=ended(self.trajectory, *sorted(TUM_SUFFIXES, reverse=True)),
+            trajectory=ended(self.trajectory, *sorted(TUM_SUFFIXES)),
         )
 
 
@@ -196,9 +196,12 @@ def _write_trajectories(
             "velocity have axes of their own; give --truth-axes optical, body or found"
         )
     start, end = max(estimate.t[0], truth.t[0]), min(estimate.t[-1], truth.t[-1])
-    for path, series in ((options.trajectory, estimate), (options.true_trajectory, truth)):
-        inside = (series.t >= start) & (series.t <= end)
-        write_tum(path, integrated(replace(series, valid=series.valid & inside)))
+    inside = (estimate.t >= start) & (estimate.t <= end)
+    poses = integrated(replace(estimate, valid=estimate.valid & inside))
+    true = integrated(truth)
+    shared = (poses.t >= true.t[0]) & (poses.t <= true.t[-1])
+    write_tum(options.trajectory, sampled(poses, poses.t[shared]))
+    write_tum(options.true_trajectory, sampled(true, poses.t[shared]))
 
 
 def _write_pictures(

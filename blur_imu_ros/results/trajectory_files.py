@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
+from scipy.spatial.transform import Rotation, Slerp
 
+from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.execution.files import write_text
@@ -38,6 +39,18 @@ def integrated(series: VelocitySeries) -> PoseSeries:
         position.append(position[-1] + midway.apply(distance))
         rotation.append(rotation[-1] * Rotation.from_rotvec(angle))
     return PoseSeries(t, Rotation.concatenate(rotation), np.stack(position))
+
+
+def sampled(poses: PoseSeries, t: Array) -> PoseSeries:
+    """Return poses at times t (n,) between the first and the last, seen from the first of them.
+
+    Tools that pair poses by the nearest stamp would else see the time in between as an error.
+    """
+    rotation = Slerp(poses.t, poses.rotation)(t)
+    columns = [np.interp(t, poses.t, column) for column in poses.position.T]
+    back = rotation[0].inv()
+    position = back.apply(np.stack(columns, axis=1) - [column[0] for column in columns])
+    return PoseSeries(t, back * rotation, position)
 
 
 def write_tum(path: Path, poses: PoseSeries) -> None:

@@ -11,7 +11,7 @@ import pytest
 from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings.trajectories import read_poses
-from blur_imu_ros.results.trajectory_files import integrated, write_tum
+from blur_imu_ros.results.trajectory_files import integrated, sampled, write_tum
 
 
 def swinging(noise: float = 0.0, n: int = 300) -> VelocitySeries:
@@ -72,3 +72,14 @@ def test_evo_finds_the_errors_that_we_find(tmp_path: Path) -> None:
     apart = integrated(truth).position - integrated(estimate).position
     distance = np.linalg.norm(apart, axis=1)
     assert ape.get_statistic(metrics.StatisticsType.max) == pytest.approx(distance.max(), rel=1e-3)
+
+
+def test_poses_in_between_are_seen_from_the_first_of_them() -> None:
+    poses = integrated(swinging())
+    t = poses.t[50:-5] + 0.003
+    between = sampled(poses, t)
+    assert between.rotation[0].magnitude() < 1e-9 and np.all(between.position[0] == 0)
+    t0, velocity = between.velocities().t, between.velocities().velocity
+    whole = poses.velocities()
+    true = np.stack([np.interp(t0, whole.t, column) for column in whole.velocity.T], axis=1)
+    np.testing.assert_allclose(velocity, true, atol=0.05)

@@ -300,7 +300,7 @@ def test_endings_are_completed_or_refused(tmp_path: Path, blur_imu: CommandLine,
 
 def test_trajectories_of_both_start_together(tmp_path: Path, blur_imu: CommandLine):
     csv = csv_with_one_bad_row(tmp_path, bad=70)
-    done = blur_imu("evaluate", csv, tmp_path / "truth.csv", "--trajectory", tmp_path / "t.tum")
+    done = blur_imu("evaluate", csv, tmp_path / "truth.csv", "--trajectory", tmp_path / "t")
     assert done.status == 0
     estimate, truth = (read_poses(tmp_path / name) for name in ("t.tum", "t.truth.tum"))
     assert estimate.t[0] == truth.t[0] and len(estimate.t) == len(truth.t) == 95
