@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,11 +31,11 @@ from blur_imu_ros.core.registration import (
     Registration,
     RegistrationConfig,
     View,
+    shared_covariance,
 )
 from blur_imu_ros.core.velocity import VelocityPrior
 
 _SIGNS = ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0))
-_DEPTH_SCALE = 0.3
 _INTERVALS = 32
 _DEVIATIONS = 1.4826
 """Standard deviations of a Gaussian in its median absolute deviation."""
@@ -54,6 +54,7 @@ class Node:
         reading: of its blur; None where that could not be read.
         registration: of the frame before on this one; None where there is none.
         fused: (6,) velocity by its neighbours; None while nothing links it to any.
+        settings: tell how wrong depth is.
     """
 
     measurement: Measurement
@@ -62,6 +63,7 @@ class Node:
     reading: BlurReading | None = None
     registration: Registration | None = None
     fused: Gaussian | None = None
+    settings: RegistrationConfig = field(default_factory=RegistrationConfig)
 
     @property
     def t(self) -> float:
@@ -83,7 +85,7 @@ class Node:
             single = replace(single, registration_quality=quality)
             return replace(directed, estimate=single, registration=registration)
         mean, covariance = self.fused.mean, self.fused.covariance
-        shared = _DEPTH_SCALE**2 * np.outer(linear := np.append(np.zeros(3), mean[3:]), linear)
+        shared = shared_covariance(mean, self.settings)
         estimate = replace(
             single,
             angular_velocity=mean[:3],
@@ -196,7 +198,7 @@ class Links:
             )
             if together < 0:
                 reading = replace(reading, velocity=-reading.velocity)
-        return Node(held, view=view, reading=reading)
+        return Node(held, view=view, reading=reading, settings=self._registrar.settings)
 
     def link(self, node: Node) -> Node | None:
         """Register `node` on a frame before it; return that frame, None where none fits."""

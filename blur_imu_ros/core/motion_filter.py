@@ -63,7 +63,7 @@ class MotionFilterConfig:
     slip_time: float = 0.03
     memory: float = 0.9
     blur_scales: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0)
-    lasting: float = 6.0
+    lasting: float = 3.0
     angular_std: float = 10.0
     linear_std: float = 4.0
     short_px: float = 1.5
@@ -329,7 +329,7 @@ class MotionFilter:
             self._judge.blur(before, mean, variance)
         start = self._read(self._head, before)
         predicted, transition = self._predicted(start, dt, hold)
-        own = self._scaled(pair.covariance, np.ones(3)) * dt**2
+        own = self._scaled(pair.covariance - pair.shared_covariance, np.ones(3)) * dt**2
         self._head = predicted.observed(_POSE, pair.velocity * dt, own, self.config.degrees)
         step = _Step(start, predicted, transition)
         return Fused(step, self._read(self._head, now), jitter)

@@ -71,7 +71,7 @@ class RegistrationConfig:
         depth_scale_std: relative error of depth of the whole image; no parallax tells it from v.
         unknown_depth, unknown_depth_std: metres, and of its logarithm, where there is no field.
         angular_share, linear_share: standard deviation of each axis as a share of the speed:
-            calibration, motion that changes in between, depth that no block describes.
+            calibration and motion that changes in between; depth that no block describes.
         angular_floor, linear_floor: the same of a camera at rest, rad/s and m/s.
         alike: correlation below which each image is blurred as the other one is, and both are registered
             once more: images blurred along different directions have few edges in common.
@@ -178,7 +178,7 @@ class Registration:
         valid: whether the velocity may be used.
         reasons: why not, each a short phrase; empty when valid.
         shared_covariance: (6, 6) that part of `covariance` which other pairs of the same scene and
-            model share: the scale of depth.
+            model share: the errors of depth.
         depth: what parallax told of the depth of the second view, for `Registrar.corrected`; None
             where it told nothing.
         miss: standard deviation of a wrong motion, rad/s and m/s: its share in `covariance` is as
@@ -357,8 +357,7 @@ class Registrar:
         motion = fits.motions[best]
         to_middle = np.kron(np.eye(2), _half_rotation(motion[:3]).T) / dt
         velocity = to_middle @ motion
-        linear = np.concatenate([np.zeros(3), velocity[3:]])
-        shared = settings.depth_scale_std**2 * np.outer(linear, linear)
+        shared = shared_covariance(velocity, settings)
         covariance = (
             to_middle @ level.covariance(fits, best, belief) @ to_middle.T
             + np.diag(_unmodelled(velocity, settings))
@@ -707,9 +706,18 @@ def _evidence(correlation: Array, settings: RegistrationConfig) -> Array:
 def _unmodelled(velocity: Array, settings: RegistrationConfig) -> Array:
     """(6,) variance of a velocity that no residual tells."""
     angular = settings.angular_share * np.linalg.norm(velocity[:3])
-    linear = settings.linear_share * np.linalg.norm(velocity[3:])
-    variance = [settings.angular_floor**2 + angular**2, settings.linear_floor**2 + linear**2]
-    return np.repeat(variance, 3)
+    return np.repeat([settings.angular_floor**2 + angular**2, settings.linear_floor**2], 3)
+
+
+def shared_covariance(velocity: Array, settings: RegistrationConfig) -> Array:
+    """(6, 6) covariance of a velocity (6,) that all pairs of a scene share: depth that is wrong.
+
+    The scale of depth errs along the velocity, its pattern in any direction.
+    """
+    linear = np.concatenate([np.zeros(3), velocity[3:]])
+    pattern = settings.linear_share**2 * float(linear @ linear)
+    scale = settings.depth_scale_std**2 * np.outer(linear, linear)
+    return np.asarray(scale + np.diag(np.repeat([0.0, pattern], 3)))
 
 
 def _spread(settings: RegistrationConfig) -> Array:

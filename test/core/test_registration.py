@@ -12,7 +12,13 @@ from scipy.spatial.transform import Rotation
 from blur_imu_ros.core.blur_field import BlurField, cell_centres
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import double_angle, motion_field
-from blur_imu_ros.core.registration import Registrar, Registration, RegistrationConfig, View
+from blur_imu_ros.core.registration import (
+    Registrar,
+    Registration,
+    RegistrationConfig,
+    View,
+    shared_covariance,
+)
 from blur_imu_ros.core.velocity import VelocityPrior
 from blur_imu_ros.simulation.room_renderer import (
     Pose,
@@ -391,3 +397,10 @@ def test_whatever_is_shown_the_numbers_are_numbers(seed):
             assert np.linalg.eigvalsh(found.covariance).min() > 0
             assert 0 <= found.quality <= 1 and 0 <= found.ambiguity <= 1
             first = REGISTRAR.corrected(first, found)
+
+
+def test_errors_that_pairs_share_grow_with_the_linear_velocity_alone():
+    settings = RegistrationConfig(depth_scale_std=0.5, linear_share=0.1)
+    shared = shared_covariance(np.array([9, 9, 9, 2.0, 0, 0]), settings)
+    assert np.all(shared[:3] == 0)
+    assert np.diag(shared)[3:] == pytest.approx([1.0 + 0.04, 0.04, 0.04])
