@@ -44,13 +44,18 @@ _PINHOLE = {
     "cx": ("cx", "cu", "u0", "ppx"),
     "cy": ("cy", "cv", "v0", "ppy"),
 }
+_FOCAL = ("f", "focal", "focallength")
 _COEFFICIENTS = (
     *("distortioncoefficients", "distortioncoeffs", "distortionparameters", "distortionparams"),
     *("distortion", "distcoeffs", "distcoeff", "distcoefficients", "dist", "d"),
+    *("coefficients", "coeffs"),
 )
 _MODELS = ("distortionmodel", "distortiontype", "cameramodel", "modeltype", "cameratype", "type")
 _BROWN = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6", "s1", "s2", "s3", "s4", "taux", "tauy")
 _RADIAL = ("k1", "k2", "k3", "k4")
+_PARTS_OF_ONE = ("intrinsics", "projection_parameters", "camera_intrinsics")
+"""Dicts that hold part of a camera."""
+_MAY_NAME_A_LENS = re.compile(r".*(model|type|lens|projection|fisheye|distortion).*")
 _FOREIGN = re.compile(r"fov|atan|division|scaramuzza|ocam|thin|poly")
 """Lenses that are not known here."""
 _SHAPES = {
@@ -186,7 +191,11 @@ def _cameras_in(content: Mapping[Any, Any]) -> dict[str, dict[str, Any]]:
     if prefixed or shared:
         return {name: shared | own for name, own in prefixed.items()} or {"Camera": shared}
     inner = {str(k): v for k, v in content.items() if isinstance(v, dict)}
-    cameras = {k: v for k, v in inner.items() if {"intrinsics", "camera_matrix"} & v.keys()}
+    cameras = {
+        k: v
+        for k, v in inner.items()
+        if {"intrinsics", "camera_matrix", "fx", "K"} & v.keys() and k not in _PARTS_OF_ONE
+    }
     return {} if {"camera_matrix", "K", "k"} & content.keys() else cameras
 
 
@@ -211,13 +220,27 @@ class _Keys:
             raise CameraError(f"lacks {shown}; expected {EXPECTED}, or {KINDS}")
         return _number(value, shown)
 
-    def unfold(self, names: Iterable[str]) -> None:
-        """Take the keys of inner dicts for ours."""
+    def unfold(self, names: Iterable[str]) -> dict[str, Any]:
+        """Take the keys of inner dicts for ours; return these dicts."""
+        unfolded = {}
         for name in names:
             inner = self._values.get(name)
             if isinstance(inner, dict) and "data" not in inner:
+                unfolded[name] = self._values.pop(name)
                 self._values |= _Keys(inner)._values
-                self._used.add(name)
+        return unfolded
+
+    def lenses(self) -> list[str]:
+        """Return the names of lenses that texts say, and `fisheye` where that is true."""
+        found = []
+        for name, value in self._values.items():
+            if not _MAY_NAME_A_LENS.fullmatch(name):
+                continue
+            if value is True and "fisheye" in name:
+                found.append("fisheye")
+            elif isinstance(value, str) and lens_name(value) in COEFFICIENTS:
+                found.append(value)
+        return found
 
     def refuse_unused(self) -> None:
         """Refuse keys of a lens that were not asked for, unless they are zero."""
@@ -239,7 +262,8 @@ def _tells_numbers(value: Any) -> bool:
 
 
 def _camera_of(keys: _Keys) -> Camera:
-    keys.unfold((*_INTRINSICS, *_COEFFICIENTS))
+    keys.unfold(_INTRINSICS)
+    distortion = keys.unfold(_COEFFICIENTS)
     width, height = _size_of(keys)
     named = _model_of(keys)
     shape, (fx, fy, cx, cy) = _pinhole_of(keys)
@@ -247,7 +271,13 @@ def _camera_of(keys: _Keys) -> Camera:
         values = [keys.get([name]) for name in _SHAPES.get(lens_name(named), ())]
         shape = [value for value in values if value is not None]
     parameters = [_number(x, "a parameter of the lens") for x in shape]
-    model, numbers = lens_of(named, [*parameters, *_coefficients_of(keys, lens_name(named))])
+    coefficients = _coefficients_of(keys, lens_name(named))
+    for inner in distortion.values():
+        if inner and not coefficients and not lens_name(named) == "equidistant":
+            raise CameraError(
+                f"distortion_coefficients is {inner!r}: it lacks data, or k1, k2, ..."
+            )
+    model, numbers = lens_of(named, [*parameters, *coefficients])
     keys.refuse_unused()
     return Camera(width, height, fx, fy, cx, cy, model, numbers)
 
@@ -282,6 +312,7 @@ def _size_of(keys: _Keys) -> tuple[int, int]:
 def _model_of(keys: _Keys) -> str:
     """Return the name that tells most of the lens, passing over those of products."""
     given = [str(model) for model in (keys.get([name]) for name in _MODELS) if model]
+    given = list(dict.fromkeys([*given, *keys.lenses()]))
     known = {lens_name(model): model for model in reversed(given)}
     if "equidistant" in known and {*PINHOLES} & known.keys():
         raise CameraError(
@@ -307,21 +338,31 @@ def _pinhole_of(keys: _Keys) -> tuple[list[Any], list[float]]:
     listed = keys.get(["intrinsics"])
     if isinstance(listed, list) and len(listed) >= 4:
         return listed[:-4], [_number(x, "one of intrinsics") for x in listed[-4:]]
+    focal, middle = keys.get(_FOCAL), keys.get(["principalpoint"])
+    if focal is not None:
+        both = _flattened(focal if isinstance(focal, list) else [focal, focal], "focal_length")
+        fx, fy = (_number(x, "focal_length") for x in (both[0], both[-1]))
+        names = [_PINHOLE["cx"], _PINHOLE["cy"]]
+        if middle is not None:
+            return [], [
+                fx,
+                fy,
+                *(_number(x, "principal_point") for x in _flattened(middle, "")[:2]),
+            ]
+        return [], [fx, fy, *(keys.number(n, s) for n, s in zip(names, ("cx", "cy"), strict=True))]
     return [], [keys.number(names, shown) for shown, names in _PINHOLE.items()]
 
 
 def _coefficients_of(keys: _Keys, model: str) -> list[float]:
     """Return the coefficients of a list, or of k1, k2, p1, ... one by one, in OpenCV's order."""
     given = keys.get(_COEFFICIENTS)
-    if given is not None and not (isinstance(given, dict) and "data" not in given):
+    if given is not None:
         listed = _flattened(given, "distortion_coefficients")
         return [_number(x, "one of distortion_coefficients") for x in listed]
     names: tuple[str, ...] = _BROWN
     if model == "equidistant":  # VINS begins with k2
         names = ("k2", "k3", "k4", "k5") if keys.get(["k5"]) is not None else _RADIAL
     values = [keys.get([name]) for name in names]
-    if given and not any(value is not None for value in values):
-        raise CameraError(f"distortion_coefficients is {given!r}: it lacks data, or k1, k2, ...")
     told = max((k + 1 for k, value in enumerate(values) if value is not None), default=0)
     count = min(n for n in (0, 4, 5, 8, 12, 14) if n >= told)
     return [_number(value or 0, name) for name, value in zip(names, values[:count], strict=False)]
@@ -330,6 +371,8 @@ def _coefficients_of(keys: _Keys, model: str) -> list[float]:
 def _flattened(given: Any, name: str) -> list[Any]:
     """Return the numbers of a list, of rows, or of the `data` of a matrix."""
     listed = given.get("data") if isinstance(given, dict) else given
+    if isinstance(listed, str):
+        listed = re.split(r"[\s,;]+", listed.strip(" []()"))
     if not isinstance(listed, list):
         missing = (
             "it lacks data, the list of numbers" if listed is None else "not a list of numbers"

@@ -16,6 +16,7 @@ from helpers.calibrations import (
     FISHEYE,
     FISHEYE_FILES,
     PINHOLE,
+    RADTAN,
     SIZE,
     WIDE_FILES,
     kalibr,
@@ -104,6 +105,29 @@ def test_what_is_not_understood_is_refused(tmp_path: Path, text: str, said: str)
     with pytest.raises(CameraError, match=said) as caught:
         load_camera(written(tmp_path, text))
     assert str(caught.value).startswith(str(tmp_path / "camera.yaml"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["model: fisheye", "lens_model: equidistant", "projection: Kannala-Brandt", "is_fisheye: true"],
+)
+def test_a_fisheye_by_any_key_is_not_taken_for_a_pinhole(tmp_path: Path, said: str) -> None:
+    text = f"{SIZE}{PINHOLE}{said}\nD: [0.1, -0.03, 0.004, -0.0007]\n"
+    same(load_camera(written(tmp_path, text)), FISHEYE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{SIZE}{PINHOLE}distortion: {{model: radtan, coefficients: {list(RADTAN)}}}\n",
+        f"{SIZE}{PINHOLE}distortion_coefficients: '-0.28 0.07 0.0002 0.00002'\n",
+        f"{SIZE}focal_length: [250, 251]\nprincipal_point: [159.5, 119.5]\nD: {list(RADTAN)}\n",
+        "camera:\n" + "".join(f"  {x}\n" for x in (SIZE + PINHOLE).splitlines())
+        + f"  D: {list(RADTAN)}\n",
+    ],
+)  # fmt: skip
+def test_other_ways_to_write_the_same(tmp_path: Path, text: str) -> None:
+    same(load_camera(written(tmp_path, text)), BROWN)
 
 
 def test_rectified_images_have_no_lens(tmp_path: Path) -> None:
