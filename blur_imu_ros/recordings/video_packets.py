@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.errors import RecordingError, install_hint
 
 VIDEOS = {
     "foxglove_msgs/msg/CompressedVideo": (
@@ -44,8 +44,8 @@ class PacketDecoder:
             import av
         except ImportError as error:
             raise RecordingError(
-                f"{source}: its images are packets of {codec} video, which need PyAV: pip install "
-                "'blur-imu-ros[video]'"
+                f"{source}: its images are packets of {codec} video, which need PyAV "
+                f"({install_hint('video')})"
             ) from error
         self._av = av
         try:

@@ -104,6 +104,21 @@ def test_the_notebook_runs_from_top_to_bottom(
     assert out.strip().splitlines()[-1].startswith("False (")
 
 
+def test_the_page_of_the_notebook_is_what_the_notebook_is():
+    page = (DOCS / "FIRST_STEPS.md").read_text()
+    for cell in json.loads(NOTEBOOK.read_text())["cells"]:
+        source = "".join(cell["source"]).replace("](../", "](")
+        assert source in page, "run tools/docs_notebook.py"
+
+
+@pytest.mark.parametrize("name", ["good", "bad"])
+def test_the_gallery_shows_the_pictures_that_its_program_draws(name: str):
+    page = (DOCS / "GALLERY.md").read_text().split(f"<!-- {name} frames -->")[1].split("<!--")[0]
+    shown = set(re.findall(r"pictures/gallery/(\w+)\.jpg", page))
+    source = (ROOT / "tools" / "docs_gallery.py").read_text()
+    assert len(shown) >= 5 and all(f'"{case}"' in source for case in shown)
+
+
 def test_the_notices_name_every_package_that_is_used_and_the_data_of_every_model():
     notices = (ROOT / "THIRD_PARTY_NOTICES.md").read_text()
     toml = pytest.importorskip("tomllib", reason="Python 3.10 reads no TOML")
