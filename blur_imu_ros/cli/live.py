@@ -22,9 +22,9 @@ from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.pivot import PivotConfig
 from blur_imu_ros.core.visual_imu import Network, VisualImu
 from blur_imu_ros.errors import FrameError, RecordingError, RosSetupError, install_hint
-from blur_imu_ros.execution.files import with_ending
+from blur_imu_ros.execution.files import refuse_overwriting, with_ending
 from blur_imu_ros.network.blur_network import load_network
-from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
+from blur_imu_ros.recordings.camera_files import camera_file, load_camera, load_exposure_time
 from blur_imu_ros.recordings.live_camera import LiveCamera
 from blur_imu_ros.results.csv_files import CsvWriter
 from blur_imu_ros.viz.dashboard import Dashboard
@@ -60,6 +60,8 @@ def run_live(options: LiveOptions, network: Network | None = None) -> None:
     output = None if options.output is None else with_ending(options.output, (".csv",))
     if output is not None and output.exists():
         raise RecordingError(f"{output}: is there already; choose another place")
+    stream = Path(options.rerun) if options.rerun else None
+    refuse_overwriting([output, stream], [camera_file(options.camera), Path(options.source)])
     source = _opened(options)
     pivot = PivotConfig() if options.motion_prior is MotionPrior.PIVOT else None
     console = Console()
@@ -69,7 +71,9 @@ def run_live(options: LiveOptions, network: Network | None = None) -> None:
         imu = VisualImu(network, direction=DirectionConfig(mode="previous"), pivot=pivot)
         tracker, dashboard = imu.tracker(), Dashboard(options.axes, options.picture)
         viewer = stack.enter_context(closing(RerunStream(options.rerun, options.source)))
-        table = None if output is None else stack.enter_context(CsvWriter(output))
+        table = (
+            None if output is None else stack.enter_context(CsvWriter(output, axes=options.axes))
+        )
         shown = stack.enter_context(Live(dashboard, console=console, refresh_per_second=8))
         told, end = 0, time.monotonic() + (options.seconds or float("inf"))
         for frame in source:

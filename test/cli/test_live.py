@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from blur_imu_ros.choices import Axes
 from blur_imu_ros.cli import live
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.visual_imu import VisualImu
@@ -48,6 +49,7 @@ def test_a_video_is_shown_at_its_own_pace_and_kept(
     assert "a field of view of 65 degrees across is assumed" in " ".join(ended.out.split())
     series = read_series(tmp_path / "velocity.csv")
     assert 1 <= len(series.t) <= 12 and series.t[-1] == pytest.approx(11 / 30, abs=0.02)
+    assert series.axes is Axes.BODY
     refusal = blur_imu("live", video, "--exposure", 0.01, "-o", out).refusal
     assert "velocity.csv: is there already" in refusal
 
