@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,9 @@ def load_yaml(path: str | Path, complaint: str) -> Any:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
         if text.lstrip().startswith("{"):
-            return json.loads(text)
+            # JSON may hold tabs, which YAML refuses; a YAML mapping in braces is no JSON.
+            with suppress(ValueError):
+                return json.loads(text)
         # `%YAML:1.0` is no directive of YAML; `ros2 topic echo` ends with an empty document.
         documents = list(yaml.load_all(re.sub(r"(?m)\A%YAML.*$", "", text), _Loader))
     except OSError as error:

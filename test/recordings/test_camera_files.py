@@ -143,3 +143,9 @@ def test_a_region_of_the_sensor_and_binning_count(tmp_path: Path) -> None:
     text = BROWN_FILES["topic echo"].replace("binning_x: 0", "binning_x: 2")
     camera = load_camera(written(tmp_path, text.replace("binning_y: 0", "binning_y: 2")))
     assert (camera.width, camera.height, camera.fx) == (160, 120, 125)
+
+
+def test_yaml_in_braces_is_no_json_and_read(tmp_path: Path) -> None:
+    path = tmp_path / "camera.yaml"
+    path.write_text("{image_width: 64, image_height: 48, fx: 50, fy: 50, cx: 31.5, cy: 23.5}\n")
+    assert load_camera(path).fx == 50
