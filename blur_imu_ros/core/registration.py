@@ -88,7 +88,7 @@ class RegistrationConfig:
     shrink: int = 5
     blur: float = 1.0
     spacing: tuple[int, ...] = (3, 1)
-    passes: tuple[tuple[int, int], ...] = ((1, 4), (1, 4), (0, 4))
+    passes: tuple[tuple[int, int], ...] = ((1, 3), (1, 4), (0, 3))
     settled_px: float = 0.03
     survivors: int = 2
     hopeless: float = 6.0
@@ -254,7 +254,7 @@ class Registrar:
             blur = _finite(field.q, 0.0) * np.float32(width / pinhole.width)
         depth = np.clip(depth, 0, _LARGEST_INVERSE_DEPTH)
         gradients = tuple(_gradients(level) for level in levels)
-        return View(t, pinhole.resized(width, height), levels, depth, sigma, gradients, blur)
+        return View(t, _sized(pinhole, width, height), levels, depth, sigma, gradients, blur)
 
     def corrected(self, view: View, registration: Registration) -> View:
         """Return the second view of a registration with the depth that parallax corrected.
@@ -460,8 +460,8 @@ class _Level:
         self.finest = number == 0
         image, self.other = first.levels[number], second.levels[number]
         self.other_gradients = second.gradients[number]
-        camera = first.camera.resized(*image.shape[::-1])
-        self.matrix = second.camera.resized(*self.other.shape[::-1]).matrix
+        camera = _sized(first.camera, *image.shape[::-1])
+        self.matrix = _sized(second.camera, *self.other.shape[::-1]).matrix
         spacing = settings.spacing[number]
         some = slice(spacing // 2, None, spacing)
         depth = _resized(first.inverse_depth, image.shape)[some, some]
@@ -800,6 +800,11 @@ def _moved(motions: Array, rotations: Array, steps: Array) -> Array:
     return moved
 
 
+@lru_cache(maxsize=64)
+def _sized(camera: Camera, width: int, height: int) -> Camera:
+    return camera.resized(width, height)
+
+
 @lru_cache(maxsize=16)
 def _geometry(camera: Camera, spacing: int) -> tuple[Array, Array]:
     """Rays (3, n) of every `spacing`-th pixel and row, and rows (2, 6, n) of their motion at 1 m."""
@@ -868,7 +873,7 @@ def _depth_correlation(blocks: tuple[int, int], tilt: float, reach: float) -> Ar
 def _turned(values: Array, first: Camera, second: Camera, rotation: Array) -> Array:
     """(rows, columns) values of blocks of the first image where the second one sees them, else 0."""
     rows, columns = values.shape
-    before = first.resized(columns, rows).matrix
-    after = second.resized(columns, rows).matrix
+    before = _sized(first, columns, rows).matrix
+    after = _sized(second, columns, rows).matrix
     way = after @ cv2.Rodrigues(-rotation)[0] @ np.linalg.inv(before)
     return np.asarray(cv2.warpPerspective(values, way, (columns, rows)))
