@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,8 @@ from blur_imu_ros.core.camera import (
 )
 from blur_imu_ros.errors import CameraError
 from blur_imu_ros.recordings.camera_info import CameraInfo
+from blur_imu_ros.recordings.camera_keys import EXPECTED, KINDS, Keys, as_number, flattened
 from blur_imu_ros.recordings.colmap_cameras import colmap_cameras
-
-EXPECTED = "image_width, image_height, fx, fy, cx, cy"
-"""Of a flat camera file."""
-
-KINDS = "what ROS, OpenCV, Kalibr, EuRoC, ORB-SLAM, VINS, Basalt or COLMAP (cameras.txt) write"
 
 _PART = re.compile(r"(.+):([\w.]+)")
 """A file and the camera in it: camchain.yaml:cam1."""
@@ -56,7 +52,6 @@ _BROWN = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6", "s1", "s2", "s3", "s4"
 _RADIAL = ("k1", "k2", "k3", "k4")
 _PARTS_OF_ONE = ("intrinsics", "projection_parameters", "camera_intrinsics")
 """Dicts that hold part of a camera."""
-_MAY_NAME_A_LENS = re.compile(r".*(model|type|lens|projection|fisheye|distortion).*")
 _FOREIGN = re.compile(r"fov|atan|division|scaramuzza|ocam|thin|poly")
 """Lenses that are not known here."""
 _SHAPES = {
@@ -65,10 +60,6 @@ _SHAPES = {
     "omnidirectional": ("xi",),
 }
 """Parameters of wide lenses that stand before or beside the pinhole's."""
-_OF_A_LENS = re.compile(
-    r"[kpds]\d|r\d|xi|alpha|beta|.*dist.*|.*coef.*|.*mirror.*|.*lens.*|poly.*|inv_?poly.*"
-)
-"""Keys that would be left out at the cost of wrong numbers."""
 
 
 def load_camera(path: str | Path) -> Camera:
@@ -82,8 +73,8 @@ def load_camera(path: str | Path) -> Camera:
     try:
         content = _content(path)
         if "binning_x" in content and ("k" in content or "K" in content):
-            return _of_message(_Keys(content), content.get("roi"))
-        return in_pixels(_camera_of(_Keys(content)))
+            return _of_message(Keys(content), content.get("roi"))
+        return in_pixels(_camera_of(Keys(content)))
     except (CameraError, ValueError, OverflowError) as error:  # int of what is not finite
         text = str(error)
         raise CameraError(text if text.startswith(str(path)) else f"{path}: {text}") from error
@@ -202,69 +193,7 @@ def _cameras_in(content: Mapping[Any, Any]) -> dict[str, dict[str, Any]]:
     return {} if {"camera_matrix", "K", "k"} & content.keys() else cameras
 
 
-class _Keys:
-    """The keys of a camera by their letters and digits alone, and which of them were asked for."""
-
-    def __init__(self, content: Mapping[Any, Any]) -> None:
-        self._values = {re.sub(r"[^a-z0-9]", "", str(k).lower()): v for k, v in content.items()}
-        self._used: set[str] = set()
-
-    def get(self, names: Iterable[str]) -> Any:
-        """Return the value of the first of the names that is there, or None."""
-        for name in names:
-            if self._values.get(name) is not None:
-                self._used.add(name)
-                return self._values[name]
-        return None
-
-    def number(self, names: Iterable[str], shown: str) -> float:
-        value = self.get(names)
-        if value is None:
-            raise CameraError(f"lacks {shown}; expected {EXPECTED}, or {KINDS}")
-        return _number(value, shown)
-
-    def unfold(self, names: Iterable[str]) -> dict[str, Any]:
-        """Take the keys of inner dicts for ours; return these dicts."""
-        unfolded = {}
-        for name in names:
-            inner = self._values.get(name)
-            if isinstance(inner, dict) and "data" not in inner:
-                unfolded[name] = self._values.pop(name)
-                self._values |= _Keys(inner)._values
-        return unfolded
-
-    def lenses(self) -> list[str]:
-        """Return the names of lenses that texts say, and `fisheye` where that is true."""
-        found = []
-        for name, value in self._values.items():
-            if not _MAY_NAME_A_LENS.fullmatch(name):
-                continue
-            if value is True and "fisheye" in name:
-                found.append("fisheye")
-            elif isinstance(value, str) and lens_name(value) in COEFFICIENTS:
-                found.append(value)
-        return found
-
-    def refuse_unused(self) -> None:
-        """Refuse keys of a lens that were not asked for, unless they are zero."""
-        for name, value in self._values.items():
-            if name not in self._used and _OF_A_LENS.fullmatch(name) and _tells_numbers(value):
-                raise CameraError(
-                    f"{name} seems to be of the lens and is not understood; give distortion_model and "
-                    "distortion_coefficients"
-                )
-
-
-def _tells_numbers(value: Any) -> bool:
-    """Return whether there are numbers that are not zero in a value, at any depth."""
-    if isinstance(value, dict):
-        return any(map(_tells_numbers, value.values()))
-    if isinstance(value, list):
-        return any(map(_tells_numbers, value))
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value != 0
-
-
-def _camera_of(keys: _Keys) -> Camera:
+def _camera_of(keys: Keys) -> Camera:
     keys.unfold(_INTRINSICS)
     distortion = keys.unfold(_COEFFICIENTS)
     width, height = _size_of(keys)
@@ -273,7 +202,7 @@ def _camera_of(keys: _Keys) -> Camera:
     if not shape:
         values = [keys.get([name]) for name in _SHAPES.get(lens_name(named), ())]
         shape = [value for value in values if value is not None]
-    parameters = [_number(x, "a parameter of the lens") for x in shape]
+    parameters = [as_number(x, "a parameter of the lens") for x in shape]
     coefficients = _coefficients_of(keys, lens_name(named))
     for inner in distortion.values():
         if inner and not coefficients and not lens_name(named) == "equidistant":
@@ -285,34 +214,34 @@ def _camera_of(keys: _Keys) -> Camera:
     return Camera(width, height, fx, fy, cx, cy, model, numbers)
 
 
-def _of_message(keys: _Keys, roi: Any) -> Camera:
+def _of_message(keys: Keys, roi: Any) -> Camera:
     """Return the camera of what `ros2 topic echo` shows of a CameraInfo."""
     window = (
         [roi.get(n) for n in ("x_offset", "y_offset", "width", "height")]
         if isinstance(roi, dict)
         else []
     )
-    left, top, width, height = (int(_number(x or 0, "roi")) for x in [*window, 0, 0, 0, 0][:4])
+    left, top, width, height = (int(as_number(x or 0, "roi")) for x in [*window, 0, 0, 0, 0][:4])
     numbers = {
-        name: [_number(x, name) for x in _flattened(keys.get([name]) or [], name)]
+        name: [as_number(x, name) for x in flattened(keys.get([name]) or [], name)]
         for name in ("k", "d")
     }
-    across, down = (int(_number(keys.get([f"binning{axis}"]) or 0, "binning")) for axis in "xy")
+    across, down = (int(as_number(keys.get([f"binning{axis}"]) or 0, "binning")) for axis in "xy")
     model = str(keys.get(["distortionmodel"]) or "")
     size, region = _size_of(keys), (left, top, width, height)
     return CameraInfo(*size, numbers["k"], numbers["d"], model, across, down, region).camera()
 
 
-def _size_of(keys: _Keys) -> tuple[int, int]:
+def _size_of(keys: Keys) -> tuple[int, int]:
     size = keys.get(_SIZE)
     if isinstance(size, dict):
         size = [size.get("width"), size.get("height")]
     if isinstance(size, list) and len(size) == 2:
-        return int(_number(size[0], "width")), int(_number(size[1], "height"))
+        return int(as_number(size[0], "width")), int(as_number(size[1], "height"))
     return int(keys.number(_WIDTH, "image_width")), int(keys.number(_HEIGHT, "image_height"))
 
 
-def _model_of(keys: _Keys) -> str:
+def _model_of(keys: Keys) -> str:
     """Return the name that tells most of the lens, passing over those of products."""
     given = [str(model) for model in (keys.get([name]) for name in _MODELS) if model]
     given = list(dict.fromkeys([*given, *keys.lenses()]))
@@ -330,62 +259,46 @@ def _model_of(keys: _Keys) -> str:
     return next(iter(foreign), str(told) if told else "" if "none" in known else "".join(given[:1]))
 
 
-def _pinhole_of(keys: _Keys) -> tuple[list[Any], list[float]]:
+def _pinhole_of(keys: Keys) -> tuple[list[Any], list[float]]:
     """Return what stands before the focal lengths in a list of intrinsics, and fx, fy, cx, cy."""
     matrix = keys.get(_MATRIX)
     if matrix is not None:
-        k = _flattened(matrix, "camera_matrix")
+        k = flattened(matrix, "camera_matrix")
         if len(k) != 9:
             raise CameraError(f"camera_matrix has {len(k)} numbers, not the 9 numbers of K")
-        return [], [_number(k[place], "one of camera_matrix") for place in (0, 4, 2, 5)]
+        return [], [as_number(k[place], "one of camera_matrix") for place in (0, 4, 2, 5)]
     listed = keys.get(["intrinsics"])
     if isinstance(listed, list) and len(listed) >= 4:
-        return listed[:-4], [_number(x, "one of intrinsics") for x in listed[-4:]]
-    focal, middle = keys.get(_FOCAL), keys.get(["principalpoint"])
-    if focal is not None:
-        both = _flattened(focal if isinstance(focal, list) else [focal, focal], "focal_length")
-        fx, fy = (_number(x, "focal_length") for x in (both[0], both[-1]))
-        names = [_PINHOLE["cx"], _PINHOLE["cy"]]
-        if middle is not None:
-            return [], [
-                fx,
-                fy,
-                *(_number(x, "principal_point") for x in _flattened(middle, "")[:2]),
-            ]
-        return [], [fx, fy, *(keys.number(n, s) for n, s in zip(names, ("cx", "cy"), strict=True))]
+        return listed[:-4], [as_number(x, "one of intrinsics") for x in listed[-4:]]
+    if not keys.has(_PINHOLE["fx"]) and keys.has(_FOCAL):
+        return [], [*_pair(keys.get(_FOCAL), "focal_length"), *_middle_of(keys)]
     return [], [keys.number(names, shown) for shown, names in _PINHOLE.items()]
 
 
-def _coefficients_of(keys: _Keys, model: str) -> list[float]:
+def _middle_of(keys: Keys) -> list[float]:
+    if keys.has(["principalpoint"]):
+        return _pair(keys.get(["principalpoint"]), "principal_point")
+    return [keys.number(_PINHOLE[name], name) for name in ("cx", "cy")]
+
+
+def _pair(given: Any, name: str) -> list[float]:
+    """Return two numbers of a list, or one number twice."""
+    listed = flattened(given if isinstance(given, list) else [given, given], name)
+    if len(listed) != 2:
+        raise CameraError(f"{name} has {len(listed)} numbers, not two")
+    return [as_number(x, name) for x in listed]
+
+
+def _coefficients_of(keys: Keys, model: str) -> list[float]:
     """Return the coefficients of a list, or of k1, k2, p1, ... one by one, in OpenCV's order."""
     given = keys.get(_COEFFICIENTS)
     if given is not None:
-        listed = _flattened(given, "distortion_coefficients")
-        return [_number(x, "one of distortion_coefficients") for x in listed]
+        listed = flattened(given, "distortion_coefficients")
+        return [as_number(x, "one of distortion_coefficients") for x in listed]
     names: tuple[str, ...] = _BROWN
     if model == "equidistant":  # VINS begins with k2
         names = ("k2", "k3", "k4", "k5") if keys.get(["k5"]) is not None else _RADIAL
     values = [keys.get([name]) for name in names]
     told = max((k + 1 for k, value in enumerate(values) if value is not None), default=0)
     count = min(n for n in (0, 4, 5, 8, 12, 14) if n >= told)
-    return [_number(value or 0, name) for name, value in zip(names, values[:count], strict=False)]
-
-
-def _flattened(given: Any, name: str) -> list[Any]:
-    """Return the numbers of a list, of rows, or of the `data` of a matrix."""
-    listed = given.get("data") if isinstance(given, dict) else given
-    if isinstance(listed, str):
-        listed = re.split(r"[\s,;]+", listed.strip(" []()"))
-    if not isinstance(listed, list):
-        missing = (
-            "it lacks data, the list of numbers" if listed is None else "not a list of numbers"
-        )
-        raise CameraError(f"{name} is {given!r}, {missing}")
-    return [x for row in listed for x in (row if isinstance(row, list) else [row])]
-
-
-def _number(value: Any, name: str) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise CameraError(f"{name} is {value!r}, not a number") from error
+    return [as_number(value or 0, name) for name, value in zip(names, values[:count], strict=False)]

@@ -14,7 +14,7 @@ from blur_imu_ros.choices import StampReference
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame, check_exposure_time
 from blur_imu_ros.errors import FrameError, RecordingError
-from blur_imu_ros.recordings.camera_files import EXPECTED
+from blur_imu_ros.recordings.camera_keys import EXPECTED
 
 
 @dataclass(frozen=True)

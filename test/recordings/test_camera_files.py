@@ -130,6 +130,11 @@ def test_other_ways_to_write_the_same(tmp_path: Path, text: str) -> None:
     same(load_camera(written(tmp_path, text)), BROWN)
 
 
+def test_a_focal_length_in_millimetres_beside_fx_is_passed_over(tmp_path: Path) -> None:
+    camera = load_camera(written(tmp_path, f"{SIZE}{PINHOLE}f: 1.8\nfocal_length: 4.2\n"))
+    assert (camera.fx, camera.fy) == (250, 251)
+
+
 def test_rectified_images_have_no_lens(tmp_path: Path) -> None:
     assert not load_camera(written(tmp_path, orbslam("Camera1", "Rectified", "", ()))).is_distorted
 
