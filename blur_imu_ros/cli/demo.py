@@ -199,8 +199,8 @@ def _told(received: Received, result: Evaluation, sent: int) -> Iterator[str]:
     busy = sent - result.rows > FEW_UNANSWERED * sent and len(received.latency)
     if busy:
         yield (
-            f"  this machine is too slow or too busy for {FRAME_RATE:g} images a second, and the sign is "
-            "hardly told across gaps; demo --ros off measures all"
+            f"  this machine is too slow or too busy for {FRAME_RATE:g} images a second; demo --ros off "
+            "measures all"
         )
     if len(received.latency):
         median, p95 = 1e3 * np.percentile(received.latency, [50, 95])
