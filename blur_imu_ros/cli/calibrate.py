@@ -74,7 +74,7 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     found = calibrate(estimate, truth, exposure_time, options.truth_axes, options.time_offset)
     _write(options.output, camera | found.values(), found)
     _print(found, options)
-    print_gain(*angular_rmse(estimate, truth, found))
+    print_gain(*angular_rmse(estimate, truth, found), alone=estimate.single is not None)
     _print_process_noise(estimate, truth)
     return found
 
@@ -132,11 +132,15 @@ def _print_process_noise(estimate: VelocitySeries, truth: VelocitySeries) -> Non
         )
 
 
-def print_gain(measured: float, mended: float) -> None:
-    """Print the RMSE of omega (rad/s) before and after, and whether the latter is worse."""
+def print_gain(measured: float, mended: float, alone: bool = False) -> None:
+    """Print the RMSE of omega (rad/s) before and after, and whether the latter is worse.
+
+    `alone` says that it is that of each image without its neighbours.
+    """
     console = Console()
     console.print(
-        f"RMSE of w here: {measured:.2f} rad/s as measured, {mended:.2f} with the exposure found"
+        f"RMSE of w here{', of each image alone' if alone else ''}: {measured:.2f} rad/s as measured, "
+        f"{mended:.2f} with the exposure found"
     )
     if mended > NOTICEABLE * measured:
         console.print(

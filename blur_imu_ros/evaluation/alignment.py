@@ -38,6 +38,8 @@ REACH = 0.5
 """Seconds that clocks may differ that are said to agree."""
 EPOCH = 1e8
 """Seconds; clocks beyond it count from the same moment, or do not count from their own start."""
+ALONE_STD, ALONE_SHARE = 0.3, 0.12
+"""Standard deviation of what one image tells of each axis: rad/s or m/s at rest, and a share of the speed."""
 LONGEST_INTERVAL = 0.5
 """Seconds between the rows of a truth."""
 SEARCH_STEP = 0.005
@@ -60,7 +62,7 @@ class Alignment:
         time_offset_std: seconds.
         bias: (3,) of the gyroscope, in its own axes, rad/s.
         bias_std: (3,) rad/s.
-        exposure_scale: true over assumed exposure time.
+        exposure_scale: true over assumed exposure time, by what each image tells alone.
         exposure_scale_std: of that.
         correlation: of the angular velocities at the best offset of the search; 1 is perfect.
         rows: how many estimates took part.
@@ -115,7 +117,9 @@ def align(
     truth = _known(truth)
     used = estimate.valid & np.isfinite(estimate.velocity[:, :3]).all(axis=1)
     t, omega = estimate.t[used], estimate.velocity[used, :3]
-    spread = expected_error(estimate.sigma, slice(0, 3), len(used))[used]
+    alone = each_image_alone(estimate)
+    spread = expected_error(alone.sigma, slice(0, 3), len(used))[used]
+    blurred = alone.velocity[used, :3]
     if len(t) < FEWEST_ROWS:
         raise RecordingError(
             f"there are only {len(t)} valid estimates; {FEWEST_ROWS} are needed: record longer"
@@ -125,7 +129,7 @@ def align(
     truth = replace(truth, t=truth.t - far)
     offset, rotation, correlation = _search(t, omega, truth, SAME_PLACE)
     kept = _covered(t, truth, offset, 0.1 + (exposure_time or 0.0) / 2)
-    t, omega, spread = t[kept], omega[kept], spread[kept]
+    t, omega, spread, blurred = t[kept], omega[kept], spread[kept], blurred[kept]
     gyro = truth_at(truth, t + offset, exposure_time)
     _check_motion(gyro)
     energy = max(float(np.sum(gyro * gyro)), 1e-12)
@@ -133,10 +137,24 @@ def align(
     start = _Model(scale, offset, rotation, np.zeros(3))
     model, covariance = _refine(start, t, omega, truth, exposure_time)
     turned = (truth_at(truth, t + model.offset, exposure_time) - model.bias) @ model.rotation.T
-    scale, scale_std = fitted_ratio(t, omega, turned, spread)
+    scale, scale_std = fitted_ratio(t, blurred, turned, spread)
     _check_rates(scale)
     found = _described(replace(model, offset=far + model.offset), covariance, correlation, len(t))
     return replace(found, exposure_scale=scale, exposure_scale_std=scale_std)
+
+
+def each_image_alone(estimate: VelocitySeries) -> VelocitySeries:
+    """Return what blur alone tells: registered neighbours do not depend on the exposure time.
+
+    Of each image alone the estimate tells no standard deviations, so the usual ones are put in.
+    """
+    if estimate.single is None:
+        return estimate
+    agree = np.sum(estimate.single[:, :3] * estimate.velocity[:, :3], axis=1, keepdims=True)
+    velocity = np.where(agree < 0, -1.0, 1.0) * estimate.single
+    speeds = [np.linalg.norm(velocity[:, k : k + 3], axis=1, keepdims=True) for k in (0, 3)]
+    sigma = np.hstack([np.repeat(np.hypot(ALONE_STD, ALONE_SHARE * s), 3, axis=1) for s in speeds])
+    return replace(estimate, velocity=velocity, sigma=sigma, single=None)
 
 
 def _known(truth: VelocitySeries) -> VelocitySeries:

@@ -16,6 +16,7 @@ from blur_imu_ros.evaluation.alignment import (
     FEWEST_ROWS,
     Alignment,
     align,
+    each_image_alone,
     expected_error,
     fitted_ratio,
     in_camera,
@@ -124,7 +125,7 @@ def calibrate(
         turned, note = with_linear(estimate, known, found, true_exposure)
     else:
         turned, note = in_camera(known, found), ""
-    scale, std = _linear_scale(estimate, turned, found, true_exposure)
+    scale, std = _linear_scale(each_image_alone(estimate), turned, found, true_exposure)
     if truth_axes is not None:
         found = _from_axes(found, truth_axes)
     return Calibration(found, exposure_time, scale, std, note if scale is not None else "")
@@ -150,7 +151,7 @@ def _fixed_point(
 def angular_rmse(
     estimate: VelocitySeries, truth: VelocitySeries, found: Calibration
 ) -> tuple[float, float]:
-    """Return the RMSE of omega (rad/s) as it was measured, and with the exposure time found.
+    """Return the RMSE of omega (rad/s) of each image alone, and with the exposure time found.
 
     Args:
         estimate: in optical axes, as it was calibrated.
@@ -158,7 +159,8 @@ def angular_rmse(
         found: what came of them.
     """
     aligned = found.alignment
-    used = match(estimate, in_camera(truth, aligned), found.assumed_exposure).used()
+    alone = each_image_alone(estimate)
+    used = match(alone, in_camera(truth, aligned), found.assumed_exposure).used()
     true = used.truth[:, :3] - aligned.rotation @ aligned.bias
     measured, mended = (
         float(np.sqrt(np.mean((used.estimate[:, :3] / scale - true) ** 2)))

@@ -75,5 +75,6 @@ def scaled(series: VelocitySeries, seconds: float | None, radians: float | None)
     """Return a series whose time and angular velocities are in other units than it says."""
     factors = np.array([radians or 1.0] * 3 + [1.0] * 3)
     sigma = None if series.sigma is None else series.sigma * factors
+    single = None if series.single is None else series.single * factors
     t = series.t * (seconds or 1.0)
-    return replace(series, t=t, velocity=series.velocity * factors, sigma=sigma)
+    return replace(series, t=t, velocity=series.velocity * factors, sigma=sigma, single=single)

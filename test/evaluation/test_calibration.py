@@ -92,8 +92,10 @@ def test_axes_known_in_part_give_the_same_rotation_and_bias(axes):
     assert found.linear_scale == pytest.approx(1 / DEPTH_SCALE, rel=5e-3)
 
 
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("assumed", [0.005, 0.03, 0.1])
-def test_the_exposure_time_found_does_not_depend_on_the_one_assumed(assumed):
+def test_the_exposure_time_found_does_not_depend_on_the_one_assumed(assumed, fused):
+    """Nor on neighbouring frames, whose motion is that between them whatever the exposure time."""
     true, exposure = apart(3), 0.03
     t, omega = true.gyro.t, true.gyro.velocity[:, :3]
     at = true.camera.t + true.offset
@@ -102,7 +104,12 @@ def test_the_exposure_time_found_does_not_depend_on_the_one_assumed(assumed):
         np.stack([np.interp(at + k * exposure / 2, t, c) for c in angle.T], axis=1) for k in (-1, 1)
     ]
     seen = (ends[1] - ends[0]) / assumed @ true.rotation.T
-    camera = replace(true.camera, velocity=np.hstack([seen, np.full_like(seen, np.nan)]))
+    velocity = np.hstack([seen, np.full_like(seen, np.nan)])
+    camera = replace(true.camera, velocity=velocity)
+    if fused:  # the sign of an image alone may be the other one
+        signs = np.where(np.arange(len(at)) % 7, 1.0, -1.0)[:, None]
+        right = velocity * assumed / exposure
+        camera = replace(true.camera, velocity=right, single=signs * velocity)
     found = calibrate(camera, true.gyro, assumed)
     assert found.values()["exposure_time"] == pytest.approx(exposure, rel=2e-3)
 
