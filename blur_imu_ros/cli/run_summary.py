@@ -31,6 +31,7 @@ class RunSummary:
         self._blur: list[float] = []
         self._refused: list[str] = []
         self._open = 0
+        self._alone: list[str] = []
         self._exposure = ExposureEvidence()
         self._camera: Camera | None = None
 
@@ -40,10 +41,14 @@ class RunSummary:
         self._rows += 1
         self._camera = self._camera or measurement.frame.camera
         self._exposure.add(measurement)
+        pair = measurement.registration
+        if pair is not None and not pair.valid and estimate.single is None:
+            self._alone.append(f"{measurement.frame.name}: {'; '.join(pair.reasons)}")
         if not estimate.valid:
             self._refused.append(f"{measurement.frame.name}: {'; '.join(estimate.reasons)}")
             return
-        self._blur.append(estimate.blur_px)
+        if estimate.single is None:  # Otherwise neighbours measure what blur does not.
+            self._blur.append(estimate.blur_px)
         # At rest there is no sign to be sure of, whatever small blur is read.
         moves = estimate.is_moving and estimate.blur_px >= LEAST_BLUR
         if moves and estimate.direction_probability < MINIMUM_DIRECTION_PROBABILITY:
@@ -60,6 +65,11 @@ class RunSummary:
             yield (
                 f"{len(self._refused)} of {self._rows} rows are not valid, the first of them "
                 f"{self._refused[0]} ({'see the exposure time above' if suspected else cause})"
+            )
+        if self._alone:
+            yield (
+                f"{len(self._alone)} of {self._rows} rows hold what their image tells alone, because it "
+                f"cannot be registered on a neighbour; the first of them {self._alone[0]}"
             )
         if signs and self._rows > 1 and self._open:
             yield (

@@ -63,7 +63,7 @@ class MotionFilterConfig:
     slip_time: float = 0.03
     memory: float = 0.9
     blur_scales: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0)
-    lasting: float = 3.0
+    lasting: float = 6.0
     angular_std: float = 10.0
     linear_std: float = 4.0
     short_px: float = 1.5

@@ -15,6 +15,7 @@ from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.pivot import PivotFilter
+from blur_imu_ros.core.registration import Registration
 from blur_imu_ros.core.velocity import VelocitySolver
 from helpers.command_line import CommandLine, turning_images, write_folder
 from helpers.hand_held import hand
@@ -55,6 +56,26 @@ def test_open_signs_count_where_they_were_to_be_decided_and_something_moves() ->
 def test_too_short_a_smear_asks_for_a_longer_exposure(blur: float, said: bool) -> None:
     rows = [replace(GOOD, blur_px=blur)] * 3 + [GOOD]
     assert ("longer exposure" in told(rows)) is said
+
+
+def test_rows_that_no_neighbour_helps_are_counted_and_short_blur_is_no_lack_where_one_does() -> (
+    None
+):
+    image = np.zeros((CAMERA.height, CAMERA.width), np.uint8)
+    frame = Frame(image, 0.0, 0.01, CAMERA, "frame 7")
+    apart = Registration(
+        *(0.0, 10.0, np.zeros(6), np.eye(6), 0.0, 0.0, 0.5, False, ("10 s lie between",)),
+        np.zeros((6, 6)),
+    )
+    linked = replace(GOOD, blur_px=0.5, single=GOOD.velocity)
+    summary = RunSummary()
+    for _ in range(3):
+        summary.add(Measurement(frame, linked, registration=replace(apart, valid=True, reasons=())))
+    assert list(summary.notes(signs=True)) == []
+    summary.add(Measurement(frame, GOOD, registration=apart))
+    (note,) = summary.notes(signs=True)
+    assert note.startswith("1 of 4 rows hold what their image tells alone")
+    assert note.endswith("frame 7: 10 s lie between")
 
 
 def of_a_hand(v: np.ndarray, count: int) -> str:
