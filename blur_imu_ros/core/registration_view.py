@@ -1,0 +1,242 @@
+"""What registration keeps of an image: small, blurred, with the depth that a network read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from blur_imu_ros.core.arrays import Array, Image
+from blur_imu_ros.core.blur_field import BlurField
+from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.motion_field import half_angle
+
+_LARGEST_INVERSE_DEPTH = 20.0
+_TAPS = 9
+"""Places along a motion blur whose mean stands for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistrationConfig:
+    """How two images are registered.
+
+    Attributes:
+        width: of the finest level of the pyramid, pixels.
+        levels: of the pyramid.
+        shrink: how much narrower each is than the one below.
+        blur: Gaussian blur of the finest level, its pixels.
+        spacing: of the pixels that are compared at each level, finest first.
+        passes: of Gauss-Newton steps: the level, the finest being 0, and how many at most; after
+            each only the best motions go on.
+        settled_px: movement of the image, in pixels of the level, at which they end.
+        survivors: how many motions go on after each pass, at most.
+        hopeless: evidence, in nats, by which one may lag behind the best and go on.
+        distinct_px: motions that move the image less apart than this, in pixels of the finest level,
+            are one.
+        degrees: of freedom of the Student-t distribution of residuals.
+        noise: standard deviation of a pixel's difference, grey levels.
+        slack_px: the same for its place, pixels of the finest level; keeps edges from being taken for
+            outliers.
+        correlation_px: side of the square of the finest level whose residuals are one error.
+        angular_std, linear_std: of the zero-mean prior on each axis, rad/s and m/s.
+        blocks: rows and columns of blocks of the image whose depth is wrong together.
+        depth_share: standard deviation of their logarithm of depth, as a share of the network's.
+        depth_tilt: share of that variance which grows linearly over the image.
+        depth_reach: correlation length of the rest, as a share of half the image.
+        depth_memory: share of what parallax told of depth that holds until the next image.
+        depth_scale_std: relative error of depth of the whole image; no parallax tells it from v.
+        unknown_depth, unknown_depth_std: metres, and of its logarithm, where there is no field.
+        angular_share, linear_share: standard deviation of each axis as a share of the speed:
+            calibration and motion that changes in between; depth that no block describes.
+        angular_floor, linear_floor: the same of a camera at rest, rad/s and m/s.
+        alike: correlation below which each image is blurred as the other one is, and both are registered
+            once more: images blurred along different directions have few edges in common.
+        chance_quality: correlation that the best of the wrong motions reaches; one of this is as
+            likely wrong as right.
+        independent: number of parts of an image that agree or not by themselves.
+        angular_miss, linear_miss: errors of a wrong motion, rad/s and m/s.
+        smallest_overlap, smallest_quality, largest_ambiguity: beyond these a pair is not valid.
+        longest_gap: seconds between two images that are registered.
+    """
+
+    width: int = 160
+    levels: int = 2
+    shrink: int = 5
+    blur: float = 1.0
+    spacing: tuple[int, ...] = (3, 1)
+    passes: tuple[tuple[int, int], ...] = ((1, 3), (1, 4), (0, 3))
+    settled_px: float = 0.03
+    survivors: int = 2
+    hopeless: float = 6.0
+    distinct_px: float = 1.5
+    degrees: float = 3.0
+    noise: float = 1.0
+    slack_px: float = 0.3
+    correlation_px: float = 17.0
+    angular_std: float = 20.0
+    linear_std: float = 2.0
+    blocks: tuple[int, int] = (6, 8)
+    depth_share: float = 0.8
+    depth_tilt: float = 0.5
+    depth_reach: float = 0.3
+    depth_memory: float = 0.9
+    depth_scale_std: float = 0.3
+    unknown_depth: float = 3.0
+    unknown_depth_std: float = 1.0
+    angular_share: float = 0.02
+    linear_share: float = 0.2
+    angular_floor: float = 0.03
+    linear_floor: float = 0.03
+    alike: float = 0.95
+    chance_quality: float = 0.8
+    independent: float = 7.5
+    angular_miss: float = 5.0
+    linear_miss: float = 2.0
+    smallest_overlap: float = 0.3
+    smallest_quality: float = 0.8
+    largest_ambiguity: float = 0.5
+    longest_gap: float = 0.5
+
+
+@dataclass(frozen=True)
+class DepthTold:
+    """What parallax told of depth.
+
+    Attributes:
+        correction: (rows, columns) of each block, what to add to the logarithm of the inverse depth
+            that the network read.
+        covariance: (blocks, blocks) of the errors that are left.
+    """
+
+    correction: Array
+    covariance: Array
+
+
+@dataclass(frozen=True)
+class View:
+    """What registration keeps of a frame.
+
+    Attributes:
+        t: middle of the exposure, seconds.
+        camera: pinhole of the finest level.
+        levels: pyramid of float32 grey images, the finest first.
+        inverse_depth: (h, w) float32 of the finest level, 1/m.
+        sigma_log_depth: (rows, columns) float32 of each block, standard deviation of the logarithm.
+        gradients: of each level, (2, h, w) along x and y, grey levels per pixel.
+        blur: (rows, columns, 2) double-angle field of motion blur, pixels of the finest level; None
+            where it is not known.
+        told: what the parallax of the views before told of `inverse_depth`, in which it is; None
+            where there were none.
+    """
+
+    t: float
+    camera: Camera
+    levels: tuple[Array, ...]
+    inverse_depth: Array
+    sigma_log_depth: Array
+    gradients: tuple[Array, ...]
+    blur: Array | None
+    told: DepthTold | None = None
+
+
+def view_of(
+    image: Image,
+    field: BlurField | None,
+    t: float,
+    camera: Camera | None,
+    settings: RegistrationConfig,
+) -> View:
+    """Return a view of an image; `Registrar.view` tells of what."""
+    pinhole = field.camera if field is not None else camera
+    assert pinhole is not None, "a view needs a field or a camera"
+    grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    width = min(settings.width, pinhole.width)
+    height = max(8, round(width * pinhole.height / pinhole.width))
+    small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+    levels = _pyramid(small.astype(np.float32), settings)
+    blur = None
+    if field is None:
+        depth = np.full((height, width), 1 / settings.unknown_depth, np.float32)
+        sigma = np.full(settings.blocks, settings.unknown_depth_std, np.float32)
+    else:
+        depth = resized(_finite(field.inverse_depth, 1 / settings.unknown_depth), (height, width))
+        sigma = resized(_finite(field.sigma_log_depth, settings.unknown_depth_std), settings.blocks)
+        blur = _finite(field.q, 0.0) * np.float32(width / pinhole.width)
+    depth = np.clip(depth, 0, _LARGEST_INVERSE_DEPTH)
+    gradients = tuple(_gradients(level) for level in levels)
+    return View(t, sized(pinhole, width, height), levels, depth, sigma, gradients, blur)
+
+
+def corrected(view: View, told: DepthTold) -> View:
+    """Return a view with the depth that parallax corrected."""
+    shape = view.inverse_depth.shape
+    factor = np.exp(resized(told.correction.astype(np.float32), shape))
+    return replace(view, inverse_depth=view.inverse_depth * factor, told=told)
+
+
+def _pyramid(image: Array, settings: RegistrationConfig) -> tuple[Array, ...]:
+    """Return the blurred image, and smaller ones blurred again."""
+    levels = [cv2.GaussianBlur(image, (0, 0), settings.blur)]
+    for _ in range(1, settings.levels):
+        size = [max(8, side // settings.shrink) for side in levels[-1].shape[::-1]]
+        small = cv2.resize(levels[-1], size, interpolation=cv2.INTER_AREA)
+        levels.append(cv2.GaussianBlur(small, (0, 0), 0.8 * settings.blur))
+    return tuple(levels)
+
+
+def blurred_alike(first: View, second: View) -> tuple[View, View]:
+    """Return the finest levels of two views, each blurred as the other one is as well."""
+    return _blurred(first, second.blur), _blurred(second, first.blur)
+
+
+def _blurred(view: View, blur: Array | None) -> View:
+    """Return a view whose finest level is blurred along a double-angle field (rows, columns, 2)."""
+    if blur is None:
+        return view
+    image = view.levels[0]
+    motion = half_angle(cv2.resize(blur, image.shape[::-1])).astype(np.float32)
+    v, u = np.mgrid[: image.shape[0], : image.shape[1]].astype(np.float32)
+    taps = np.linspace(-0.5, 0.5, _TAPS, dtype=np.float32)
+    total = sum(
+        cv2.remap(
+            image,
+            u + tap * motion[..., 0],
+            v + tap * motion[..., 1],
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        for tap in taps
+    )
+    blurred = np.asarray(total) / np.float32(_TAPS)
+    return replace(
+        view,
+        levels=(blurred, *view.levels[1:]),
+        gradients=(_gradients(blurred), *view.gradients[1:]),
+    )
+
+
+def _gradients(image: Array) -> Array:
+    """(2, h, w) slopes along x and y, grey levels per pixel."""
+    return np.stack(
+        [cv2.Sobel(image, cv2.CV_32F, *order, ksize=3, scale=1 / 8) for order in ((1, 0), (0, 1))]
+    )
+
+
+def resized(image: Array, shape: tuple[int, ...]) -> Array:
+    if image.shape == tuple(shape):
+        return image
+    smaller = shape[1] < image.shape[1]
+    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (shape[1], shape[0]), interpolation=method))
+
+
+def _finite(values: Array, otherwise: float) -> Array:
+    """Return float32 values, those that are no numbers replaced."""
+    return np.where(np.isfinite(values), values, otherwise).astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def sized(camera: Camera, width: int, height: int) -> Camera:
+    return camera.resized(width, height)
