@@ -91,6 +91,15 @@ TruthUnit = Annotated[
     ),
 ]
 
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Refuse files of velocities with rows that cannot be used; without, these are left out "
+        "and counted.",
+    ),
+]
+
 TimeOffset = Annotated[
     float | None,
     typer.Option(
@@ -301,6 +310,7 @@ def evaluate(
         ),
     ] = None,
     truth_unit: TruthUnit = None,
+    strict: Strict = False,
 ) -> None:
     """Compare velocities with the truth, axis by axis."""
     from blur_imu_ros.cli.evaluate import EvaluateOptions, run_evaluate
@@ -322,6 +332,7 @@ def evaluate(
             time_offset=time_offset,
             trajectory=trajectory,
             truth_units=tuple(truth_unit or ()),
+            strict=strict,
             truth_tells=truth_axes is None,
         )
     )
@@ -402,6 +413,7 @@ def calibrate(
     truth_topic: Annotated[str | None, typer.Option(help="Of the truth, for bags.")] = None,
     time_offset: TimeOffset = None,
     truth_unit: TruthUnit = None,
+    strict: Strict = False,
 ) -> None:
     """Find exposure time, time offset, mounting, gyro bias and scale from a recording with gyro."""
     from blur_imu_ros.cli.calibrate import CalibrateOptions, run_calibrate
@@ -419,6 +431,7 @@ def calibrate(
             truth_topic=truth_topic,
             time_offset=time_offset,
             truth_units=tuple(truth_unit or ()),
+            strict=strict,
         )
     )
 
@@ -471,6 +484,7 @@ def compare(
     lever_arm: LeverArm = None,
     json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
     truth_unit: TruthUnit = None,
+    strict: Strict = False,
     from_rest: Annotated[
         bool,
         typer.Option(
@@ -509,6 +523,7 @@ def compare(
             colmap=colmap,
             json=json,
             truth_units=tuple(truth_unit or ()),
+            strict=strict,
             axes=axes,
             from_rest=from_rest,
             truth_tells=truth_axes is None,

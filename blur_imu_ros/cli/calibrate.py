@@ -44,6 +44,7 @@ class CalibrateOptions:
     truth_topic: str | None = None
     time_offset: float | None = None
     truth_units: tuple[Unit, ...] = ()
+    strict: bool = False
 
 
 def run_calibrate(options: CalibrateOptions) -> Calibration:
@@ -68,7 +69,7 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     seen = read_velocities(options.estimate, options.topic)
     estimate = in_axes(seen, measured_axes(options.estimate, seen, options.axes), Axes.OPTICAL)
     truth = read_velocities(options.truth, options.truth_topic, options.truth_units)
-    tell(*seen.notes, *truth.notes)
+    tell(*seen.notes, *truth.notes, strict=options.strict)
     if options.truth_axes is not None:
         measured_axes(options.truth, truth, options.truth_axes, "--truth-axes")
     found = calibrate(estimate, truth, exposure_time, options.truth_axes, options.time_offset)

@@ -62,6 +62,7 @@ class CompareOptions:
     colmap: bool = False
     json: Path | None = None
     truth_units: tuple[Unit, ...] = ()
+    strict: bool = False
     axes: Axes | None = None
     from_rest: bool = True
     truth_tells: bool = False
@@ -109,7 +110,7 @@ def run_compare(options: CompareOptions, network: Network | None = None) -> list
     settings = frame_settings(options.run)
     recording = open_recording(options.run.source, settings)
     truth = read_velocities(options.truth, units=options.truth_units)
-    tell(*truth.notes)
+    tell(*truth.notes, strict=options.strict)
     given = None if options.truth_tells else options.truth_axes
     known = measured_axes(options.truth, truth, given, "--truth-axes")
     options = replace(options, truth_axes=known)

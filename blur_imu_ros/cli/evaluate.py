@@ -69,6 +69,7 @@ class EvaluateOptions:
     time_offset: float | None = None
     trajectory: Path | None = None
     truth_units: tuple[Unit, ...] = ()
+    strict: bool = False
     truth_tells: bool = False
 
     @property
@@ -116,7 +117,7 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
         raise RecordingError(f"{options.overlay}: its pictures go into a report: give --html too")
     truth = read_velocities(options.truth, options.truth_topic, options.truth_units)
     estimate = read_velocities(options.estimate, options.topic)
-    tell(*truth.notes, *estimate.notes)
+    tell(*truth.notes, *estimate.notes, strict=options.strict)
     if options.truth_axes is not None:
         given = None if options.truth_tells else options.truth_axes
         known = measured_axes(options.truth, truth, given, "--truth-axes")

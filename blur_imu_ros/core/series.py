@@ -16,6 +16,12 @@ VELOCITIES = ("wx", "wy", "wz", "vx", "vy", "vz")
 UNITS = ("rad/s", "rad/s", "rad/s", "m/s", "m/s", "m/s")
 
 
+class Loss(str):
+    """A note on what was left out of what was read."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class VelocitySeries:
     """Velocities over time, of an estimate or of the truth.
@@ -30,7 +36,7 @@ class VelocitySeries:
         latency: (n,) seconds from the stamp to the recording of each message of a bag, or None.
         axes: that the file names as its own, or None.
         single: (n, 6) what each image told alone, where neighbouring frames were fused, or None.
-        notes: on what was assumed or left out when it was read, a line each.
+        notes: on what was assumed or left out (`Loss`) when it was read, a line each.
     """
 
     t: Array

@@ -11,7 +11,7 @@ import numpy as np
 from rosbags.interfaces import Connection
 
 from blur_imu_ros.core.arrays import Array
-from blur_imu_ros.core.series import VelocitySeries
+from blur_imu_ros.core.series import Loss, VelocitySeries
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings.bag_files import BagFile
 from blur_imu_ros.recordings.bags import (
@@ -78,9 +78,9 @@ def read_topic(path: Path, topic: str | None) -> VelocitySeries:
         except DamagedBagError as error:
             if not rows:
                 raise
-            notes.append(f"{error}; what can be read of it is used")
+            notes.append(Loss(f"{error}; what can be read of it is used"))
     if unread:
-        notes.append(f"{len(unread)} messages cannot be read: {unread[0]}")
+        notes.append(Loss(f"{len(unread)} messages cannot be read: {unread[0]}"))
     if not rows:
         raise RecordingError(f"{path} {chosen}: holds no messages")
     series = _series(f"{path} {chosen}", np.array(times), rows, np.array(recorded))

@@ -8,7 +8,7 @@ import numpy as np
 
 from blur_imu_ros.choices import Axes
 from blur_imu_ros.core.arrays import Array
-from blur_imu_ros.core.series import VELOCITIES, VelocitySeries
+from blur_imu_ros.core.series import VELOCITIES, Loss, VelocitySeries
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings.rising_times import rising_rows, unit_by_steps
 from blur_imu_ros.recordings.text_tables import number, read_table
@@ -56,7 +56,8 @@ class CsvTable:
             shown = name if isinstance(name, str) else name + 1
             raise RecordingError(f"{self.path}: column {shown} holds what is no number")
         if damaged:
-            self.notes.append(f"{self.path}: {damaged} cells of column {name} are no numbers")
+            note = f"{self.path}: {damaged} cells of column {name} are no numbers; left out"
+            self.notes.append(Loss(note))
         return values
 
     def text(self, name: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from bisect import bisect_left
 import numpy as np
 
 from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.series import Loss
 from blur_imu_ros.errors import RecordingError
 
 MOST_WRONG = 0.05
@@ -56,7 +57,7 @@ def rising_rows(t: Array, name: str) -> tuple[Array, list[str]]:
         )
         if count
     ]
-    return kept, [f"{name}: {' and '.join(left)}; left out"] if left else []
+    return kept, [Loss(f"{name}: {' and '.join(left)}; left out")] if left else []
 
 
 def _longest_rise(t: Array, usable: Array) -> Array:

@@ -60,3 +60,16 @@ def test_degrees_of_a_slow_motion_are_known_in_spite_of_noise(
     rad, deg = (written(tmp_path / f"{k}.csv", slow.t, k * omega) for k in (1, 57.3))
     assert "in degrees a second?" in blur_imu("evaluate", estimate, deg).refusal
     assert blur_imu("evaluate", estimate, rad).status == 0
+
+
+def test_strict_refuses_what_is_left_out_otherwise(
+    blur_imu: CommandLine, tmp_path: Path, estimate: Path
+) -> None:
+    path = truth(tmp_path)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:50], lines[49], *lines[50:]]) + "\n")
+    told = "1 of 4001 rows repeat the time of the one before; left out"
+    assert told in blur_imu("evaluate", estimate, path).err
+    for command in (["evaluate"], ["calibrate", "-o", tmp_path / "out.yaml"]):
+        refusal = blur_imu(*command, estimate, path, "--strict").refusal
+        assert told in refusal and "without --strict the rest is used" in refusal
