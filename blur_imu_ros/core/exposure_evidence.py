@@ -73,7 +73,9 @@ class ExposureEvidence:
         given, interval = float(np.median(self._exposures)), float(np.median(self._intervals))
         found = self.exposure_time
         likelier = "" if found is None else f"; the images tell about {_rounded(found):g} s"
-        cure = "what blur tells is wrong by the same factor: check --exposure (seconds) and timestamps"
+        cure = (
+            "what blur tells is wrong by the same factor: check --exposure (seconds) and timestamps"
+        )
         if given > LONGEST_SHARE * interval:
             yield (
                 f"an exposure time of {given:g} s does not fit between images that are {interval:.2g} s "
