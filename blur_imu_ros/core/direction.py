@@ -215,6 +215,8 @@ class DirectionFilter:
 
     def _photometric(self, first: Sighting, second: Sighting) -> Array:
         """(2, 2) log-likelihood of the signs from how well the two images agree."""
+        if np.array_equal(first.image, second.image):
+            return np.zeros((2, 2))  # One image twice agrees best at rest, which blur rules out.
         dt = second.estimate.t - first.estimate.t
         before, after = first.estimate.velocity, second.estimate.velocity
         means = (_SIGNS[:, None, None] * before + _SIGNS[:, None] * after) / 2

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.estimate import CHI2_95_SIX
 from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.motion_filter import (
     BlurReading,
@@ -26,6 +27,7 @@ from blur_imu_ros.core.motion_filter import (
     smoothed,
 )
 from blur_imu_ros.core.registration import (
+    REPEATED,
     DepthTold,
     Registrar,
     Registration,
@@ -39,6 +41,8 @@ _SIGNS = ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0))
 _INTERVALS = 32
 _DEVIATIONS = 1.4826
 """Standard deviations of a Gaussian in its median absolute deviation."""
+_SUDDEN = 10.0
+"""Standard deviations of a registered velocity, which none loses from one frame to the next."""
 _BLOCK = 32
 """Frames that are smoothed at once, with as many behind them: their future beyond says nothing."""
 
@@ -69,6 +73,11 @@ class Node:
     def t(self) -> float:
         """Middle of the exposure, seconds."""
         return self.measurement.estimate.t
+
+    @property
+    def repeated(self) -> bool:
+        """Whether the image is that of the frame before."""
+        return self.registration is not None and REPEATED in self.registration.reasons
 
     @property
     def signed(self) -> BlurReading | None:
@@ -174,6 +183,7 @@ class Links:
         self._last: Node | None = None
         self._head: Node | None = None
         self._velocity: Array | None = None
+        self._ahead = False
 
     def node(self, alone: Measurement, held: Measurement) -> Node:
         """Return a frame that is not linked yet.
@@ -209,12 +219,27 @@ class Links:
             found = self._registrar.register(first.view, node.view, starts)
             if found.only_ambiguous and first is self._head:
                 found = self._resolved(found, first)
+            if self._repeats(found, first, node):
+                found = found.refused(REPEATED)
+            if REPEATED in found.reasons:
+                node.registration = found
+                return None
             if node.registration is None or found.valid:
                 node.registration = found
             if found.valid:
                 node.view = self._registrar.corrected(node.view, found)
                 return first
         return None
+
+    def _repeats(self, found: Registration, first: Node, node: Node) -> bool:
+        """Whether a pair at rest is one image coded twice: the camera moved, and both are blurred."""
+        if not found.valid or self._velocity is None:
+            return False
+        blurred = first.measurement.estimate.is_moving and node.measurement.estimate.is_moving
+        size = np.linalg.inv(found.covariance)
+        rests = found.velocity @ size @ found.velocity < CHI2_95_SIX
+        moved = self._velocity @ size @ self._velocity > _SUDDEN**2
+        return bool(blurred and rests and moved)
 
     def _resolved(self, found: Registration, first: Node) -> Registration:
         """Return a pair of two likely motions, valid if the past leaves one of them."""
@@ -231,6 +256,9 @@ class Links:
 
     def fuse(self, node: Node, first: Node | None, hold: Hold | None) -> None:
         """Take `node` into the chain behind `first`, the frame that `link` found for it."""
+        self._ahead = node.repeated
+        if self._ahead:
+            return  # The image was taken when it came first, so the next one is registered on that.
         self._last = node
         if first is None:
             self._velocity = None
@@ -288,7 +316,7 @@ class Links:
     def state(self) -> LinksState | None:
         """What `resume` takes; None where one frame is not enough to go on."""
         last, head = self._last, self._head
-        if self._smooth or last is None or head not in (None, last):
+        if self._smooth or self._ahead or last is None or head not in (None, last):
             return None
         velocity = None if self._velocity is None else self._velocity.tolist()
         registration = last.registration

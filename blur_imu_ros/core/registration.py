@@ -29,6 +29,7 @@ from blur_imu_ros.core.velocity import VelocityPrior
 
 __all__ = [
     "AMBIGUOUS",
+    "REPEATED",
     "DepthTold",
     "Registrar",
     "Registration",
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 AMBIGUOUS = "another motion explains the two images as well"
+REPEATED = "the same image twice"
 _LARGEST_ROTATION = 1.2
 """Radians between two images, beyond which a start cannot share a view with the first."""
 
@@ -81,6 +83,10 @@ class Registration:
     def only_ambiguous(self) -> bool:
         """Whether it is not valid for its ambiguity alone."""
         return self.reasons == (AMBIGUOUS,)
+
+    def refused(self, reason: str) -> Registration:
+        """Return the same, marked as not to be used."""
+        return replace(self, valid=False, reasons=(*self.reasons, reason), depth=None)
 
     def resolved(self, ambiguity: float) -> Registration:
         """Return the same, with the ambiguity that is left when more is known."""
@@ -260,7 +266,7 @@ class Registrar:
         """Return what is known from the same image twice: rest, unless something says motion."""
         settings = self.settings
         covariance = np.diag(_unmodelled(np.zeros(6), settings)) + starts.T @ starts
-        reasons = ("the same image twice",) if len(starts) > 1 else ()
+        reasons = (REPEATED,) if len(starts) > 1 else ()
         return Registration(
             first.t,
             second.t,

@@ -174,6 +174,10 @@ class Tracker:
     def _decide(self, node: Node, registration: Registration | None) -> None:
         """Find the sign of a frame by the past, and that of the one before by this one too."""
         direction, sighting = self._direction, self._sight(node.measurement)
+        if node.repeated and self._sighted is not None:
+            alike = self._sighted.measurement.estimate.agrees(node.measurement.estimate)
+            node.probability = direction.posterior[0 if alike else 1]
+            return
         direction.push(sighting, registration, bridged=self._links is not None)
         if direction.revised is not None and self._sighted is not None:
             self._sighted.probability = direction.revised

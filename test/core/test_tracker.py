@@ -185,13 +185,53 @@ def test_a_jump_in_time_ends_the_chain(gap):
     assert found[7].estimate.registration_quality > 0.9
 
 
-def test_a_repeated_frame_is_no_rest():
-    """A driver that sends an image twice under two stamps: nothing is at rest."""
+def coded(image: np.ndarray) -> np.ndarray:
+    """The image, stored with losses."""
+    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 60])[1], 1)
+
+
+@pytest.mark.parametrize("mode", ["adjacent", "previous", "smooth"])
+@pytest.mark.parametrize("again", [np.copy, coded], ids=["the same bytes", "coded once more"])
+def test_a_repeated_frame_is_no_rest_and_costs_itself_only(mode, again):
+    """A driver or video that has an image twice under two stamps: nothing is at rest."""
+    taken = frames(8)
+    taken[4] = replace(taken[4], image=again(taken[3].image))
+    found = tracked(taken, mode)
+    assert not surely_wrong(found)
+    assert not found[4].registration.valid
+    assert found[5].registration.valid
+    assert found[5].registration.t0 == taken[3].t, "the image was taken when it came first"
+
+
+@pytest.mark.parametrize("mode", ["adjacent", "previous", "smooth"])
+def test_a_video_with_every_frame_twice_is_not_twice_as_fast(mode):
+    taken = []
+    for frame in frames(8):
+        taken += [frame, replace(frame, t=frame.t + STEP / 2, name=f"{frame.name} again")]
+    assert not surely_wrong(tracked(taken, mode))
+
+
+def test_a_repeated_frame_has_the_sign_of_the_first_without_registration_too():
     taken = frames(8)
     taken[4] = replace(taken[4], image=taken[3].image)
+    imu = VisualImu(Reader(), registration=None)
+    found = list(imu.track(taken))
+    assert not surely_wrong(found)
+    assert found[4].estimate.angular_velocity @ RATE > 0
+
+
+def test_a_camera_that_stops_rests_though_its_images_are_out_of_focus():
+    """Blur says motion then, as it does of a repeated frame."""
+    taken = frames(6)
+    rng = np.random.default_rng(0)
+    for k in range(30):
+        noise = rng.normal(0, 2, taken[5].image.shape)
+        image = np.clip(taken[5].image + noise, 0, 255).astype(np.uint8)
+        taken.append(replace(taken[5], image=image, t=(6 + k) * STEP, name=f"{6 + k}"))
     found = tracked(taken)
-    assert not surely_wrong([*found[:3], *found[6:]])
-    assert not found[4].registration.valid or found[4].estimate.sigma[1] > 1
+    for measurement in found[24:]:
+        assert measurement.registration.valid
+        np.testing.assert_allclose(measurement.registration.velocity[:3], 0, atol=0.1)
 
 
 def test_another_exposure_time_and_brightness_change_nothing():
