@@ -48,8 +48,8 @@ class MotionFilterConfig:
         memory: share of the evidence for an acceleration, or for a scale of blur's covariance, that
             is still there one frame later.
         blur_scales: by what blur's covariance may have to be multiplied.
-        lasting: frames for which errors of depth stay alike; by that the covariances of linear
-            velocities are multiplied, so that these errors are not averaged away.
+        lasting: frames for which errors of depth stay alike; by that the covariance of a linear
+            velocity is multiplied in the end, because these errors are not averaged away.
         angular_std, linear_std: of the velocity before anything is known, rad/s and m/s.
         short_px: error of short blur, pixels of the network's view: it is read as none.
         short_until_px: length of blur at which that error has fallen to half.
@@ -63,7 +63,7 @@ class MotionFilterConfig:
     slip_time: float = 0.03
     memory: float = 0.9
     blur_scales: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0)
-    lasting: float = 6.0
+    lasting: float = 5.0
     angular_std: float = 10.0
     linear_std: float = 4.0
     short_px: float = 1.5
@@ -329,10 +329,10 @@ class MotionFilter:
             self._judge.blur(before, mean, variance)
         start = self._read(self._head, before)
         predicted, transition = self._predicted(start, dt, hold)
-        own = self._scaled(pair.covariance - pair.shared_covariance, np.ones(3)) * dt**2
+        own = (pair.covariance - pair.shared_covariance) * dt**2
         self._head = predicted.observed(_POSE, pair.velocity * dt, own, self.config.degrees)
         step = _Step(start, predicted, transition)
-        return Fused(step, self._read(self._head, now), jitter)
+        return Fused(step, self._read(self._head, now), jitter, self.config.lasting)
 
     def _predicted(self, start: Gaussian, dt: float, hold: Hold | None) -> tuple[Gaussian, Array]:
         """Return (18,) the frame `dt` seconds behind `start`, and the transition (18, 12) to it."""
@@ -363,19 +363,15 @@ class MotionFilter:
 
     def current(self, now: BlurReading | None, jitter: float = 0.0) -> Gaussian:
         """Return (6,) the velocity of the frame taken last, with its blur."""
-        return _velocity(self._read(self._head, now), jitter)
+        return _velocity(self._read(self._head, now), jitter, self.config.lasting)
 
     def _read(self, state: Gaussian, reading: BlurReading | None) -> Gaussian:
         if reading is None:
             return state
-        own = self._scaled(reading.covariance, self._judge.scales)
+        scales = self._judge.scales
+        std = np.sqrt(np.append(scales, [np.exp(np.log(scales).mean())] * 3))
+        own = reading.covariance * np.outer(std, std)
         return state.observed(_VELOCITY, reading.velocity, own, self.config.degrees)
-
-    def _scaled(self, covariance: Array, scales: Array) -> Array:
-        """Return a covariance (6, 6) with (3,) scales of its angular variances; the linear follow."""
-        linear = self.config.lasting * np.exp(np.log(scales).mean())
-        std = np.sqrt(np.append(scales, [linear] * 3))
-        return np.asarray(covariance * np.outer(std, std))
 
     def _dynamics(self, dt: float, hold: Hold | None) -> tuple[Array, Array]:
         """Return the transition (18, 12) and the noise (18, 18) of a step."""
@@ -429,38 +425,51 @@ class Fused:
         step: from the frame before.
         current: (18,) of the frame, by the past and its own blur.
         jitter: standard deviation of the frames' time stamps, seconds.
+        lasting: see the configuration.
     """
 
     step: _Step
     current: Gaussian
-    jitter: float = 0.0
+    jitter: float
+    lasting: float
 
     @property
     def now(self) -> Gaussian:
         """(6,) velocity of the frame."""
-        return _velocity(self.current, self.jitter)
+        return self._velocity(self.current)
 
     @property
     def before(self) -> Gaussian:
         """(6,) velocity of the frame before it, by one frame of its future too."""
-        return _velocity(self.step.back(self.current), self.jitter)
+        return self._velocity(self.step.back(self.current))
+
+    def _velocity(self, state: Gaussian) -> Gaussian:
+        return _velocity(state, self.jitter, self.lasting)
 
 
 def smoothed(chain: Sequence[Fused]) -> list[Gaussian]:
     """Return (6,) velocities of linked frames by all of them: one more than there are links."""
     state = chain[-1].current
-    velocities = [_velocity(state, chain[-1].jitter)]
+    velocities = [chain[-1].now]
     for fused in reversed(chain):
         state = fused.step.back(state)
-        velocities.append(_velocity(state, fused.jitter))
+        velocities.append(_velocity(state, fused.jitter, fused.lasting))
     return velocities[::-1]
 
 
-def _velocity(state: Gaussian, jitter: float) -> Gaussian:
-    """Return (6,) the velocity of a state (18,) at a stamp that is wrong by `jitter` seconds."""
+def _velocity(state: Gaussian, jitter: float, lasting: float) -> Gaussian:
+    """Return (6,) the velocity of a state (18,), with what no filter sees in its covariance.
+
+    Args:
+        state: of a frame.
+        jitter: standard deviation of its time stamp, seconds.
+        lasting: frames for which errors of depth stay alike.
+    """
     velocity, change = state.part(_VELOCITY), state.part(_ACCELERATION)
-    spread = change.covariance + np.outer(change.mean, change.mean)
-    return Gaussian(velocity.mean, velocity.covariance + jitter**2 * spread)
+    std = np.sqrt([1.0] * 3 + [lasting] * 3)
+    moved = change.covariance + np.outer(change.mean, change.mean)
+    covariance = velocity.covariance * np.outer(std, std) + jitter**2 * moved
+    return Gaussian(velocity.mean, covariance)
 
 
 def _jittered(pair: Registration, jitter: float) -> Registration:
