@@ -156,7 +156,7 @@ def _draw_velocities(canvas: Image, estimate: VelocityEstimate, axes: Axes) -> N
         pair = (
             f"fits the frame before: {quality:.2f}" if quality else "no pair with the frame before"
         )
-        rows.append(("fused", pair, "", "thin curves: image alone"))
+        rows.append(("fused", pair))
     if not estimate.valid:
         rows = [("not valid",), *((reason,) for reason in estimate.reasons)]
     _write(canvas, rows)
@@ -180,7 +180,8 @@ def _write(canvas: Image, rows: Sequence[tuple[str, ...]]) -> None:
     size = min(max(0.4, width / 1100), *(r / max(n, 1) for r, n in zip(room, natural, strict=True)))
     height = max(1, round(33 * size))
     band = min(canvas.shape[0], height * len(rows) + height // 2)
-    canvas[-band:] = (canvas[-band:] * 0.35).astype(np.uint8)
+    # Nearly black: what shows through costs a video the sharpness of the writing.
+    canvas[-band:] = (canvas[-band:] * 0.12).astype(np.uint8)
     for left, line, text in cells:
         place = (left, canvas.shape[0] - band + height * (line + 1) - height // 8)
         cv2.putText(canvas, text, place, _TEXT, size, (255, 255, 255), 1, cv2.LINE_AA)

@@ -23,7 +23,7 @@ NEAR = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 LIMITS = (0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0)
 """rad/s or m/s at which the curves may end."""
 
-BACKGROUND, GRID, WRITING = (28, 24, 22), (78, 70, 64), (230, 230, 230)
+BACKGROUND, GRID, WRITING, FAINT = (28, 24, 22), (78, 70, 64), (230, 230, 230), (150, 150, 150)
 AXES = {"x": (90, 90, 240), "y": (110, 200, 90), "z": (245, 160, 80)}
 """Colours (BGR) of the axes: red, green, blue, as everywhere in ROS."""
 _TEXT = cv2.FONT_HERSHEY_SIMPLEX
@@ -124,6 +124,9 @@ class OverlayPanel:
             _curve(canvas, x, y[:, 3 + axis], (int(faint[0]), int(faint[1]), int(faint[2])), 1)
         for axis, colour in enumerate(AXES.values()):
             _curve(canvas, x, y[:, axis], colour, max(1, self.height // 110))
+        if np.isfinite(values[:, 3:]).any():
+            beneath = bottom - 8 * self._text
+            self._write(canvas, "thin: image alone", begin + 70 * self._text, beneath, FAINT, 0.0)
         place = begin + (end - begin) * 0.3
         self._write(canvas, name, place, top - 6 * self._text, WRITING, 0.0)
         for index, (axis_name, colour) in enumerate(AXES.items()):
