@@ -656,11 +656,18 @@ def main() -> None:
     # What is wrong with an image or video is told by us, in one line.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    for word in sys.argv[1:]:
+        if not word or (word.startswith("-") and word.endswith("=")):
+            _refuse(f"'{word}': an empty argument; a variable of the shell that is not set?")
     try:
         with _stoppable():
             _checked()(standalone_mode=True)
     except BlurImuError as error:
         _refuse(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _refuse(f"{error.filename}: {error.strerror}")
     except ModuleNotFoundError as error:
         if error.name not in {"torch", "safetensors", "onnx", "onnxscript", "accelerate"}:
             raise
@@ -669,6 +676,13 @@ def main() -> None:
         _refuse("interrupted; what was written is kept")
 
 
+_LONGEST_REFUSAL = 400
+"""Characters at the beginning and at the end of a line that are kept."""
+
+
 def _refuse(reason: str) -> NoReturn:
-    print(f"blur-imu: {' '.join(reason.splitlines())}", file=sys.stderr)
+    line = " ".join(reason.splitlines())
+    if len(line) > 2 * _LONGEST_REFUSAL:  # a name or a file's content
+        line = f"{line[:_LONGEST_REFUSAL]} ... {line[-_LONGEST_REFUSAL:]}"
+    print(f"blur-imu: {line}", file=sys.stderr)
     sys.exit(1)

@@ -454,3 +454,39 @@ def test_a_model_has_no_more_threads_than_the_machine_has_cores() -> None:
     network = load_network(MODEL, "onnx", threads=9999)
     network.warm_up()
     assert len(list(Path("/proc/self/task").iterdir())) - before <= usual_jobs()
+
+
+LONG = 5000 * "x"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "", "-o", "x.csv"),
+        ("run", "images", "-o", ""),
+        ("run", "images", "-o", "x.csv", "--camera="),
+        ("evaluate", "", ""),
+    ],
+)
+def test_an_empty_word_is_no_path(blur_imu: CommandLine, command: tuple[str, ...]) -> None:
+    """As a shell writes a variable that is not set: it would be the working folder."""
+    assert "empty" in blur_imu(*command).refusal
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", LONG, "-o", "x.csv"),
+        ("run", ".", "-o", f"{LONG}.csv"),
+        ("evaluate", LONG, LONG),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_refused(
+    blur_imu: CommandLine, command: tuple[str, ...]
+) -> None:
+    refusal = blur_imu(*command).refusal
+    assert "xxx" in refusal and len(refusal) < 1000
+
+
+def test_a_model_of_such_a_name_is_refused(refused: Callable[..., str]) -> None:
+    assert "xxx" in refused(model=LONG)
