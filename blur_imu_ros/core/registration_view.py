@@ -13,6 +13,10 @@ from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import half_angle
 
+_SIGMA_LOG_DEPTH = 0.02, 3.0
+"""Smallest and largest standard deviation of the logarithm of depth: no network knows more, or less."""
+_LARGEST_CORRECTION = 2.0
+"""Of the logarithm of depth, by parallax."""
 _LARGEST_INVERSE_DEPTH = 20.0
 _TAPS = 9
 """Places along a motion blur whose mean stands for it."""
@@ -165,6 +169,7 @@ def view_of(
         sigma = resized(_finite(field.sigma_log_depth, settings.unknown_depth_std), settings.blocks)
         blur = _finite(field.q, 0.0) * np.float32(width / pinhole.width)
     depth = np.clip(depth, 0, _LARGEST_INVERSE_DEPTH)
+    sigma = np.clip(sigma, *_SIGMA_LOG_DEPTH)
     gradients = tuple(_gradients(level) for level in levels)
     return View(t, sized(pinhole, width, height), levels, depth, sigma, gradients, blur)
 
@@ -172,7 +177,8 @@ def view_of(
 def corrected(view: View, told: DepthTold) -> View:
     """Return a view with the depth that parallax corrected."""
     shape = view.inverse_depth.shape
-    factor = np.exp(resized(told.correction.astype(np.float32), shape))
+    change = np.clip(told.correction, -_LARGEST_CORRECTION, _LARGEST_CORRECTION)
+    factor = np.exp(resized(change.astype(np.float32), shape))
     return replace(view, inverse_depth=view.inverse_depth * factor, told=told)
 
 

@@ -332,7 +332,8 @@ def test_wild_networks(tmp_path: Path) -> None:
     with BagWriter(tmp_path / "some.mcap", Axes.BODY, "adjacent", "mad") as bag:
         for index, rng in enumerate(numbered(0.03, 10)):
             imu = VisualImu(Mad(rng))
-            frames = [Frame(image, 1 + k / 30, 0.01, CAMERA, f"{k}") for k in range(2)]
+            moved = [np.roll(image, 3 * k, axis=1) for k in range(4)]
+            frames = [Frame(m, 1 + k / 30, 0.01, CAMERA, f"{k}") for k, m in enumerate(moved)]
             with only_our_errors(index):
                 for measured in imu.track(frames):
                     estimate = measured.estimate
