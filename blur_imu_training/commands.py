@@ -136,7 +136,7 @@ def validate(
             help="Write the corrections of lengths, depth and precision, and figures, into the card.",
         ),
     ] = False,
-    bend: Annotated[
+    power_law: Annotated[
         bool,
         typer.Option(
             "--bend",
@@ -181,7 +181,7 @@ def validate(
         card = replace(card, length_scale=1.0, length_exponent=0.0)
         card = replace(card, depth_slope=0.0, across_ratio=1.0)
         raw = validation.report(measured(card))
-        scale, exponent = (round(x, 4) for x in validation.length_correction(raw, bend))
+        scale, exponent = (round(x, 4) for x in validation.length_correction(raw, power_law))
         slope = round(raw.depth_slope, 3)
         card = replace(card, length_scale=scale, length_exponent=exponent, depth_slope=slope)
         if card.interface == INTERFACE:

@@ -333,7 +333,7 @@ def _decided(shots: list[_Shot]) -> list[VelocityEstimate]:
     chain = DirectionFilter(DirectionConfig(mode="adjacent"))
     decided: list[float] = []
     for shot in shots:
-        decided += chain.push(chain.sight(shot.image, shot.field, shot.estimate))
+        decided += chain.push(chain.observe(shot.image, shot.field, shot.estimate))
     decided += chain.flush()
     return [
         shot.estimate if p >= 0.5 else shot.estimate.reversed()

@@ -41,9 +41,9 @@ class DirectionConfig:
         blur_px: their Gaussian blur, pixels of the network's view; hides the smear itself.
         evidence: nats for each unit of the logarithm of the ratio of two photometric errors.
         acceleration: standard deviation of each axis's angular acceleration, rad/s^2.
-        surprise: likelihood left to any change of velocity, so that photometric evidence can
+        outlier_likelihood: likelihood left to any change of velocity, so that photometric evidence can
             overrule continuity.
-        forgetting: probability that the sign so far is wrong for reasons not modelled.
+        transition_probability: probability that the sign so far is wrong for reasons not modelled.
         smallest_overlap: share of the image below which a pair is not compared.
         longest_gap: seconds between frames above which they are not compared.
         degrees: of freedom of the Student-t distribution of a registered mean velocity about the
@@ -56,15 +56,15 @@ class DirectionConfig:
     blur_px: float = 2.0
     evidence: float = 8.0
     acceleration: float = 100.0
-    surprise: float = 0.02
-    forgetting: float = 1e-3
+    outlier_likelihood: float = 0.02
+    transition_probability: float = 1e-3
     smallest_overlap: float = 0.25
     longest_gap: float = 0.5
     degrees: float = 4.0
 
 
 @dataclass(frozen=True)
-class Sighting:
+class Observation:
     """What the filter keeps of a frame; the small image is made where it is asked for.
 
     Attributes:
@@ -109,7 +109,7 @@ class DirectionFilter:
     def __init__(self, config: DirectionConfig | None = None) -> None:
         """Use `config`, or the defaults."""
         self.config = config or DirectionConfig()
-        self._last: Sighting | None = None
+        self._last: Observation | None = None
         self._waiting = False
         self._posterior = _OPEN
         self.revised: float | None = None
@@ -121,27 +121,27 @@ class DirectionFilter:
         """Probabilities that the sign of the last frame is right, and wrong, by the past alone."""
         return float(self._posterior[0]), float(self._posterior[1])
 
-    def resume(self, last: Sighting | None, posterior: tuple[float, float]) -> None:
+    def resume(self, last: Observation | None, posterior: tuple[float, float]) -> None:
         """Go on behind the frame `last`, with the posterior that the filter had after it."""
         self._last, self._posterior = last, np.array(posterior)
         self._waiting = last is not None
 
-    def sight(
+    def observe(
         self, view: NDArray[np.uint8], field: BlurField, estimate: VelocityEstimate
-    ) -> Sighting:
+    ) -> Observation:
         """Return what `push` needs of a frame; `view` is its network's view, BGR."""
-        return Sighting(view, field, estimate, self.config)
+        return Observation(view, field, estimate, self.config)
 
     def push(
         self,
-        sighting: Sighting | None,
+        observation: Observation | None,
         registration: Registration | None = None,
         bridged: bool = False,
     ) -> list[float]:
         """Take the next frame and return the probabilities that are now decided, in input order.
 
         Args:
-            sighting: None for a frame that could not be measured.
+            observation: None for a frame that could not be measured.
             registration: of the last frame that could be measured on this one, where there is one.
             bridged: whether the chain goes on behind a frame that could not be measured; otherwise
                 it begins anew.
@@ -153,19 +153,19 @@ class DirectionFilter:
             return [0.5]
         self.revised = None
         adjacent = self.config.mode != "previous"
-        if sighting is None:
+        if observation is None:
             return [*(self._settle() if bridged else self.flush()), 0.5]
         decided: list[float] = []
-        if self._last is None or not self._follows(self._last, sighting):
+        if self._last is None or not self._follows(self._last, observation):
             decided = self.flush()
         else:
-            pair = self._pair_likelihood(self._last, sighting, registration)
+            pair = self._pair_likelihood(self._last, observation, registration)
             self.revised = float(_normalised(self._posterior * pair.sum(axis=1))[0])
             if adjacent and self._waiting:
                 decided = [self.revised]
             posterior = _normalised(self._posterior @ pair)
-            self._posterior = posterior + self.config.forgetting * (_OPEN - posterior)
-        self._last, self._waiting = sighting, True
+            self._posterior = posterior + self.config.transition_probability * (_OPEN - posterior)
+        self._last, self._waiting = observation, True
         return decided if adjacent else [float(self._posterior[0])]
 
     def flush(self) -> list[float]:
@@ -180,7 +180,7 @@ class DirectionFilter:
         self._waiting = False
         return [float(self._posterior[0])] if waiting else []
 
-    def _follows(self, first: Sighting, second: Sighting) -> bool:
+    def _follows(self, first: Observation, second: Observation) -> bool:
         """Whether two frames may be compared; false after a gap or a jump back in time."""
         gap = second.estimate.t - first.estimate.t
         one, other = first.camera, second.camera
@@ -188,7 +188,7 @@ class DirectionFilter:
         return same_size and 0 < gap <= self.config.longest_gap
 
     def _pair_likelihood(
-        self, first: Sighting, second: Sighting, registration: Registration | None
+        self, first: Observation, second: Observation, registration: Registration | None
     ) -> Array:
         """(2, 2) likelihood of the signs (+, -) of the first frame and of the second, largest 1."""
         if registration is None or registration.t0 != first.estimate.t:
@@ -213,7 +213,7 @@ class DirectionFilter:
         degrees = self.config.degrees
         return np.asarray(-(degrees + 3) / 2 * np.log1p(distance2 / degrees))
 
-    def _photometric(self, first: Sighting, second: Sighting) -> Array:
+    def _photometric(self, first: Observation, second: Observation) -> Array:
         """(2, 2) log-likelihood of the signs from how well the two images agree."""
         if np.array_equal(first.image, second.image):
             return np.zeros((2, 2))  # One image twice agrees best at rest, which blur rules out.
@@ -228,16 +228,16 @@ class DirectionFilter:
         errors = np.mean(apart, axis=(1, 2), where=seen).reshape(2, 2)
         return np.asarray(-self.config.evidence * np.log(errors + 1e-6))
 
-    def _continuity(self, first: Sighting, second: Sighting) -> Array:
+    def _continuity(self, first: Observation, second: Observation) -> Array:
         """(2, 2) log-likelihood of the signs from the change of angular velocity they ask for."""
         a, b = first.estimate, second.estimate
         change = (
             _SIGNS[None, :, None] * b.angular_velocity - _SIGNS[:, None, None] * a.angular_velocity
         )
-        drift = (self.config.acceleration * (b.t - a.t)) ** 2
-        covariance = a.covariance[:3, :3] + b.covariance[:3, :3] + drift * np.eye(3)
+        random_walk = (self.config.acceleration * (b.t - a.t)) ** 2
+        covariance = a.covariance[:3, :3] + b.covariance[:3, :3] + random_walk * np.eye(3)
         distance2 = np.einsum("abi,ij,abj->ab", change, np.linalg.inv(covariance), change)
-        return np.asarray(np.log(self.config.surprise + np.exp(-distance2 / 2)))
+        return np.asarray(np.log(self.config.outlier_likelihood + np.exp(-distance2 / 2)))
 
 
 def _normalised(weights: Array) -> Array:
@@ -253,7 +253,7 @@ def _rays(camera: Camera, spacing: int) -> Array:
 
 
 def _warp(
-    source: Sighting, target: Sighting, velocities: Array, dt: float, spacing: int
+    source: Observation, target: Observation, velocities: Array, dt: float, spacing: int
 ) -> tuple[Array, Array]:
     """Return `source` as seen `dt` seconds earlier, from `target`, and where it was seen.
 

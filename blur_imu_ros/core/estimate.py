@@ -76,7 +76,7 @@ class VelocityEstimate:
         """Whether another estimate of about the same motion has the same sign."""
         return bool(self.velocity @ np.linalg.solve(other.covariance, other.velocity) >= 0)
 
-    def refused(self, reason: str) -> VelocityEstimate:
+    def rejected(self, reason: str) -> VelocityEstimate:
         """Return the same estimate marked as not to be used, with the reason added."""
         return replace(self, valid=False, reasons=(*self.reasons, reason))
 

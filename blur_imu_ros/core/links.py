@@ -220,7 +220,7 @@ class Links:
             if found.only_ambiguous and first is self._head:
                 found = self._resolved(found, first)
             if self._repeats(found, first, node):
-                found = found.refused(REPEATED)
+                found = found.rejected(REPEATED)
             if REPEATED in found.reasons:
                 node.registration = found
                 return None

@@ -44,7 +44,7 @@ class MotionFilterConfig:
         lever: linear acceleration for each rad/s^2 of angular acceleration, metres: without a
             lever arm, what turns also moves.
         linear_acceleration: of a camera that does not turn, m/s^2.
-        slip_time: correlation time of the velocity of the pivot, seconds.
+        constraint_noise_time: correlation time of the velocity of the pivot, seconds.
         memory: share of the evidence for an acceleration, or for a scale of blur's covariance, that
             is still there one frame later.
         blur_scales: by what blur's covariance may have to be multiplied.
@@ -60,7 +60,7 @@ class MotionFilterConfig:
     acceleration_time: float = 0.1
     lever: float = 0.3
     linear_acceleration: float = 2.0
-    slip_time: float = 0.03
+    constraint_noise_time: float = 0.03
     memory: float = 0.9
     blur_scales: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0)
     lasting: float = 5.0
@@ -377,7 +377,7 @@ class MotionFilter:
         """Return the transition (18, 12) and the noise (18, 18) of a step."""
         config, decay = self.config, 1 / self.config.acceleration_time
         angular, angular_noise = _axis(dt, _SLOWEST, decay)
-        slowing = _SLOWEST if hold is None else 1 / config.slip_time
+        slowing = _SLOWEST if hold is None else 1 / config.constraint_noise_time
         linear, linear_noise = _axis(dt, slowing, decay)
         shaken, pushed = self._accelerations(hold)
         nothing, held = np.zeros((3, 3)), _held(hold)
@@ -394,7 +394,7 @@ class MotionFilter:
         if hold is None:
             along = config.lever**2 * variances.mean() + config.linear_acceleration**2
             return np.diag(variances), np.eye(3) * along
-        slowing = 1 / config.slip_time
+        slowing = 1 / config.constraint_noise_time
         # What makes the slip's stationary variance.
         return np.diag(variances), hold.slip * slowing * (slowing + 1 / config.acceleration_time)
 

@@ -25,11 +25,11 @@ class PivotConfig:
         given_std: standard deviation of each axis of a given lever arm, metres.
         start, start_std: what an unknown one is before the first frame: a hand holds a camera about
             this far before the wrist or the elbow; metres.
-        drift: how the lever arm wanders as the grip changes, metres per square root of a second.
-        slip: velocity of the pivot itself while the camera rests, m/s on each axis.
-        slip_per_turn: how that grows with the angular velocity, m/s for each rad/s.
+        random_walk: how the lever arm wanders as the grip changes, metres per square root of a second.
+        constraint_noise: velocity of the pivot itself while the camera rests, m/s on each axis.
+        constraint_noise_per_rate: how that grows with the angular velocity, m/s for each rad/s.
         longest: a lever arm estimated as longer than this is no lever arm, metres.
-        surprise: running mean of the normalised squared innovation above which the motion is not
+        largest_nis: running mean of the normalised squared innovation above which the motion is not
             one about a pivot, and the prior is withheld; 1 is expected.
         memory: share of that mean which each frame replaces.
     """
@@ -38,11 +38,11 @@ class PivotConfig:
     given_std: float = 0.03
     start: tuple[float, float, float] = (0.0, 0.0, 0.3)
     start_std: float = 0.25
-    drift: float = 0.02
-    slip: float = 0.15
-    slip_per_turn: float = 0.15
+    random_walk: float = 0.02
+    constraint_noise: float = 0.15
+    constraint_noise_per_rate: float = 0.15
     longest: float = 1.0
-    surprise: float = 3.0
+    largest_nis: float = 3.0
     memory: float = 0.1
 
 
@@ -53,21 +53,21 @@ class PivotState:
     t: float | None
     lever_arm: list[float]
     covariance: list[list[float]]
-    surprise: float
+    nis: float
 
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What an image alone tells of a velocity x: exp(-x' information x / 2 + pull' x).
+    """What an image alone tells of a velocity x: exp(-x' information x / 2 + information_vector' x).
 
     Attributes:
         information: (6, 6), positive semidefinite.
-        pull: (6,) information times the velocity that the image alone asks for.
-        squared: pull' information^-1 pull, over the directions that the image determines.
+        information_vector: (6,) information times the velocity that the image alone asks for.
+        squared: information_vector' information^-1 information_vector, over the directions that the image determines.
     """
 
     information: Array
-    pull: Array
+    information_vector: Array
     squared: float
 
     @classmethod
@@ -78,11 +78,11 @@ class _Evidence:
         came out small would count most, and draw the lever arm to zero.
         """
         total = np.linalg.inv(estimate.covariance - estimate.shared_covariance)
-        pull = total @ estimate.velocity - assumed.information @ assumed.mean
+        information_vector = total @ estimate.velocity - assumed.information @ assumed.mean
         values, vectors = np.linalg.eigh(total - assumed.information)
         known = values > 1e-3 * np.trace(assumed.information) / 6
         values, vectors = values[known], vectors[:, known]
-        along = vectors.T @ pull
+        along = vectors.T @ information_vector
         return cls((vectors * values) @ vectors.T, vectors @ along, float(along**2 @ (1 / values)))
 
 
@@ -101,22 +101,22 @@ class PivotFilter:
         arm = self.config.start if given is None else given
         self.lever_arm: Array = np.array(arm, dtype=float)
         self.covariance: Array = np.eye(3) * std**2
-        self.surprise = 1.0
+        self.nis = 1.0
 
     @property
     def state(self) -> PivotState:
         """What `resume` takes."""
-        return PivotState(self._t, self.lever_arm.tolist(), self.covariance.tolist(), self.surprise)
+        return PivotState(self._t, self.lever_arm.tolist(), self.covariance.tolist(), self.nis)
 
     def resume(self, state: PivotState) -> None:
         """Go on from what another filter of this configuration had learnt."""
-        self._t, self.surprise = state.t, state.surprise
+        self._t, self.nis = state.t, state.nis
         self.lever_arm, self.covariance = np.array(state.lever_arm), np.array(state.covariance)
 
     @property
     def trusted(self) -> bool:
         """Whether the motion so far was one about a pivot."""
-        return self.surprise <= self.config.surprise
+        return self.nis <= self.config.largest_nis
 
     def __str__(self) -> str:
         """Return the lever arm for a person."""
@@ -138,18 +138,18 @@ class PivotFilter:
         if not self.trusted:
             return None
         rows = self._rows()
-        slip = self.slip(estimate.angular_velocity)
-        return VelocityPrior(np.zeros(6), rows.T @ np.linalg.solve(slip, rows))
+        noise = self.constraint_noise(estimate.angular_velocity)
+        return VelocityPrior(np.zeros(6), rows.T @ np.linalg.solve(noise, rows))
 
-    def slip(self, omega: Array) -> Array:
+    def constraint_noise(self, omega: Array) -> Array:
         """Return the (3, 3) covariance of v - omega x r, (m/s)^2, at an angular velocity (3,)."""
         across = skew(omega)
-        return np.asarray(across @ self.covariance @ across.T + self._slip(omega))
+        return np.asarray(across @ self.covariance @ across.T + self._constraint_noise(omega))
 
     def update(self, estimate: VelocityEstimate, assumed: VelocityPrior) -> None:
         """Learn from a frame's velocity; its sign does not matter: v and omega change it together.
 
-        Angular velocity, lever arm and slip are solved for jointly, because the image tells sideways
+        Angular velocity, lever arm and constraint noise are solved for jointly, because the image tells sideways
         motion from a turn so badly that v alone would mislead.
 
         Args:
@@ -162,18 +162,18 @@ class PivotFilter:
         self._predict(estimate.t)
         evidence = _Evidence.of(estimate, assumed)
         omega = estimate.angular_velocity
-        # (omega, v) from (omega, change of the lever arm, slip).
+        # (omega, v) from (omega, change of the lever arm, constraint noise).
         of_unknowns = np.zeros((6, 9))
         of_unknowns[:3, :3] = of_unknowns[3:, 6:] = np.eye(3)
         of_unknowns[3:, :3], of_unknowns[3:, 3:6] = -skew(self.lever_arm), skew(omega)
         information = of_unknowns.T @ evidence.information @ of_unknowns
         information[:3, :3] += assumed.information[:3, :3]
         information[3:6, 3:6] += np.linalg.inv(self.covariance)
-        information[6:, 6:] += np.linalg.inv(self._slip(omega))
+        information[6:, 6:] += np.linalg.inv(self._constraint_noise(omega))
         covariance = np.linalg.inv(information)
-        pull = of_unknowns.T @ evidence.pull
-        unknowns = covariance @ pull
-        self._judge((evidence.squared - float(pull @ unknowns)) / 3)
+        information_vector = of_unknowns.T @ evidence.information_vector
+        unknowns = covariance @ information_vector
+        self._update_nis((evidence.squared - float(information_vector @ unknowns)) / 3)
         if self.config.lever_arm is None:
             self.lever_arm = self.lever_arm + unknowns[3:6]
             self.covariance = covariance[3:6, 3:6]
@@ -182,27 +182,29 @@ class PivotFilter:
     def _bound(self) -> None:
         """Forget a lever arm that is too long to be one, and with it the trust."""
         if np.linalg.norm(self.lever_arm) > self.config.longest:
-            surprise = max(self.surprise, 2 * self.config.surprise)
+            nis = max(self.nis, 2 * self.config.largest_nis)
             self._restart()
-            self.surprise = surprise
+            self.nis = nis
 
     def _predict(self, t: float) -> None:
         elapsed = 0.0 if self._t is None else min(max(t - self._t, 0.0), 1.0)
         self._t = t
         if self.config.lever_arm is None:
-            self.covariance = self.covariance + np.eye(3) * self.config.drift**2 * elapsed
+            self.covariance = self.covariance + np.eye(3) * self.config.random_walk**2 * elapsed
 
-    def _judge(self, squared: float) -> None:
+    def _update_nis(self, squared: float) -> None:
         # One wild frame must not end the trust for long.
-        limited = min(squared, 4 * self.config.surprise)
-        self.surprise += self.config.memory * (limited - self.surprise)
+        limited = min(squared, 4 * self.config.largest_nis)
+        self.nis += self.config.memory * (limited - self.nis)
 
     def _rows(self) -> Array:
         """(3, 6) rows B of B (omega, v) = v - omega x r."""
         return np.hstack([skew(self.lever_arm), np.eye(3)])
 
-    def _slip(self, omega: Array) -> Array:
-        std2 = self.config.slip**2 + self.config.slip_per_turn**2 * float(omega @ omega)
+    def _constraint_noise(self, omega: Array) -> Array:
+        std2 = self.config.constraint_noise**2 + self.config.constraint_noise_per_rate**2 * float(
+            omega @ omega
+        )
         return np.eye(3) * std2
 
 

@@ -84,7 +84,7 @@ class Registration:
         """Whether it is not valid for its ambiguity alone."""
         return self.reasons == (AMBIGUOUS,)
 
-    def refused(self, reason: str) -> Registration:
+    def rejected(self, reason: str) -> Registration:
         """Return the same, marked as not to be used."""
         return replace(self, valid=False, reasons=(*self.reasons, reason), depth=None)
 

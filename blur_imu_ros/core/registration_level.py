@@ -90,7 +90,7 @@ class Level:
         steep = np.sum(self.gradient * self.gradient, axis=0)
         self.variance = np.float32(settings.noise**2) + np.float32(slack**2) * steep
         self.precision = 1 / self.variance
-        self.redundancy = max(1.0, settings.correlation_px / scale / spacing) ** 2
+        self.cells_per_sample = max(1.0, settings.correlation_px / scale / spacing) ** 2
         self.moments = np.stack([np.ones_like(self.values), self.values, self.values**2], axis=1)
         self.depth_information = _depth_information(first, settings) if self.finest else None
         rows = self.rows.reshape(2, 6, -1)
@@ -201,15 +201,17 @@ class Level:
     ) -> tuple[Array, Array]:
         """Normal matrices (k, 6, 6) and right sides (k, 6), depth of the blocks marginalised."""
         weighted = jacobian * weights[:, None]
-        size = (1 / (scale2 * self.redundancy)).astype(float)
+        size = (1 / (scale2 * self.cells_per_sample)).astype(float)
         normal = (weighted @ jacobian.swapaxes(1, 2)) * size[:, None, None]
         vector = (weighted @ residual[:, :, None])[:, :, 0] * size[:, None]
         if self.finest:
             for k, motion in enumerate(motions):
                 own = jacobian[k if len(jacobian) > 1 else 0]
-                less, pull = self._lost_to_depth(motion, own, weighted[k], residual[k], size[k])
+                less, information_vector = self._lost_to_depth(
+                    motion, own, weighted[k], residual[k], size[k]
+                )
                 normal[k] -= less
-                vector[k] -= pull
+                vector[k] -= information_vector
         return normal, vector
 
     def _lost_to_depth(
@@ -245,7 +247,7 @@ class Level:
         Corrections stay with what the image shows; of those that left the view nothing is known.
         """
         settings = self.settings
-        motion, size = fits.motions[best], 1 / (float(fits.scale2[best]) * self.redundancy)
+        motion, size = fits.motions[best], 1 / (float(fits.scale2[best]) * self.cells_per_sample)
         jacobian = fits.jacobian[best if len(fits.jacobian) > 1 else 0]
         weighted = jacobian * fits.weights[best]
         sums = self._depth_sums(motion, jacobian, weighted, fits.residual[best]) * size

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 
-from blur_imu_ros.core.direction import DirectionConfig, DirectionFilter, Sighting
+from blur_imu_ros.core.direction import DirectionConfig, DirectionFilter, Observation
 from blur_imu_ros.core.links import Links, LinksState, Node
 from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.motion_filter import Hold, MotionFilterConfig
@@ -72,7 +72,7 @@ class Tracker:
                 smooth=mode == "smooth",
             )
         self._waiting: deque[Node] = deque()
-        self._sighted: Node | None = None
+        self._observed: Node | None = None
         self._taken = 0
         self._last: tuple[str, float] | None = None
 
@@ -95,7 +95,7 @@ class Tracker:
 
     def flush(self) -> list[Measurement]:
         """Return the measurements that still wait, and forget the past but for the lever arm."""
-        self._last = self._sighted = None
+        self._last = self._observed = None
         self._direction.flush()
         settled = self._release(everything=True)
         if self._links is not None:
@@ -136,10 +136,10 @@ class Tracker:
         if self._pivot is not None and state.pivot is not None:
             self._pivot.resume(state.pivot)
         node = self._node(last)
-        sighting = self._sight(node.measurement)
-        self._direction.resume(sighting, state.posterior)
-        if sighting is not None:
-            self._sighted, node.probability = node, state.posterior[0]
+        observation = self._observe(node.measurement)
+        self._direction.resume(observation, state.posterior)
+        if observation is not None:
+            self._observed, node.probability = node, state.posterior[0]
         if self._links is not None and state.links is not None:
             self._links.resume(node, state.links)
         self._taken, self._last = state.taken, state.last
@@ -169,26 +169,26 @@ class Tracker:
         pivot, registration = self._pivot, node.registration
         if pivot is None or registration is None or not pivot.trusted:
             return None
-        return Hold(pivot.lever_arm, pivot.slip(registration.velocity[:3]))
+        return Hold(pivot.lever_arm, pivot.constraint_noise(registration.velocity[:3]))
 
     def _decide(self, node: Node, registration: Registration | None) -> None:
         """Find the sign of a frame by the past, and that of the one before by this one too."""
-        direction, sighting = self._direction, self._sight(node.measurement)
-        if node.repeated and self._sighted is not None:
-            alike = self._sighted.measurement.estimate.agrees(node.measurement.estimate)
+        direction, observation = self._direction, self._observe(node.measurement)
+        if node.repeated and self._observed is not None:
+            alike = self._observed.measurement.estimate.agrees(node.measurement.estimate)
             node.probability = direction.posterior[0 if alike else 1]
             return
-        direction.push(sighting, registration, bridged=self._links is not None)
-        if direction.revised is not None and self._sighted is not None:
-            self._sighted.probability = direction.revised
-        if sighting is not None and direction.config.mode != "none":
-            self._sighted, node.probability = node, direction.posterior[0]
+        direction.push(observation, registration, bridged=self._links is not None)
+        if direction.revised is not None and self._observed is not None:
+            self._observed.probability = direction.revised
+        if observation is not None and direction.config.mode != "none":
+            self._observed, node.probability = node, direction.posterior[0]
 
-    def _sight(self, measurement: Measurement) -> Sighting | None:
+    def _observe(self, measurement: Measurement) -> Observation | None:
         view, field, estimate = measurement.view, measurement.field, measurement.estimate
         if view is None or field is None or not estimate.valid:
             return None
-        return self._direction.sight(view, field, estimate)
+        return self._direction.observe(view, field, estimate)
 
     def _release(self, everything: bool = False) -> list[Measurement]:
         """Take the frames that nothing to come changes off those that wait."""

@@ -103,39 +103,39 @@ class _Equations:
     """The equations of n cells, ready for many weighted solves.
 
     Attributes:
-        squares: (21, n) entries `_PAIRS` of A^T P A of each cell; A in pixels per radian and metre. P
+        ata: (21, n) entries `_PAIRS` of A^T P A of each cell; A in pixels per radian and metre. P
             weighs directions: the precision of F with its determinant made 1; often none, the identity.
-        products: (6, n) A^T P F of each cell, its sign open unless `signed`.
+        atb: (6, n) A^T P F of each cell, its sign open unless `signed`.
         length2: (n,) F^T P F, pixels^2.
         variance: (n,) of each component of F, pixels^2; their geometric mean where P weighs them.
         half_depth_variance: (n,) of the logarithm of depth, halved: its share in each component.
-        redundancy: how many cells make one independent measurement.
+        cells_per_sample: how many cells make one independent measurement.
         information: (6, 6) of the prior, in x.
-        pull: (6,) information times mean of the prior.
+        information_vector: (6,) information times mean of the prior.
         signed: whether F carries its sign.
     """
 
-    squares: Array
-    products: Array
+    ata: Array
+    atb: Array
     length2: Array
     variance: Array
     half_depth_variance: Array
-    redundancy: float
+    cells_per_sample: float
     information: Array
-    pull: Array
+    information_vector: Array
     signed: bool
 
     def sample(self, cells: Array) -> _Equations:
         """Return the equations of some cells, carrying the information of all."""
         return _Equations(
-            self.squares[:, cells],
-            self.products[:, cells],
+            self.ata[:, cells],
+            self.atb[:, cells],
             self.length2[cells],
             self.variance[cells],
             self.half_depth_variance[cells],
-            self.redundancy * len(cells) / len(self.length2),
+            self.cells_per_sample * len(cells) / len(self.length2),
             self.information,
-            self.pull,
+            self.information_vector,
             self.signed,
         )
 
@@ -147,15 +147,15 @@ class _Fit:
     Attributes:
         signs: (k, n) sign of each cell.
         residual2: (k, n) squared residual, pixels^2.
-        whitened2: (k, n) the same over its variance.
-        median: (k,) of `whitened2`.
+        mahalanobis2: (k, n) the same over its variance.
+        median: (k,) of `mahalanobis2`.
         scale2: (k,) what the variances are to be multiplied by.
         weights: (k, n) robust weight over variance, 1/pixels^2.
     """
 
     signs: Array
     residual2: Array
-    whitened2: Array
+    mahalanobis2: Array
     median: Array
     scale2: Array
     weights: Array
@@ -191,13 +191,13 @@ class VelocitySolver:
         """
         tau = check_exposure_time(exposure_time)
         if not _is_possible(field):
-            return self.unsolved(tau, t, "the blur field holds values that cannot be")
+            return self.invalid_estimate(tau, t, "the blur field holds values that cannot be")
         equations = self._equations(field, tau, prior)
         x = self._signed_start(equations) if equations.signed else self._start(equations)
         x, fit = self._refine(equations, x)
-        return self._judge(self._estimate(field, equations, fit, x, tau, t), field)
+        return self._gated(self._estimate(field, equations, fit, x, tau, t), field)
 
-    def unsolved(self, exposure_time: float, t: float, reason: str) -> VelocityEstimate:
+    def invalid_estimate(self, exposure_time: float, t: float, reason: str) -> VelocityEstimate:
         """Return zero velocity with the weak prior's covariance, not valid for `reason`.
 
         Args:
@@ -215,7 +215,7 @@ class VelocitySolver:
             residual_px=0.0,
             rank=0,
             condition=_LARGEST_CONDITION,
-        ).refused(reason)
+        ).rejected(reason)
 
     @property
     def weak_prior(self) -> VelocityPrior:
@@ -233,30 +233,30 @@ class VelocitySolver:
         floor2 = self.config.noise_floor_px**2
         if field.anisotropy is None:
             variance = field.sigma.ravel().astype(float) ** 2 + floor2
-            squares = geometry.pairs.copy()
+            ata = geometry.pairs.copy()
         else:
             variance, (xx, xy, yy) = _weighed_directions(field, floor2)
             weighed_x, weighed_y = xx * motion_x + xy * motion_y, xy * motion_x + yy * motion_y
-            squares = xx * geometry.pairs_xx + xy * geometry.pairs_xy + yy * geometry.pairs_yy
-        products = columns[0] * weighed_x + columns[1] * weighed_y
-        products[3:] *= inverse_depth
-        squares[_WITH_DEPTH] *= inverse_depth
-        squares[_WITH_DEPTH2] *= inverse_depth
+            ata = xx * geometry.pairs_xx + xy * geometry.pairs_xy + yy * geometry.pairs_yy
+        atb = columns[0] * weighed_x + columns[1] * weighed_y
+        atb[3:] *= inverse_depth
+        ata[_WITH_DEPTH] *= inverse_depth
+        ata[_WITH_DEPTH2] *= inverse_depth
         information = np.diag((self._weak_std() * tau) ** -2.0)
-        pull = np.zeros(6)
+        information_vector = np.zeros(6)
         correlated = self.config.correlation_length * field.camera.width / field.stride
         if prior is not None:
             information = information + prior.information / tau**2
-            pull = prior.information @ prior.mean / tau
+            information_vector = prior.information @ prior.mean / tau
         return _Equations(
-            squares=squares,
-            products=products,
+            ata=ata,
+            atb=atb,
             length2=motion_x * weighed_x + motion_y * weighed_y,
             variance=variance,
             half_depth_variance=field.sigma_log_depth.ravel().astype(float) ** 2 / 2,
-            redundancy=max(1.0, correlated**2),
+            cells_per_sample=max(1.0, correlated**2),
             information=information,
-            pull=pull,
+            information_vector=information_vector,
             signed=field.signed_motion is not None,
         )
 
@@ -264,10 +264,10 @@ class VelocitySolver:
         """Return the best of many starts, each followed for a few solves on a sample of cells."""
         sample = equations.sample(_sample(len(equations.length2), self.config.start_cells))
         # The prior's mean is a start too; where there is none it is zero and does no harm.
-        mean = np.linalg.solve(sample.information, sample.pull)
+        mean = np.linalg.solve(sample.information, sample.information_vector)
         x = np.vstack([_CANONICAL_MOTIONS, mean])
         # Only the direction of a start means something, so the first weights look at nothing else.
-        signs = np.copysign(1.0, x @ sample.products)
+        signs = np.copysign(1.0, x @ sample.atb)
         x = _solve(sample, np.ones(len(x)), signs, np.tile(1 / sample.variance, (len(x), 1)), x)
         for survivors in self.config.survivors:
             fit = self._fit(sample, x)
@@ -278,7 +278,7 @@ class VelocitySolver:
     def _signed_start(self, equations: _Equations) -> Array:
         """Return what the signs of the cells say alone; the prior's mean then follows them."""
         still = np.zeros((1, 6))
-        blind = replace(equations, pull=np.zeros(6))
+        blind = replace(equations, information_vector=np.zeros(6))
         return np.asarray(self._step(blind, still, self._fit(blind, still))[0])
 
     def _refine(self, equations: _Equations, x: Array) -> tuple[Array, _Fit]:
@@ -298,36 +298,36 @@ class VelocitySolver:
         """Judge k motions (k, 6) by the cells' residuals and by the prior."""
         pairs = x[:, _PAIRS[0]] * x[:, _PAIRS[1]] * _TIMES
         # Both are squares, but rounding may leave less than nothing of a sum of products.
-        parallax2 = np.maximum(pairs[:, _WITH_DEPTH2] @ equations.squares[_WITH_DEPTH2], 0)
-        agreement = x @ equations.products
+        parallax2 = np.maximum(pairs[:, _WITH_DEPTH2] @ equations.ata[_WITH_DEPTH2], 0)
+        agreement = x @ equations.atb
         signs = np.ones_like(agreement) if equations.signed else np.copysign(1.0, agreement)
-        residual2 = pairs @ equations.squares + equations.length2 - 2 * signs * agreement
+        residual2 = pairs @ equations.ata + equations.length2 - 2 * signs * agreement
         np.maximum(residual2, 0, out=residual2)
         variance = equations.variance + equations.half_depth_variance * parallax2
-        whitened2 = (residual2 + self.config.noise_floor_px**2) / variance
-        median = _median(whitened2)
-        excess = 1 + whitened2 / (self.config.robust_scale**2 * median)[:, None]
+        mahalanobis2 = (residual2 + self.config.noise_floor_px**2) / variance
+        median = _median(mahalanobis2)
+        excess = 1 + mahalanobis2 / (self.config.robust_scale**2 * median)[:, None]
         scale2 = np.maximum(median / _MEDIAN_OF_CHI2, self.config.smallest_scale**2)
-        return _Fit(signs, residual2, whitened2, median, scale2, 1 / (variance * excess))
+        return _Fit(signs, residual2, mahalanobis2, median, scale2, 1 / (variance * excess))
 
     def _cost(self, equations: _Equations, x: Array, fit: _Fit) -> Array:
         """(k,) negative logarithm of the posterior of k motions, up to a constant."""
         # One scale for all, else a poor fit would hide behind its own large residuals.
         scale2 = self.config.robust_scale**2
-        loss = scale2 * np.log1p(fit.whitened2 / (scale2 * fit.median.min())).sum(1)
-        data = 0.5 * _MEDIAN_OF_CHI2 * loss / equations.redundancy
+        loss = scale2 * np.log1p(fit.mahalanobis2 / (scale2 * fit.median.min())).sum(1)
+        data = 0.5 * _MEDIAN_OF_CHI2 * loss / equations.cells_per_sample
         return np.asarray(data + _prior_cost(equations, x))
 
     def _estimate(
         self, field: BlurField, equations: _Equations, fit: _Fit, x: Array, tau: float, t: float
     ) -> VelocityEstimate:
-        if x @ equations.pull < 0:
+        if x @ equations.information_vector < 0:
             x = -x
         data = _normal_matrices(equations, fit.weights)[0]
-        scale2, redundancy = fit.scale2[0], equations.redundancy
+        scale2, cells_per_sample = fit.scale2[0], equations.cells_per_sample
         if field.shared_errors:
-            scale2, redundancy = max(1.0, scale2), len(equations.length2)
-        information = data / (scale2 * redundancy)
+            scale2, cells_per_sample = max(1.0, scale2), len(equations.length2)
+        information = data / (scale2 * cells_per_sample)
         own = np.linalg.inv(information + equations.information) / tau**2
         shared = self._shared_errors(x / tau, fit.weights[0], equations)
         weak = self._weak_std() * tau
@@ -353,16 +353,16 @@ class VelocitySolver:
             + depth_variance * np.outer(linear, linear)
         )
 
-    def _judge(self, estimate: VelocityEstimate, field: BlurField) -> VelocityEstimate:
+    def _gated(self, estimate: VelocityEstimate, field: BlurField) -> VelocityEstimate:
         least = self.config.confident_width * field.camera.width
         limit = np.maximum(least, self.config.confident_share * field.blur_length)
         confident = field.principal_sigmas[0] < limit
         if confident.mean() < self.config.fewest_share:
-            estimate = estimate.refused(
+            estimate = estimate.rejected(
                 f"blur could be read in {confident.sum()} of {confident.size} cells only"
             )
         if estimate.rank < 3:
-            estimate = estimate.refused(f"the image determines {estimate.rank} of 6 directions")
+            estimate = estimate.rejected(f"the image determines {estimate.rank} of 6 directions")
         return estimate
 
 
@@ -488,29 +488,29 @@ def _median(values: Array) -> Array:
     return np.asarray(np.partition(values, middle, axis=1)[:, middle])
 
 
-def _pull_signs(equations: _Equations, x: Array) -> Array:
+def _prior_signs(equations: _Equations, x: Array) -> Array:
     """(k,) under which sign the prior fits k motions (k, 6) better."""
-    return np.asarray(np.copysign(1.0, x @ equations.pull))
+    return np.asarray(np.copysign(1.0, x @ equations.information_vector))
 
 
 def _prior_cost(equations: _Equations, x: Array) -> Array:
     """(k,) squared Mahalanobis distance of k motions to the prior, halved, up to a constant."""
     squared = np.sum((x @ equations.information) * x, axis=1)
-    return np.asarray(0.5 * squared - np.abs(x @ equations.pull))
+    return np.asarray(0.5 * squared - np.abs(x @ equations.information_vector))
 
 
 def _solve(equations: _Equations, scale2: Array, signs: Array, weights: Array, x: Array) -> Array:
     """Return k motions (k, 6) by weighted least squares with the prior, next to motions `x`."""
-    weights = weights / (scale2 * equations.redundancy)[:, None]
-    right = (weights * signs) @ equations.products.T
-    right = right + _pull_signs(equations, x)[:, None] * equations.pull
+    weights = weights / (scale2 * equations.cells_per_sample)[:, None]
+    right = (weights * signs) @ equations.atb.T
+    right = right + _prior_signs(equations, x)[:, None] * equations.information_vector
     normal = _normal_matrices(equations, weights) + equations.information
     return np.asarray(np.linalg.solve(normal, right[:, :, None])[:, :, 0])
 
 
 def _normal_matrices(equations: _Equations, weights: Array) -> Array:
     """(k, 6, 6) A^T W A for the weights (k, n) of the cells."""
-    return np.asarray((weights @ equations.squares.T)[:, _PLACE])
+    return np.asarray((weights @ equations.ata.T)[:, _PLACE])
 
 
 def _condition(normal: Array) -> float:

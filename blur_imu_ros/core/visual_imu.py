@@ -77,7 +77,7 @@ class VisualImu:
             field = replace(field, inverse_depth=field.inverse_depth / self.linear_scale)
         except (CameraError, FrameError) as error:
             return Measurement(
-                frame, self.solver.unsolved(frame.exposure_time, frame.t, str(error))
+                frame, self.solver.invalid_estimate(frame.exposure_time, frame.t, str(error))
             )
         estimate = self.solver.solve(field, frame.exposure_time, frame.t, prior)
         return Measurement(frame, estimate, image, field)

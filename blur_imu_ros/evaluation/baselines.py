@@ -108,14 +108,14 @@ class OpticalFlow:
         t = first.t + dt / 2
         if not 0 < dt <= LONGEST_EXPOSURE:
             step = first.exposure_time
-            return solver.unsolved(step, second.t, f"{dt:.3f} s between the frames")
+            return solver.invalid_estimate(step, second.t, f"{dt:.3f} s between the frames")
         try:
             field, share = self._field(first, second)
         except (CameraError, FrameError) as error:
-            return solver.unsolved(dt, t, str(error))
+            return solver.invalid_estimate(dt, t, str(error))
         estimate = solver.solve(field, dt, t)
         if share < self.smallest_share:
-            return estimate.refused(f"flow there and back agrees in {share:.0%} of the image only")
+            return estimate.rejected(f"flow there and back agrees in {share:.0%} of the image only")
         return estimate
 
     def _field(self, first: Frame, second: Frame) -> tuple[BlurField, float]:

@@ -224,7 +224,7 @@ class _Stopwatch:
         first = self._links.link(node)
         yield time.perf_counter()
         registration = None if first is None else node.registration
-        self._direction.push(self._direction.sight(view, field, estimate), registration)
+        self._direction.push(self._direction.observe(view, field, estimate), registration)
         yield time.perf_counter()
         self._waiting.append(node)
         self._links.fuse(node, first, None)

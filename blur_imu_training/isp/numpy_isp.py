@@ -138,9 +138,9 @@ def _denoised(picture: Float32, denoising: Denoising) -> Float32:
 def _tone_mapped(light: Float32, camera: IspParameters) -> Float32:
     """Apply gamma, S-shaped contrast and, at times, local contrast."""
     picture = np.clip(light, 0, 1) ** np.float32(1 / camera.gamma)
-    if camera.bend:
+    if camera.tone_curve:
         s_shaped = picture * picture * (3 - 2 * picture)
-        picture = picture + np.float32(camera.bend) * (s_shaped - picture)
+        picture = picture + np.float32(camera.tone_curve) * (s_shaped - picture)
     if camera.local_contrast is not None:
         picture = _with_local_contrast(picture, camera.local_contrast)
     return np.asarray(np.clip(picture, 0, 1), np.float32)

@@ -148,7 +148,7 @@ class IspParameters:
         grain: reach of the noise, pixels.
         mosaic: whether a Bayer pattern is read.
         raw_denoising: before the tone curve.
-        gamma, bend: of the tone curve, and its S shape.
+        gamma, tone_curve: of the tone curve, and its S shape.
         local_contrast: after it.
         stages: what follows, in this order.
         video: the coding of the video that the picture was taken from, if it was.
@@ -172,7 +172,7 @@ class IspParameters:
     mosaic: bool
     raw_denoising: Denoising | None
     gamma: float
-    bend: float
+    tone_curve: float
     local_contrast: LocalContrast | None
     stages: tuple[Stage, ...]
     video: VideoCoding | None
@@ -193,8 +193,8 @@ def random_light(rng: Rng) -> Light:
 
 def _unbent(curve: Float32, strength: float) -> Float32:
     """Return the curve with an S-shaped contrast taken out by `strength`."""
-    bent = curve + strength * (curve - curve * curve * (3 - 2 * curve))
-    return np.asarray(np.clip(bent, 0, 1), np.float32)
+    curved = curve + strength * (curve - curve * curve * (3 - 2 * curve))
+    return np.asarray(np.clip(curved, 0, 1), np.float32)
 
 
 def random_pixel(rng: Rng) -> float:
@@ -230,7 +230,7 @@ def random_camera(rng: Rng, pixel: float = 1.0, shape: float = 0.75) -> IspParam
         mosaic=pixel > MOSAIC_SHOWS and rng.uniform() < 0.3,
         raw_denoising=_denoising(pixel, rng) if rng.uniform() < 0.35 * severity else None,
         gamma=float(rng.uniform(1.7, 2.6)),
-        bend=_perhaps(0.6, float(rng.uniform(-0.3, 0.8)), rng),
+        tone_curve=_perhaps(0.6, float(rng.uniform(-0.3, 0.8)), rng),
         local_contrast=_local_contrast(rng) if rng.uniform() < 0.3 else None,
         stages=_stages(severity, pixel, shape, rng),
         compressions=_compressions(100 - (15 + 60 * severity) * pixel, rng),

@@ -276,7 +276,7 @@ def _smooth_in_colour(pictures: Tensor, choices: list[Denoising]) -> Tensor:
 def _tone_mapped(light: Tensor, cameras: Sequence[IspParameters]) -> Tensor:
     pictures = light.clamp(0, 1) ** _each([1 / c.gamma for c in cameras], light)
     s_shaped = pictures * pictures * (3 - 2 * pictures)
-    pictures = torch.lerp(pictures, s_shaped, _each([c.bend for c in cameras], light))
+    pictures = torch.lerp(pictures, s_shaped, _each([c.tone_curve for c in cameras], light))
     pictures = _where(pictures, [c.local_contrast for c in cameras], _with_local_contrast)
     return pictures.clamp(0, 1)
 

@@ -298,10 +298,10 @@ def _unscaled_motion(
         rotation, translation = rotation * 0.05, direction / inverse_depth
     # Hands change their velocity by 10 to 40 % in an exposure. More of it in training makes a network
     # read even motion too long: what is uneven leaves a short bright core and a faint tail.
-    bend = rng.uniform(0, 0.4) * (rng.uniform() < 0.6)
+    acceleration_ratio = rng.uniform(0, 0.4) * (rng.uniform() < 0.6)
     return ExposureMotion(
         rotation,
         translation,
-        rng.standard_normal(3) * bend * np.linalg.norm(rotation) / 2,
-        rng.standard_normal(3) * bend * np.linalg.norm(translation) / 2,
+        rng.standard_normal(3) * acceleration_ratio * np.linalg.norm(rotation) / 2,
+        rng.standard_normal(3) * acceleration_ratio * np.linalg.norm(translation) / 2,
     )

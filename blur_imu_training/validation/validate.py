@@ -237,14 +237,14 @@ BENT = (2.0, 60.0)
 """The same where an exponent is fitted, too: it needs the range."""
 
 
-def length_correction(result: ValidationReport, bend: bool = False) -> tuple[float, float]:
+def length_correction(result: ValidationReport, power_law: bool = False) -> tuple[float, float]:
     """Return `length_scale` and `length_exponent` of a card for which the bins' ratios are near 1.
 
     Args:
         result: measured with neither, a scale of 1 and an exponent of 0.
-        bend: fit the exponent, too; else it is 0.
+        power_law: fit the exponent, too; else it is 0.
     """
-    low, high = BENT if bend else CALIBRATED
+    low, high = BENT if power_law else CALIBRATED
     bins = [
         one
         for one in result.bins
@@ -257,7 +257,7 @@ def length_correction(result: ValidationReport, bend: bool = False) -> tuple[flo
     ratio = np.log([one.length_ratio for one in bins])
     found = np.log([one.length * result.own_pixels / REFERENCE_LENGTH for one in bins])
     # A line through fewer bins, or through bins that are read alike, would be their noise.
-    degree = 1 if bend and len(bins) >= 4 and np.ptp(found) > 1 else 0
+    degree = 1 if power_law and len(bins) >= 4 and np.ptp(found) > 1 else 0
     line = np.polynomial.Polynomial.fit(found, -ratio, degree, domain=[-1, 1])
     return float(np.exp(line.coef[0])), float(line.coef[1]) if degree else 0.0
 

@@ -349,7 +349,7 @@ def test_stamps_of_imu_increase_but_where_a_recording_begins_anew(
     bag = tmp_path / "est.mcap"
     with BagWriter(bag, Axes.BODY, "adjacent", "oracle") as writer:
         writer.write(frame, estimate)
-        writer.write(frame, replace(estimate, t=9.0).refused("too dark"))
+        writer.write(frame, replace(estimate, t=9.0).rejected("too dark"))
         writer.write(frame, replace(estimate, t=t))
     counts = {topic: len(found) for topic, found in messages_of(bag).items()}
     assert counts == {MOTION: 3, IMU: 1 + written, TWIST: 1 + written}

@@ -41,7 +41,7 @@ def test_of_good_rows_nothing_is_told() -> None:
 
 
 def test_rows_that_are_not_valid_are_counted_with_the_reason_of_the_first() -> None:
-    text = told([GOOD, GOOD.refused("it is dark"), GOOD.refused("it is soft")])
+    text = told([GOOD, GOOD.rejected("it is dark"), GOOD.rejected("it is soft")])
     assert text.startswith("2 of 3 rows are not valid, the first of them frame 1: it is dark (")
 
 

@@ -12,7 +12,7 @@ from scipy.linalg import expm
 
 from blur_imu_ros.choices import DirectionMode
 from blur_imu_ros.core.camera import Camera
-from blur_imu_ros.core.direction import DirectionConfig, DirectionFilter, Sighting, _rays, _warp
+from blur_imu_ros.core.direction import DirectionConfig, DirectionFilter, Observation, _rays, _warp
 from blur_imu_ros.core.estimate import VelocityEstimate
 from helpers.synthetic_fields import CAMERA, EXPOSURE, field_of, seen_after, texture
 
@@ -35,21 +35,23 @@ def estimate_of(angular: np.ndarray, t: float) -> VelocityEstimate:
     )
 
 
-def sight(t: float, sign: float = 1.0, rate: np.ndarray = RATE, gain: float = 1.0) -> Sighting:
+def observe(t: float, sign: float = 1.0, rate: np.ndarray = RATE, gain: float = 1.0) -> Observation:
     """A camera that turns at a constant rate, measured with the given sign."""
     image = np.clip(gain * seen_after(rate * t, SCENE), 0, 255).astype(np.uint8)
-    return DirectionFilter().sight(image, field_of(rate, np.zeros(3)), estimate_of(sign * rate, t))
+    return DirectionFilter().observe(
+        image, field_of(rate, np.zeros(3)), estimate_of(sign * rate, t)
+    )
 
 
-def run(sightings: list[Sighting | None], mode: DirectionMode) -> list[float]:
+def run(observations: list[Observation | None], mode: DirectionMode) -> list[float]:
     direction = DirectionFilter(DirectionConfig(mode=mode))
-    decided = [p for sighting in sightings for p in direction.push(sighting)]
+    decided = [p for observation in observations for p in direction.push(observation)]
     return decided + direction.flush()
 
 
-def showing(sighting: Sighting, **instead: object) -> Sighting:
+def showing(observation: Observation, **instead: object) -> Observation:
     """The same with another image, depth or camera than those of its view."""
-    other = replace(sighting)
+    other = replace(observation)
     other.__dict__.update(instead)
     return other
 
@@ -59,7 +61,7 @@ SIGNS = np.array([1, 1, -1, 1, -1, -1, 1])
 
 @pytest.mark.parametrize("mode", ["adjacent", "previous"])
 def test_finds_the_sign_of_every_frame(mode):
-    probabilities = run([sight(k * STEP, s) for k, s in enumerate(SIGNS)], mode)
+    probabilities = run([observe(k * STEP, s) for k, s in enumerate(SIGNS)], mode)
     certain = np.array(probabilities if mode == "adjacent" else probabilities[1:])
     expected = SIGNS if mode == "adjacent" else SIGNS[1:]
     assert len(probabilities) == len(SIGNS)
@@ -68,7 +70,7 @@ def test_finds_the_sign_of_every_frame(mode):
 
 def test_reversing_every_candidate_reverses_every_probability():
     plus, minus = (
-        run([sight(k * STEP, sign * s) for k, s in enumerate(SIGNS)], "previous")
+        run([observe(k * STEP, sign * s) for k, s in enumerate(SIGNS)], "previous")
         for sign in (1, -1)
     )
     assert minus == pytest.approx([1 - p for p in plus], abs=1e-6)
@@ -77,8 +79,8 @@ def test_reversing_every_candidate_reverses_every_probability():
 def test_each_pair_uses_its_own_stamps():
     """With stamps twice and half as far apart the same filter still turns images into each other."""
     times = np.cumsum([0, 1, 2, 0.5, 1.5, 1]) * STEP
-    assert min(run([sight(t) for t in times], "adjacent")) > 0.99
-    first, second = sight(0.0), sight(2 * STEP)
+    assert min(run([observe(t) for t in times], "adjacent")) > 0.99
+    first, second = observe(0.0), observe(2 * STEP)
     direction = DirectionFilter()
     right = direction._photometric(first, second)
     lied = replace(second, estimate=replace(second.estimate, t=STEP))
@@ -91,7 +93,8 @@ def test_adjacent_waits_for_one_frame_and_previous_for_none():
         DirectionFilter(DirectionConfig(mode=m)) for m in ("adjacent", "previous")
     )
     counts = [
-        (len(adjacent.push(sight(k * STEP))), len(previous.push(sight(k * STEP)))) for k in range(3)
+        (len(adjacent.push(observe(k * STEP))), len(previous.push(observe(k * STEP))))
+        for k in range(3)
     ]
     assert counts == [(0, 1), (1, 1), (1, 1)]
     assert len(adjacent.flush()) == 1
@@ -99,30 +102,30 @@ def test_adjacent_waits_for_one_frame_and_previous_for_none():
 
 
 def test_none_leaves_every_sign_open():
-    assert run([sight(0.0), None, sight(STEP)], "none") == [0.5, 0.5, 0.5]
+    assert run([observe(0.0), None, observe(STEP)], "none") == [0.5, 0.5, 0.5]
 
 
 def test_a_single_frame_stays_open():
-    assert run([sight(0.0)], "adjacent") == [0.5]
-    assert run([sight(0.0)], "previous") == [0.5]
+    assert run([observe(0.0)], "adjacent") == [0.5]
+    assert run([observe(0.0)], "previous") == [0.5]
 
 
 def test_brightness_that_jumps_does_not_mislead():
     probabilities = run(
-        [sight(k * STEP, gain=g) for k, g in enumerate((1, 0.6, 1, 0.7))], "adjacent"
+        [observe(k * STEP, gain=g) for k, g in enumerate((1, 0.6, 1, 0.7))], "adjacent"
     )
     assert min(probabilities) > 0.95
 
 
 @pytest.mark.parametrize("t", [-1.0, STEP, 10.0], ids=["back in time", "same time", "after a gap"])
 def test_a_jump_in_time_starts_anew(t):
-    probabilities = run([sight(0.0), sight(STEP), sight(t)], "previous")
+    probabilities = run([observe(0.0), observe(STEP), observe(t)], "previous")
     assert probabilities[1] > 0.99
     assert probabilities[2] == 0.5
 
 
 def test_a_frame_that_could_not_be_measured_keeps_its_place_and_starts_anew():
-    frames = [sight(0.0), sight(STEP), None, sight(3 * STEP), sight(4 * STEP)]
+    frames = [observe(0.0), observe(STEP), None, observe(3 * STEP), observe(4 * STEP)]
     adjacent, previous = run(frames, "adjacent"), run(frames, "previous")
     assert len(adjacent) == len(previous) == 5
     assert adjacent[2] == previous[2] == previous[3] == 0.5
@@ -130,16 +133,16 @@ def test_a_frame_that_could_not_be_measured_keeps_its_place_and_starts_anew():
 
 
 def test_another_image_size_starts_anew():
-    small = sight(STEP)
+    small = observe(STEP)
     small = showing(small, camera=CAMERA.resized(80, 56))
-    assert run([sight(0.0), small], "previous") == [0.5, 0.5]
+    assert run([observe(0.0), small], "previous") == [0.5, 0.5]
 
 
 def test_continuity_carries_the_sign_over_frames_that_tell_nothing():
     rate = 2 * RATE
-    seen = [sight(k * STEP, rate=rate) for k in range(2)]
+    seen = [observe(k * STEP, rate=rate) for k in range(2)]
     grey = np.ones_like(seen[0].image)
-    blind = [showing(sight(k * STEP, rate=rate), image=grey) for k in range(2, 5)]
+    blind = [showing(observe(k * STEP, rate=rate), image=grey) for k in range(2, 5)]
     assert min(run(seen + blind, "previous")[2:]) > 0.85
     turned = replace(blind[1], estimate=blind[1].estimate.reversed())
     blind[1] = showing(turned, image=grey)
@@ -157,7 +160,7 @@ MOVES = {
 def test_warping_finds_points_where_a_moving_camera_sees_them(move):
     """0.1 m at a distance of 2 m: what was at (x, y) is seen at `after`(x, y)."""
     linear, after = MOVES[move]
-    here = sight(0.0)
+    here = observe(0.0)
     x, y, _ = _rays(here.camera, 1)
     for axis, position in ((0, x), (1, y)):
         source = showing(here, image=position.copy())
@@ -168,7 +171,7 @@ def test_warping_finds_points_where_a_moving_camera_sees_them(move):
 
 def test_warping_follows_a_camera_that_turns_while_it_moves():
     """Against the exact motion of a constant velocity in body axes, dP/dt = -v - omega x P."""
-    here, dt = sight(0.0), STEP
+    here, dt = observe(0.0), STEP
     angular, linear = np.array([1.0, 6.0, -3.0]), np.array([1.0, -0.5, 2.0])
     rate = np.zeros((4, 4))
     rate[:3, :3] = -np.cross(np.eye(3), angular)
@@ -181,7 +184,7 @@ def test_warping_follows_a_camera_that_turns_while_it_moves():
 
 
 def test_several_motions_are_warped_as_each_alone():
-    source, target = sight(STEP), sight(0.0)
+    source, target = observe(STEP), observe(0.0)
     velocities = np.array([[0.5, 3, -2, 0.1, 0, 1], [-1, 0, 4, 0, 0.5, -1], np.zeros(6)])
     together = _warp(source, target, velocities, STEP, 1)
     for k in range(3):
@@ -205,7 +208,7 @@ def test_pixels_are_seen_as_far_as_the_outermost_ones(shift, lost):
     """By half a pixel; all numbers are exact in 32 bits."""
     camera = Camera(16, 8, 8, 8, 7, 3)
     image = np.ones((8, 16), np.float32)
-    here = cast(Sighting, SimpleNamespace(image=image, inverse_depth=image, camera=camera))
+    here = cast(Observation, SimpleNamespace(image=image, inverse_depth=image, camera=camera))
     velocity = np.array([0, 0, 0, shift[0] / 8, shift[1] / 8, 0])
     expected = np.ones(image.shape, bool)
     if lost is not None:
@@ -214,7 +217,7 @@ def test_pixels_are_seen_as_far_as_the_outermost_ones(shift, lost):
 
 
 def test_spaced_pixels_are_those_of_the_whole_image():
-    source, target = sight(STEP), sight(0.0)
+    source, target = observe(STEP), observe(0.0)
     velocities = np.array([[0.5, 3.0, -2.0, 0.1, 0.0, 1.0]])
     every, second = (_warp(source, target, velocities, STEP, spacing) for spacing in (1, 2))
     for dense, spaced in zip(every, second, strict=True):
@@ -222,34 +225,38 @@ def test_spaced_pixels_are_those_of_the_whole_image():
 
 
 def test_the_past_is_never_certain():
-    probabilities = run([sight(k * STEP) for k in range(4)], "previous")
-    assert max(probabilities) <= 1 - DirectionConfig().forgetting / 2
+    probabilities = run([observe(k * STEP) for k in range(4)], "previous")
+    assert max(probabilities) <= 1 - DirectionConfig().transition_probability / 2
 
 
 def test_a_featureless_image_tells_nothing():
     blank = np.full((CAMERA.height, CAMERA.width, 3), 128, np.uint8)
     slow = np.array([0.0, 0.1, 0.0])
     field = field_of(slow, np.zeros(3))
-    frames = [DirectionFilter().sight(blank, field, estimate_of(slow, k * STEP)) for k in range(3)]
+    frames = [
+        DirectionFilter().observe(blank, field, estimate_of(slow, k * STEP)) for k in range(3)
+    ]
     assert run(frames, "adjacent") == pytest.approx([0.5, 0.5, 0.5], abs=0.05)
 
 
 def test_black_images_give_numbers():
     black = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
     field = field_of(RATE, np.zeros(3))
-    frames = [DirectionFilter().sight(black, field, estimate_of(RATE, k * STEP)) for k in range(3)]
+    frames = [
+        DirectionFilter().observe(black, field, estimate_of(RATE, k * STEP)) for k in range(3)
+    ]
     assert np.isfinite(run(frames, "adjacent")).all()
 
 
 def test_images_that_hardly_overlap_give_no_photometric_evidence():
     fast = np.array([0.0, 40.0, 0.0])
-    evidence = DirectionFilter()._photometric(sight(0.0, rate=fast), sight(STEP, rate=fast))
+    evidence = DirectionFilter()._photometric(observe(0.0, rate=fast), observe(STEP, rate=fast))
     assert np.array_equal(evidence, np.zeros((2, 2)))
 
 
 def test_a_change_is_judged_by_both_covariances_and_what_a_camera_can_do_meanwhile():
-    config = DirectionConfig(acceleration=20.0, surprise=0.05)
-    first, second = sight(0.0), sight(STEP)
+    config = DirectionConfig(acceleration=20.0, outlier_likelihood=0.05)
+    first, second = observe(0.0), observe(STEP)
     first = replace(
         first, estimate=replace(estimate_of([0, 0, 1], 0.0), covariance=np.eye(6) * 0.3)
     )
@@ -264,11 +271,11 @@ def test_a_change_is_judged_by_both_covariances_and_what_a_camera_can_do_meanwhi
 
 def test_continuity_prefers_the_smaller_change_but_never_forbids():
     config = DirectionConfig()
-    same = DirectionFilter(config)._continuity(sight(0.0), sight(STEP))
+    same = DirectionFilter(config)._continuity(observe(0.0), observe(STEP))
     assert same[0, 0] == same[1, 1] > same[0, 1]
     fast = np.array([0.0, 50.0, 0.0])
-    limit = DirectionFilter(config)._continuity(sight(0.0, rate=fast), sight(STEP, rate=fast))
-    assert limit[0, 0] - limit[0, 1] == pytest.approx(-np.log(config.surprise), abs=0.1)
+    limit = DirectionFilter(config)._continuity(observe(0.0, rate=fast), observe(STEP, rate=fast))
+    assert limit[0, 0] - limit[0, 1] == pytest.approx(-np.log(config.outlier_likelihood), abs=0.1)
 
 
 def test_images_overrule_continuity_when_the_camera_really_reverses():
@@ -277,7 +284,7 @@ def test_images_overrule_continuity_when_the_camera_really_reverses():
     turns = [-2, -1, 0, -1, -2]
     rates = [1, 1, 0.05, -1, -1]
     frames = [
-        DirectionFilter().sight(
+        DirectionFilter().observe(
             seen_after(rate * turn * STEP, SCENE),
             field_of(rate, np.zeros(3)),
             estimate_of(rate * r, k * STEP),
@@ -291,7 +298,7 @@ def test_images_overrule_continuity_when_the_camera_really_reverses():
 def test_the_mean_of_two_equal_motions_is_that_motion():
     """Turned by the whole motion one image becomes the other; by any part of it, it does not."""
     direction = DirectionFilter(DirectionConfig(evidence=1.0))
-    first, second = sight(0.0), sight(STEP)
+    first, second = observe(0.0), observe(STEP)
 
     def error(share: float) -> float:
         moved = [

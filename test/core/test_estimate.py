@@ -36,7 +36,7 @@ def test_reversing_turns_both_velocities_and_the_probability():
 
 
 def test_refusing_keeps_the_numbers_and_gathers_the_reasons():
-    refused = ESTIMATE.refused("too dark").refused("too flat")
+    refused = ESTIMATE.rejected("too dark").rejected("too flat")
     assert ESTIMATE.valid
     assert not refused.valid
     assert refused.reasons == ("too dark", "too flat")

@@ -176,7 +176,7 @@ def test_a_sign_that_is_open_is_no_evidence_of_direction():
 
 def test_a_reading_holds_no_prior_and_short_blur_is_less_sure():
     solver, config = VelocitySolver(), MotionFilterConfig()
-    unknown = solver.unsolved(0.01, 0.0, "nothing")
+    unknown = solver.invalid_estimate(0.01, 0.0, "nothing")
     assert (
         np.diag(BlurReading.of(unknown, solver.weak_prior, 250.0, 0.5, config).covariance).min()
         > 100 * np.diag(unknown.covariance).min() / 2

@@ -42,7 +42,7 @@ def test_the_lever_arm_is_found_whatever_the_signs(seed: int):
 def test_the_error_of_the_lever_arm_is_as_large_as_the_filter_says():
     errors = []
     for seed in range(30):
-        pivot = after(hand(seed, count=40, noise=0.6), PivotConfig(slip_per_turn=0.12))
+        pivot = after(hand(seed, count=40, noise=0.6), PivotConfig(constraint_noise_per_rate=0.12))
         error = pivot.lever_arm - LEVER_ARM
         errors.append(error @ np.linalg.solve(pivot.covariance, error) / 3)
     assert 0.3 < np.mean(errors) < 1.7
@@ -124,7 +124,7 @@ def test_trust_comes_back_when_the_motion_fits_again():
 def test_an_impossible_lever_arm_is_forgotten():
     """A camera that moves 2 m/s for each rad/s is on no wrist."""
     rng = np.random.default_rng(4)
-    pivot = PivotFilter(PivotConfig(slip_per_turn=0.5, start_std=0.5))
+    pivot = PivotFilter(PivotConfig(constraint_noise_per_rate=0.5, start_std=0.5))
     for k in range(60):
         omega = rng.standard_normal(3) * 4
         pivot.update(estimate(omega, np.cross(omega, [0, 0, 2.0]), k / 30), ASSUMED)
@@ -141,5 +141,5 @@ def test_a_given_lever_arm_stays():
 def test_frames_that_hold_nothing_teach_nothing():
     pivot = PivotFilter()
     before = pivot.covariance.copy()
-    pivot.update(VelocitySolver().unsolved(EXPOSURE, 0.0, "black"), ASSUMED)
+    pivot.update(VelocitySolver().invalid_estimate(EXPOSURE, 0.0, "black"), ASSUMED)
     assert np.array_equal(pivot.covariance, before)

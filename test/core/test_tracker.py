@@ -29,7 +29,7 @@ def unusable(number: int) -> Measurement:
     """A frame that tells nothing."""
     image = np.zeros((CAMERA.height, CAMERA.width), np.uint8)
     frame = Frame(image, number * STEP, EXPOSURE, CAMERA, f"{number}", tag=f"tag {number}")
-    return Measurement(frame, VelocitySolver().unsolved(EXPOSURE, frame.t, "dark"))
+    return Measurement(frame, VelocitySolver().invalid_estimate(EXPOSURE, frame.t, "dark"))
 
 
 def test_whatever_travels_with_a_frame_comes_back_with_its_measurement():

@@ -416,12 +416,12 @@ def test_a_sample_of_the_cells_carries_the_information_of_all():
     equations = VelocitySolver()._equations(random_truth(0).field, EXPOSURE, None)
     half = equations.sample(np.arange(0, len(equations.length2), 2))
     assert len(half.length2) == len(equations.length2) / 2
-    assert half.redundancy == pytest.approx(equations.redundancy / 2)
-    np.testing.assert_array_equal(half.products, equations.products[:, ::2])
+    assert half.cells_per_sample == pytest.approx(equations.cells_per_sample / 2)
+    np.testing.assert_array_equal(half.atb, equations.atb[:, ::2])
 
 
 def test_of_nothing_the_covariance_says_ten_radians_and_four_metres_a_second():
-    nothing = VelocitySolver().unsolved(EXPOSURE, 1.0, "no reason")
+    nothing = VelocitySolver().invalid_estimate(EXPOSURE, 1.0, "no reason")
     assert nothing.sigma == pytest.approx([10, 10, 10, 4, 4, 4])
     assert np.array_equal(velocity(nothing), np.zeros(6))
     assert (nothing.blur_px, nothing.residual_px, nothing.rank) == (0, 0, 0)
@@ -461,8 +461,8 @@ def test_starts_compete_by_their_posterior():
     equations = solver._equations(truth.field, EXPOSURE, prior)
     motions = EXPOSURE * np.array([truth.velocity, -0.8 * truth.velocity])
     fit = solver._fit(equations, motions)
-    smallest = np.median(fit.whitened2, axis=1).min()
-    robust = 1.5**2 * np.log(1 + fit.whitened2 / smallest / 1.5**2).sum(axis=1)
+    smallest = np.median(fit.mahalanobis2, axis=1).min()
+    robust = 1.5**2 * np.log(1 + fit.mahalanobis2 / smallest / 1.5**2).sum(axis=1)
     measured = 2 * np.log(2) / 2 * robust / (0.39 * 320 / 8) ** 2
     velocities = motions / EXPOSURE
     # Whichever sign of a motion the prior likes better, up to what all motions share.

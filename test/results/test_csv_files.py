@@ -50,7 +50,7 @@ def test_any_file_name_stays_one_row(tmp_path: Path, name: str) -> None:
 def test_an_estimate_that_is_not_valid_is_marked(tmp_path: Path) -> None:
     path = tmp_path / "est.csv"
     with CsvWriter(path) as writer:
-        writer.write(frame("a.png"), ESTIMATE.refused("too dark"))
+        writer.write(frame("a.png"), ESTIMATE.rejected("too dark"))
     assert not read_series(path).valid.any()
 
 

@@ -28,7 +28,7 @@ UNSURE = 0.79
 
 def test_a_sure_estimate_passes_and_one_that_is_not_valid_says_why_not() -> None:
     assert silence(MOVING, "adjacent") is None
-    refused = MOVING.refused("too dark").refused("no texture")
+    refused = MOVING.rejected("too dark").rejected("no texture")
     assert silence(refused, "adjacent") == "too dark; no texture"
 
 

@@ -93,7 +93,7 @@ def plain(**choices: object) -> IspParameters:
     """A camera that does nothing but what is chosen."""
     nothing = {
         "softness": 0.0, "defocus": 0.0, "glare": 0.0, "vignette": 0.0, "noise": 0.0, "grain": 0.0,
-        "balance": (1.0, 1.0, 1.0), "mosaic": False, "raw_denoising": None, "gamma": 2.0, "bend": 0.0,
+        "balance": (1.0, 1.0, 1.0), "mosaic": False, "raw_denoising": None, "gamma": 2.0, "tone_curve": 0.0,
         "local_contrast": None, "stages": (), "video": None, "compressions": (), "grey": False,
     }  # fmt: skip
     return replace(random_camera(np.random.default_rng(0)), **{**nothing, **choices})
@@ -112,7 +112,7 @@ CAMERAS = {
     "white balance": plain(balance=(0.8, 1.1, 1.3)),
     "a mosaic": plain(mosaic=True),
     "raw denoising": plain(raw_denoising=Denoising(Smoothing.SOFTENING, 0.7)),
-    "a bent tone curve": plain(gamma=2.5, bend=0.7),
+    "a curved tone curve": plain(gamma=2.5, tone_curve=0.7),
     "local contrast": plain(local_contrast=LocalContrast(18.0, 0.8, 1.5, 0.1)),
     "edge-keeping": one(Denoising(Smoothing.EDGE_KEEPING, 2.0, tolerance=0.1)),
     "median": one(Denoising(Smoothing.MEDIAN, blend=0.8)),

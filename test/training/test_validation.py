@@ -138,7 +138,7 @@ def test_lengths_of_a_large_view_read_as_a_power_of_the_truth_are_set_right_by_t
     own = 2 * errors.true_length
     read = 1.2 * own * (own / 10) ** -0.1
     result = validation.report(replace(errors, length=read / 2))
-    scale, exponent = validation.length_correction(result, bend=True)
+    scale, exponent = validation.length_correction(result, power_law=True)
     np.testing.assert_allclose(read * scale * (read / 10) ** exponent / own, 1, atol=0.03)
 
 
@@ -147,7 +147,7 @@ def test_lengths_read_as_a_power_of_the_truth_are_set_right_by_the_card() -> Non
     errors = validation.measure(VisualImu(Oracle(made, 1.0)), made)
     read = 1.2 * errors.true_length * (errors.true_length / 10) ** -0.1
     result = validation.report(replace(errors, length=read))
-    scale, exponent = validation.length_correction(result, bend=True)
+    scale, exponent = validation.length_correction(result, power_law=True)
     set_right = read * scale * (read / 10) ** exponent
     assert (scale, exponent) == pytest.approx((1 / 1.2 ** (1 / 0.9), 0.1 / 0.9), rel=0.05)
     np.testing.assert_allclose(set_right / errors.true_length, 1, atol=0.03)
@@ -157,7 +157,7 @@ def test_a_network_that_reads_all_blur_alike_is_given_a_scale_and_no_exponent() 
     made = [*frames(6), *map(slower, frames(6))]
     errors = validation.measure(VisualImu(Oracle(made, 1.0)), made)
     result = validation.report(replace(errors, length=np.full_like(errors.length, 9.0)))
-    scale, exponent = validation.length_correction(result, bend=True)
+    scale, exponent = validation.length_correction(result, power_law=True)
     assert exponent == 0
     assert 0.2 < scale < 5
 
@@ -199,7 +199,7 @@ def test_the_card_tells_whose_pictures_lengths_were_calibrated_on(
     noise = np.random.default_rng(0).integers(0, 255, (448, 640, 3), np.uint8)
     made = [replace(one, frame=replace(one.frame, image=noise)) for one in seen]
     monkeypatch.setattr(held_out, "held_out_frames", lambda *_: made)
-    validate(str(tmp_path / "compact.onnx"), tmp_path, frames=4, calibrate=True, bend=False)
+    validate(str(tmp_path / "compact.onnx"), tmp_path, frames=4, calibrate=True, power_law=False)
     card = ModelCard.load(tmp_path / "compact.json")
     assert card.metrics["held_out"]["frames"] == 4
     assert all(term in card.training["calibration"] for term in held_out.TERMS)

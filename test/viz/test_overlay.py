@@ -57,7 +57,7 @@ def test_a_lens_is_taken_off_the_picture_as_it_is_off_the_networks_view() -> Non
 def test_nothing_is_written_over_the_border_or_over_each_other(
     texts: list[tuple[str, int, int]], width: int, valid: bool
 ) -> None:
-    refused = ESTIMATE.refused("blur could be read in 4 cells only").refused("a word " * 20)
+    refused = ESTIMATE.rejected("blur could be read in 4 cells only").rejected("a word " * 20)
     draw_overlay(grey(width), None, ESTIMATE if valid else refused)
     assert len(texts) == (12 if valid else 3)
     assert all(0 <= begin and end <= width for _, begin, end in texts)
@@ -94,7 +94,7 @@ def test_the_colours_of_the_blur_are_told(texts: list[tuple[str, int, int]], wid
 
 
 def test_what_is_not_valid_says_why_instead_of_numbers(texts: list[tuple[str, int, int]]) -> None:
-    draw_overlay(grey(640), None, ESTIMATE.refused("too dark").refused("no texture"))
+    draw_overlay(grey(640), None, ESTIMATE.rejected("too dark").rejected("no texture"))
     assert [text for text, _, _ in texts] == ["not valid", "too dark", "no texture"]
 
 

@@ -67,7 +67,7 @@ def test_curves_grow_with_the_seconds_and_forget_what_is_older():
 def test_a_frame_that_is_not_valid_breaks_the_curve_and_has_no_depth():
     panel = OverlayPanel(640, 480)
     shown(panel, measured(1.0))
-    refused = measured(1.1).estimate.refused("too dark")
+    refused = measured(1.1).estimate.rejected("too dark")
     blank = panel.draw(refused, None)
     assert len(drawn(blank, "y")) <= 2
     again = shown(panel, measured(0.0))  # a recording that begins anew
