@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,14 @@ class Camera:
 
     def __post_init__(self) -> None:
         """Refuse a calibration that would give silent wrong numbers."""
+        # OpenCV gives coefficients as an array (1, n), which could not be compared.
+        object.__setattr__(self, "distortion", tuple(np.ravel(self.distortion).tolist()))
         values = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
+        if not all(isinstance(value, Real) for value in (self.width, self.height, *values)):
+            raise CameraError(
+                f"camera calibration of {self.width!r} x {self.height!r} pixels holds a value that is "
+                f"not a number: {values}"
+            )
         if self.width <= 0 or self.height <= 0:
             raise CameraError(f"camera image size {self.width}x{self.height}: must be positive")
         if not np.all(np.isfinite(values)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ LONGEST_EXPOSURE = 1.0
 
 def check_exposure_time(exposure_time: float) -> float:
     """Return `exposure_time` in seconds, or raise FrameError saying why it cannot be one."""
+    if not isinstance(exposure_time, Real):
+        raise FrameError(f"exposure time {exposure_time!r}: must be a number of seconds")
     if not np.isfinite(exposure_time) or exposure_time <= 0:
         raise FrameError(f"exposure time {exposure_time} s: must be a positive number of seconds")
     if exposure_time < SHORTEST_EXPOSURE:
@@ -60,6 +63,16 @@ class Frame:
     def __post_init__(self) -> None:
         """Refuse what cannot be measured: wrong layout, size, stamp or exposure time."""
         image, camera = self.image, self.camera
+        if not isinstance(image, np.ndarray):
+            raise FrameError(
+                f"{self.name}: the image is of type {type(image).__name__}; give an array of uint8, "
+                "grey or BGR"
+            )
+        if not isinstance(camera, Camera):
+            raise FrameError(
+                f"{self.name}: the camera is of type {type(camera).__name__}; give a Camera, as "
+                "load_camera returns it"
+            )
         if image.dtype != np.uint8 or not (
             image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
         ):
@@ -76,6 +89,6 @@ class Frame:
                 f"{self.name}: image is {image.shape[1]}x{image.shape[0]} but the camera "
                 f"calibration is for {camera.width}x{camera.height}; {cure}"
             )
-        if not np.isfinite(self.t):
+        if not (isinstance(self.t, Real) and np.isfinite(self.t)):
             raise FrameError(f"{self.name}: time stamp {self.t} is not a number")
         check_exposure_time(self.exposure_time)

@@ -21,7 +21,7 @@ from blur_imu_ros.core.pivot import PivotConfig
 from blur_imu_ros.core.registration import RegistrationConfig
 from blur_imu_ros.core.tracker import Tracker
 from blur_imu_ros.core.velocity import VelocityPrior, VelocitySolver
-from blur_imu_ros.errors import CameraError, FrameError
+from blur_imu_ros.errors import CameraError, FrameError, SettingsError
 
 _REGISTRATION = RegistrationConfig()
 
@@ -57,7 +57,12 @@ class VisualImu:
         things are than the network takes them to be, and so how much faster the camera is.
         `track` registers neighbouring frames and fuses them as `motion` says, unless `registration`
         is None.
+
+        Raises:
+            SettingsError: `linear_scale` cannot be one.
         """
+        if not (np.isfinite(linear_scale) and linear_scale > 0):
+            raise SettingsError(f"linear_scale {linear_scale}: must be a positive number")
         self.network = network
         self.solver = solver or VelocitySolver()
         self.direction = direction or DirectionConfig()
@@ -69,7 +74,14 @@ class VisualImu:
         """Return the velocity from one image alone; its sign is open.
 
         A camera or image that cannot be used gives an estimate that is not valid and says why.
+
+        Raises:
+            FrameError: `frame` is no Frame.
         """
+        if not isinstance(frame, Frame):
+            raise FrameError(
+                f"a {type(frame).__name__} is no frame; give Frame(image, t, exposure_time, camera)"
+            )
         try:
             view = _network_view(frame.camera, *self.network.input_size)
             image = _as_colour(view.apply(frame.image))

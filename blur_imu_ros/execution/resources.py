@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ def resource_path(kind: str, name: str) -> Path | None:
     """Return the file `name` of a `kind` (models, config, launch), or None if it is nowhere."""
     for folder in _share_folders():
         path = folder / kind / name
-        if path.is_file():
+        if os.path.isfile(path):  # of a name that is too long pathlib raises OSError
             return path
     return None
 

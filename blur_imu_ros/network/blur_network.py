@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -161,7 +162,7 @@ def model_path(name_or_path: str | Path) -> Path:
     """Return the ONNX file of a shipped model's name or of a path; ModelError if there is none."""
     path = Path(name_or_path)
     if path.suffix == ".onnx":
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise ModelError(f"{path}: there is no such model file")
         return path
     found = resource_path("models", f"{name_or_path}.onnx")

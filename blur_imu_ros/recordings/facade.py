@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def open_recording(path: str | Path, settings: FrameSettings | None = None) -> R
     address = address_of(path)
     if address is not None:
         return LiveVideo(address, settings)
-    if not path.exists():
+    if not os.path.exists(path):  # of a name that is too long pathlib raises OSError
         raise RecordingError(f"{path}: there is no such file or folder")
     from blur_imu_ros.recordings.bags import BAG_SUFFIXES, Bag, is_bag
 

@@ -486,7 +486,3 @@ def test_a_name_that_no_file_can_have_is_refused(
 ) -> None:
     refusal = blur_imu(*command).refusal
     assert "xxx" in refusal and len(refusal) < 1000
-
-
-def test_a_model_of_such_a_name_is_refused(refused: Callable[..., str]) -> None:
-    assert "xxx" in refused(model=LONG)

@@ -68,6 +68,10 @@ def test_matrix_and_focal():
         ({"cx": float("nan")}, "not a number"),
         ({"distortion": (float("inf"),) * 5}, "not a number"),
         ({"distortion_model": "barrel"}, "known are plumb_bob"),
+        ({"width": "640"}, "'640' x 480 pixels holds a value that is not a number"),
+        ({"fx": None}, "not a number"),
+        ({"distortion": None}, "not a number"),
+        ({"distortion": ("k1", "k2", "p1", "p2")}, "not a number"),
         ({"distortion": (0.1, 0.2)}, "takes 4 or 5 coefficients, got 2"),
     ],
 )
@@ -75,6 +79,15 @@ def test_a_calibration_that_cannot_be_used_is_refused(change, message):
     values = {"width": 640, "height": 480, "fx": 500.0, "fy": 500.0, "cx": 320.0, "cy": 240.0}
     with pytest.raises(CameraError, match=message):
         Camera(**{**values, **change})
+
+
+@pytest.mark.parametrize("kind", [list, lambda x: np.array([x])], ids=["list", "of OpenCV"])
+def test_coefficients_may_be_any_sequence(kind):
+    """And the camera can be compared and looked up all the same."""
+    coefficients = (-0.25, 0.08, 0.001, -0.0015, 0.0)
+    pinhole = (640, 480, 500.0, 500.0, 330.0, 235.0, "plumb_bob")
+    given = Camera(*pinhole, kind(coefficients))
+    assert given == Camera(*pinhole, coefficients) and hash(given)
 
 
 @pytest.mark.parametrize("size", [(640, 480), (1920, 1080), (480, 640), (320, 224), (200, 150)])

@@ -33,7 +33,25 @@ def test_refuses_a_wrong_image_and_names_it(image, message):
     assert str(error.value).startswith("a.jpg: ")
 
 
-@pytest.mark.parametrize("t", [float("nan"), float("inf")])
+@pytest.mark.parametrize("image", [None, 3, [[1, 2], [3, 4]], "a.jpg"])
+def test_what_is_no_image_is_refused_in_words(image):
+    with pytest.raises(FrameError, match=r"a.jpg: the image is of type .*; give an array of uint8"):
+        Frame(image, 0.0, 0.01, CAMERA, "a.jpg")
+
+
+@pytest.mark.parametrize("camera", [None, "camera.yaml", {"fx": 50.0}])
+def test_what_is_no_camera_is_refused_in_words(camera):
+    with pytest.raises(FrameError, match=r"the camera is of type .*load_camera"):
+        Frame(np.zeros((48, 64), np.uint8), 0.0, 0.01, camera)
+
+
+@pytest.mark.parametrize("exposure", [None, "0.01", [0.01], np.array([0.01])])
+def test_an_exposure_of_another_type_is_refused_in_words(exposure):
+    with pytest.raises(FrameError, match="must be a number of seconds"):
+        Frame(np.zeros((48, 64), np.uint8), 0.0, exposure, CAMERA)
+
+
+@pytest.mark.parametrize("t", [float("nan"), float("inf"), None, "1.0", [1.0], np.array([1.0])])
 def test_refuses_a_stamp_that_is_not_a_number(t):
     with pytest.raises(FrameError, match="time stamp"):
         Frame(np.zeros((48, 64), np.uint8), t, 0.01, CAMERA)

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import blur_imu_ros
+from blur_imu_ros.errors import BlurImuError
 
 
 @pytest.mark.parametrize("name", blur_imu_ros.__all__)
@@ -24,3 +25,9 @@ def test_a_name_that_is_not_offered_is_told() -> None:
 def test_the_package_and_its_choices_are_imported_without_numpy(module: str) -> None:
     code = f"import sys, {module}; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("load", ["load_camera", "load_network", "open_recording"])
+def test_a_name_that_no_file_can_have_is_refused(load: str) -> None:
+    with pytest.raises(BlurImuError, match="xxx"):
+        getattr(blur_imu_ros, load)(5000 * "x")
