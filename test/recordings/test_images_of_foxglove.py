@@ -266,5 +266,5 @@ def test_without_pyav_packets_of_video_name_it(
 ) -> None:
     path = write_ros(tmp_path / "bag", PACKET, packets)
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(RecordingError, match=r"h264 video, which need PyAV: .*\[video\]"):
+    with pytest.raises(RecordingError, match=r"h264 video, which need PyAV \(.*\[video\]"):
         open_recording(path, FrameSettings(0.01, CAMERA))
