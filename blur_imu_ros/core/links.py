@@ -17,15 +17,14 @@ from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.estimate import CHI2_95_SIX
 from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.motion_filter import (
-    BlurReading,
     Fused,
-    Gaussian,
     Hold,
     MotionFilter,
-    MotionFilterConfig,
     MotionFilterState,
     smoothed,
 )
+from blur_imu_ros.core.motion_judge import BlurReading
+from blur_imu_ros.core.motion_process import Gaussian, MotionFilterConfig
 from blur_imu_ros.core.registration import (
     REPEATED,
     DepthTold,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from blur_imu_ros.core.direction import DirectionConfig
-from blur_imu_ros.core.motion_filter import MotionFilterConfig
+from blur_imu_ros.core.motion_process import MotionFilterConfig
 from blur_imu_ros.core.pivot import PivotConfig
 from blur_imu_ros.core.registration import RegistrationConfig
 from blur_imu_ros.core.velocity import SolverConfig

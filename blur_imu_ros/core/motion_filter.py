@@ -1,161 +1,33 @@
 """Many frames: angular and linear velocity from the blur of each and the registration of each pair.
 
 Blur tells the velocity at the middle of an exposure, registration its mean between two of them. The
-state is (omega, v) and its acceleration, an Ornstein-Uhlenbeck process (Singer 1970); the pose since
-the frame before is carried along, so that a mean is an exact linear measurement. With a lever arm r
-the process is that of (omega, u), v = omega x r + u: what is left of v is the slip of the pivot.
-
-Two things differ from camera to camera by far more than any constant could cover: how hard the camera
-is shaken, and how wrong its blur is read. Both are judged by pairs alone, on each axis: the standard
-deviation of acceleration by how well each of a few predicts the next pair, and the scale of blur's
-covariance by how well its reading fits the pairs before and behind it. Neither can deceive itself:
-blur has no part in the state that judges it.
+state is (omega, v) and its acceleration; the pose since the frame before is carried along, so that a
+mean is an exact linear measurement. With a lever arm r the process is that of (omega, u),
+v = omega x r + u: what is left of v is the constraint noise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from blur_imu_ros.core.arrays import Array
-from blur_imu_ros.core.estimate import VelocityEstimate
+from blur_imu_ros.core.motion_judge import BlurReading, Judge
+from blur_imu_ros.core.motion_process import (
+    SLOWEST,
+    Gaussian,
+    MotionFilterConfig,
+    axis,
+    symmetric,
+)
 from blur_imu_ros.core.pivot import skew
 from blur_imu_ros.core.registration import Registration
-from blur_imu_ros.core.velocity import VelocityPrior
 
-_NODES, _WEIGHTS = (a / 2 for a in np.polynomial.legendre.leggauss(6))
-_SLOWEST = 1e-3
-"""1/s: the decay of a velocity that has none; keeps the closed forms away from 0/0."""
 _POSE, _VELOCITY, _ACCELERATION = slice(0, 6), slice(6, 12), slice(12, 18)
 _LASTING = slice(6, 18)
 """What is kept from frame to frame: the pose begins anew at each."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MotionFilterConfig:
-    """How neighbouring frames are fused.
-
-    Attributes:
-        accelerations: standard deviations of angular acceleration among which each axis chooses,
-            rad/s^2: from a robot that rolls to a hand that jerks.
-        acceleration_time: correlation time of acceleration, seconds.
-        lever: linear acceleration for each rad/s^2 of angular acceleration, metres: without a
-            lever arm, what turns also moves.
-        linear_acceleration: of a camera that does not turn, m/s^2.
-        constraint_noise_time: correlation time of the velocity of the pivot, seconds.
-        memory: share of the evidence for an acceleration, or for a scale of blur's covariance, that
-            is still there one frame later.
-        blur_scales: by what blur's covariance may have to be multiplied.
-        lasting: frames for which errors of depth stay alike; by that the covariance of a linear
-            velocity is multiplied in the end, because these errors are not averaged away.
-        angular_std, linear_std: of the velocity before anything is known, rad/s and m/s.
-        short_px: error of short blur, pixels of the network's view: it is read as none.
-        short_until_px: length of blur at which that error has fallen to half.
-        degrees: of freedom of the Student-t distribution of innovations.
-    """
-
-    accelerations: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
-    acceleration_time: float = 0.1
-    lever: float = 0.3
-    linear_acceleration: float = 2.0
-    constraint_noise_time: float = 0.03
-    memory: float = 0.9
-    blur_scales: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0)
-    lasting: float = 5.0
-    angular_std: float = 10.0
-    linear_std: float = 4.0
-    short_px: float = 1.5
-    short_until_px: float = 2.0
-    degrees: float = 5.0
-
-
-@dataclass(frozen=True)
-class Gaussian:
-    """A mean and a covariance."""
-
-    mean: Array
-    covariance: Array
-
-    def observed(self, rows: slice, value: Array, covariance: Array, degrees: float) -> Gaussian:
-        """Return the posterior of an observation of some entries, its outliers held back.
-
-        Args:
-            rows: the entries that are observed.
-            value, covariance: of the observation.
-            degrees: of freedom of the Student-t distribution of the three angular innovations.
-        """
-        innovation = value - self.mean[rows]
-        across, within = self.covariance[:, rows], self.covariance[rows, rows]
-        angular = innovation[:3]
-        nis = float(angular @ np.linalg.solve((within + covariance)[:3, :3], angular))
-        heavier = max(1.0, (degrees + nis) / (degrees + 3))
-        gain = np.linalg.solve(within + heavier * covariance, across.T).T
-        return Gaussian(
-            self.mean + gain @ innovation, _symmetric(self.covariance - gain @ across.T)
-        )
-
-    def part(self, rows: slice) -> Gaussian:
-        """Return the marginal of some entries."""
-        return Gaussian(self.mean[rows], self.covariance[rows, rows])
-
-
-@dataclass(frozen=True)
-class BlurReading:
-    """What the blur of one frame tells of its velocity, all that was assumed taken out again.
-
-    Attributes:
-        velocity: (6,) rad/s and m/s.
-        covariance: (6, 6); very wide where blur tells nothing.
-    """
-
-    velocity: Array
-    covariance: Array
-
-    @classmethod
-    def of(
-        cls,
-        estimate: VelocityEstimate,
-        assumed: VelocityPrior,
-        focal: float,
-        inverse_depth: float,
-        config: MotionFilterConfig,
-    ) -> BlurReading:
-        """Return the reading behind an estimate.
-
-        What all frames share is left out: it would be taken for chance, and averaged away.
-
-        Args:
-            estimate: of the frame alone.
-            assumed: the weak prior that it holds.
-            focal: length of the network's view, pixels.
-            inverse_depth: a usual one of the view, 1/m.
-            config: tells how wrong short blur is.
-        """
-        total = np.linalg.inv(estimate.covariance - estimate.shared_covariance)
-        size = np.sqrt(np.diag(assumed.information))
-        values, vectors = np.linalg.eigh(
-            (total - assumed.information) / np.outer(size, size)
-        )  # in units of the prior's standard deviations
-        axes = vectors.T / size
-        covariance = (axes.T / np.maximum(values, 1e-2)) @ axes
-        velocity = covariance @ (total @ estimate.velocity)
-        short = config.short_px / (1 + (estimate.blur_px / config.short_until_px) ** 2)
-        angular = short / (focal * estimate.exposure_time)
-        linear = angular / max(inverse_depth, 1e-2)
-        covariance = covariance + np.diag([angular**2] * 3 + [linear**2] * 3)
-        return cls(velocity, _symmetric(covariance))
-
-    def signed(self, probability: float) -> BlurReading:
-        """Return the mean of both signs, and the covariance of that mixture.
-
-        Args:
-            probability: that the sign of this reading is right.
-        """
-        lean = 2 * probability - 1
-        doubt = (1 - lean**2) * np.outer(self.velocity, self.velocity)
-        return BlurReading(lean * self.velocity, self.covariance + doubt)
 
 
 @dataclass(frozen=True)
@@ -183,79 +55,6 @@ class MotionFilterState:
     blur_scales: list[list[float]]
 
 
-@dataclass
-class _Judge:
-    """What pairs alone tell of each axis: how hard it is shaken, and how wrong blur is.
-
-    Attributes:
-        mean: (3, 2) angular velocity and acceleration of each axis.
-        covariance: (3, 2, 2) of these.
-        accelerations: (3, k) log-weight of each acceleration of the configuration.
-        blur_scales: (3, l) log-weight of each scale of the configuration.
-    """
-
-    config: MotionFilterConfig
-    mean: Array = field(init=False)
-    covariance: Array = field(init=False)
-    accelerations: Array = field(init=False)
-    blur_scales: Array = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.accelerations = np.zeros((3, len(self.config.accelerations)))
-        self.blur_scales = np.zeros((3, len(self.config.blur_scales)))
-        self.restart()
-
-    def restart(self) -> None:
-        """Forget the velocity, not what was learnt of camera and blur."""
-        self.mean = np.zeros((3, 2))
-        self.covariance = np.zeros((3, 2, 2))
-        self.covariance[:, 0, 0] = self.config.angular_std**2
-        self.covariance[:, 1, 1] = self.variances
-
-    @property
-    def variances(self) -> Array:
-        """(3,) of the angular acceleration of each axis, (rad/s^2)^2."""
-        return np.asarray(_shares(self.accelerations) @ np.square(self.config.accelerations))
-
-    @property
-    def scales(self) -> Array:
-        """(3,) by what the variance of blur is to be multiplied on each axis."""
-        return np.asarray(1 / (_shares(self.blur_scales) @ (1 / np.array(self.config.blur_scales))))
-
-    def pair(self, registration: Registration, dt: float) -> tuple[Array, Array]:
-        """Take the pair that ends at this frame; return (3,) mean and variance of omega before it."""
-        transition, noise = _axis(dt, _SLOWEST, 1 / self.config.acceleration_time)
-        rows = transition[:, 1:]
-        predicted = self.mean @ rows.T
-        settled = rows @ self.covariance @ rows.T
-        innovation = registration.velocity[:3] * dt - predicted[:, 0]
-        own = np.diag(registration.covariance)[:3] * dt**2
-        shaken = np.square(self.config.accelerations) * noise[0, 0]
-        expected = (settled[:, 0, 0] + own)[:, None] + shaken
-        self.accelerations = self._weighed(self.accelerations, innovation, expected)
-        spread = settled + self.variances[:, None, None] * noise
-        total = spread[:, 0, 0] + own
-        before = (self.covariance @ rows[0]) / total[:, None]
-        mean = self.mean[:, 0] + before[:, 0] * innovation
-        variance = self.covariance[:, 0, 0] - before[:, 0] ** 2 * total
-        gain = spread[:, :, 0] / total[:, None]
-        self.mean = (predicted + gain * innovation[:, None])[:, 1:]
-        self.covariance = (spread - gain[:, :, None] * spread[:, None, 0, :])[:, 1:, 1:]
-        return mean, variance
-
-    def blur(self, reading: BlurReading, mean: Array, variance: Array) -> None:
-        """Take the blur of a frame whose angular velocity the pairs around it tell, (3,) each."""
-        own = np.diag(reading.covariance)[:3, None] * np.array(self.config.blur_scales)
-        innovation = reading.velocity[:3] - mean
-        self.blur_scales = self._weighed(self.blur_scales, innovation, variance[:, None] + own)
-
-    def _weighed(self, weights: Array, innovation: Array, variance: Array) -> Array:
-        """Return log-weights (3, k) after one more innovation (3,), by its variances (3, k)."""
-        likelihood = -0.5 * (np.log(variance) + innovation[:, None] ** 2 / variance)
-        weights = self.config.memory * weights + likelihood
-        return np.asarray(weights - weights.max(axis=1, keepdims=True))
-
-
 @dataclass(frozen=True)
 class _Step:
     """A step from one frame to the next, as smoothing needs it.
@@ -276,7 +75,7 @@ class _Step:
         gain = _solved(self.predicted.covariance, spread).T
         mean = self.before.mean + gain @ (after.mean - self.predicted.mean)
         change = after.covariance - self.predicted.covariance
-        return Gaussian(mean, _symmetric(self.before.covariance + gain @ change @ gain.T))
+        return Gaussian(mean, symmetric(self.before.covariance + gain @ change @ gain.T))
 
 
 class MotionFilter:
@@ -285,7 +84,7 @@ class MotionFilter:
     def __init__(self, config: MotionFilterConfig | None = None) -> None:
         """Use `config`, or the defaults."""
         self.config = config or MotionFilterConfig()
-        self._judge = _Judge(self.config)
+        self._judge = Judge(self.config)
         self._head = self._unknown(None)
 
     def _unknown(self, hold: Hold | None) -> Gaussian:
@@ -339,7 +138,7 @@ class MotionFilter:
         transition, noise = self._dynamics(dt, hold)
         lasting = start.part(_LASTING)
         spread = transition @ lasting.covariance @ transition.T + noise
-        return Gaussian(transition @ lasting.mean, _symmetric(spread)), transition
+        return Gaussian(transition @ lasting.mean, symmetric(spread)), transition
 
     def resolved(self, pair: Registration, before: BlurReading | None) -> Registration:
         """Return the next pair with the doubt that what is known leaves of it.
@@ -376,9 +175,9 @@ class MotionFilter:
     def _dynamics(self, dt: float, hold: Hold | None) -> tuple[Array, Array]:
         """Return the transition (18, 12) and the noise (18, 18) of a step."""
         config, decay = self.config, 1 / self.config.acceleration_time
-        angular, angular_noise = _axis(dt, _SLOWEST, decay)
-        slowing = _SLOWEST if hold is None else 1 / config.constraint_noise_time
-        linear, linear_noise = _axis(dt, slowing, decay)
+        angular, angular_noise = axis(dt, SLOWEST, decay)
+        slowing = SLOWEST if hold is None else 1 / config.constraint_noise_time
+        linear, linear_noise = axis(dt, slowing, decay)
         shaken, pushed = self._accelerations(hold)
         nothing, held = np.zeros((3, 3)), _held(hold)
         released = 2 * np.eye(6) - held  # the inverse of `held`
@@ -501,47 +300,10 @@ def _density(innovation: Array, covariance: Array) -> float:
     return float(np.exp(-min(nis, 600.0) / 2) / np.sqrt(np.linalg.det(covariance)))
 
 
-def _axis(dt: float, slowing: float, decay: float) -> tuple[Array, Array]:
-    """Return transition and noise, (3, 3), of pose, velocity and acceleration of one axis.
-
-    Args:
-        dt: seconds.
-        slowing, decay: of velocity and of acceleration, 1/s.
-
-    The noise is that of an acceleration of variance 1.
-    """
-    response = _response(dt * (_NODES + 0.5), slowing, decay)[:, :, 2]
-    noise = 2 * decay * dt * (response.T * _WEIGHTS) @ response
-    return _response(np.array([dt]), slowing, decay)[0], noise
-
-
-def _response(s: Array, slowing: float, decay: float) -> Array:
-    """(n, 3, 3) transitions of one axis over times s (n,)."""
-    if abs(decay - slowing) < 1e-3 * decay:  # The closed forms are 0/0 there.
-        slowing = 0.999 * decay
-    slow, fast = np.exp(-slowing * s), np.exp(-decay * s)
-    out = np.zeros((len(s), 3, 3))
-    out[:, 0, 0], out[:, 1, 1], out[:, 2, 2] = 1, slow, fast
-    out[:, 0, 1] = (1 - slow) / slowing
-    out[:, 1, 2] = (slow - fast) / (decay - slowing)
-    out[:, 0, 2] = (out[:, 0, 1] - (1 - fast) / decay) / (decay - slowing)
-    return out
-
-
 def _kron(a: Array, b: Array) -> Array:
     """Return the Kronecker product of two small matrices; much faster than numpy's."""
     product = a[:, None, :, None] * b[None, :, None, :]
     return product.reshape(a.shape[0] * b.shape[0], a.shape[1] * b.shape[1])
-
-
-def _shares(log_weights: Array) -> Array:
-    """(n, k) weights that sum to 1 on each of n rows."""
-    weights = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
-
-
-def _symmetric(matrix: Array) -> Array:
-    return np.asarray((matrix + matrix.T) / 2)
 
 
 def _solved(covariance: Array, right: Array) -> Array:

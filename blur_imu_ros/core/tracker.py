@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from blur_imu_ros.core.direction import DirectionConfig, DirectionFilter, Observation
 from blur_imu_ros.core.links import Links, LinksState, Node
 from blur_imu_ros.core.measurement import Measurement
-from blur_imu_ros.core.motion_filter import Hold, MotionFilterConfig
+from blur_imu_ros.core.motion_filter import Hold
+from blur_imu_ros.core.motion_process import MotionFilterConfig
 from blur_imu_ros.core.pivot import PivotConfig, PivotFilter, PivotState
 from blur_imu_ros.core.registration import Registration, RegistrationConfig
 from blur_imu_ros.core.velocity import VelocitySolver

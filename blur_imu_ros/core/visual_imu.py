@@ -15,7 +15,7 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionConfig
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.measurement import Measurement
-from blur_imu_ros.core.motion_filter import MotionFilterConfig
+from blur_imu_ros.core.motion_process import MotionFilterConfig
 from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.core.pivot import PivotConfig
 from blur_imu_ros.core.registration import RegistrationConfig

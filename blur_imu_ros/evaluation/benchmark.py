@@ -28,7 +28,7 @@ from blur_imu_ros.core.direction import DirectionFilter
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.links import Links, Node
 from blur_imu_ros.core.measurement import Measurement
-from blur_imu_ros.core.motion_filter import MotionFilterConfig
+from blur_imu_ros.core.motion_process import MotionFilterConfig
 from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.core.registration import RegistrationConfig
 from blur_imu_ros.core.velocity import VelocitySolver

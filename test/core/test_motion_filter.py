@@ -7,15 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from blur_imu_ros.core.motion_filter import (
-    BlurReading,
-    Fused,
-    Hold,
-    MotionFilter,
-    MotionFilterConfig,
-    _axis,
-    smoothed,
-)
+from blur_imu_ros.core.motion_filter import Fused, Hold, MotionFilter, smoothed
+from blur_imu_ros.core.motion_judge import BlurReading
+from blur_imu_ros.core.motion_process import MotionFilterConfig, axis
 from blur_imu_ros.core.registration import Registration
 from blur_imu_ros.core.velocity import VelocitySolver
 
@@ -139,8 +133,8 @@ def test_a_knock_is_followed_at_once():
 @pytest.mark.parametrize("slowing", [1.0, 10.0, 30.0])
 def test_the_mean_between_frames_is_the_mean_of_the_process(slowing):
     """Pose over time is the mean velocity, of a process that is integrated in small steps."""
-    transition, noise = _axis(0.04, slowing, 10.0)
-    small, small_noise = _axis(0.0004, slowing, 10.0)
+    transition, noise = axis(0.04, slowing, 10.0)
+    small, small_noise = axis(0.0004, slowing, 10.0)
     power, total = np.eye(3), np.zeros((3, 3))
     for _ in range(100):
         total = small @ total @ small.T + small_noise

@@ -1,0 +1,114 @@
+"""The process that a moving camera follows, and the settings of the filter over it.
+
+Acceleration is an Ornstein-Uhlenbeck process (Singer 1970) on each axis; velocity is its integral, and
+the pose since the frame before that of velocity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from blur_imu_ros.core.arrays import Array
+
+_NODES, _WEIGHTS = (a / 2 for a in np.polynomial.legendre.leggauss(6))
+SLOWEST = 1e-3
+"""1/s: the decay of a velocity that has none; keeps the closed forms away from 0/0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionFilterConfig:
+    """How neighbouring frames are fused.
+
+    Attributes:
+        accelerations: standard deviations of angular acceleration among which each axis chooses,
+            rad/s^2: from a robot that rolls to a hand that jerks.
+        acceleration_time: correlation time of acceleration, seconds.
+        lever: linear acceleration for each rad/s^2 of angular acceleration, metres: without a
+            lever arm, what turns also moves.
+        linear_acceleration: of a camera that does not turn, m/s^2.
+        constraint_noise_time: correlation time of the velocity of the pivot, seconds.
+        memory: share of the evidence for an acceleration, or for a scale of blur's covariance, that
+            is still there one frame later.
+        blur_scales: by what blur's covariance may have to be multiplied.
+        lasting: frames for which errors of depth stay alike; by that the covariance of a linear
+            velocity is multiplied in the end, because these errors are not averaged away.
+        angular_std, linear_std: of the velocity before anything is known, rad/s and m/s.
+        short_px: error of short blur, pixels of the network's view: it is read as none.
+        short_until_px: length of blur at which that error has fallen to half.
+        degrees: of freedom of the Student-t distribution of innovations.
+    """
+
+    accelerations: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+    acceleration_time: float = 0.1
+    lever: float = 0.3
+    linear_acceleration: float = 2.0
+    constraint_noise_time: float = 0.03
+    memory: float = 0.9
+    blur_scales: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0)
+    lasting: float = 5.0
+    angular_std: float = 10.0
+    linear_std: float = 4.0
+    short_px: float = 1.5
+    short_until_px: float = 2.0
+    degrees: float = 5.0
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """A mean and a covariance."""
+
+    mean: Array
+    covariance: Array
+
+    def observed(self, rows: slice, value: Array, covariance: Array, degrees: float) -> Gaussian:
+        """Return the posterior of an observation of some entries, its outliers held back.
+
+        Args:
+            rows: the entries that are observed.
+            value, covariance: of the observation.
+            degrees: of freedom of the Student-t distribution of the three angular innovations.
+        """
+        innovation = value - self.mean[rows]
+        across, within = self.covariance[:, rows], self.covariance[rows, rows]
+        angular = innovation[:3]
+        nis = float(angular @ np.linalg.solve((within + covariance)[:3, :3], angular))
+        heavier = max(1.0, (degrees + nis) / (degrees + 3))
+        gain = np.linalg.solve(within + heavier * covariance, across.T).T
+        return Gaussian(self.mean + gain @ innovation, symmetric(self.covariance - gain @ across.T))
+
+    def part(self, rows: slice) -> Gaussian:
+        """Return the marginal of some entries."""
+        return Gaussian(self.mean[rows], self.covariance[rows, rows])
+
+
+def axis(dt: float, slowing: float, decay: float) -> tuple[Array, Array]:
+    """Return transition and noise, (3, 3), of pose, velocity and acceleration of one axis.
+
+    Args:
+        dt: seconds.
+        slowing, decay: of velocity and of acceleration, 1/s.
+
+    The noise is that of an acceleration of variance 1.
+    """
+    response = _response(dt * (_NODES + 0.5), slowing, decay)[:, :, 2]
+    noise = 2 * decay * dt * (response.T * _WEIGHTS) @ response
+    return _response(np.array([dt]), slowing, decay)[0], noise
+
+
+def _response(s: Array, slowing: float, decay: float) -> Array:
+    """(n, 3, 3) transitions of one axis over times s (n,)."""
+    if abs(decay - slowing) < 1e-3 * decay:  # The closed forms are 0/0 there.
+        slowing = 0.999 * decay
+    slow, fast = np.exp(-slowing * s), np.exp(-decay * s)
+    out = np.zeros((len(s), 3, 3))
+    out[:, 0, 0], out[:, 1, 1], out[:, 2, 2] = 1, slow, fast
+    out[:, 0, 1] = (1 - slow) / slowing
+    out[:, 1, 2] = (slow - fast) / (decay - slowing)
+    out[:, 0, 2] = (out[:, 0, 1] - (1 - fast) / decay) / (decay - slowing)
+    return out
+
+
+def symmetric(matrix: Array) -> Array:
+    return np.asarray((matrix + matrix.T) / 2)
