@@ -80,7 +80,7 @@ CAMERA_HELP = (
 
 LeverArm = Annotated[
     tuple[float, float, float] | None,
-    typer.Option(help="From the pivot to the camera: right, down, forward, metres."),
+    typer.Option(help="From the pivot to the camera: right, down, forward, metres, as in 0 0 0.3."),
 ]
 
 TruthUnit = Annotated[

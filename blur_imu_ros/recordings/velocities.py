@@ -62,6 +62,8 @@ def read_velocities(
     if poses or plain or path.suffix in TUM_SUFFIXES:
         return read_poses(path, seconds).velocities()
     if not table.names:
+        if not table.width:
+            raise RecordingError(f"{path}: the file is empty")
         raise RecordingError(
             f"{path}: has no headings that tell what its {table.width} columns are"
         )

@@ -121,3 +121,10 @@ def test_the_table_of_another_sensor_is_not_taken_for_rates(tmp_path: Path, name
         read_velocities(path)
     gyroscope = path.rename(tmp_path / "Gyroscope.csv")
     assert len(read_velocities(gyroscope).t) == len(ROWS)
+
+
+@pytest.mark.parametrize("content", ["", "\n\n"])
+def test_an_empty_file_is_told_so(tmp_path: Path, content: str):
+    (tmp_path / "log.csv").write_text(content)
+    with pytest.raises(RecordingError, match="is empty"):
+        read_velocities(tmp_path / "log.csv")
