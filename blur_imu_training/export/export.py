@@ -22,7 +22,11 @@ TERMS = {
     "panoramas": "panoramas of Poly Haven: CC0",
     "procedural": "dead leaves made from nothing: ours",
     "rooms": "rooms made from nothing: ours",
-    "traced_rooms": "path-traced rooms of Benedikt Bitterli's rendering resources: CC-BY 3.0 and CC0, by their artists",
+    "traced_rooms": (
+        "path-traced views of five rooms of Benedikt Bitterli's rendering resources: 'The Breakfast "
+        "Room', 'The Wooden Staircase' (Wig42), 'Salle de bain' (nacimus), 'Japanese Classroom' "
+        "(NovaZeeke), 'Modern Hall' (NewSee2l035): CC BY 3.0"
+    ),
     "scannetpp": "ScanNet++ v2, iPhone (Yeshwanth et al. 2023): its own terms, non-commercial",
     "strayscanner": "recordings with StrayScanner: of those who made them",
 }
