@@ -96,7 +96,8 @@ class Unit(str, Enum):
 
 
 class Direction(str, Enum):
-    """Which neighbours a frame is measured with: both, the frames before, the whole recording, none."""
+    """Which neighbours a frame is measured with: both, the frames before, the whole recording,
+    none."""
 
     ADJACENT = "adjacent"
     PREVIOUS = "previous"

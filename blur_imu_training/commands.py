@@ -133,7 +133,8 @@ def validate(
         bool,
         typer.Option(
             "--calibrate",
-            help="Write the corrections of lengths, depth and precision, and figures, into the card.",
+            help="Write the corrections of lengths, depth and precision, and figures, into the "
+            "card.",
         ),
     ] = False,
     power_law: Annotated[

@@ -31,8 +31,9 @@ LASTING = ("network", "focal_reference")
 class Stage:
     """A part of the training: its share of the time, samples, batch and longest mean blur.
 
-    `pose` is the weight of the error of the solved velocity; views should be whole for it. A batch is
-    calculated in so many `parts`, one after the other, where all of it would not fit into memory.
+    `pose` is the weight of the error of the solved velocity; views should be whole for it. A batch
+    is calculated in so many `parts`, one after the other, where all of it would not fit into
+    memory.
     """
 
     share: float
@@ -207,7 +208,8 @@ def _check_number(name: str, value: Any, least: float) -> None:
 
 
 def recipe_path(name_or_path: Path) -> Path:
-    """Return a recipe file, given its path or the name of a shipped one; TrainingError lists those."""
+    """Return a recipe file, given its path or the name of a shipped one; TrainingError lists
+    those."""
     if name_or_path.suffix or name_or_path.is_file():
         return name_or_path
     path = SHIPPED / f"{name_or_path}.yaml"

@@ -1,4 +1,5 @@
-"""Velocity from a camera: `ros2 launch blur_imu_ros blur_imu.launch.py image:=/camera/image_raw`."""
+"""Velocity from a camera: `ros2 launch blur_imu_ros blur_imu.launch.py
+image:=/camera/image_raw`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Several cameras in one process: `ros2 launch blur_imu_ros cameras.launch.py cameras:='left right'`.
+"""Several cameras in one process: `ros2 launch blur_imu_ros cameras.launch.py cameras:='left
+right'`.
 
 The node of each camera has the camera's name for its namespace; parameters of one of them go into
 params_file under its name, as `/left/blur_imu:`.

@@ -1,4 +1,5 @@
-"""Camera and extended Kalman filter: `ros2 launch blur_imu_ros fusion.launch.py exposure_time:=0.01`.
+"""Camera and extended Kalman filter: `ros2 launch blur_imu_ros fusion.launch.py
+exposure_time:=0.01`.
 
 The arguments of blur_imu.launch.py are taken, too; base_frame holds for node, filter and the
 camera's place. Needs robot_localization, and tf2_ros for camera_frame.

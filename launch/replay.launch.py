@@ -38,7 +38,8 @@ def generate_launch_description() -> LaunchDescription:
 
 def _player(context: Any) -> list[Any]:
     given = Given(context)
-    # The player's own delay: its publishers are there at once, and are found before the first image.
+    # The player's own delay: its publishers are there at once, and are found before the first
+    # image.
     delay = str(given.seconds("delay"))
     command = ["ros2", "bag", "play", given.text("bag"), "--clock", "--rate", given.text("rate")]
     command += ["--delay", delay, *(["--loop"] if given.flag("loop") else [])]

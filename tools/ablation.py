@@ -1,10 +1,11 @@
 """Train variants of a recipe for the same time each, and tell what each makes of held-out blur.
 
-    tools/ablation.py tools/ablation.yaml --data DATA --minutes 30 --output runs/ablation --write docs/TRAINING.md
+    tools/ablation.py tools/ablation.yaml --data DATA --minutes 30 --output runs/ablation --write
+    docs/TRAINING.md
 
-The file names a recipe and, for each variant, the entries in which it differs; those within `network` are
-merged with the recipe's. Variants that were trained already are not trained again, and one that was stopped
-is gone on with. Prints a table in Markdown, or puts it into a page.
+The file names a recipe and, for each variant, the entries in which it differs; those within
+`network` are merged with the recipe's. Variants that were trained already are not trained again,
+and one that was stopped is gone on with. Prints a table in Markdown, or puts it into a page.
 """
 
 from __future__ import annotations
@@ -115,7 +116,8 @@ def outcome(name: str, folder: Path, frames: list[HeldOutFrame]) -> Outcome:
 def table(outcomes: list[Outcome], frames: int, minutes: float) -> None:
     """Print the outcomes, a row each."""
     print(
-        f"{minutes:g} minutes each, {frames} held-out frames; rotation error of zero velocity: 100 %.\n"
+        f"{minutes:g} minutes each, {frames} held-out frames; rotation error of zero velocity: 100 "
+        "%.\n"
     )
     names = (
         "parameters [M]", "G multiply-adds", "samples", "rotation error [%]", "translation [deg]",

@@ -145,7 +145,8 @@ def figures(result: Evaluation, matched: MatchedSeries) -> list[float]:
 
 
 def with_reading_error(matched: MatchedSeries) -> MatchedSeries:
-    """Return the match with standard deviations of estimate minus truth, not of the estimate alone."""
+    """Return the match with standard deviations of estimate minus truth, not of the estimate
+    alone."""
     assert matched.sigma is not None
     return replace(matched, sigma=np.hypot(matched.sigma, READING_ERROR))
 

@@ -1,9 +1,9 @@
 """Build our message in place, where ROS 2 comes from PyPI: `python tools/build_messages.py`.
 
-Like `build_ext --inplace`: the generated `msg` package goes into the source tree (ignored by git) and
-its libraries into the environment, so that `from blur_imu_ros.msg import BlurMotion` just works. On a
-robot colcon does this instead. Without compiler or ROS this says so and changes nothing: the node
-runs on standard messages alone.
+Like `build_ext --inplace`: the generated `msg` package goes into the source tree (ignored by git)
+and its libraries into the environment, so that `from blur_imu_ros.msg import BlurMotion` just
+works. On a robot colcon does this instead. Without compiler or ROS this says so and changes
+nothing: the node runs on standard messages alone.
 """
 
 from __future__ import annotations

@@ -187,7 +187,8 @@ class _Shot:
 
 
 def direction() -> Figure:
-    """Draw how the next frame tells the sign of a frame's motion, and what the filter makes of it."""
+    """Draw how the next frame tells the sign of a frame's motion, and what the filter makes of
+    it."""
     figure = plt.figure(figsize=(9, 4.8), constrained_layout=True)
     parts: Any = figure.subfigures(2, 1, height_ratios=(1, 1.1))
     above, below = parts
@@ -211,7 +212,8 @@ def direction() -> Figure:
 
 
 def neighbours() -> Figure:
-    """Frames of a fast camera: what registration makes of them from rest, and from what blur says."""
+    """Frames of a fast camera: what registration makes of them from rest, and from what blur
+    says."""
     trajectory, room = hand_held(turn=1.0), furnished_room()
     imu, registrar = VisualImu(load_network(FOR_CAMERAS, "onnx")), Registrar()
     t = 1.0 + np.arange(30) / 30

@@ -1,4 +1,5 @@
-"""Draws docs/GALLERY.md, good and bad frames of our own renderer: `python tools/docs_gallery.py`."""
+"""Draws docs/GALLERY.md, good and bad frames of our own renderer: `python
+tools/docs_gallery.py`."""
 
 from __future__ import annotations
 
@@ -129,7 +130,8 @@ def print_cases(imu: VisualImu, cases: Iterable[Case]) -> None:
         true = np.array([*case.angular, *case.linear])
         estimate_of = _measured(imu, case, true)
         print(
-            f"![{case.told}](pictures/gallery/{case.name}.jpg)\n**{case.told}** {_found(estimate_of, true)}\n"
+            f"![{case.told}](pictures/gallery/{case.name}.jpg)\n**{case.told}** "
+            f"{_found(estimate_of, true)}\n"
         )
     print("</div>")
 
@@ -159,7 +161,8 @@ def _found(measurement: Measurement, true: Array) -> str:
     error = np.abs(estimate.velocity - true)
     sigma = estimate.sigma
     return (
-        f"Blur {estimate.blur_px:.1f} px. Error of angular velocity {np.linalg.norm(error[:3]):.2f} rad/s "
+        f"Blur {estimate.blur_px:.1f} px. Error of angular velocity "
+        f"{np.linalg.norm(error[:3]):.2f} rad/s "
         f"of {np.linalg.norm(true[:3]):.1f} (sigma {np.linalg.norm(sigma[:3]):.2f}), of linear "
         f"{np.linalg.norm(error[3:]):.2f} m/s of {np.linalg.norm(true[3:]):.1f} "
         f"(sigma {np.linalg.norm(sigma[3:]):.2f})."

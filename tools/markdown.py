@@ -9,7 +9,8 @@ from pathlib import Path
 
 
 def write_part(page: Path | None, begin: str, end: str, print_it: Callable[[], None]) -> None:
-    """Put what is printed between two lines of a page, in place of what is there; without, print it."""
+    """Put what is printed between two lines of a page, in place of what is there; without, print
+    it."""
     if page is None:
         print_it()
         return
@@ -21,7 +22,8 @@ def write_part(page: Path | None, begin: str, end: str, print_it: Callable[[], N
 
 
 def _around(page: Path, begin: str, end: str) -> tuple[str, str]:
-    """Return what stands before and after the part between two lines; SystemExit where one lacks."""
+    """Return what stands before and after the part between two lines; SystemExit where one
+    lacks."""
     text = page.read_text()
     if begin not in text or end not in text:
         raise SystemExit(f"{page}: lacks the line {begin.strip()} or {end.strip()}")

@@ -1,8 +1,8 @@
 """Make small faults in a module and see whether its tests find them.
 
-`python tools/mutation.py blur_imu_ros/core/camera.py test/core/test_camera.py` changes one operator, comparison
-or number at a time, runs the tests on each change in a forked process, and prints what they let
-through. Exit 1 if they find a smaller share than is asked for.
+`python tools/mutation.py blur_imu_ros/core/camera.py test/core/test_camera.py` changes one
+operator, comparison or number at a time, runs the tests on each change in a forked process, and
+prints what they let through. Exit 1 if they find a smaller share than is asked for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Measure the node: `python tools/node_performance.py --model compact`, on a machine that does nothing else.
+"""Measure the node: `python tools/node_performance.py --model compact`, on a machine that does
+nothing else.
 
 Plays the camera, 640x480 at 30 Hz, to a node in its own process, and asks the operating system, the
 node's diagnostics and the clock what that costs. Prints the table of docs/PERFORMANCE.md.
@@ -78,7 +79,8 @@ def table(models: list[str], seconds: float) -> None:
     """Print what the node costs with each model."""
     available = usual_jobs()
     print(
-        f"{SIZES[0][0]}x{SIZES[0][1]} raw images at {FRAME_RATE:.0f} Hz, pivot prior, the camera in "
+        f"{SIZES[0][0]}x{SIZES[0][1]} raw images at {FRAME_RATE:.0f} Hz, pivot prior, the camera "
+        "in "
         f"another process. Share: of the {available} cores. Beyond: of the latency what is not "
         "measuring. Heard: from publishing an image to hearing its velocity in the other process.\n"
     )

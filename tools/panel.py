@@ -1,7 +1,9 @@
-"""Measure models on the panel by which they are chosen: `python tools/panel.py DATA --true-blur SET MODEL ...`.
+"""Measure models on the panel by which they are chosen: `python tools/panel.py DATA --true-blur SET
+MODEL ...`.
 
-The first model is the one that the others are compared with. Images are read one by one, without prior;
-where an image leaves the sign of its motion open, the truth gives it. docs/TRAINING.md tells the rule.
+The first model is the one that the others are compared with. Images are read one by one, without
+prior; where an image leaves the sign of its motion open, the truth gives it. docs/TRAINING.md tells
+the rule.
 """
 
 from __future__ import annotations
@@ -108,7 +110,8 @@ def worst_length_ratio(result: ValidationReport) -> float:
 
 
 def within(errors: HeldOutErrors, blur: tuple[float, float]) -> HeldOutErrors:
-    """Return the errors of the frames with a median blur within these pixels of a view `SEEN_IN` wide."""
+    """Return the errors of the frames with a median blur within these pixels of a view `SEEN_IN`
+    wide."""
     seen = errors.blur * SEEN_IN / PIXELS_ACROSS
     return errors.of_frames((seen >= blur[0]) & (seen <= blur[1]))
 

@@ -1,7 +1,8 @@
-"""Measure how fast everything is: `python tools/performance.py`, on a machine that does nothing else.
+"""Measure how fast everything is: `python tools/performance.py`, on a machine that does nothing
+else.
 
-Prints the tables of docs/PERFORMANCE.md as Markdown, or with `--write` puts them there. All times of
-one table come from one run in which the contenders take turns.
+Prints the tables of docs/PERFORMANCE.md as Markdown, or with `--write` puts them there. All times
+of one table come from one run in which the contenders take turns.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Measure how many samples a second are rendered and learned from, on a machine that does nothing else.
+"""Measure how many samples a second are rendered and learned from, on a machine that does nothing
+else.
 
     tools/training_speed.py compact --data DATA --write docs/TRAINING.md
 
@@ -80,7 +81,8 @@ def _rate(rounds: Iterable[object], samples: int, seconds: float) -> float:
 
 
 def _whole(config: TrainingConfig, stage: Stage, data: Path | None, seconds: float) -> float:
-    """Return samples a second of a training of one stage, loading, saving and averaging included."""
+    """Return samples a second of a training of one stage, loading, saving and averaging
+    included."""
     alone = replace(config, stages=(replace(stage, share=1.0),), validation=HeldOut(frames=0))
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(alone, data, Path(folder), max(4 * seconds, 1) / 60)

@@ -74,7 +74,8 @@ class MotionPriorChoice(str, Enum):
 
 
 CAMERA_HELP = (
-    "Calibration: YAML with fx, fy, cx, cy, or a file of ROS, Kalibr, EuRoC, OpenCV, ORB-SLAM, VINS, "
+    "Calibration: YAML with fx, fy, cx, cy, or a file of ROS, Kalibr, EuRoC, OpenCV, ORB-SLAM, "
+    "VINS, "
     "Basalt or COLMAP; of several cameras FILE:CAMERA."
 )
 
@@ -86,7 +87,8 @@ LeverArm = Annotated[
 TruthUnit = Annotated[
     list[Unit] | None,
     typer.Option(
-        help="Unit of the truth's time or angular velocities; by default what it tells, or what its "
+        help="Unit of the truth's time or angular velocities; by default what it tells, or what "
+        "its "
         "steps do. May be given for both."
     ),
 ]
@@ -95,7 +97,8 @@ Strict = Annotated[
     bool,
     typer.Option(
         "--strict",
-        help="Refuse files of velocities with rows that cannot be used; without, these are left out "
+        help="Refuse files of velocities with rows that cannot be used; without, these are left "
+        "out "
         "and counted.",
     ),
 ]
@@ -103,7 +106,8 @@ Strict = Annotated[
 TimeOffset = Annotated[
     float | None,
     typer.Option(
-        help="Seconds to add to the estimate's clock to get the truth's, known to half a second; by "
+        help="Seconds to add to the estimate's clock to get the truth's, known to half a second; "
+        "by "
         "default the motion tells, if it fits one place only."
     ),
 ]
@@ -149,7 +153,8 @@ def run(
     direction: Annotated[
         Direction,
         typer.Option(
-            help="Which frames a frame is measured with: both neighbours, the ones before, the whole "
+            help="Which frames a frame is measured with: both neighbours, the ones before, the "
+            "whole "
             "recording (smooth), none."
         ),
     ] = Direction.ADJACENT,
@@ -190,7 +195,8 @@ def run(
         int,
         typer.Option(
             min=0,
-            help="Frames, or of several recordings recordings, measured at once; 0: one for each core.",
+            help="Frames, or of several recordings recordings, measured at once; 0: one for each "
+            "core.",
         ),
     ] = 0,
     ray: Annotated[
@@ -214,7 +220,8 @@ def run(
         bool,
         typer.Option(
             "--force",
-            help="Write over what is in the place of the output; without, only an earlier result of "
+            help="Write over what is in the place of the output; without, only an earlier result "
+            "of "
             "the same recording is, and anything else is renamed.",
         ),
     ] = False,
@@ -283,7 +290,8 @@ def evaluate(
     truth_axes: Annotated[
         TruthAxes | None,
         typer.Option(
-            help="Axes of the truth, by default those that it tells, else optical; found also finds "
+            help="Axes of the truth, by default those that it tells, else optical; found also "
+            "finds "
             "its time offset."
         ),
     ] = None,
@@ -352,7 +360,8 @@ def benchmark(
         str | None,
         typer.Option(
             help="Another model, timed in the same run, frame by frame; published: the network of "
-            "the paper, with random weights unless models/ has it (needs torch). Or the .json of an "
+            "the paper, with random weights unless models/ has it (needs torch). Or the .json of "
+            "an "
             "earlier benchmark: what became slower is told."
         ),
     ] = None,
@@ -468,7 +477,8 @@ def compare(
     truth_axes: Annotated[
         Axes | None,
         typer.Option(
-            help="Axes of the truth, and of the table; by default those that it tells, else optical."
+            help="Axes of the truth, and of the table; by default those that it tells, else "
+            "optical."
         ),
     ] = None,
     flow: Annotated[bool, typer.Option(help="With optical flow from frame to frame.")] = True,
@@ -488,7 +498,8 @@ def compare(
     from_rest: Annotated[
         bool,
         typer.Option(
-            help="With registration of neighbouring frames that starts from rest, at the rate of the "
+            help="With registration of neighbouring frames that starts from rest, at the rate of "
+            "the "
             "recording and at half of it: what they tell without blur."
         ),
     ] = True,
@@ -570,8 +581,18 @@ def live(
     from blur_imu_ros.cli.live import LiveOptions, run_live
 
     options = LiveOptions(
-        source=source, camera=camera, exposure=exposure, field_of_view=field_of_view, model=model, axes=axes, motion_prior=motion_prior, picture=picture, rerun=rerun, output=output, seconds=seconds
-    )  # fmt: skip
+        source=source,
+        camera=camera,
+        exposure=exposure,
+        field_of_view=field_of_view,
+        model=model,
+        axes=axes,
+        motion_prior=motion_prior,
+        picture=picture,
+        rerun=rerun,
+        output=output,
+        seconds=seconds,
+    )
     with suppress(_Stopped):  # Ctrl-C is how it is meant to end.
         run_live(options)
 
@@ -598,7 +619,8 @@ def demo(
 
 
 def _add_commands_of_others() -> None:
-    """Show the commands that other packages join to ours, as training's; torch comes when called."""
+    """Show the commands that other packages join to ours, as training's; torch comes when
+    called."""
     for entry in entry_points(group=COMMANDS):
         with suppress(ImportError):  # an optional part of that package is not installed
             app.registered_commands += entry.load().registered_commands

@@ -209,7 +209,8 @@ def _print(lines: list[Compared], frames: int, options: CompareOptions) -> None:
         console.print(told, highlight=False, soft_wrap=True)
     console.print(table.for_terminal())
     console.print(
-        "failures are frames without a velocity, left out of the RMSE; with its invalid rows: those counted that "
+        "failures are frames without a velocity, left out of the RMSE; with its invalid rows: "
+        "those counted that "
         "the method itself refused",
         soft_wrap=True,
     )
@@ -223,7 +224,8 @@ def _header(options: CompareOptions) -> Iterator[str]:
     if exposure is not None:
         told.append(f"exposure {1e3 * exposure:g} ms")
     yield "; ".join(told)
-    yield f"against {options.truth.name} in {MEANING[options.truth_axes]}; blur_imu_ros {__version__}"
+    axes = MEANING[options.truth_axes]
+    yield f"against {options.truth.name} in {axes}; blur_imu_ros {__version__}"
 
 
 def _write(path: Path, lines: list[Compared], frames: int) -> None:

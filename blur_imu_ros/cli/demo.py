@@ -199,7 +199,8 @@ def _told(received: Received, result: Evaluation, sent: int) -> Iterator[str]:
     busy = sent - result.rows > FEW_UNANSWERED * sent and len(received.latency)
     if busy:
         yield (
-            f"  this machine is too slow or too busy for {FRAME_RATE:g} images a second; demo --ros off "
+            f"  this machine is too slow or too busy for {FRAME_RATE:g} images a second; demo "
+            "--ros off "
             "measures all"
         )
     if len(received.latency):
@@ -223,17 +224,22 @@ def _worse_than_zero(result: Evaluation) -> Iterator[str]:
     turns, ways = ([VELOCITIES[k] for k in worse if k // 3 == part] for part in (0, 1))
     if ways:
         yield (
-            f"{', '.join(ways)} is worse than zero velocity: one image tells a slow translation beside fast "
+            f"{', '.join(ways)} is worse than zero velocity: one image tells a slow translation "
+            "beside fast "
             "rotation only by parallax and guessed depth. Its sigma says so; weigh it by that"
         )
     if turns:
-        yield f"{', '.join(turns)} is worse than zero velocity: hardly any rotation about it, or wrong signs"
+        yield (
+            f"{', '.join(turns)} is worse than zero velocity: hardly any rotation about it, or "
+            "wrong signs"
+        )
 
 
 def _print_next(console: Console) -> None:
     for told in (
         "next, on your own recording:",
-        "  blur-imu run VIDEO --camera camera.yaml --exposure 0.010 -o velocity.csv --overlay overlay.mp4",
+        "  blur-imu run VIDEO --camera camera.yaml --exposure 0.010 -o velocity.csv --overlay "
+        "overlay.mp4",
         "  docs/QUICK_START.md: a robot, a bag, a phone with its gyroscope log, photos",
     ):
         console.print(told, highlight=False, markup=False, soft_wrap=True)

@@ -49,9 +49,10 @@ NO_EXPOSURE_FITS = "no exposure time fits: the rotations do not go with the grou
 class EvaluateOptions:
     """What `blur-imu evaluate` was asked for; see its help.
 
-    `axes` is None where they are what the estimate tells, else optical; `truth_axes` where they are to
-    be found from the data, with the time offset, and not used with `truth_tells`, which takes what the
-    truth tells, else optical; `exposure` is None where it is what `run` noted, if anything.
+    `axes` is None where they are what the estimate tells, else optical; `truth_axes` where they are
+    to be found from the data, with the time offset, and not used with `truth_tells`, which takes
+    what the truth tells, else optical; `exposure` is None where it is what `run` noted, if
+    anything.
     """
 
     estimate: Path
@@ -163,7 +164,8 @@ def _with_exposure_that_fits(matched: MatchedSeries, scale: float, path: Path) -
     """Return the estimates as the exposure time that fits would have given them."""
     if matched.single is not None:
         raise RecordingError(
-            f"{path}: neighbouring frames were fused with the exposure time that was assumed; measure "
+            f"{path}: neighbouring frames were fused with the exposure time that was assumed; "
+            "measure "
             "again with the one that fits, or with run --no-registration"
         )
     if np.isnan(scale):
@@ -282,7 +284,8 @@ def _offset_remark(result: Evaluation, found: Alignment | None) -> Iterator[str]
 
 def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iterator[str]:
     yield (
-        f"{result.rows} rows compared; {result.invalid} not valid, {result.outside} outside the time "
+        f"{result.rows} rows compared; {result.invalid} not valid, {result.outside} outside the "
+        "time "
         "of the ground truth"
     )
     if result.clear_rows:
@@ -297,7 +300,8 @@ def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iter
     told = [f"{x:.2f} ({name})" for x, name in zip(result.nees, "wv", strict=True) if x == x]
     if told:
         yield (
-            f"NEES over its degrees of freedom {', '.join(told)}, from the standard deviations; 1 is "
+            f"NEES over its degrees of freedom {', '.join(told)}, from the standard deviations; 1 "
+            "is "
             "consistent, more is overconfident"
         )
 
@@ -305,7 +309,10 @@ def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iter
 def _axes_remark(result: Evaluation, options: EvaluateOptions) -> Iterator[str]:
     """Yield the likeliest reason of signs that are worse than chance."""
     if result.right_signs < 0.5 and options.truth_axes is not None:
-        yield "fewer are right than by chance: other axes or clocks? --truth-axes found looks for them"
+        yield (
+            "fewer are right than by chance: other axes or clocks? --truth-axes found looks for "
+            "them"
+        )
 
 
 def _exposure_remark(result: Evaluation, scale: float, options: EvaluateOptions) -> str:

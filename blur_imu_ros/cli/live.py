@@ -133,7 +133,8 @@ def _source(options: LiveOptions, exposure: float | None, camera: Camera | None)
         from blur_imu_ros.ros.live_topic import LiveTopic
     except ModuleNotFoundError as error:
         raise RosSetupError(
-            f"{options.source}: there is no such file; and topics need ROS 2, which is not here: source "
+            f"{options.source}: there is no such file; and topics need ROS 2, which is not here: "
+            "source "
             f"its setup.bash, or {install_hint('ros')}"
         ) from error
     return LiveTopic(options.source, exposure, camera)

@@ -240,7 +240,8 @@ def _frame(frames: Iterator[Frame], number: int, source: Path) -> Frame:
     for frame in islice(frames, number - 1, None):
         return frame
     raise RecordingError(
-        f"{source}: has fewer than the {number} frames that were measured of it; leave out --resume "
+        f"{source}: has fewer than the {number} frames that were measured of it; leave out "
+        "--resume "
         "to measure anew"
     )
 
@@ -284,7 +285,8 @@ def _earlier(options: RunOptions, now: RunRecord) -> RunRecord | None:
 
 
 def _keep_other_result(options: RunOptions) -> None:
-    """Rename what is in the place of the output, unless it is an earlier result of this recording."""
+    """Rename what is in the place of the output, unless it is an earlier result of this
+    recording."""
     if not options.output.is_file():
         return
     earlier = None

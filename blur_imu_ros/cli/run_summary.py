@@ -68,7 +68,8 @@ class RunSummary:
             )
         if self._alone:
             yield (
-                f"{len(self._alone)} of {self._rows} rows hold what their image tells alone, because it "
+                f"{len(self._alone)} of {self._rows} rows hold what their image tells alone, "
+                "because it "
                 f"cannot be registered on a neighbour; the first of them {self._alone[0]}"
             )
         if signs and self._rows > 1 and self._open:
@@ -79,7 +80,8 @@ class RunSummary:
             )
         if self._blur and np.median(self._blur) < LEAST_BLUR:
             yield (
-                f"half of the motion blur is shorter than {LEAST_BLUR:g} px of the network's view: little "
+                f"half of the motion blur is shorter than {LEAST_BLUR:g} px of the network's view: "
+                "little "
                 "to measure; a faster motion or a longer exposure leaves more"
             )
         if self.pivot is not None:
@@ -89,7 +91,8 @@ class RunSummary:
 def _of_the_lever_arm(pivot: PivotFilter) -> Iterator[str]:
     if not pivot.trusted:
         yield (
-            "the camera did not turn about a point as one in a hand does, so nothing was assumed of "
+            "the camera did not turn about a point as one in a hand does, so nothing was assumed "
+            "of "
             "that any more; --motion-prior none assumes nothing from the start"
         )
     elif pivot.found:

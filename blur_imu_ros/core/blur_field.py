@@ -18,8 +18,8 @@ class BlurField:
 
     Attributes:
         q: (rows, columns, 2) double-angle field, pixels of `camera` over the exposure.
-        sigma: (rows, columns) standard deviation of each component of the motion, pixels; where that
-            depends on the direction, its geometric mean over directions.
+        sigma: (rows, columns) standard deviation of each component of the motion, pixels; where
+            that depends on the direction, its geometric mean over directions.
         inverse_depth: (rows, columns) 1/m.
         sigma_log_depth: (rows, columns) standard deviation of the logarithm of depth.
         camera: pinhole of the network's view.
@@ -28,10 +28,10 @@ class BlurField:
             cell to cell; the one of the whole is a guess like any other and stays open.
         shared_errors: whether all cells are wrong together, so that many of them are no better
             than one and their agreement proves nothing.
-        anisotropy: (rows, columns, 2) for networks that know one direction better than another: (a, b)
-            in the covariance sigma^2 expm([[a, b], [b, -a]]) of the motion. The least certain direction
-            is at half the angle of (a, b), sigma exp(|(a, b)| / 2) there and sigma exp(-|(a, b)| / 2)
-            across it; like q it is the same for F and -F.
+        anisotropy: (rows, columns, 2) for networks that know one direction better than another: (a,
+            b) in the covariance sigma^2 expm([[a, b], [b, -a]]) of the motion. The least certain
+            direction is at half the angle of (a, b), sigma exp(|(a, b)| / 2) there and sigma
+            exp(-|(a, b)| / 2) across it; like q it is the same for F and -F.
     """
 
     q: Array
@@ -61,7 +61,8 @@ class BlurField:
 
     @cached_property
     def principal_sigmas(self) -> tuple[Array, Array]:
-        """Standard deviations in the least and the most certain direction, pixels, (rows, columns) each."""
+        """Standard deviations in the least and the most certain direction, pixels, (rows, columns)
+        each."""
         if self.anisotropy is None:
             return self.sigma, self.sigma
         half = np.exp(np.hypot(self.anisotropy[..., 0], self.anisotropy[..., 1]) / 2)

@@ -23,7 +23,8 @@ COEFFICIENTS = {
     "extended_unified": (2,),
     "omnidirectional": (1, 5),
 }
-"""Distortion models, those of sensor_msgs/CameraInfo first, and how many coefficients each may have."""
+"""Distortion models, those of sensor_msgs/CameraInfo first, and how many coefficients each may
+have."""
 
 MODEL_NAMES = {
     "plumb_bob": (
@@ -77,7 +78,8 @@ class Camera:
         values = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
         if not all(isinstance(value, Real) for value in (self.width, self.height, *values)):
             raise CameraError(
-                f"camera calibration of {self.width!r} x {self.height!r} pixels holds a value that is "
+                f"camera calibration of {self.width!r} x {self.height!r} pixels holds a value that "
+                "is "
                 f"not a number: {values}"
             )
         if self.width <= 0 or self.height <= 0:
@@ -153,11 +155,13 @@ class Camera:
 
 
 def in_pixels(camera: Camera) -> Camera:
-    """Return a camera that was told by others; CameraError where its focal length is of another unit."""
+    """Return a camera that was told by others; CameraError where its focal length is of another
+    unit."""
     longer = max(camera.width, camera.height)
     if min(camera.fx, camera.fy) < SHORTEST_FOCAL * longer:
         raise CameraError(
-            f"camera focal length fx={camera.fx:g}, fy={camera.fy:g} is nothing to the {longer} pixels "
+            f"camera focal length fx={camera.fx:g}, fy={camera.fy:g} is nothing to the {longer} "
+            "pixels "
             "of its image: in millimetres, or normalised? Then give pixels"
         )
     if not (abs(camera.cx) < 3 * camera.width and abs(camera.cy) < 3 * camera.height):
@@ -169,7 +173,8 @@ def in_pixels(camera: Camera) -> Camera:
 
 
 def lens_name(model: str) -> str:
-    """Return what this package calls a distortion model, "none" for none, else the name as it is."""
+    """Return what this package calls a distortion model, "none" for none, else the name as it
+    is."""
     plain = "".join(x for x in model.lower() if x.isalnum()) or "plumbbob"
     return next((name for name, others in MODEL_NAMES.items() if plain in others), model)
 
@@ -177,8 +182,9 @@ def lens_name(model: str) -> str:
 def lens_of(model: str, coefficients: Sequence[float]) -> tuple[str, tuple[float, ...]]:
     """Return distortion model and coefficients as `Camera` takes them, of what others call so.
 
-    Drivers fill coefficients up with zeros, and call a rational model plumb_bob where OpenCV tells the
-    two apart by their number: what is certain is understood, the rest is left for `Camera` to refuse.
+    Drivers fill coefficients up with zeros, and call a rational model plumb_bob where OpenCV tells
+    the two apart by their number: what is certain is understood, the rest is left for `Camera` to
+    refuse.
 
     Raises:
         CameraError: there are coefficients, but no model.
@@ -188,7 +194,8 @@ def lens_of(model: str, coefficients: Sequence[float]) -> tuple[str, tuple[float
     if known == "none":
         if any(numbers):
             raise CameraError(
-                f"distortion model '{model}' has coefficients that are not zero; which model is it? "
+                f"distortion model '{model}' has coefficients that are not zero; which model is "
+                "it? "
                 f"Known are {', '.join(COEFFICIENTS)}"
             )
         return "plumb_bob", ()

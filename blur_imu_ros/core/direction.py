@@ -1,10 +1,10 @@
 """Which of the two motions that leave the same smear is the right one.
 
-Every pair of successive frames is asked under the four combinations of their signs. Where the two are
-registered: how well does the mean of the two velocities fit the mean velocity between the frames?
-Where they are not: turn the first image into the second by that mean over the time between their
-mid-exposures, and see how well they agree. And could the camera have changed its velocity so fast?
-A two-state hidden Markov filter over the sign chains the pairs.
+Every pair of successive frames is asked under the four combinations of their signs. Where the two
+are registered: how well does the mean of the two velocities fit the mean velocity between the
+frames? Where they are not: turn the first image into the second by that mean over the time between
+their mid-exposures, and see how well they agree. And could the camera have changed its velocity so
+fast? A two-state hidden Markov filter over the sign chains the pairs.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class DirectionConfig:
         blur_px: their Gaussian blur, pixels of the network's view; hides the smear itself.
         evidence: nats for each unit of the logarithm of the ratio of two photometric errors.
         acceleration: standard deviation of each axis's angular acceleration, rad/s^2.
-        outlier_likelihood: likelihood left to any change of velocity, so that photometric evidence can
-            overrule continuity.
+        outlier_likelihood: likelihood left to any change of velocity, so that photometric evidence
+            can overrule continuity.
         transition_probability: probability that the sign so far is wrong for reasons not modelled.
         smallest_overlap: share of the image below which a pair is not compared.
         longest_gap: seconds between frames above which they are not compared.

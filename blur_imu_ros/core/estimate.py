@@ -31,9 +31,10 @@ class VelocityEstimate:
         reasons: why not, each a short phrase; empty when valid.
         shared_covariance: (6, 6) that part of `covariance` which other frames of the same scene and
             model share, so that no average over frames removes it: scale of lengths and of depth.
-        single: (6,) what the image told alone, where its neighbours changed the velocity; else None.
-        registration_quality: correlation of the frame before with this one, once they are registered;
-            0 where they are not.
+        single: (6,) what the image told alone, where its neighbours changed the velocity; else
+            None.
+        registration_quality: correlation of the frame before with this one, once they are
+            registered; 0 where they are not.
     """
 
     t: float

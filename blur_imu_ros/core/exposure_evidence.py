@@ -1,7 +1,7 @@
 """What the images themselves tell of the exposure time that was given for them.
 
-Blur is how far the image moves during the exposure, and from image to image it moves for a whole frame
-interval: the ratio of the two lengths is that of the two times, whatever the motion.
+Blur is how far the image moves during the exposure, and from image to image it moves for a whole
+frame interval: the ratio of the two lengths is that of the two times, whatever the motion.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ MOST_PAIRS = 60
 MOST_TRIED = 300
 """Pairs that are compared; it takes some milliseconds each."""
 LARGEST_FACTOR = 3.0
-"""Between what was given and what the images tell, below which a coarse comparison proves nothing."""
+"""Between what was given and what the images tell, below which a coarse comparison proves
+nothing."""
 LONGEST_SHARE = 1.02
 """Of the frame interval that an exposure may take, by the accuracy of timestamps."""
 FASTEST = 20.0
@@ -78,12 +79,14 @@ class ExposureEvidence:
         )
         if given > LONGEST_SHARE * interval:
             yield (
-                f"an exposure time of {given:g} s does not fit between images that are {interval:.2g} s "
+                f"an exposure time of {given:g} s does not fit between images that are "
+                f"{interval:.2g} s "
                 f"apart{likelier or f', is it {given / 10:g}?'}; {cure}"
             )
         elif found is not None and not 1 / LARGEST_FACTOR < given / found < LARGEST_FACTOR:
             yield (
-                f"the exposure time of {given:g} s does not go with the images{likelier}: from one to "
+                f"the exposure time of {given:g} s does not go with the images{likelier}: from one "
+                "to "
                 f"the next they move {'less' if found > given else 'more'} than their blur "
                 f"would have it; {cure}"
             )

@@ -65,7 +65,8 @@ class Frame:
         image, camera = self.image, self.camera
         if not isinstance(image, np.ndarray):
             raise FrameError(
-                f"{self.name}: the image is of type {type(image).__name__}; give an array of uint8, "
+                f"{self.name}: the image is of type {type(image).__name__}; give an array of "
+                "uint8, "
                 "grey or BGR"
             )
         if not isinstance(camera, Camera):

@@ -11,14 +11,16 @@ from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.camera import Camera
 
 FARTHEST = 0.3
-"""Of the image from its edge, beyond which principal points are; those of whole images are near the middle."""
+"""Of the image from its edge, beyond which principal points are; those of whole images are near the
+middle."""
 LARGEST_RATIO = 1.5
 """Of the focal lengths; pixels are square but for a few sensors."""
 _RADII = 200
 
 
 def double_sphere(x: Array, y: Array, xi: float = 0.0, alpha: float = 0.0) -> tuple[Array, Array]:
-    """Return normalised image points of the rays (x, y, 1): Usenko et al., 3DV 2018, (40) to (42)."""
+    """Return normalised image points of the rays (x, y, 1): Usenko et al., 3DV 2018, (40) to
+    (42)."""
     second = xi * np.sqrt(x * x + y * y + 1) + 1
     scale = alpha * np.sqrt(x * x + y * y + second * second) + (1 - alpha) * second
     return x / scale, y / scale
@@ -82,23 +84,29 @@ def doubts(camera: Camera) -> Iterator[str]:
     if not all(FARTHEST <= share <= 1 - FARTHEST for share in (across, down)):
         yield (
             f"the principal point ({camera.cx:g}, {camera.cy:g}) is far from the middle of the "
-            f"{camera.width}x{camera.height} image: is the calibration that of another size, such as "
-            f"{round(2 * camera.cx + 1)}x{round(2 * camera.cy + 1)}, or of the whole of a cropped image?"
+            f"{camera.width}x{camera.height} image: is the calibration that of another size, such "
+            "as "
+            f"{round(2 * camera.cx + 1)}x{round(2 * camera.cy + 1)}, or of the whole of a cropped "
+            "image?"
         )
     if not 1 / LARGEST_RATIO <= camera.fx / camera.fy <= LARGEST_RATIO:
         yield (
-            f"focal lengths fx={camera.fx:g} and fy={camera.fy:g} differ as those of no common camera do: "
+            f"focal lengths fx={camera.fx:g} and fy={camera.fy:g} differ as those of no common "
+            "camera do: "
             "is the calibration that of another size or aspect?"
         )
     if camera.is_distorted and _folds(camera):
         yield (
-            f"the lens distortion {camera.distortion_model} {list(camera.distortion)} folds the image "
-            "onto itself inside its corners: are all coefficients there, in this order and of this model?"
+            f"the lens distortion {camera.distortion_model} {list(camera.distortion)} folds the "
+            "image "
+            "onto itself inside its corners: are all coefficients there, in this order and of this "
+            "model?"
         )
 
 
 def _folds(camera: Camera) -> bool:
-    """Return whether farther rays come nearer to the middle, up to the corner of the undistorted view."""
+    """Return whether farther rays come nearer to the middle, up to the corner of the undistorted
+    view."""
     view = camera.undistorted()
     corner = max(
         float(np.hypot(*view.normalised(np.array(u), np.array(v))))

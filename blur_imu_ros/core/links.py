@@ -231,7 +231,8 @@ class Links:
         return None
 
     def _repeats(self, found: Registration, first: Node, node: Node) -> bool:
-        """Whether a pair at rest is one image coded twice: the camera moved, and both are blurred."""
+        """Whether a pair at rest is one image coded twice: the camera moved, and both are
+        blurred."""
         if not found.valid or self._velocity is None:
             return False
         blurred = first.measurement.estimate.is_moving and node.measurement.estimate.is_moving

@@ -1,7 +1,7 @@
 """The rigid motion field: the one place where its signs are written down.
 
-A static point P in the axes of a camera that moves with angular velocity omega and linear velocity v
-(both of the camera body, in its own axes) moves as dP/dt = -v - omega x P. Projected, and held
+A static point P in the axes of a camera that moves with angular velocity omega and linear velocity
+v (both of the camera body, in its own axes) moves as dP/dt = -v - omega x P. Projected, and held
 constant over an exposure of tau seconds with theta = omega tau and t = v tau, a point seen at the
 normalised position (x, y) and at inverse depth rho moves by F pixels:
 

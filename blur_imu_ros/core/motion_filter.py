@@ -1,8 +1,8 @@
 """Many frames: angular and linear velocity from the blur of each and the registration of each pair.
 
 Blur tells the velocity at the middle of an exposure, registration its mean between two of them. The
-state is (omega, v) and its acceleration; the pose since the frame before is carried along, so that a
-mean is an exact linear measurement. With a lever arm r the process is that of (omega, u),
+state is (omega, v) and its acceleration; the pose since the frame before is carried along, so that
+a mean is an exact linear measurement. With a lever arm r the process is that of (omega, u),
 v = omega x r + u: what is left of v is the constraint noise.
 """
 

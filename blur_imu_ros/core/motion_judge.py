@@ -1,9 +1,10 @@
-"""What is judged by registrations alone: how hard a camera is shaken, and how wrong its blur is read.
+"""What is judged by registrations alone: how hard a camera is shaken, and how wrong its blur is
+read.
 
-Both differ from camera to camera by far more than any constant could cover. On each axis, the standard
-deviation of acceleration is chosen by how well each of a few predicts the next pair, and the scale of
-blur's covariance by how well its reading fits the pairs before and behind it. Neither can deceive
-itself: blur has no part in the state that judges it.
+Both differ from camera to camera by far more than any constant could cover. On each axis, the
+standard deviation of acceleration is chosen by how well each of a few predicts the next pair, and
+the scale of blur's covariance by how well its reading fits the pairs before and behind it. Neither
+can deceive itself: blur has no part in the state that judges it.
 """
 
 from __future__ import annotations
@@ -116,7 +117,8 @@ class Judge:
         return np.asarray(1 / (_shares(self.blur_scales) @ (1 / np.array(self.config.blur_scales))))
 
     def pair(self, registration: Registration, dt: float) -> tuple[Array, Array]:
-        """Take the pair that ends at this frame; return (3,) mean and variance of omega before it."""
+        """Take the pair that ends at this frame; return (3,) mean and variance of omega before
+        it."""
         transition, noise = axis(dt, SLOWEST, 1 / self.config.acceleration_time)
         rows = transition[:, 1:]
         predicted = self.mean @ rows.T

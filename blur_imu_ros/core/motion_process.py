@@ -1,7 +1,7 @@
 """The process that a moving camera follows, and the settings of the filter over it.
 
-Acceleration is an Ornstein-Uhlenbeck process (Singer 1970) on each axis; velocity is its integral, and
-the pose since the frame before that of velocity.
+Acceleration is an Ornstein-Uhlenbeck process (Singer 1970) on each axis; velocity is its integral,
+and the pose since the frame before that of velocity.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The pivot prior: what moves in a hand turns about a wrist or elbow, so v = omega x r.
 
 r, the lever arm, points from the pivot to the camera, in the camera's axes. It is estimated online
-and causally by a Kalman filter on v - omega x r = 0, or given. Turned round, the same equation tells
-the solver what linear velocity to expect of the turn that it sees.
+and causally by a Kalman filter on v - omega x r = 0, or given. Turned round, the same equation
+tells the solver what linear velocity to expect of the turn that it sees.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class PivotConfig:
         given_std: standard deviation of each axis of a given lever arm, metres.
         start, start_std: what an unknown one is before the first frame: a hand holds a camera about
             this far before the wrist or the elbow; metres.
-        random_walk: how the lever arm wanders as the grip changes, metres per square root of a second.
+        random_walk: how the lever arm wanders as the grip changes, metres per square root of a
+            second.
         constraint_noise: velocity of the pivot itself while the camera rests, m/s on each axis.
         constraint_noise_per_rate: how that grows with the angular velocity, m/s for each rad/s.
         longest: a lever arm estimated as longer than this is no lever arm, metres.
@@ -58,12 +59,14 @@ class PivotState:
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What an image alone tells of a velocity x: exp(-x' information x / 2 + information_vector' x).
+    """What an image alone tells of a velocity x: exp(-x' information x / 2 + information_vector'
+    x).
 
     Attributes:
         information: (6, 6), positive semidefinite.
         information_vector: (6,) information times the velocity that the image alone asks for.
-        squared: information_vector' information^-1 information_vector, over the directions that the image determines.
+        squared: information_vector' information^-1 information_vector, over the directions that the
+            image determines.
     """
 
     information: Array
@@ -149,13 +152,13 @@ class PivotFilter:
     def update(self, estimate: VelocityEstimate, assumed: VelocityPrior) -> None:
         """Learn from a frame's velocity; its sign does not matter: v and omega change it together.
 
-        Angular velocity, lever arm and constraint noise are solved for jointly, because the image tells sideways
-        motion from a turn so badly that v alone would mislead.
+        Angular velocity, lever arm and constraint noise are solved for jointly, because the image
+        tells sideways motion from a turn so badly that v alone would mislead.
 
         Args:
             estimate: solved without the prior of this filter.
-            assumed: the prior that it holds instead; taken out, or its zero would draw the lever arm
-                to zero as well.
+            assumed: the prior that it holds instead; taken out, or its zero would draw the lever
+                arm to zero as well.
         """
         if not estimate.valid:
             return

@@ -1,7 +1,7 @@
 """Two successive images -> the mean velocity of the camera between them.
 
-The second image is rebuilt from the first: its rays turn by the exact rotation and its points, at the
-depth that the network read, move by the translation. The difference is made small by robust
+The second image is rebuilt from the first: its rays turn by the exact rotation and its points, at
+the depth that the network read, move by the translation. The difference is made small by robust
 Gauss-Newton steps over an image pyramid, from several starts at once: frames of a fast camera lie
 farther apart than registration reaches from rest, so the start is what the blur says.
 """

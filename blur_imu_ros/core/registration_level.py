@@ -1,9 +1,9 @@
 """One level of the pyramids of two views: Gauss-Newton steps on the motion between them.
 
-Errors of the network's depth are the largest ones, and they are alike over large parts of the image.
-So the logarithm of depth of every block of the image is an unknown with a prior of its own, which is
-marginalised in every step (the Schur complement of bundle adjustment): parallax corrects depth where
-it can, and what it cannot correct widens the covariance.
+Errors of the network's depth are the largest ones, and they are alike over large parts of the
+image. So the logarithm of depth of every block of the image is an unknown with a prior of its own,
+which is marginalised in every step (the Schur complement of bundle adjustment): parallax corrects
+depth where it can, and what it cannot correct widens the covariance.
 
 Signs are those of `motion_field`: P moves by -t - theta x P while the camera moves by (theta, t).
 """
@@ -305,7 +305,8 @@ class Level:
         return np.asarray(np.clip(found, 0, 1))
 
     def _evenly(self, values: Array) -> Array:
-        """(k, n) the part of images (k, n) that a vignette may make, smooth over the whole image."""
+        """(k, n) the part of images (k, n) that a vignette may make, smooth over the whole
+        image."""
         even = _even(self.shape)
         return np.asarray((values @ even.T) @ even)
 
@@ -317,7 +318,8 @@ def evidence_of(correlation: Array, settings: RegistrationConfig) -> Array:
 
 
 def _moved(motions: Array, rotations: Array, steps: Array) -> Array:
-    """Return motions (k, 6), each behind a small one (k, 6); both in the axes of the first camera."""
+    """Return motions (k, 6), each behind a small one (k, 6); both in the axes of the first
+    camera."""
     moved = motions + steps
     for k, step in enumerate(steps):
         together = rotations[k] @ cv2.Rodrigues(-step[:3])[0]
@@ -327,7 +329,8 @@ def _moved(motions: Array, rotations: Array, steps: Array) -> Array:
 
 @lru_cache(maxsize=16)
 def _geometry(camera: Camera, spacing: int) -> tuple[Array, Array]:
-    """Rays (3, n) of every `spacing`-th pixel and row, and rows (2, 6, n) of their motion at 1 m."""
+    """Rays (3, n) of every `spacing`-th pixel and row, and rows (2, 6, n) of their motion at 1
+    m."""
     some = spacing // 2
     u, v = np.meshgrid(
         np.arange(some, camera.width, spacing), np.arange(some, camera.height, spacing)
@@ -340,7 +343,8 @@ def _geometry(camera: Camera, spacing: int) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=16)
 def _blocks(shape: tuple[int, int], blocks: tuple[int, int]) -> tuple[Array, Array]:
-    """Which rows and columns of pixels belong to which block: (rows, h) and (w, columns) of 0, 1."""
+    """Which rows and columns of pixels belong to which block: (rows, h) and (w, columns) of 0,
+    1."""
     height, width = shape
     row = np.arange(height) * blocks[0] // height
     column = np.arange(width) * blocks[1] // width
@@ -391,7 +395,8 @@ def _depth_correlation(blocks: tuple[int, int], tilt: float, reach: float) -> Ar
 
 
 def _turned(values: Array, first: Camera, second: Camera, rotation: Array) -> Array:
-    """(rows, columns) values of blocks of the first image where the second one sees them, else 0."""
+    """(rows, columns) values of blocks of the first image where the second one sees them, else
+    0."""
     rows, columns = values.shape
     before = sized(first, columns, rows).matrix
     after = sized(second, columns, rows).matrix

@@ -14,7 +14,8 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import half_angle
 
 _SIGMA_LOG_DEPTH = 0.02, 3.0
-"""Smallest and largest standard deviation of the logarithm of depth: no network knows more, or less."""
+"""Smallest and largest standard deviation of the logarithm of depth: no network knows more, or
+less."""
 _LARGEST_CORRECTION = 2.0
 """Of the logarithm of depth, by parallax."""
 _LARGEST_INVERSE_DEPTH = 20.0
@@ -37,12 +38,12 @@ class RegistrationConfig:
         settled_px: movement of the image, in pixels of the level, at which they end.
         survivors: how many motions go on after each pass, at most.
         hopeless: evidence, in nats, by which one may lag behind the best and go on.
-        distinct_px: motions that move the image less apart than this, in pixels of the finest level,
-            are one.
+        distinct_px: motions that move the image less apart than this, in pixels of the finest
+            level, are one.
         degrees: of freedom of the Student-t distribution of residuals.
         noise: standard deviation of a pixel's difference, grey levels.
-        slack_px: the same for its place, pixels of the finest level; keeps edges from being taken for
-            outliers.
+        slack_px: the same for its place, pixels of the finest level; keeps edges from being taken
+            for outliers.
         correlation_px: side of the square of the finest level whose residuals are one error.
         angular_std, linear_std: of the zero-mean prior on each axis, rad/s and m/s.
         blocks: rows and columns of blocks of the image whose depth is wrong together.
@@ -55,8 +56,9 @@ class RegistrationConfig:
         angular_share, linear_share: standard deviation of each axis as a share of the speed:
             calibration and motion that changes in between; depth that no block describes.
         angular_floor, linear_floor: the same of a camera at rest, rad/s and m/s.
-        alike: correlation below which each image is blurred as the other one is, and both are registered
-            once more: images blurred along different directions have few edges in common.
+        alike: correlation below which each image is blurred as the other one is, and both are
+            registered once more: images blurred along different directions have few edges in
+            common.
         chance_quality: correlation that the best of the wrong motions reaches; one of this is as
             likely wrong as right.
         independent: number of parts of an image that agree or not by themselves.

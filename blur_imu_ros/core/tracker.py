@@ -83,7 +83,8 @@ class Tracker:
         return self._pivot
 
     def push(self, single: Measurement) -> list[Measurement]:
-        """Take the next frame, measured alone; return the measurements settled by it, oldest first."""
+        """Take the next frame, measured alone; return the measurements settled by it, oldest
+        first."""
         node = self._node(single)
         self._taken += 1
         self._last = (single.frame.name, single.frame.t)
@@ -127,11 +128,13 @@ class Tracker:
         return TrackerState(self._taken, decided, self._last, posterior, self._pivot_before, links)
 
     def resume(self, last: Measurement, state: TrackerState) -> None:
-        """Go on where another tracker was; RecordingError if `last` is not the frame that it took."""
+        """Go on where another tracker was; RecordingError if `last` is not the frame that it
+        took."""
         frame, (name, t) = last.frame, state.last
         if (frame.name, frame.t) != (name, t):
             raise RecordingError(
-                f"{frame.name} at {frame.t:.6f} s: when the run was stopped, frame {state.taken} was "
+                f"{frame.name} at {frame.t:.6f} s: when the run was stopped, frame {state.taken} "
+                "was "
                 f"{name} at {t:.6f} s; the recording has changed, so measure it anew"
             )
         if self._pivot is not None and state.pivot is not None:

@@ -1,8 +1,9 @@
 """From the blur field of one image to the velocity of the camera, its sign still open.
 
 Every cell gives two equations, s F = A x with x = (theta, t) over the exposure and s = +1 or -1 the
-cell's unknown sign. The solver alternates s = sign(A x . F) with a robust, confidence-weighted least
-squares, from several starts at once on a sample of the cells, and refines the best on all of them.
+cell's unknown sign. The solver alternates s = sign(A x . F) with a robust, confidence-weighted
+least squares, from several starts at once on a sample of the cells, and refines the best on all of
+them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _PAIRS = np.array(
     + [(i, j) for i in range(3) for j in range(3, 6)]
     + [(i, j) for i in range(3, 6) for j in range(i, 6)]
 ).T
-"""(2, 21) the upper triangle of A^T A: of two columns for rotation, of one of each, of two for translation."""
+"""(2, 21) the upper triangle of A^T A: of two columns for rotation, of one of each, of two for
+translation."""
 _WITH_DEPTH, _WITH_DEPTH2 = slice(6, None), slice(15, None)
 """Those that grow with inverse depth, and those that do so with its square."""
 _PLACE = np.zeros((6, 6), dtype=int)
@@ -104,7 +106,8 @@ class _Equations:
 
     Attributes:
         ata: (21, n) entries `_PAIRS` of A^T P A of each cell; A in pixels per radian and metre. P
-            weighs directions: the precision of F with its determinant made 1; often none, the identity.
+            weighs directions: the precision of F with its determinant made 1; often none, the
+            identity.
         atb: (6, n) A^T P F of each cell, its sign open unless `signed`.
         length2: (n,) F^T P F, pixels^2.
         variance: (n,) of each component of F, pixels^2; their geometric mean where P weighs them.
@@ -345,7 +348,8 @@ class VelocitySolver:
         )
 
     def _shared_errors(self, velocity: Array, weights: Array, equations: _Equations) -> Array:
-        """(6, 6) covariance of what no averaging over cells removes: blur length and depth scale."""
+        """(6, 6) covariance of what no averaging over cells removes: blur length and depth
+        scale."""
         depth_variance = 2 * (equations.half_depth_variance @ weights) / weights.sum()
         linear = np.concatenate([np.zeros(3), velocity[3:]])
         return np.asarray(
@@ -369,8 +373,8 @@ class VelocitySolver:
 def solve_published(flow: Array, depth: Array, camera: Camera) -> Array:
     """Return (6,) x = (theta, t) by the published solver: plain least squares, no weights.
 
-    It keeps every 10th pixel, counted row after row, inside a border of 20 pixels. In a view 320 wide
-    these are the same 28 columns of every row.
+    It keeps every 10th pixel, counted row after row, inside a border of 20 pixels. In a view 320
+    wide these are the same 28 columns of every row.
 
     Args:
         flow: (2, height, width) motion over the exposure, pixels, with its sign.
@@ -431,7 +435,8 @@ def _geometry(camera: Camera, rows: int, columns: int, stride: int) -> _Geometry
 
 
 def _weighed_directions(field: BlurField, floor2: float) -> tuple[Array, tuple[Array, ...]]:
-    """Return (n,) geometric mean variances of F, and the xx, xy, yy of P, (n,) each, of determinant 1.
+    """Return (n,) geometric mean variances of F, and the xx, xy, yy of P, (n,) each, of determinant
+    1.
 
     `floor2` is the variance, pixels^2, that is added in every direction.
     """

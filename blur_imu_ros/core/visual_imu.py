@@ -52,11 +52,11 @@ class VisualImu:
     ) -> None:
         """Measure with `network`; the solver and the choice of direction have good defaults.
 
-        `pivot` is for cameras held in a hand or fixed to something that turns: their linear velocity
-        follows from the turn. Without it nothing is assumed. `linear_scale` is how much farther away
-        things are than the network takes them to be, and so how much faster the camera is.
-        `track` registers neighbouring frames and fuses them as `motion` says, unless `registration`
-        is None.
+        `pivot` is for cameras held in a hand or fixed to something that turns: their linear
+        velocity follows from the turn. Without it nothing is assumed. `linear_scale` is how much
+        farther away things are than the network takes them to be, and so how much faster the camera
+        is. `track` registers neighbouring frames and fuses them as `motion` says, unless
+        `registration` is None.
 
         Raises:
             SettingsError: `linear_scale` cannot be one.

@@ -7,9 +7,10 @@ The model, for the camera's angular velocity e as estimated at time t, and the g
 R takes the gyroscope's axes to the camera's, b is the gyroscope's bias and k how much too fast all
 estimates are, which is the true exposure time over the one assumed. R and the offset start from the
 best of a search (Wahba's problem, solved at every offset), if it is clearly the best; then all are
-refined together by robust least squares. That trusts the frames that hardly turn, whose errors are small: right for the
-bias, but short blur is misread by another factor than long blur. So k is fitted once more by itself,
-with each error judged against the one that its estimate tells of, which leaves fast turns their say.
+refined together by robust least squares. That trusts the frames that hardly turn, whose errors are
+small: right for the bias, but short blur is misread by another factor than long blur. So k is
+fitted once more by itself, with each error judged against the one that its estimate tells of, which
+leaves fast turns their say.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ REACH = 0.5
 EPOCH = 1e8
 """Seconds; clocks beyond it count from the same moment, or do not count from their own start."""
 ALONE_STD, ALONE_SHARE = 0.3, 0.12
-"""Standard deviation of what one image tells of each axis: rad/s or m/s at rest, and a share of the speed."""
+"""Standard deviation of what one image tells of each axis: rad/s or m/s at rest, and a share of the
+speed."""
 LONGEST_INTERVAL = 0.5
 """Seconds between the rows of a truth."""
 SEARCH_STEP = 0.005
@@ -170,7 +172,8 @@ def _check_units(truth: VelocitySeries) -> None:
     interval = float(np.median(np.diff(truth.t)))
     if interval > LONGEST_INTERVAL:
         raise RecordingError(
-            f"the truth has a row every {interval:g} s, too few to tell a motion: is its time in seconds? "
+            f"the truth has a row every {interval:g} s, too few to tell a motion: is its time in "
+            "seconds? "
             "Else give --truth-unit ms, us or ns"
         )
 
@@ -179,16 +182,18 @@ def _check_rates(scale: float) -> None:
     """Refuse a truth that turns so many times faster than the camera that it is in degrees."""
     if 0 < scale * DEGREES < 1:
         raise RecordingError(
-            f"the truth turns {1 / scale:.0f} times as fast as the camera: is it in degrees a second? "
+            f"the truth turns {1 / scale:.0f} times as fast as the camera: is it in degrees a "
+            "second? "
             "Then give --truth-unit deg"
         )
 
 
 def _placed(t: Array, omega: Array, truth: VelocitySeries, near: float | None) -> Place:
-    """Return where the recording lies in the truth, if it fits one place clearly better than others.
+    """Return where the recording lies in the truth, if it fits one place clearly better than
+    others.
 
-    Places near an offset that is known are preferred to others that fit alike, and so are those near
-    zero where both clocks count from the same epoch, for these agree roughly.
+    Places near an offset that is known are preferred to others that fit alike, and so are those
+    near zero where both clocks count from the same epoch, for these agree roughly.
     """
     places = fitting_places(t, omega, truth.t, truth.velocity)
     best = places[0] if places else Place(near or 0.0, 0.0, 0.0)
@@ -196,7 +201,8 @@ def _placed(t: Array, omega: Array, truth: VelocitySeries, near: float | None) -
     if best.correlation < (LEAST_AGREEMENT if agree else LEAST_FAR_AGREEMENT):
         raise RecordingError(
             f"the angular velocities hardly agree at any time offset (best correlation "
-            f"{best.correlation:.2f}, at {best.offset:+.2f} s): are they of the same motion, and is the "
+            f"{best.correlation:.2f}, at {best.offset:+.2f} s): are they of the same motion, and "
+            "is the "
             "direction decided? A wrong exposure time makes them worse, too"
         )
     alike = [place for place in places if place.rivals(best)]
@@ -208,13 +214,16 @@ def _placed(t: Array, omega: Array, truth: VelocitySeries, near: float | None) -
     if len(alike) > 1:
         listed = ", ".join(f"{p.offset:+.2f} s ({p.correlation:.2f})" for p in alike)
         raise RecordingError(
-            f"the motion fits the truth at several time offsets alike, so none is taken: {listed}, with "
-            "their correlations. Give --time-offset SECONDS if you know it to a fraction of a second, "
+            f"the motion fits the truth at several time offsets alike, so none is taken: {listed}, "
+            "with "
+            "their correlations. Give --time-offset SECONDS if you know it to a fraction of a "
+            "second, "
             "or record a motion that does not repeat itself"
         )
     if near is not None and abs(alike[0].offset - near) > REACH:
         raise RecordingError(
-            f"the motion fits the truth clearly better at a time offset of {alike[0].offset:+.2f} s "
+            f"the motion fits the truth clearly better at a time offset of {alike[0].offset:+.2f} "
+            "s "
             f"than anywhere near the {near:+.2f} s given: leave out --time-offset, or mend it"
         )
     return alike[0]
@@ -225,7 +234,8 @@ def _inside(t: Array, truth: VelocitySeries, margin: float) -> Array:
     inside = (t >= truth.t[0] + margin) & (t <= truth.t[-1] - margin)
     if inside.sum() < FEWEST_ROWS:
         raise RecordingError(
-            f"only {inside.sum()} of {len(t)} valid estimates lie {margin:.2f} s or more inside the "
+            f"only {inside.sum()} of {len(t)} valid estimates lie {margin:.2f} s or more inside "
+            "the "
             f"truth's time {truth.t[0]:.3f} to {truth.t[-1]:.3f} s; {FEWEST_ROWS} are needed. "
             "Do the clocks agree? Else record the truth longer"
         )
@@ -238,7 +248,8 @@ def _covered(t: Array, truth: VelocitySeries, offset: float, margin: float) -> A
     kept &= np.isfinite(truth_at(truth, t + offset, 2 * margin)).all(axis=1)
     if kept.sum() < FEWEST_ROWS:
         raise RecordingError(
-            f"only {kept.sum()} of {len(t)} estimates lie outside the truth's gaps; {FEWEST_ROWS} are "
+            f"only {kept.sum()} of {len(t)} estimates lie outside the truth's gaps; {FEWEST_ROWS} "
+            "are "
             "needed: record longer, or with a logger that leaves out less"
         )
     return kept
@@ -394,8 +405,8 @@ def in_camera(
 ) -> VelocitySeries:
     """Return a gyroscope's series in the camera's axes and on the camera's clock.
 
-    Linear velocity, where there is one, is taken to be in the gyroscope's axes as well, or else, not
-    `linear_rotated`, in the camera's already.
+    Linear velocity, where there is one, is taken to be in the gyroscope's axes as well, or else,
+    not `linear_rotated`, in the camera's already.
     """
     angular, linear = truth.velocity[:, :3] @ found.rotation.T, truth.velocity[:, 3:]
     turned = np.hstack([angular, linear @ found.rotation.T if linear_rotated else linear])
@@ -405,7 +416,8 @@ def in_camera(
 def with_linear(
     estimate: VelocitySeries, truth: VelocitySeries, found: Alignment, exposure_time: float | None
 ) -> tuple[VelocitySeries, str]:
-    """Return `in_camera` with the linear velocity in the axes by which it agrees, and these in words.
+    """Return `in_camera` with the linear velocity in the axes by which it agrees, and these in
+    words.
 
     Some loggers know it in the camera's axes; the words are empty where there is none.
     """

@@ -1,4 +1,5 @@
-"""What a velocity from blur has to beat: other ways to the same six numbers, behind one interface."""
+"""What a velocity from blur has to beat: other ways to the same six numbers, behind one
+interface."""
 
 from __future__ import annotations
 
@@ -156,7 +157,8 @@ class OpticalFlow:
 
 @dataclass(frozen=True)
 class RegistrationFromRest:
-    """Each frame registered on one before it, from rest: what neighbouring frames tell without blur.
+    """Each frame registered on one before it, from rest: what neighbouring frames tell without
+    blur.
 
     The velocity is the mean between the two, and stamped midway.
 
@@ -237,8 +239,8 @@ def _looked_up(field: Array, motion: Array) -> Array:
 def from_trajectory(name: str, poses: PoseSeries, truth: VelocitySeries) -> Recorded:
     """Return another system's trajectory as a method, its unknown scale fitted to the truth.
 
-    Rotation and origin of its world do not matter to velocities in the body's axes; the scale is the
-    one that makes its linear velocity agree best, which is the kindest to it.
+    Rotation and origin of its world do not matter to velocities in the body's axes; the scale is
+    the one that makes its linear velocity agree best, which is the kindest to it.
 
     Args:
         name: of the system.

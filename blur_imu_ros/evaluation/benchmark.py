@@ -43,7 +43,8 @@ STAGES = (
     *("decode", "prepare", "network", "solve"),
     *("registration", "direction", "filter", "publish"),
 )
-"""From a JPEG to messages; `registration`, `direction` and `filter` are what neighbouring frames add, `publish` makes, serialises and records those that the node sends."""
+"""From a JPEG to messages; `registration`, `direction` and `filter` are what neighbouring frames
+add, `publish` makes, serialises and records those that the node sends."""
 WHOLE = "whole"
 """JPEG to recorded messages, as `run` does it; measured on its own, not added up."""
 

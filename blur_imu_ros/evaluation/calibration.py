@@ -30,8 +30,8 @@ LARGEST_OFFSET_STD = 0.005
 OBSERVABLE_BIAS_STD = 0.03
 """rad/s; a bias that is told worse than this, which is more than common ones are, is left out."""
 LENGTH_STD = 0.1
-"""Of lengths that a model reads on scenes that it does not know, all in the same direction: its held-out
-ratios are 0.90 to 1.10. The exposure time takes it up."""
+"""Of lengths that a model reads on scenes that it does not know, all in the same direction: its
+held-out ratios are 0.90 to 1.10. The exposure time takes it up."""
 _ROUNDS = 20
 LARGEST_SCALE_STD = 0.05
 LEAST_SPEED = 0.05
@@ -191,7 +191,8 @@ def _check_certainty(found: Alignment) -> None:
         if not std <= limit:
             raise RecordingError(
                 f"{what} cannot be told from {found.rows} frames (standard deviation {text}): "
-                "record longer, and shake the camera about all axes; was run told the right exposure time?"
+                "record longer, and shake the camera about all axes; was run told the right "
+                "exposure time?"
             )
 
 

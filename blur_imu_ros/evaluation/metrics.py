@@ -20,7 +20,8 @@ CLEAR_TURN = 2.0
 LEAST_RELATION = 0.3
 """Correlation above which an estimate and a truth are of the same motion, in the same axes."""
 DEGREES = 25.0
-"""Times as fast as an estimate, beyond which a truth is in degrees: 57 by any exposure time up to twice."""
+"""Times as fast as an estimate, beyond which a truth is in degrees: 57 by any exposure time up to
+twice."""
 
 FEWEST_ROWS = 3
 LONGEST_GAP = 3.5
@@ -65,8 +66,8 @@ class Evaluation:
         right_signs: share of rows with |omega| > `CLEAR_TURN` whose turn points the right way.
         clear_rows: how many such rows there are.
         time_offset: seconds to add to the estimate's time for the best agreement of omega.
-        exposure_scale: true over assumed exposure time that fits omega best; 1 is right, NaN where the
-            turns do not go with the truth's, so that none fits.
+        exposure_scale: true over assumed exposure time that fits omega best; 1 is right, NaN where
+            the turns do not go with the truth's, so that none fits.
         nees: normalised squared errors of omega and of v over their degrees of freedom, from the
             standard deviations; (2,), NaN without them.
         coverage: (2, 6) share of errors within 1 and 2 standard deviations.
@@ -178,7 +179,8 @@ def refuse_degrees(matched: MatchedSeries) -> None:
     factor = sizes[1] ** 2 / product if related else sizes[1] / max(sizes[0], 1e-12)
     if sizes[0] > 0 and factor > DEGREES:
         raise RecordingError(
-            f"the truth turns {factor:.0f} times as fast as the estimate: is it in degrees a second? "
+            f"the truth turns {factor:.0f} times as fast as the estimate: is it in degrees a "
+            "second? "
             "Then give --truth-unit deg, else --truth-unit rad"
         )
 
@@ -234,7 +236,8 @@ def match(
 
 
 def truth_at(truth: VelocitySeries, t: Array, exposure_time: float | None) -> Array:
-    """Return the truth (n, columns) at times t, averaged over the exposure where it is dense enough.
+    """Return the truth (n, columns) at times t, averaged over the exposure where it is dense
+    enough.
 
     NaN where it is not known, or not valid, nearby; it is not bridged across gaps.
     """

@@ -1,4 +1,5 @@
-"""COLMAP as a method to compare with; it needs pycolmap (extra `colmap`), imported when it is used."""
+"""COLMAP as a method to compare with; it needs pycolmap (extra `colmap`), imported when it is
+used."""
 
 from __future__ import annotations
 
@@ -29,8 +30,8 @@ POSES = "poses.npy"
 class Colmap:
     """Structure from motion over the whole recording, its scale fitted to the truth.
 
-    The camera is known to it. Only the largest of its models counts: each has a world and a scale of
-    its own. Frames that it could not place, as heavy blur makes of many, are failures.
+    The camera is known to it. Only the largest of its models counts: each has a world and a scale
+    of its own. Frames that it could not place, as heavy blur makes of many, are failures.
 
     Attributes:
         truth: velocities in optical axes, for the scale.

@@ -1,9 +1,9 @@
 """Find where in the log of a gyroscope a recording was made, whatever their clocks say.
 
 At every offset of the two clocks one rotation brings the camera's angular velocities nearest to the
-log's (Wahba's problem); all products that it needs come from FFT correlations over the whole log. What
-each place explains is told as the logarithm of a likelihood ratio, so that a good fit over a short
-overlap is not taken for a better one than a fair fit over all of the recording.
+log's (Wahba's problem); all products that it needs come from FFT correlations over the whole log.
+What each place explains is told as the logarithm of a likelihood ratio, so that a good fit over a
+short overlap is not taken for a better one than a fair fit over all of the recording.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ LONGEST = 100_000.0
 LEAST_SHARE = 0.5
 """Of the shorter of the two that must lie in the other."""
 LEAST_LEAD = 3.0
-"""Of the logarithm of the likelihood, by which the best place must exceed all others. Of 960 simulated
-walks with noise as ours, no wrong place led by more than 1.0."""
+"""Of the logarithm of the likelihood, by which the best place must exceed all others. Of 960
+simulated walks with noise as ours, no wrong place led by more than 1.0."""
 SAME_PLACE = 0.1
 """Seconds between two peaks that are one."""
 _MOST_PLACES = 6
@@ -74,7 +74,8 @@ def fitting_places(
     """
     if log_t[-1] - log_t[0] > LONGEST or t[-1] - t[0] > LONGEST:
         raise RecordingError(
-            f"the truth lasts {(log_t[-1] - log_t[0]) / 3600:.0f} h, more than the {LONGEST / 3600:.0f} h "
+            f"the truth lasts {(log_t[-1] - log_t[0]) / 3600:.0f} h, more than the "
+            f"{LONGEST / 3600:.0f} h "
             "that are searched: cut it to the time around the recording"
         )
     seen, log = _sampled(t, omega), _sampled(log_t, log_omega)
@@ -97,7 +98,8 @@ def fitting_places(
 
 
 def _sampled(t: Array, omega: Array) -> Array:
-    """Return (4, k) whether the angular velocity is known every `STEP` seconds, and it, else zero."""
+    """Return (4, k) whether the angular velocity is known every `STEP` seconds, and it, else
+    zero."""
     grid = t[0] + STEP * np.arange(int((t[-1] - t[0]) / STEP) + 1)
     after = np.clip(np.searchsorted(t, grid, side="right"), 1, len(t) - 1)
     known = t[after] - t[after - 1] <= _LONGEST_GAP * max(float(np.median(np.diff(t))), STEP)
@@ -106,7 +108,8 @@ def _sampled(t: Array, omega: Array) -> Array:
 
 
 def _correlations(seen: Array, log: Array) -> tuple[Array, Array]:
-    """Return correlation and number of samples (k,) of the overlap at each place of `seen` in `log`."""
+    """Return correlation and number of samples (k,) of the overlap at each place of `seen` in
+    `log`."""
     size = next_fast_len(seen.shape[1] + log.shape[1], real=True)
     first, second = (rfft(np.vstack([x, np.sum(x[1:] ** 2, axis=0)]), size) for x in (seen, log))
 

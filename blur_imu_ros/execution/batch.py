@@ -1,4 +1,5 @@
-"""Many tasks that know nothing of each other: one by one, in several processes, or on a Ray cluster.
+"""Many tasks that know nothing of each other: one by one, in several processes, or on a Ray
+cluster.
 
 However they are done, each gives the same result, and a failure of one leaves the others alone.
 """
@@ -164,7 +165,8 @@ def _check_address(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=5).close()
     except (OSError, ValueError, OverflowError) as error:
         raise BlurImuError(
-            f"Ray does not answer at '{address}': {error}; give HOST:PORT of its head, auto or local"
+            f"Ray does not answer at '{address}': {error}; give HOST:PORT of its head, auto or "
+            "local"
         ) from error
 
 

@@ -1,4 +1,5 @@
-"""Where models, configuration and launch files are: on a robot, in an environment, in the source."""
+"""Where models, configuration and launch files are: on a robot, in an environment, in the
+source."""
 
 from __future__ import annotations
 

@@ -45,7 +45,8 @@ class OnnxBackend:
         threads: int | None = None,
         sha256: str | None = None,
     ) -> None:
-        """Load the model, which has the hash `sha256` if one is given; ModelError names what is wrong."""
+        """Load the model, which has the hash `sha256` if one is given; ModelError names what is
+        wrong."""
         import onnxruntime
 
         self._made_of = (path, outputs, device, threads, sha256)
@@ -54,7 +55,8 @@ class OnnxBackend:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or min(4, usual_jobs())
         options.log_severity_level = 3
-        # Threads that wait in a loop take twice the processor time, also from whoever else needs it.
+        # Threads that wait in a loop take twice the processor time, also from whoever else needs
+        # it.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=providers)
@@ -64,7 +66,8 @@ class OnnxBackend:
             ) from error
         if self._session.get_providers()[0] != providers[0]:
             raise ModelError(
-                f"device '{device}': ONNX Runtime's {providers[0]} is installed but does not start; "
+                f"device '{device}': ONNX Runtime's {providers[0]} is installed but does not "
+                "start; "
                 "are driver and CUDA libraries there? Use device cpu meanwhile"
             )
         self._outputs = list(outputs)
@@ -168,7 +171,8 @@ def model_path(name_or_path: str | Path) -> Path:
     found = resource_path("models", f"{name_or_path}.onnx")
     if found is None:
         raise ModelError(
-            f"model '{name_or_path}' is not there; there are {', '.join(shipped_models())}; or give "
+            f"model '{name_or_path}' is not there; there are {', '.join(shipped_models())}; or "
+            "give "
             "the path of an .onnx file with its .json card beside it"
         )
     return found
@@ -189,8 +193,8 @@ def load_network(
 
     Args:
         name_or_path: of a shipped model, or a path ending in .onnx whose card lies beside it.
-        backend: `onnx` runs ONNX Runtime, `torch` the same weights in torch; `auto` ONNX Runtime, on
-            the CPU the model's variant in 8 bits where that is faster here and reads the same.
+        backend: `onnx` runs ONNX Runtime, `torch` the same weights in torch; `auto` ONNX Runtime,
+            on the CPU the model's variant in 8 bits where that is faster here and reads the same.
         device: `cpu`, `cuda` or `tensorrt`.
         threads: of the CPU, not more than there are cores; by default at most four.
 

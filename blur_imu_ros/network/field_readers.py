@@ -47,7 +47,8 @@ def read_blur_field(outputs: tuple[Array, ...], card: ModelCard, camera: Camera)
 
 
 def _surer_across(field: BlurField, ratio: float) -> BlurField:
-    """Return a field whose deviation is `ratio` times as large across the smear; along it, it stays.
+    """Return a field whose deviation is `ratio` times as large across the smear; along it, it
+    stays.
 
     Of short blur, whose direction is a guess as well, less.
     """
@@ -129,7 +130,8 @@ def _length_correction(field: Array, card: ModelCard) -> Array:
 
 
 def _depth_correction(card: ModelCard, camera: Camera, rows: int) -> Array:
-    """Return (rows, 1) what (rows, columns) of inverse depth at the card's focal length is to be multiplied by."""
+    """Return (rows, 1) what (rows, columns) of inverse depth at the card's focal length is to be
+    multiplied by."""
     steep = np.clip(below_axis(camera, rows, 1, card.stride), -STEEPEST, STEEPEST)
     return np.asarray(np.exp(card.depth_slope * steep) * card.focal_reference / camera.focal)
 

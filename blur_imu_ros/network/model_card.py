@@ -46,33 +46,35 @@ class ModelCard:
         interface: inputs and outputs. All take `image` (1, 3, height, width), RGB scaled to 0..1,
             minus `mean`, over `std`. `blur_field/1` gives, on cells, `q` (double-angle field,
             pixels), `log_inverse_depth` (of 1/m at `focal_reference`) and `log_sigma` (of q in
-            pixels and of log depth). `blur_field/2` gives `anisotropy` (1, 2, rows, columns) as well: by
-            which the deviation of the motion depends on the direction, as in `BlurField`;
-            `log_sigma` is the mean over directions then. `signed_flow/1` gives, for every pixel, `flow` (1, 2, height,
-            width; pixels over the exposure) and `depth` (1, 1, height, width; metres at
-            `focal_reference`).
+            pixels and of log depth). `blur_field/2` gives `anisotropy` (1, 2, rows, columns) as
+            well: by which the deviation of the motion depends on the direction, as in `BlurField`;
+            `log_sigma` is the mean over directions then. `signed_flow/1` gives, for every pixel,
+            `flow` (1, 2, height, width; pixels over the exposure) and `depth` (1, 1, height, width;
+            metres at `focal_reference`).
         width, height: of the input, pixels.
         stride: side of a cell of the blur field, pixels; dense outputs are averaged over it.
         mean, std: of the input's channels.
         focal_reference: pixels; depth is predicted for this focal length, and what a lens twice as
             long sees is twice as far away.
         sha256: of the ONNX file.
-        weights_sha256: of the weights for the torch backend (.safetensors); empty where there are none.
+        weights_sha256: of the weights for the torch backend (.safetensors); empty where there are
+            none.
         training: data with terms, recipe, seed, samples.
         metrics: measured figures.
-        length_scale: factor on predicted blur of `REFERENCE_LENGTH`, from held-out frames of another
-            camera pipeline (`blur-imu validate --calibrate`).
+        length_scale: factor on predicted blur of `REFERENCE_LENGTH`, from held-out frames of
+            another camera pipeline (`blur-imu validate --calibrate`).
         length_exponent: power of the length over `REFERENCE_LENGTH` with which that factor grows: a
             network in doubt takes short blur for longer than it is, and long blur for shorter.
-        depth_slope: how fast the logarithm of inverse depth grows downwards beyond what is predicted,
-            per unit of the tangent to the optical axis, from held-out frames: what is below in an
-            image is mostly nearer, and a convolution does not know where in the image it is.
+        depth_slope: how fast the logarithm of inverse depth grows downwards beyond what is
+            predicted, per unit of the tangent to the optical axis, from held-out frames: what is
+            below in an image is mostly nearer, and a convolution does not know where in the image
+            it is.
         sigma_scale: factor on the predicted standard deviation of the field, from held-out frames.
         across_ratio: of `blur_field/1`: standard deviation of the motion across the smear over that
             along it, which is the one that the model tells; from held-out frames. 1 takes all
             directions for equally sure.
-        flow_sigma: of `signed_flow/1`, which tells no uncertainty of its own: the standard deviation
-            of its flow, pixels; taken for shared by the whole image.
+        flow_sigma: of `signed_flow/1`, which tells no uncertainty of its own: the standard
+            deviation of its flow, pixels; taken for shared by the whole image.
         log_depth_sigma: of `signed_flow/1`: the standard deviation of the logarithm of its depth.
     """
 
@@ -133,7 +135,8 @@ class ModelCard:
             raise ModelError(f"{path}: length_exponent must lie between -1 and 1")
         if not abs(self.depth_slope) <= LARGEST_DEPTH_SLOPE:
             raise ModelError(
-                f"{path}: depth_slope must lie between -{LARGEST_DEPTH_SLOPE:g} and {LARGEST_DEPTH_SLOPE:g}"
+                f"{path}: depth_slope must lie between -{LARGEST_DEPTH_SLOPE:g} and "
+                f"{LARGEST_DEPTH_SLOPE:g}"
             )
         if self.interface != SIGNED_FLOW:
             return

@@ -1,7 +1,7 @@
 """Whether 8-bit weights pay on this machine: tried out when a model is loaded, not assumed.
 
-Processors with instructions for 8-bit sums (VNNI and the like) take a third of the time; others gain
-nothing, and on some of them such sums overflow in silence.
+Processors with instructions for 8-bit sums (VNNI and the like) take a third of the time; others
+gain nothing, and on some of them such sums overflow in silence.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ SUFFIX = "-int8"
 SMALLEST_GAIN = 1.2
 """Times faster that 8 bits must be here, or 32 are kept."""
 LARGEST_DIFFERENCE = 0.1
-"""Share of the motion field by which 8 bits may differ from 32; the shipped models differ by 0.02 to
-0.04 on pictures, sums that overflow by far more."""
+"""Share of the motion field by which 8 bits may differ from 32; the shipped models differ by 0.02
+to 0.04 on pictures, sums that overflow by far more."""
 _RUNS = 3
 
 

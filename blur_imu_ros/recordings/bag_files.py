@@ -171,14 +171,16 @@ class BagFile:
             log = one.with_name(f"{one.name}-wal")
             if log.is_file() and log.stat().st_size:
                 self.notes.append(
-                    f"messages that are still in {log.name} are not read; `sqlite3 {one.name} .tables` "
+                    f"messages that are still in {log.name} are not read; `sqlite3 {one.name} "
+                    ".tables` "
                     "takes them into the bag"
                 )
             yield _opened(one)
 
 
 def storage_files(folder: Path) -> list[Path]:
-    """Return FOLDER_0.mcap, FOLDER_1.mcap, ... of a recorder of ROS 2 that could not write its metadata."""
+    """Return FOLDER_0.mcap, FOLDER_1.mcap, ... of a recorder of ROS 2 that could not write its
+    metadata."""
     if not folder.is_dir():
         return []
     name = re.compile(rf"{re.escape(folder.resolve().name)}_\d+\.(mcap|db3)")

@@ -137,7 +137,8 @@ def _frames(
     listed = ", ".join(":".join(pair) for pair in pairs)
     topic = connections[0].topic
     raise RecordingError(
-        f"{path} {topic}: has the transforms {listed}; name one, its body last, as {topic}:PARENT:CHILD"
+        f"{path} {topic}: has the transforms {listed}; name one, its body last, as "
+        f"{topic}:PARENT:CHILD"
     )
 
 

@@ -148,7 +148,8 @@ class Bag:
         yield from ready(decoder.flush())
         if count and not given:
             raise RecordingError(
-                f"{self._path} {self._topic}: its format '{self._codec}' is video, and none of its {count} "
+                f"{self._path} {self._topic}: its format '{self._codec}' is video, and none of its "
+                f"{count} "
                 "packets can be decoded; does it lack its key frames?"
             )
         if given < count:
@@ -177,7 +178,8 @@ class Bag:
                 unread.append(str(error))
         if unread:
             self.notes.append(
-                f"{len(unread)} messages of {self._info_topic} cannot be used: {unread[0]}; the camera "
+                f"{len(unread)} messages of {self._info_topic} cannot be used: {unread[0]}; the "
+                "camera "
                 "stays what it was before"
             )
 
@@ -260,7 +262,8 @@ class Bag:
             return self._settings.required_camera(self._path)
         if self._rectified:
             self.notes.append(
-                f"the images of {self._topic} are rectified, by its name: P of camera_info is their "
+                f"the images of {self._topic} are rectified, by its name: P of camera_info is "
+                "their "
                 "calibration, without distortion"
             )
         return camera
@@ -273,7 +276,8 @@ class Bag:
                     yield message
 
     def _look_at_first(self, reader: BagFile) -> None:
-        """See whether images are packets of a video, and stamped: stamps that are all zero are none."""
+        """See whether images are packets of a video, and stamped: stamps that are all zero are
+        none."""
         chosen = [c for c in reader.connections if c.topic == self._topic]
         first = list(islice(self._messages(reader, chosen), FIRST_STAMPS))
         stamps = [stamp_of(message) for message in first]

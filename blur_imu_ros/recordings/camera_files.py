@@ -1,7 +1,8 @@
 """Camera calibrations as ROS, OpenCV, Kalibr, EuRoC, SLAM systems, Basalt and COLMAP write them.
 
-What a file says is looked up by the usual names of its keys, whatever their spelling. What seems to tell
-of the lens and is not understood is refused: images of a lens are never measured as if they had none.
+What a file says is looked up by the usual names of its keys, whatever their spelling. What seems to
+tell of the lens and is not understood is refused: images of a lens are never measured as if they
+had none.
 """
 
 from __future__ import annotations

@@ -74,7 +74,8 @@ class Keys:
         for name, value in self._values.items():
             if name not in self._used and _OF_A_LENS.fullmatch(name) and _tells_numbers(value):
                 raise CameraError(
-                    f"{name} seems to be of the lens and is not understood; give distortion_model and "
+                    f"{name} seems to be of the lens and is not understood; give distortion_model "
+                    "and "
                     "distortion_coefficients"
                 )
 
@@ -89,7 +90,8 @@ def _tells_numbers(value: Any) -> bool:
 
 
 def flattened(given: Any, name: str) -> list[Any]:
-    """Return the numbers of a list, of rows, or of the `data` of a matrix; CameraError names what is none."""
+    """Return the numbers of a list, of rows, or of the `data` of a matrix; CameraError names what
+    is none."""
     listed = given.get("data") if isinstance(given, dict) else given
     if isinstance(listed, str):
         listed = re.split(r"[\s,;]+", listed.strip(" []()"))

@@ -115,7 +115,8 @@ def series_of_table(
     velocity, axes = six(""), _axes_of(table)
     notes = [*dict.fromkeys(table.notes), *notes]
     return VelocitySeries(
-        t * (seconds or 1.0), velocity, sigma, valid, blur_px, frames, axes=axes, notes=tuple(notes),
+        t * (seconds or 1.0), velocity, sigma, valid, blur_px, frames,
+        axes=axes, notes=tuple(notes),
         single=six("single_") if "single_wx" in table.names else None,
     )  # fmt: skip
 
@@ -128,6 +129,7 @@ def _axes_of(table: CsvTable) -> Axes | None:
     if len(named) > 1 or not named <= {axes.value for axes in Axes}:
         known = ", ".join(axes.value for axes in Axes)
         raise RecordingError(
-            f"{table.path}: column axes holds {', '.join(sorted(named)[:3])}; it names one of {known}"
+            f"{table.path}: column axes holds {', '.join(sorted(named)[:3])}; it names one of "
+            f"{known}"
         )
     return Axes(named.pop())

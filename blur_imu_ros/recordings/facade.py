@@ -59,7 +59,8 @@ def open_recording(path: str | Path, settings: FrameSettings | None = None) -> R
     if suffix in VIDEO_SUFFIXES:
         return Video(path, settings)
     raise RecordingError(
-        f"{path}: is no recording that is known by its name{_cure(suffix)}; known are folders of images, "
+        f"{path}: is no recording that is known by its name{_cure(suffix)}; known are folders of "
+        "images, "
         f"images ({_listed(IMAGE_SUFFIXES)}), videos ({_listed(VIDEO_SUFFIXES)}) and bags "
         f"({_listed(BAG_SUFFIXES)})"
     )
@@ -78,8 +79,8 @@ def _listed(suffixes: Iterable[str]) -> str:
 def recordings_in(path: Path) -> list[Path]:
     """Return the recordings of a list (.txt, a path a line) or of a folder that is none itself.
 
-    Videos, bags and folders of images count, at any depth, in natural order, but not the depth images
-    beside those in colour; a path that is neither list nor such a folder stands for itself.
+    Videos, bags and folders of images count, at any depth, in natural order, but not the depth
+    images beside those in colour; a path that is neither list nor such a folder stands for itself.
 
     Raises:
         RecordingError: the list cannot be read, or is empty.

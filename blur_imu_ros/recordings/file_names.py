@@ -30,8 +30,8 @@ def natural_order(path: Path) -> list[tuple[int, int | str]]:
 def stamps_of_names(paths: Sequence[Path]) -> NDArray[np.float64] | None:
     """Return (n,) stamps in seconds where all names hold one, hardly two the same; else None.
 
-    A stamp is a decimal number of seconds, or a whole number of ms, us or ns since 1970 or since the
-    start of a machine; what stands before and behind it is the same in all names, or counts.
+    A stamp is a decimal number of seconds, or a whole number of ms, us or ns since 1970 or since
+    the start of a machine; what stands before and behind it is the same in all names, or counts.
     """
     stems = [path.stem for path in paths]
     if len(stems) < 2 or len({_NUMBER.sub("0", stem) for stem in stems}) > 1:

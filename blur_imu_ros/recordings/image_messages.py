@@ -229,7 +229,8 @@ def decode_compressed(data: Any, said: str = "") -> NDArray[np.uint8]:
 
 
 def _mosaic_of(said: str) -> int | None:
-    """Return how a mosaic becomes colour where a format like `bayer_rggb8; jpeg compressed` names one."""
+    """Return how a mosaic becomes colour where a format like `bayer_rggb8; jpeg compressed` names
+    one."""
     plain = said.partition(";")[0].strip().lower()
     layout = _ENCODINGS.get(_OTHER_NAMES.get(plain, plain))
     return layout.conversion if plain.startswith("bayer") and layout is not None else None
@@ -240,7 +241,8 @@ def _why_not(size: int, said: str) -> str:
     plain = said.lower()
     if "compresseddepth" in plain:
         return (
-            f"compressed message of format '{said}' is a depth image; choose the topic of the colour "
+            f"compressed message of format '{said}' is a depth image; choose the topic of the "
+            "colour "
             "images"
         )
     if any(codec in plain for codec in _VIDEO_CODECS):
@@ -249,7 +251,8 @@ def _why_not(size: int, said: str) -> str:
 
 
 def _whole(data: memoryview) -> bytes:
-    """Return a JPEG or PNG that has its end, nothing of others; decoders fill them up with grey, loudly.
+    """Return a JPEG or PNG that has its end, nothing of others; decoders fill them up with grey,
+    loudly.
 
     A JPEG that lacks nothing but the marker at its end gets it.
     """
@@ -273,7 +276,8 @@ def _start_of_scan(data: bytes) -> int:
 
 
 def _has_all_pixels(data: bytes) -> bool:
-    """Whether a JPEG without end holds all pixels: then what follows its data changes none of them."""
+    """Whether a JPEG without end holds all pixels: then what follows its data changes none of
+    them."""
     try:
         return _pixels(data + _JPEG_END) == _pixels(data + _OTHER_DATA + _JPEG_END)
     except Exception:  # Pillow raises what its readers meet.

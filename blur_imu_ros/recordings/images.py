@@ -100,7 +100,8 @@ class ImageFolder:
         kept = [p for p in images if p.suffix.lower() not in special or p.stem not in common]
         if len(kept) < len(images):
             self.notes.append(
-                f"{len(images) - len(kept)} photos lie there twice, as {kept[0].suffix} and raw; the raw "
+                f"{len(images) - len(kept)} photos lie there twice, as {kept[0].suffix} and raw; "
+                "the raw "
                 "ones are left out"
             )
         return kept
@@ -209,7 +210,8 @@ class Video:
         self._rate = float(capture.get(cv2.CAP_PROP_FPS)) or FALLBACK_FRAME_RATE
         if path.suffix.lower() in BARE_STREAMS and settings.stamps is None:
             self.notes.append(
-                f"{path.name} holds no stamps: {self._rate:g} images a second are assumed; --stamps "
+                f"{path.name} holds no stamps: {self._rate:g} images a second are assumed; "
+                "--stamps "
                 "gives others (rpicam-vid --save-pts)"
             )
         capture.release()
@@ -237,7 +239,8 @@ class Video:
         return self._count
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames that can be used; others, and fewer than the file promises, are noted."""
+        """Yield the frames that can be used; others, and fewer than the file promises, are
+        noted."""
         frames = _Decoded(_opened(self._path), self._rate, self._count)
         items = (self._item(*decoded) for decoded in frames)
         try:
@@ -301,7 +304,8 @@ class _Decoded:
             yield f"{self.lost} of {self._count} frames are damaged, and left out"
         if self.index < self._count * ALL_BUT_A_FEW:
             yield (
-                f"gave {self.index} of the {self._count} frames that it says to hold: it was trimmed "
+                f"gave {self.index} of the {self._count} frames that it says to hold: it was "
+                "trimmed "
                 "without coding it anew, or cut off"
             )
 

@@ -93,7 +93,8 @@ class CameraClock:
         self._before = -np.inf
 
     def stamp(self, told: float) -> float:
-        """Return the stamp (s since 1970) of an image that came now, and of which its camera told `told`."""
+        """Return the stamp (s since 1970) of an image that came now, and of which its camera told
+        `told`."""
         now = time.time()
         if not np.isfinite(told) or told <= self._before or told <= 0:
             self._before = told if np.isfinite(told) else -np.inf

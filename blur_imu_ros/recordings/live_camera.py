@@ -48,8 +48,8 @@ class LiveCamera:
             exposure_time: seconds; None asks the driver.
             camera: calibration; None assumes a pinhole of `field_of_view`.
             field_of_view: degrees across the image; None assumes the usual one of a webcam.
-            clock: makes stamps, s, of what a camera or stream tells, s; None stamps images when they
-                come, by the monotonic clock.
+            clock: makes stamps, s, of what a camera or stream tells, s; None stamps images when
+                they come, by the monotonic clock.
 
         Raises:
             RecordingError: the source cannot be opened.
@@ -67,7 +67,8 @@ class LiveCamera:
         if self._exposure_time is None and self._told_exposure is None:
             self._capture.release()
             raise FrameError(
-                f"{self.name}: the exposure time is not known and the driver does not tell it: give "
+                f"{self.name}: the exposure time is not known and the driver does not tell it: "
+                "give "
                 "--exposure SECONDS (for example 0.010)"
             )
         self._camera, self._field_of_view = camera, field_of_view
@@ -95,7 +96,8 @@ class LiveCamera:
         control = None if self._is_file else read_exposure(self._device)
         if control is not None and control.automatic and first:
             self.notes.append(
-                f"{self.name}: automatic exposure is on, so its time changes, and many drivers do not "
+                f"{self.name}: automatic exposure is on, so its time changes, and many drivers do "
+                "not "
                 f"tell the present one; v4l2-ctl -d {self._device} -c auto_exposure=1 "
                 "-c exposure_time_absolute=100 fixes it at 10 ms"
             )

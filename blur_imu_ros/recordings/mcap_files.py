@@ -1,4 +1,5 @@
-"""MCAP files as they are found: of any profile, without an index, cut off, damaged here and there."""
+"""MCAP files as they are found: of any profile, without an index, cut off, damaged here and
+there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a photo tells of itself, exposure time and focal length, from EXIF; photos of phones and raw ones."""
+"""What a photo tells of itself, exposure time and focal length, from EXIF; photos of phones and raw
+ones."""
 
 from __future__ import annotations
 
@@ -63,7 +64,8 @@ def decode_raw(path: Path) -> NDArray[np.uint8]:
         raise FrameError(NEEDED.format("DNG", "rawpy", f"dcraw -c {path.name} | cjpeg")) from error
     try:
         with rawpy.imread(str(path)) as photo:
-            # The same brightness in all photos: blur is compared with what is around it, not scaled.
+            # The same brightness in all photos: blur is compared with what is around it, not
+            # scaled.
             image = photo.postprocess(use_camera_wb=True, no_auto_bright=True, output_bps=8)
     except Exception as error:  # The library raises types of its own.
         raise FrameError(f"is damaged, or no DNG photo: {error}") from error

@@ -25,11 +25,13 @@ _UNITS_BY_STEP = (
 _LONGEST_STEP = 100.0
 """Seconds between a few rows, whose steps may be of any kind."""
 _FAR = 1e4
-"""Median intervals from its neighbours, beyond which the time of a single row is taken for damaged."""
+"""Median intervals from its neighbours, beyond which the time of a single row is taken for
+damaged."""
 
 
 def rising_rows(t: Array, name: str) -> tuple[Array, list[str]]:
-    """Return (n,) which rows to keep so that time rises, as many as can be, and a note on the others.
+    """Return (n,) which rows to keep so that time rises, as many as can be, and a note on the
+    others.
 
     Raises:
         RecordingError: that many would be left out that the file is another than it seems.
@@ -46,7 +48,8 @@ def rising_rows(t: Array, name: str) -> tuple[Array, list[str]]:
     if wrong > most or repeated.sum() > MOST_REPEATED * len(t):
         row = int(np.argmax(~kept & ~repeated if wrong else repeated))
         raise RecordingError(
-            f"{name}: time does not rise, or is no number, in {len(t) - int(kept.sum())} of {len(t)} "
+            f"{name}: time does not rise, or is no number, in {len(t) - int(kept.sum())} of "
+            f"{len(t)} "
             f"rows, the first of them row {row}: are several recordings in it?"
         )
     left = [

@@ -1,4 +1,5 @@
-"""Files of rosbag1, also damaged ones and those whose index was never written, as after a loss of power.
+"""Files of rosbag1, also damaged ones and those whose index was never written, as after a loss of
+power.
 
 Format: https://wiki.ros.org/Bags/Format/2.0
 """
@@ -34,7 +35,8 @@ Fields = dict[str, bytes]
 
 
 class Rosbag1:
-    """A file with its index; where a chunk turns out to be damaged, those behind it are read without.
+    """A file with its index; where a chunk turns out to be damaged, those behind it are read
+    without.
 
     Attributes:
         connections: of the index.

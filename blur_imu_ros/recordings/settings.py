@@ -24,7 +24,8 @@ class FrameSettings:
     Attributes:
         exposure_time: seconds; photos may tell their own.
         camera: calibration; bags may hold their own.
-        stamps: (n,) seconds, one a frame, NaN where one cannot be used; without, the recording's own.
+        stamps: (n,) seconds, one a frame, NaN where one cannot be used; without, the recording's
+            own.
         stamp_names: names of the n image files that the stamps are of; without, they are in order.
         stamp_note: what a person should know of how the stamps were read.
         stamp_reference: which moment of the exposure a stamp means.
@@ -49,7 +50,8 @@ class FrameSettings:
         name: str,
         exposure_time: float | None = None,
     ) -> Frame:
-        """Return the frame of an image stamped `stamp`; its own exposure time serves if none is set."""
+        """Return the frame of an image stamped `stamp`; its own exposure time serves if none is
+        set."""
         tau = self.required_exposure_time(name, exposure_time)
         return Frame(image, self.stamp_reference.middle(stamp, tau), tau, camera, name)
 
@@ -94,9 +96,12 @@ class FrameSettings:
         """Return the camera, or raise RecordingError asking for one."""
         if self.camera is None:
             raise RecordingError(
-                f"{source}: the camera is not known; give --camera camera.yaml: a ROS calibration, or "
-                f"the lines {EXPECTED}, in pixels. Without a calibration cx, cy are the middle, and fx = "
-                "fy = image_width / (2 tan(horizontal field of view / 2)), or the longer side * focal "
+                f"{source}: the camera is not known; give --camera camera.yaml: a ROS calibration, "
+                "or "
+                f"the lines {EXPECTED}, in pixels. Without a calibration cx, cy are the middle, "
+                "and fx = "
+                "fy = image_width / (2 tan(horizontal field of view / 2)), or the longer side * "
+                "focal "
                 "length in 35 mm film (data sheet, EXIF) / 34.6; see docs/FAQ.md"
             )
         return self.camera

@@ -100,7 +100,8 @@ def settings_yaml() -> str:
     """Return all settings with their defaults and what they mean, as `config/settings.yaml`."""
     defaults = MethodSettings()
     lines = [
-        "# Settings of the method, all at their defaults; a file may leave out what it does not change.",
+        "# Settings of the method, all at their defaults; a file may leave out what it does not "
+        "change.",
         "# blur-imu run --settings FILE; parameter settings_file of the node.",
     ]
     meanings = _meanings(MethodSettings)

@@ -21,8 +21,8 @@ from blur_imu_ros.errors import RecordingError
 
 MAGIC = b"SQLite format 3\0"
 _SIZE_IS_TOLD = 92
-"""Where a file says by which change its size in pages was noted; otherwise the file's own size holds
-(https://www.sqlite.org/fileformat.html#in_header_database_size)."""
+"""Where a file says by which change its size in pages was noted; otherwise the file's own size
+holds (https://www.sqlite.org/fileformat.html#in_header_database_size)."""
 
 
 class CutSqlite:

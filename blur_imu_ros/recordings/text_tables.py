@@ -27,7 +27,8 @@ class TextTable:
     Attributes:
         names: headings; empty where the file has none.
         rows: cells of each row, as many as there are.
-        preamble: what the lines above the headings say that are a name and a value, in small letters.
+        preamble: what the lines above the headings say that are a name and a value, in small
+            letters.
     """
 
     names: tuple[str, ...]
@@ -60,7 +61,8 @@ def is_number(cell: str) -> bool:
 
 
 def number(cell: str) -> float:
-    """Return the number in a cell, NaN where it is empty; ValueError where it holds something else."""
+    """Return the number in a cell, NaN where it is empty; ValueError where it holds something
+    else."""
     try:
         return float(cell)
     except ValueError:
@@ -82,7 +84,8 @@ def _decoded(raw: bytes) -> str:
         raise csv.Error("it is a .zip; unpack it and give the file of the gyroscope in it")
     if b"\0" in raw:
         raise csv.Error(
-            "it holds bytes that are no text; of a video with a gyroscope, Gyroflow or gopro-telemetry "
+            "it holds bytes that are no text; of a video with a gyroscope, Gyroflow or "
+            "gopro-telemetry "
             "write its log as .gcsv or CSV"
         )
     try:

@@ -66,8 +66,8 @@ def read_timestamps(path: Path) -> Timestamps:
     """Read a file of time stamps.
 
     It is a table with a heading (`t`, in seconds; `timestamp [ns]`, ...), or rows that begin with a
-    number or a date, name of the image behind it or not; `# timecode format v2` counts milliseconds.
-    Where no unit is told, the steps from one to the next tell it.
+    number or a date, name of the image behind it or not; `# timecode format v2` counts
+    milliseconds. Where no unit is told, the steps from one to the next tell it.
 
     Raises:
         RecordingError: what is wrong with the file.
@@ -87,7 +87,8 @@ def _doubt(path: Path, times: Array, told: str | None, unit: str) -> str:
     steps = np.diff(times[np.isfinite(times)])
     if len(steps) and np.median(steps) >= 1000 * SHORTEST_STEP:
         return (
-            f"stamps of {path.name} are {np.median(steps):.3g} s apart; if they are no seconds, head "
+            f"stamps of {path.name} are {np.median(steps):.3g} s apart; if they are no seconds, "
+            "head "
             "their column with the unit: t_ms, t_us or t_ns"
         )
     return ""

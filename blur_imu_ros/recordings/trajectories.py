@@ -73,8 +73,8 @@ def read_poses(path: str | Path, seconds: float | None = None) -> PoseSeries:
     Poses that hold no numbers, or whose time does not rise, are left out.
 
     Args:
-        path: rows of t x y z qx qy qz qw; of the 12 numbers of [R | t], with times.txt beside; or with
-            headings, as of EuRoC's ground truth and StrayScanner's odometry.
+        path: rows of t x y z qx qy qz qw; of the 12 numbers of [R | t], with times.txt beside; or
+            with headings, as of EuRoC's ground truth and StrayScanner's odometry.
         seconds: that one unit of its time lasts; None takes what the heading or the steps tell.
 
     Raises:
@@ -91,7 +91,8 @@ def read_poses(path: str | Path, seconds: float | None = None) -> PoseSeries:
         rows = _columns(table, range(_TUM_WIDTH))
     else:
         raise RecordingError(
-            f"{path}: is no trajectory that is known: it has rows of {table.width} numbers; TUM has "
+            f"{path}: is no trajectory that is known: it has rows of {table.width} numbers; TUM "
+            "has "
             "t x y z qx qy qz qw, KITTI the 12 numbers of each pose"
         )
     return poses_of(rows, path, seconds, table.notes)
@@ -127,7 +128,8 @@ def _times_beside(path: Path) -> Array:
         if place.is_file() and place != path:
             return CsvTable(place).column(0)
     raise RecordingError(
-        f"{path}: holds KITTI's poses, which have no times: put its times.txt (seconds, one a line) beside"
+        f"{path}: holds KITTI's poses, which have no times: put its times.txt (seconds, one a "
+        "line) beside"
     )
 
 
@@ -161,7 +163,8 @@ def poses_of(
     if np.mean(~good) > MOST_WRONG:
         row = int(np.argmin(good))
         raise RecordingError(
-            f"{path}: {np.sum(~good)} of {len(rows)} rows are no poses: the quaternion of row {row} has "
+            f"{path}: {np.sum(~good)} of {len(rows)} rows are no poses: the quaternion of row "
+            f"{row} has "
             f"length {norms[row]:.3g}, or a value there is not a finite number"
         )
     kept, left_out = rising_rows(np.where(good, rows[:, 0], np.nan), str(path))

@@ -85,7 +85,8 @@ class _LeftOut:
         most = min(MOST_LATE, self.count // 2) if self.count else MOST_LATE
         if self.strict or self.run > most:
             raise RecordingError(
-                f"{self.source} {frame.name}: its stamp, {frame.t:.6f} s, is not later than that of "
+                f"{self.source} {frame.name}: its stamp, {frame.t:.6f} s, is not later than that "
+                "of "
                 f"an image before, {before:.6f} s"
                 + (f", and so were those of the last {self.run}" if self.run > 1 else "")
                 + "; give --stamps"
@@ -99,8 +100,10 @@ class _LeftOut:
             told.append(f"{self._counted(len(self.unread))} as they cannot be read: {why}")
         if self.late:
             told.append(
-                f"{self._counted(len(self.late))} ({self.late[0]}{', ...' * (len(self.late) > 1)}): "
-                "their stamps are not later than that of the image before; --stamps would give others"
+                f"{self._counted(len(self.late))} "
+                f"({self.late[0]}{', ...' * (len(self.late) > 1)}): "
+                "their stamps are not later than that of the image before; --stamps would give "
+                "others"
             )
         return told
 

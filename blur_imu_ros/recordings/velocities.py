@@ -29,10 +29,10 @@ def read_velocities(
     """Return the velocities of a CSV, log, trajectory or bag.
 
     Args:
-        path: a CSV as `read_series` takes it, a gyroscope's log, a trajectory as `read_poses` takes it,
-            which is differentiated, or a bag with Imu, TwistStamped, TwistWithCovarianceStamped or
-            BlurMotion, or with the poses of Odometry, PoseStamped, TransformStamped or tf, or a video of
-            an action camera with its gyroscope in it.
+        path: a CSV as `read_series` takes it, a gyroscope's log, a trajectory as `read_poses` takes
+            it, which is differentiated, or a bag with Imu, TwistStamped, TwistWithCovarianceStamped
+            or BlurMotion, or with the poses of Odometry, PoseStamped, TransformStamped or tf, or a
+            video of an action camera with its gyroscope in it.
         topic: which one, for bags with several.
         units: of a file that tells them not or wrongly.
 
@@ -68,7 +68,8 @@ def read_velocities(
             f"{path}: has no headings that tell what its {table.width} columns are"
         )
     raise RecordingError(
-        f"{path}: names neither a gyroscope nor a trajectory: it needs columns t, wx, wy, wz; found "
+        f"{path}: names neither a gyroscope nor a trajectory: it needs columns t, wx, wy, wz; "
+        "found "
         f"{', '.join(table.names[:20])}"
     )
 

@@ -39,7 +39,8 @@ class PacketDecoder:
     """Decodes packets as they come; an image may come out later than its packet went in."""
 
     def __init__(self, codec: str, source: str) -> None:
-        """Start without a past; RecordingError if PyAV is not installed, or does not know the codec."""
+        """Start without a past; RecordingError if PyAV is not installed, or does not know the
+        codec."""
         try:
             import av
         except ImportError as error:

@@ -136,7 +136,8 @@ class BagWriter:
             for topic in topics:
                 if topic not in names:
                     raise RecordingError(
-                        f"{source}: no topic '{topic}' to keep; topics are: {', '.join(sorted(names))}"
+                        f"{source}: no topic '{topic}' to keep; topics are: "
+                        f"{', '.join(sorted(names))}"
                     )
             chosen = [c for c in known if c.topic in topics]
             kept = {c.topic: self._copied(c, reader) for c in reversed(chosen)}

@@ -1,4 +1,5 @@
-"""What a result was measured from and how far, kept beside it: a stopped run can be gone on with."""
+"""What a result was measured from and how far, kept beside it: a stopped run can be gone on
+with."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ class RunRecord:
 
     @classmethod
     def load(cls, result: Path) -> RunRecord | None:
-        """Read the record beside a result, None where either is missing; RecordingError names damage."""
+        """Read the record beside a result, None where either is missing; RecordingError names
+        damage."""
         path = record_path(result)
         if not (path.is_file() and result.is_file()):
             return None
@@ -98,7 +100,8 @@ class RecordKeeper:
             self._save()
 
     def close(self) -> None:
-        """Save what is not saved yet, if it can be: an earlier record only makes more to do anew."""
+        """Save what is not saved yet, if it can be: an earlier record only makes more to do
+        anew."""
         if self._saved is not self._record:
             with suppress(RecordingError):
                 self._save()
@@ -114,7 +117,8 @@ def record_path(result: Path) -> Path:
 
 
 def exposure_of(result: Path) -> float | None:
-    """Return the exposure time (s) that a result was measured with, None where nothing tells one."""
+    """Return the exposure time (s) that a result was measured with, None where nothing tells
+    one."""
     known = _noted(result, "exposure_time")
     return float(known) if isinstance(known, int | float) and known > 0 else None
 

@@ -54,7 +54,8 @@ def sampled(poses: PoseSeries, t: Array) -> PoseSeries:
 
 
 def write_tum(path: Path, poses: PoseSeries) -> None:
-    """Write rows of `t x y z qx qy qz qw`, body to world; RecordingError where that is not possible."""
+    """Write rows of `t x y z qx qy qz qw`, body to world; RecordingError where that is not
+    possible."""
     table = np.column_stack([poses.t, poses.position, poses.rotation.as_quat()])
     rows = (f"{row[0]:.9f} " + " ".join(f"{x:.9f}" for x in row[1:]) + "\n" for row in table)
     write_text(path, "".join(rows))

@@ -24,14 +24,16 @@ LONGEST_GAP = 0.1
 
 @dataclass(frozen=True)
 class Acceleration:
-    """Proper acceleration (3,) m/s^2 with its covariance (3, 3), in the axes that were asked for."""
+    """Proper acceleration (3,) m/s^2 with its covariance (3, 3), in the axes that were asked
+    for."""
 
     value: Array
     covariance: Array
 
 
 class Accelerometer:
-    """Remembers what an Imu topic tells of acceleration; `at` gives it for another time and frame."""
+    """Remembers what an Imu topic tells of acceleration; `at` gives it for another time and
+    frame."""
 
     def __init__(self, transforms: Transforms) -> None:
         """Look up in `transforms` how the accelerometer is turned against the camera."""
@@ -57,7 +59,8 @@ class Accelerometer:
             self._frame = message.header.frame_id
 
     def at(self, t: float, frame_id: str) -> Acceleration | None:
-        """Return the acceleration at a time (s) in the axes of a frame, or None; `state` says why."""
+        """Return the acceleration at a time (s) in the axes of a frame, or None; `state` says
+        why."""
         with self._lock:
             found, frame = _between(list(self._known), t), self._frame
         if found is None:

@@ -107,7 +107,8 @@ class Health:
             self._facts[name] = value
 
     def report(self, stamp: Any, node: str, facts: dict[str, str]) -> DiagnosticArray:
-        """Return the message with `facts` added, and begin a new period; `node` is its full name."""
+        """Return the message with `facts` added, and begin a new period; `node` is its full
+        name."""
         with self._lock:
             status = DiagnosticStatus(name=f"{node.strip('/')}: velocity from blur")
             status.hardware_id = node

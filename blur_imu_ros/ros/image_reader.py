@@ -24,8 +24,8 @@ PIXEL_BYTES = {
     "bayer_gbrg8": 1,
     "bayer_grbg8": 1,
 }
-"""What cv_bridge reads as we do. Samples of 16 bits are not among them: it takes their upper 8 bits,
-which are empty where the sensor has 10 or 12; nor YUV, of which it refuses some."""
+"""What cv_bridge reads as we do. Samples of 16 bits are not among them: it takes their upper 8
+bits, which are empty where the sensor has 10 or 12; nor YUV, of which it refuses some."""
 
 GREY = ("mono8", "8UC1")
 

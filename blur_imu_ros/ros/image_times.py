@@ -12,7 +12,8 @@ from builtin_interfaces.msg import Time
 from blur_imu_ros.errors import FrameError
 
 RESTART = 1.0
-"""Seconds. A larger step back is a bag that loops or a clock that was set; a smaller one disorder."""
+"""Seconds. A larger step back is a bag that loops or a clock that was set; a smaller one
+disorder."""
 
 EARLY = 0.1
 """Share of the interval of a limited rate by which an image may come early: stamps jitter."""

@@ -81,7 +81,8 @@ class LiveTopic:
             self._executor.spin_once(timeout_sec=0.05)
         images = [name for name, kinds in known.items() if set(kinds) & set(KINDS)]
         raise RecordingError(
-            f"{self.name}: nobody publishes images there; image topics: {', '.join(images) or 'none'}"
+            f"{self.name}: nobody publishes images there; image topics: "
+            f"{', '.join(images) or 'none'}"
         )
 
     def _subscribe(self, kind: type) -> None:

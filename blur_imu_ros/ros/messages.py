@@ -58,7 +58,8 @@ def image_message(image: NDArray[np.uint8], t: float, frame_id: str) -> Image:
 
 
 def depth_message(field: BlurField, t: float, frame_id: str) -> Image:
-    """Return the depth of the network's view: 32FC1, metres, NaN where it is not known (REP-118)."""
+    """Return the depth of the network's view: 32FC1, metres, NaN where it is not known
+    (REP-118)."""
     size = (field.camera.width, field.camera.height)
     inverse = cv2.resize(field.inverse_depth.astype(np.float32), size)
     return _image(_depth(inverse), "32FC1", t, frame_id)

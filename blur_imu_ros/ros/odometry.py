@@ -1,4 +1,5 @@
-"""Velocities summed up to a pose: orientation since the start, and position where it is asked for."""
+"""Velocities summed up to a pose: orientation since the start, and position where it is asked
+for."""
 
 from __future__ import annotations
 

@@ -169,7 +169,8 @@ PARAMETERS: dict[str, _Parameter] = {
     ),
     "motion_prior": _Parameter(
         "none",
-        "pivot: the camera is in a hand or turns about a point, so v = omega x lever arm, more or less.",
+        "pivot: the camera is in a hand or turns about a point, so v = omega x lever arm, more or "
+        "less.",
         ("none", "pivot"),
     ),
     "lever_arm": _Parameter(
@@ -407,6 +408,7 @@ def markdown_table() -> str:
         default = f"`{str(p.default).lower() if isinstance(p.default, bool) else p.default}`"
         live = "yes" if p.live else ""
         rows.append(
-            f"| `{name}` | {default if default != '``' else 'empty'} | {p.allowed} | {live} | {p.text} |"
+            f"| `{name}` | {default if default != '``' else 'empty'} | {p.allowed} | {live} | "
+            f"{p.text} |"
         )
     return "\n".join(rows) + "\n"

@@ -214,7 +214,8 @@ def our_node(
     command = [
         sys.executable, "-m", "blur_imu_ros.ros.node", "--ros-args", "--log-level", "warn",
         "-p", f"model:={model}", "-p", f"exposure_time:={exposure_time}",
-        "-p", "stamp_reference:=middle", "-p", f"minimum_direction_probability:={minimum_direction_probability}",
+        "-p", "stamp_reference:=middle",
+        "-p", f"minimum_direction_probability:={minimum_direction_probability}",
         "-p", "motion_prior:=pivot",
     ]  # fmt: skip
     # The wheels of ROS 2 restart Python once and remember it; another process must do so itself.

@@ -1,4 +1,5 @@
-"""What lives from configure to cleanup: the model, the tracker, the topics, the images on their way.
+"""What lives from configure to cleanup: the model, the tracker, the topics, the images on their
+way.
 
 An image goes one way: message -> admitted by its time stamp -> frame -> tracker -> measurement ->
 messages. The first two happen in the executor's thread, the others in the worker's.
@@ -261,7 +262,8 @@ class Session:
             self._publish(measurement)
 
     def _begin_anew(self, epoch: int) -> None:
-        """Publish what waits, and forget the past; the lever arm stays unless a reset is asked for."""
+        """Publish what waits, and forget the past; the lever arm stays unless a reset is asked
+        for."""
         for measurement in self._chain.flush():
             self._publish(measurement)
         self._epoch, self._last_time = epoch, 0.0

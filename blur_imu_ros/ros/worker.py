@@ -16,7 +16,8 @@ logger = logging.getLogger(__name__)
 class NewestWorker(Generic[T]):
     """Calls `work` in its own thread with the newest item put; older ones are dropped and counted.
 
-    Latency cannot grow in a queue. An exception of `work` is handed to `failed`, and the thread goes
+    Latency cannot grow in a queue. An exception of `work` is handed to `failed`, and the thread
+    goes
     on: it never dies in silence.
     """
 

@@ -83,7 +83,8 @@ class Dashboard:
         if not estimate.valid:
             return Text(f"not valid: {'; '.join(estimate.reasons)}", style="yellow")
         return Text(
-            f"{self.rate:.1f} frames/s, {self.dropped} dropped   latency {1e3 * self._latency:.0f} ms   "
+            f"{self.rate:.1f} frames/s, {self.dropped} dropped   latency {1e3 * self._latency:.0f} "
+            "ms   "
             f"blur {estimate.blur_px:.1f} px   sign right {estimate.direction_probability:.0%}   "
             f"exposure {1e3 * estimate.exposure_time:g} ms"
         )
@@ -97,7 +98,8 @@ def sparkline(values: Array) -> str:
 
 
 def in_blocks(image: Image, width: int = PICTURE_WIDTH) -> Text:
-    """Return a BGR image (height, width, 3) as coloured half blocks, two pixels in each character."""
+    """Return a BGR image (height, width, 3) as coloured half blocks, two pixels in each
+    character."""
     rows = max(1, round(width * image.shape[0] / image.shape[1] / 2))
     small = cv2.resize(image, (width, 2 * rows), interpolation=cv2.INTER_AREA)[..., ::-1]
     text = Text(no_wrap=True)

@@ -39,11 +39,12 @@ def draw_overlay(
     estimate: VelocityEstimate | None,
     axes: Axes = Axes.OPTICAL,
 ) -> Image:
-    """Return a BGR copy of `image` with the motion blur as line segments and the velocities as text.
+    """Return a BGR copy of `image` with the motion blur as line segments and the velocities as
+    text.
 
     Args:
-        image: (height, width, 3) BGR or (height, width) grey, the network's view, or the whole frame
-            `without_lens`.
+        image: (height, width, 3) BGR or (height, width) grey, the network's view, or the whole
+            frame `without_lens`.
         field: what the network read; None draws no segments.
         estimate: expressed in `axes`; None draws no text and no legend.
         axes: those of the estimate.
@@ -60,7 +61,8 @@ def draw_overlay(
 
 
 def without_lens(frame: Frame) -> Image:
-    """Return the frame's image without lens distortion, in its own size: what the motion blur lies on."""
+    """Return the frame's image without lens distortion, in its own size: what the motion blur lies
+    on."""
     camera = frame.camera
     return _undistorting(camera).apply(frame.image) if camera.is_distorted else frame.image
 
@@ -109,7 +111,8 @@ def _view_to_image(view: Camera, width: int, height: int) -> tuple[float, NDArra
 
 
 def colours_of(length: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a colour (n, 3) BGR for each length (n,) of motion blur, pixels of the network's view."""
+    """Return a colour (n, 3) BGR for each length (n,) of motion blur, pixels of the network's
+    view."""
     level = np.clip(length / LONGEST_COLOURED, 0, 1) ** 0.5 * 255
     mapped = cv2.applyColorMap(level.astype(np.uint8)[:, None], cv2.COLORMAP_TURBO)
     return np.asarray(mapped[:, 0], np.uint8)

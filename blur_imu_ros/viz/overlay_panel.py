@@ -1,4 +1,5 @@
-"""What is shown beneath the overlay video: depth in colours, and the velocities of the last seconds."""
+"""What is shown beneath the overlay video: depth in colours, and the velocities of the last
+seconds."""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ class OverlayPanel:
             self._past.popleft()
 
     def _draw_depth(self, canvas: Image, field: BlurField | None) -> int:
-        """Draw the depth at the left, linear in its inverse as perspective is; return where it ends."""
+        """Draw the depth at the left, linear in its inverse as perspective is; return where it
+        ends."""
         room = (self.width // 3, self.height - round(60 * self._text))
         if field is None:
             return room[0]

@@ -1,4 +1,5 @@
-"""The video that `blur-imu run --overlay` writes: image, blur and numbers; depth and curves beneath."""
+"""The video that `blur-imu run --overlay` writes: image, blur and numbers; depth and curves
+beneath."""
 
 from __future__ import annotations
 

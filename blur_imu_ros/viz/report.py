@@ -1,7 +1,7 @@
 """An evaluation as one HTML file that needs nothing else: no server, no network.
 
-Tables are plain HTML. The charts are drawn by `report.js`, which goes into the file with its numbers: a
-charting library would make each report several megabytes, or need the network.
+Tables are plain HTML. The charts are drawn by `report.js`, which goes into the file with its
+numbers: a charting library would make each report several megabytes, or need the network.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def write_report(
         '<h2 id="time">Over time</h2>',
         _over_time(matched, drawn),
         "<h2>Residuals over time</h2>",
-        '<p class="hint">Estimate minus ground truth, with the band of ±2σ that they should keep to.</p>',
+        '<p class="hint">Estimate minus ground truth, with the band of ±2σ that they should keep '
+        "to.</p>",
         _charts(f"residual {VELOCITIES[k]}" for k in (0, 3, 1, 4, 2, 5) if _is_known(drawn, k)),
         "<h2>Distribution of the errors</h2>",
         _charts([f"error {one['name']}" for one in histograms], "three"),
@@ -88,8 +89,8 @@ def write_report(
     if data["consistency"]:
         parts += [
             "<h2>Is the covariance right?</h2>",
-            '<p class="hint">Share of errors that lie within the interval that sigma gives to a share. On the '
-            "diagonal sigma is right, below it too small, above it too large.</p>",
+            '<p class="hint">Share of errors that lie within the interval that sigma gives to a '
+            "share. On the diagonal sigma is right, below it too small, above it too large.</p>",
             f'<p class="legend"><span><i style="background:{ESTIMATE}"></i>w</span>'
             f'<span><i style="background:{TRUTH}"></i>v</span></p>',
             _charts(["consistency"]),
@@ -171,7 +172,8 @@ def _over_time(matched: MatchedSeries, drawn: MatchedSeries) -> str:
         f'<p class="legend">{"".join(f"<span>{one}</span>" for one in legend)}'
         '<button id="whole" type="button">whole time</button></p>\n'
         '<p class="hint">Point at a chart for its numbers, drag to zoom, double-click for all.'
-        f"{thinned}</p>\n<noscript><p>The charts need JavaScript; the tables do not.</p></noscript>\n"
+        f"{thinned}</p>\n<noscript><p>The charts need JavaScript; the tables do "
+        "not.</p></noscript>\n"
         # Angular velocity on the left, linear on the right.
         f"{_charts(VELOCITIES[k] for k in (0, 3, 1, 4, 2, 5))}"
     )

@@ -1,4 +1,5 @@
-"""Measurements for the Rerun viewer: image, motion blur, depth and velocities; it needs extra `viewer`."""
+"""Measurements for the Rerun viewer: image, motion blur, depth and velocities; it needs extra
+`viewer`."""
 
 from __future__ import annotations
 
@@ -97,7 +98,8 @@ def _rerun() -> Any:
 
 
 def _segments(field: BlurField) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """Return the motion blur (n, 2, 2) of a sparse grid of cells, pixels, and their colours (n, 3) RGB."""
+    """Return the motion blur (n, 2, 2) of a sparse grid of cells, pixels, and their colours (n, 3)
+    RGB."""
     inner = sparse_cells(field)
     centres = np.stack([c[inner].ravel() for c in field.pixel_grid()], axis=1)
     half = field.motion[inner].reshape(-1, 2) / 2

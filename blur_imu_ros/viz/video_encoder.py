@@ -163,7 +163,8 @@ class _PyAv:
 
 
 class _Ffmpeg:
-    """The ffmpeg executable, which gets the pictures as a Matroska stream: that tells their times."""
+    """The ffmpeg executable, which gets the pictures as a Matroska stream: that tells their
+    times."""
 
     def __init__(self, path: Path, width: int, height: int, name: str) -> None:
         self._path, self.note = path, _note(path, name)
@@ -210,7 +211,8 @@ class _OpenCv:
         if not self._video.isOpened():
             raise _unwritable(path, "OpenCV refuses it")
         self.note = (
-            f"{path}: is MPEG-4 part 2 video at an even {rate:.4g} pictures a second, which browsers "
+            f"{path}: is MPEG-4 part 2 video at an even {rate:.4g} pictures a second, which "
+            "browsers "
             f"and phones do not play; {INSTALL} for H.264 at the recording's own times"
         )
 

@@ -1,4 +1,5 @@
-"""Blurred frames as the mean of consecutive sharp ones: nothing is rendered, and poses give the truth."""
+"""Blurred frames as the mean of consecutive sharp ones: nothing is rendered, and poses give the
+truth."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Held-out blur from a camera pipeline that shares nothing with the one trained on.
 
-Pictures of 7-Scenes and the validation block of NYU are blurred at full size, by exact poses and many
-sub-frames, in a plain sRGB camera, and go through the same view as a user's frames. Selecting by
-this set guards against learning what distinguishes our own training renderer.
+Pictures of 7-Scenes and the validation block of NYU are blurred at full size, by exact poses and
+many sub-frames, in a plain sRGB camera, and go through the same view as a user's frames. Selecting
+by this set guards against learning what distinguishes our own training renderer.
 """
 
 from __future__ import annotations
@@ -192,11 +192,12 @@ class _Pose:
     def seen(
         self, inverse_depth: NDArray[np.float32], nearest: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Return the inverse depth of what each pixel sees now, the foremost where there is a choice.
+        """Return the inverse depth of what each pixel sees now, the foremost where there is a
+        choice.
 
         What a pixel sees is a fixed point: its depth says where it was, and what was there has that
-        depth. The search begins with the nearest around. Where an edge has laid open what no picture
-        shows, there is none, and the foremost is returned: it leads beyond that edge.
+        depth. The search begins with the nearest around. Where an edge has laid open what no
+        picture shows, there is none, and the foremost is returned: it leads beyond that edge.
         """
         foremost = self._found(nearest, np.zeros_like(nearest))
         seen = foremost
@@ -221,7 +222,8 @@ class _Pose:
 
 
 def plain_camera(light: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return what a plain sRGB camera makes of linear light (height, width, 3): noise, denoising, JPEG."""
+    """Return what a plain sRGB camera makes of linear light (height, width, 3): noise, denoising,
+    JPEG."""
     photons = float(rng.choice([500, 3000, 20000]))
     noisy = rng.poisson(light * photons).astype(np.float32) / np.float32(photons)
     srgb = np.where(

@@ -2,9 +2,9 @@
 
     blurred,flow,depth,fx,fy,cx,cy,bRa_qx,bRa_qy,bRa_qz,bRa_qw,bta_x,bta_y,bta_z
 
-Paths are relative to the table: an image, the flow (height, width, 2) in pixels and the depth (height,
-width) in metres, both `.npy`. The pose takes points from the camera's axes when the shutter opens (a) to
-those when it closes (b).
+Paths are relative to the table: an image, the flow (height, width, 2) in pixels and the depth
+(height, width) in metres, both `.npy`. The pose takes points from the camera's axes when the
+shutter opens (a) to those when it closes (b).
 """
 
 from __future__ import annotations

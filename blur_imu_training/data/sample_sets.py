@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 
 KNOWN = (
     f"{INDEX} of synthesize, a table (.csv) of the published code, a StrayScanner recording "
-    f"(odometry.csv) or a folder of them, ScanNet++ ({VALIDATION_SCENES}), or frames beside {VELOCITIES}"
+    f"(odometry.csv) or a folder of them, ScanNet++ ({VALIDATION_SCENES}), or frames beside "
+    f"{VELOCITIES}"
 )
 
 
@@ -70,7 +71,8 @@ def open_samples(path: Path, width: int, height: int, exposure_time: float) -> S
 
 @lru_cache(maxsize=8)
 def _written(path: Path) -> SampleSet:
-    """Return a set on disk; each stage of a training asks for it, and all of it is read to check it."""
+    """Return a set on disk; each stage of a training asks for it, and all of it is read to check
+    it."""
     return _told(path, PublishedSamples(path) if path.suffix == ".csv" else SampleFolder(path))
 
 
@@ -88,7 +90,8 @@ class SampleMixture:
     def __init__(
         self, sets: Mapping[str, tuple[SampleSet, float]], width: int, height: int, seed: int
     ) -> None:
-        """Take sets by their names with any positive shares; TrainingError if samples are too small."""
+        """Take sets by their names with any positive shares; TrainingError if samples are too
+        small."""
         self._names = list(sets)
         self._sets = [one for one, _ in sets.values()]
         shares = np.array([share for _, share in sets.values()], float)

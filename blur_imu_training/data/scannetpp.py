@@ -3,7 +3,8 @@
     splits/nvs_sem_val.txt                    scenes held out by the authors of the set: one a line
     data/SCENE/iphone/rgb/frame_000000.jpg
     data/SCENE/iphone/depth/frame_000000.png  uint16 millimetres
-    data/SCENE/iphone/pose_intrinsic_imu.json {"frame_000000": {"aligned_pose": 4x4, "intrinsic": 3x3}}
+    data/SCENE/iphone/pose_intrinsic_imu.json {"frame_000000": {"aligned_pose": 4x4, "intrinsic":
+    3x3}}
 
 Poses are camera to world in OpenCV axes; intrinsics are those of the RGB image.
 """

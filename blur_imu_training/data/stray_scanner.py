@@ -167,7 +167,8 @@ def _pose_only(odometry: _Odometry, index: int) -> PosedFrame:
 
 
 def mean_over(t: Array, values: Array, middle: float, duration: float) -> Array | None:
-    """Return the mean of a series, linear between its readings, over a span; None beyond its ends."""
+    """Return the mean of a series, linear between its readings, over a span; None beyond its
+    ends."""
     times = middle + ((np.arange(20) + 0.5) / 20 - 0.5) * duration
     if times[0] < t[0] or times[-1] > t[-1]:
         return None

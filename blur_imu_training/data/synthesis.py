@@ -29,8 +29,8 @@ def synthesize(
 ) -> Iterator[int]:
     """Render the samples that `folder` still lacks; yield how many are there, then index them.
 
-    Samples are of the size of the recipe's last stage and depend on the recipe, data and seed alone,
-    not on `jobs` or on where a run was cut off.
+    Samples are of the size of the recipe's last stage and depend on the recipe, data and seed
+    alone, not on `jobs` or on where a run was cut off.
 
     Raises:
         TrainingError: no samples asked for, or a folder of other settings.

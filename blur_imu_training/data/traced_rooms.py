@@ -1,6 +1,7 @@
 """Path-traced rooms by name, and pictures of them on disk.
 
-What is made of rooms depends on the scenes, the sizes and the seed alone, up to how processors round.
+What is made of rooms depends on the scenes, the sizes and the seed alone, up to how processors
+round.
 """
 
 from __future__ import annotations

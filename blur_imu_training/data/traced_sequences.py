@@ -1,7 +1,9 @@
-"""Sequences of frames of a path-traced room: hand-shaken or driven, blurred truly, with their truth.
+"""Sequences of frames of a path-traced room: hand-shaken or driven, blurred truly, with their
+truth.
 
-A folder holds `frames/NNNNNN.jpg`, `depth/NNNNNN.png` (uint16 mm at mid-exposure), `camera.yaml`, and
-`truth.csv`: frame, t (mid-exposure, s), wx, wy, wz (rad/s, gyroscope axes), vx, vy, vz (m/s, optical axes).
+A folder holds `frames/NNNNNN.jpg`, `depth/NNNNNN.png` (uint16 mm at mid-exposure), `camera.yaml`,
+and `truth.csv`: frame, t (mid-exposure, s), wx, wy, wz (rad/s, gyroscope axes), vx, vy, vz (m/s,
+optical axes).
 """
 
 from __future__ import annotations
@@ -125,7 +127,8 @@ def _frame(
     moments = t + choice.exposure_time * ((np.arange(POSES) + 0.5) / POSES - 0.5)
     poses = [trajectory.pose(float(moment)) for moment in moments]
     seed = choice.seed * 100_000 + index
-    # The first frame sets the exposure: cameras change it slowly, and a frame may be made again alone.
+    # The first frame sets the exposure: cameras change it slowly, and a frame may be made again
+    # alone.
     coarse = choice.camera.resized(40, 30)
     metered = np.percentile(
         tracer.light(coarse, [trajectory.pose(FIRST)], 16, choice.seed).mean(axis=-1), METERED
@@ -145,8 +148,9 @@ def _noisy(light: Float, dim: float, rng: np.random.Generator) -> Float:
 
 def _camera_file(camera: Camera, exposure_time: float) -> str:
     content = {
-        "image_width": camera.width, "image_height": camera.height, "fx": camera.fx, "fy": camera.fy,
-        "cx": camera.cx, "cy": camera.cy, "exposure_time": exposure_time,
+        "image_width": camera.width, "image_height": camera.height,
+        "fx": camera.fx, "fy": camera.fy, "cx": camera.cx, "cy": camera.cy,
+        "exposure_time": exposure_time,
     }  # fmt: skip
     return yaml.safe_dump(content, sort_keys=False)
 

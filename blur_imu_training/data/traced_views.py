@@ -21,7 +21,8 @@ from blur_imu_training.data.traced_rooms import (
 
 VIEWS = "views.csv"
 VIEW_COLUMNS = (
-    "name", "fx", "fy", "cx", "cy", *(f"pose_{row}{column}" for row in range(3) for column in range(4)),
+    "name", "fx", "fy", "cx", "cy",
+    *(f"pose_{row}{column}" for row in range(3) for column in range(4)),
 )  # fmt: skip
 """Of a view; its pose is camera to world, OpenCV axes, row by row."""
 
@@ -34,7 +35,8 @@ def render_views(
 ) -> Iterator[int]:
     """Render the sharp views that `folder` lacks, the rooms in turn; yield how many are there.
 
-    Each room's folder has `rgb/*.jpg`, `depth/*.png` (uint16 mm, 0 where nothing is) and `views.csv`.
+    Each room's folder has `rgb/*.jpg`, `depth/*.png` (uint16 mm, 0 where nothing is) and
+    `views.csv`.
     """
     loaded = [rooms.room(name) for name in rooms.names]
     there = {room.name: _names(folder / room.name / VIEWS) for room in loaded}

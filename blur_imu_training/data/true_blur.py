@@ -135,7 +135,8 @@ def _even(turn: Array, shift: Array) -> ExposureMotion:
 
 
 def exposure(pose: Pose, motion: ExposureMotion) -> list[Pose]:
-    """Return the poses of an exposure with constant velocity around `pose`, at the middles of its parts."""
+    """Return the poses of an exposure with constant velocity around `pose`, at the middles of its
+    parts."""
     screw = constant_velocity(motion.rotation, motion.translation, pose)
     return [screw.pose((k + 0.5) / POSES - 0.5) for k in range(POSES)]
 

@@ -23,9 +23,9 @@ TERMS = {
     "procedural": "dead leaves made from nothing: ours",
     "rooms": "rooms made from nothing: ours",
     "traced_rooms": (
-        "path-traced views of five rooms of Benedikt Bitterli's rendering resources: 'The Breakfast "
-        "Room', 'The Wooden Staircase' (Wig42), 'Salle de bain' (nacimus), 'Japanese Classroom' "
-        "(NovaZeeke), 'Modern Hall' (NewSee2l035): CC BY 3.0"
+        "path-traced views of five rooms of Benedikt Bitterli's rendering resources: 'The "
+        "Breakfast Room', 'The Wooden Staircase' (Wig42), 'Salle de bain' (nacimus), 'Japanese "
+        "Classroom' (NovaZeeke), 'Modern Hall' (NewSee2l035): CC BY 3.0"
     ),
     "scannetpp": "ScanNet++ v2, iPhone (Yeshwanth et al. 2023): its own terms, non-commercial",
     "strayscanner": "recordings with StrayScanner: of those who made them",
@@ -36,7 +36,8 @@ TERMS = {
 def export_run(
     run: Path, output: Path, name: str, any_batch: bool = False, best: bool = False
 ) -> str:
-    """Write `output` (ONNX), its card and its weights; ModelError if ONNX Runtime and torch disagree.
+    """Write `output` (ONNX), its card and its weights; ModelError if ONNX Runtime and torch
+    disagree.
 
     The weights are the moving average of the run, or those that did `best` on held-out frames.
     Returns one line with the largest difference, for a person.

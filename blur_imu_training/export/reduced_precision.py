@@ -1,4 +1,5 @@
-"""From a model in 32-bit numbers to one in 16-bit floats (for GPUs) or 8-bit integers (for CPUs)."""
+"""From a model in 32-bit numbers to one in 16-bit floats (for GPUs) or 8-bit integers (for
+CPUs)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""From radiance on the sensor to the picture that a drawn camera hands out, one at a time on the CPU."""
+"""From radiance on the sensor to the picture that a drawn camera hands out, one at a time on the
+CPU."""
 
 from __future__ import annotations
 

@@ -1,13 +1,14 @@
 """Which camera takes a picture: the order and strength of all that it does, drawn far and wide.
 
 The gap between synthetic and real blur is what limits accuracy, so every stage that real cameras
-have after the blur is here: optics, sensor noise, mosaic, denoising, tone curve, sharpening, resampling,
-compression. `camera_pipeline.py` and, for many pictures at once, `device_camera.py` do what is drawn.
+have after the blur is here: optics, sensor noise, mosaic, denoising, tone curve, sharpening,
+resampling, compression. `camera_pipeline.py` and, for many pictures at once, `device_camera.py` do
+what is drawn.
 
 Most cameras do all this at two to six times the size of the network's view, and only then is their
 picture scaled down to it. Rendering at that size is dear. Instead `pixel`, the size of a camera's
-pixel in pixels of the picture at hand, shrinks all that a camera's pixels set the scale of: the reach
-of lens, denoising and sharpening, the noise (which scaling down averages) and compression.
+pixel in pixels of the picture at hand, shrinks all that a camera's pixels set the scale of: the
+reach of lens, denoising and sharpening, the noise (which scaling down averages) and compression.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from blur_imu_ros.core.arrays import Float32
 Rng = np.random.Generator
 
 MOSAIC_SHOWS = 0.7
-"""Size of a camera's pixel from which its mosaic and the grain of denoising survive scaling down."""
+"""Size of a camera's pixel from which its mosaic and the grain of denoising survive scaling
+down."""
 
 VIDEO_SHARE = 0.2
 """Share of pictures that are frames of a video."""
@@ -91,7 +93,8 @@ class Resampling:
 
 @dataclass(frozen=True)
 class Tint:
-    """Other colours: saturation, gain and offset, and `blotches` (rows, columns, 3) laid over all."""
+    """Other colours: saturation, gain and offset, and `blotches` (rows, columns, 3) laid over
+    all."""
 
     saturation: float
     gain: float
@@ -122,7 +125,8 @@ class Compression:
 
 @dataclass(frozen=True)
 class VideoCoding:
-    """A frame of a video (H.264): `quantiser` from 0 to 51, and the side of its `block`, 4 or 8 pixels."""
+    """A frame of a video (H.264): `quantiser` from 0 to 51, and the side of its `block`, 4 or 8
+    pixels."""
 
     quantiser: float
     block: int
@@ -284,7 +288,8 @@ def _stages(severity: float, pixel: float, shape: float, rng: Rng) -> tuple[Stag
     stages: list[Stage] = []
     if rng.uniform() < 0.4:
         # Edges that are steeper than motion left them look like shorter blur: what is sharpened at
-        # the camera's size hardly shows in the view, and a network used to more reads lengths too long.
+        # the camera's size hardly shows in the view, and a network used to more reads lengths too
+        # long.
         amount = float(rng.uniform(0.1, 1.5)) * pixel
         stages.append(Sharpening(amount, max(float(rng.uniform(0.5, 2.5)) * pixel, 0.6)))
     if rng.uniform() < 0.3 * pixel:

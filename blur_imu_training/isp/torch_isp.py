@@ -1,7 +1,7 @@
 """From radiance to the pictures of drawn cameras, many at a time on any torch device.
 
-Does what `camera_pipeline.py` does to one picture on the CPU, stage by stage, to those pictures of a batch whose
-cameras have the stage.
+Does what `camera_pipeline.py` does to one picture on the CPU, stage by stage, to those pictures of
+a batch whose cameras have the stage.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ GREY = (0.114, 0.587, 0.299)
 
 
 def apply_isp(light: Tensor, cameras: Sequence[IspParameters]) -> Tensor:
-    """Return the pictures (n, 3, height, width), BGR from 0 to 255, that cameras make of linear light."""
+    """Return the pictures (n, 3, height, width), BGR from 0 to 255, that cameras make of linear
+    light."""
     light = _exposed(_optics(light, cameras), cameras)
     light = _sensor(light, cameras)
     light = _where(light, [c.raw_denoising for c in cameras], _denoised)
@@ -99,7 +100,8 @@ def _flags(values: Sequence[bool]) -> list[bool | None]:
     return [value or None for value in values]
 
 
-# --- linear operators on rows and columns -----------------------------------------------------------
+# --- linear operators on rows and columns
+# -----------------------------------------------------------
 
 
 @cache
@@ -140,7 +142,8 @@ def _grey(pictures: Tensor) -> Tensor:
     return torch.einsum("c,nchw->nhw", pictures.new_tensor(GREY), pictures)[:, None]
 
 
-# --- optics and sensor --------------------------------------------------------------------------------
+# --- optics and sensor
+# --------------------------------------------------------------------------------
 
 
 def _optics(light: Tensor, cameras: Sequence[IspParameters]) -> Tensor:
@@ -199,11 +202,15 @@ def _noisy(light: Tensor, cameras: list[IspParameters]) -> Tensor:
 
 
 def standard_normal(like: Tensor, seeds: Sequence[int]) -> Tensor:
-    """Return numbers of the shape of `like` that depend on each picture's seed and the kind of device."""
+    """Return numbers of the shape of `like` that depend on each picture's seed and the kind of
+    device."""
     generator = torch.Generator(device=like.device)
     return torch.stack([
         torch.randn(
-            like.shape[1:], generator=generator.manual_seed(seed), device=like.device, dtype=like.dtype
+            like.shape[1:],
+            generator=generator.manual_seed(seed),
+            device=like.device,
+            dtype=like.dtype,
         )
         for seed in seeds
     ])  # fmt: skip
@@ -227,7 +234,8 @@ def _demosaiced(light: Tensor, _: list[bool]) -> Tensor:
     return spread(light.clamp(0, 1) * mask) / spread(mask[None])
 
 
-# --- what the camera makes of it ------------------------------------------------------------------------
+# --- what the camera makes of it
+# ------------------------------------------------------------------------
 
 
 def _denoised(pictures: Tensor, choices: list[Denoising]) -> Tensor:

@@ -1,7 +1,7 @@
 """What JPEG does to pictures, many at a time on any torch device.
 
-Colours in blocks of 8 x 8, each frequency rounded to multiples that grow with it (ITU-T T.81, Annex K), at half the
-colour resolution or not. Nothing is coded: only the loss is of interest.
+Colours in blocks of 8 x 8, each frequency rounded to multiples that grow with it (ITU-T T.81, Annex
+K), at half the colour resolution or not. Nothing is coded: only the loss is of interest.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def mixed(pictures: Tensor, matrix: Sequence[Sequence[float]]) -> Tensor:
 
 @cache
 def _tables(quality: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the steps of brightness and of colour at a quality of 1 to 100, as libjpeg scales them."""
+    """Return the steps of brightness and of colour at a quality of 1 to 100, as libjpeg scales
+    them."""
     scale = 5000 / quality if quality < 50 else 200 - 2 * quality
     luma, chroma = (
         tuple(float(np.clip((step * scale + 50) // 100, 1, 255)) for step in table)
@@ -76,7 +77,8 @@ def _tables(quality: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def _rounded(channels: Tensor, steps: Tensor) -> Tensor:
-    """Return channels (n, c, height, width) with their blocks' frequencies rounded to steps (n, 1, 64)."""
+    """Return channels (n, c, height, width) with their blocks' frequencies rounded to steps (n, 1,
+    64)."""
     rows, columns = (side // BLOCK for side in channels.shape[-2:])
     blocks = channels.unflatten(3, (columns, BLOCK)).unflatten(2, (rows, BLOCK))
     basis = channels.new_tensor(cosines(BLOCK))

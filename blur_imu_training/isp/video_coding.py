@@ -1,8 +1,9 @@
 """What a video's intra-coded frames lose, as H.264 loses it: for arrays and tensors alike.
 
-Blocks of 4 x 4 or 8 x 8 whose frequencies all have the same step, small ones rounded to nothing, at half the colour
-resolution; then edges between blocks are smoothed where they are no edges of the picture (ITU-T H.264, 8.7). There
-is no prediction: it saves bits, and what it leaves is rounded with the same steps.
+Blocks of 4 x 4 or 8 x 8 whose frequencies all have the same step, small ones rounded to nothing, at
+half the colour resolution; then edges between blocks are smoothed where they are no edges of the
+picture (ITU-T H.264, 8.7). There is no prediction: it saves bits, and what it leaves is rounded
+with the same steps.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def dead_zones(block: int) -> tuple[tuple[float, ...], ...]:
 
 
 def quantised(channels: Any, basis: Any, zones: Any, step: Any) -> Any:
-    """Return channels (..., height, width) with their blocks' frequencies rounded to multiples of `step`.
+    """Return channels (..., height, width) with their blocks' frequencies rounded to multiples of
+    `step`.
 
     Args:
         channels: sides are whole blocks.
@@ -88,7 +90,8 @@ def quantised(channels: Any, basis: Any, zones: Any, step: Any) -> Any:
 
 
 def edge_limits(quantiser: float) -> tuple[float, float, float]:
-    """Return how high a step between blocks, and one beside it, is smoothed, and by how much at most."""
+    """Return how high a step between blocks, and one beside it, is smoothed, and by how much at
+    most."""
     across = max(0.0, 0.8 * (2 ** (quantiser / 6) - 1))
     return across, max(0.0, 0.5 * quantiser - 7), 1 + across / 10
 

@@ -55,7 +55,8 @@ def import_mitsuba() -> Any:
         mitsuba.load_dict({"type": "sphere"})
     except (ImportError, RuntimeError) as error:
         raise TrainingError(
-            "Mitsuba finds no LLVM: install libllvm19 (apt install libllvm19), or let DRJIT_LIBLLVM_PATH "
+            "Mitsuba finds no LLVM: install libllvm19 (apt install libllvm19), or let "
+            "DRJIT_LIBLLVM_PATH "
             "name a libLLVM.so of version 16 or later"
         ) from error
     mitsuba.set_log_level(mitsuba.LogLevel.Error)
@@ -101,7 +102,8 @@ class PathTracer:
         raise TrainingError(f"{path}: is written for a version of Mitsuba that is too old")
 
     def distances(self, origins: Array, directions: Array) -> Array:
-        """Return how far (n,) the first surface is along unit rays (n, 3); inf where there is none."""
+        """Return how far (n,) the first surface is along unit rays (n, 3); inf where there is
+        none."""
         hit = self._scene.ray_intersect_preliminary(self._rays(origins, directions))
         t = np.array(hit.t, float)
         return np.where(np.isfinite(t), t, np.inf)

@@ -25,7 +25,8 @@ UP = np.array([0.0, 1.0, 0.0])
 
 
 def pose_of_mitsuba(to_world: Array) -> Pose:
-    """Return the pose of a camera of Mitsuba's, from its (4, 4) matrix; scale and mirroring are dropped."""
+    """Return the pose of a camera of Mitsuba's, from its (4, 4) matrix; scale and mirroring are
+    dropped."""
     forward = to_world[:3, 2] / np.linalg.norm(to_world[:3, 2])
     return Pose(Rotation.from_matrix(_axes(forward, to_world[:3, 1])), to_world[:3, 3])
 
@@ -59,7 +60,8 @@ def directions(camera: Camera, u: Array, v: Array) -> Array:
 
 
 def pixel_rays(camera: Camera, pose: Pose) -> tuple[Array, Array, Array]:
-    """Return origins and unit directions (n, 3) of all pixel centres, and how long z = 1 is on each (n,)."""
+    """Return origins and unit directions (n, 3) of all pixel centres, and how long z = 1 is on each
+    (n,)."""
     v, u = np.mgrid[: camera.height, : camera.width]
     rays = directions(camera, u.ravel(), v.ravel())
     lengths = np.linalg.norm(rays, axis=1)

@@ -1,7 +1,7 @@
 """Scenes in the XML of Mitsuba 0.5 and 0.6, made readable for Mitsuba 3.
 
-Files that a scene names but that are not there are replaced: shapes are left out, textures and skies
-become plain. The scene's folder may be read-only: nothing is written into it.
+Files that a scene names but that are not there are replaced: shapes are left out, textures and
+skies become plain. The scene's folder may be read-only: nothing is written into it.
 """
 
 from __future__ import annotations

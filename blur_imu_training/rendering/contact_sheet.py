@@ -24,7 +24,8 @@ GAP = 4
 
 
 def contact_sheet(samples: Sequence[BlurredSample], columns: int, real: Sequence[Image]) -> Image:
-    """Return a BGR sheet: each sample plain and, below, with its truth; real frames in the last row.
+    """Return a BGR sheet: each sample plain and, below, with its truth; real frames in the last
+    row.
 
     Args:
         samples: all of one size.

@@ -19,7 +19,8 @@ from blur_imu_training.scene.exposure_motion import ExposureMotion
 MOST_SUBFRAMES = 96
 
 FARTHEST_COMER = 64.0
-"""Pixels that something may come from to lie before something else; about the margin of a sample."""
+"""Pixels that something may come from to lie before something else; about the margin of a
+sample."""
 
 NEAREST_Z = 0.1
 """Of a point's distance before and after: what comes nearer than that is not followed."""
@@ -68,8 +69,8 @@ def mean_over_exposure(
 
     Sub-frames are at most `step` pixels of motion apart. Each pixel of a sub-frame looks up where
     it came from at mid-exposure: P_mid = R P_sub + t, with the inverse depth of the nearest surface
-    that comes to lie there. What nothing of the picture shows, behind an edge that has moved away, is
-    taken from beyond that edge.
+    that comes to lie there. What nothing of the picture shows, behind an edge that has moved away,
+    is taken from beyond that edge.
 
     Args:
         view: the picture at mid-exposure, with a margin around the window.
@@ -130,7 +131,8 @@ def half_grid(window: Camera) -> tuple[Float32, Float32, Float32]:
 def foremost(
     view: Geometry, motion: ExposureMotion, window: Camera, left: int, top: int, skew: float
 ) -> Float32:
-    """Return the inverse depth of the nearest that may come to lie on each pixel of the half grid."""
+    """Return the inverse depth of the nearest that may come to lie on each pixel of the half
+    grid."""
     path = float(np.linalg.norm(motion.translation)) * motion.unevenness * 0.5 * (1 + skew)
     reach = path * float(view.inverse_depth.max()) * view.camera.focal
     side = 2 * int(min(np.ceil(reach), FARTHEST_COMER)) + 1

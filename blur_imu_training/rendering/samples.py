@@ -58,8 +58,8 @@ class BlurredSample:
     def tensors(self, focal_reference: float) -> dict[str, NDArray[Any]]:
         """Return what the losses need; inverse depth is normalised to `focal_reference`.
 
-        `rows` are the equations F = A x of each cell at the normalised inverse depth 1, (2, 6, rows,
-        columns), and `motion` is x = (theta, t); `known` (6,) is 1 where it was measured, and
+        `rows` are the equations F = A x of each cell at the normalised inverse depth 1, (2, 6,
+        rows, columns), and `motion` is x = (theta, t); `known` (6,) is 1 where it was measured, and
         `recorded` 1 for frames of a real camera.
         """
         q = double_angle(self.field).transpose(2, 0, 1)

@@ -1,7 +1,8 @@
-"""Shots: a picture, the way a camera moves before it, and the camera, all drawn and not yet rendered.
+"""Shots: a picture, the way a camera moves before it, and the camera, all drawn and not yet
+rendered.
 
-What is drawn is cheap; what is rendered of it can be rendered one by one on the CPU (`blurred_samples.py`) or
-many at a time on a GPU (`device_renderer.py`).
+What is drawn is cheap; what is rendered of it can be rendered one by one on the CPU
+(`blurred_samples.py`) or many at a time on a GPU (`device_renderer.py`).
 """
 
 from __future__ import annotations
@@ -123,7 +124,8 @@ def _fitting_motion(
     turns: RecordedTurns | None,
     recorded: RecordedMotion | None,
 ) -> tuple[ExposureMotion, Shutter]:
-    """Return the picture's own recorded motion where it has one, else a drawn one, and a shutter."""
+    """Return the picture's own recorded motion where it has one, else a drawn one, and a
+    shutter."""
     window, left, top = view.window, view.left, view.top
     u, v = np.meshgrid(np.arange(0.0, window.width, 16), np.arange(0.0, window.height, 16))
     inverse = view.inverse_depth[top : top + window.height : 16, left : left + window.width : 16]

@@ -1,8 +1,9 @@
 """Shots rendered many at a time on any torch device: what `rendered` does one by one on the CPU.
 
-What is drawn is laid out in tensors by the processes that load (`Exposures`); light, motion and camera are then
-calculated where the training is. The same shot gives the same picture as on the CPU but for its noise, which
-each device draws in its own way, and for the coder that stands in for JPEG.
+What is drawn is laid out in tensors by the processes that load (`Exposures`); light, motion and
+camera are then calculated where the training is. The same shot gives the same picture as on the CPU
+but for its noise, which each device draws in its own way, and for the coder that stands in for
+JPEG.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Exposures:
 
     Attributes:
         places: (n,) rows of the batch that they become.
-        image: (n, 3, rows, columns) BGR uint8; smaller views are filled up at their right and bottom.
+        image: (n, 3, rows, columns) BGR uint8; smaller views are filled up at their right and
+            bottom.
         curve: (n, 256) linear light of each level.
         highlights: (n, 2) knee and lift.
         inverse_depth: (n, 1, rows, columns) 1/m.

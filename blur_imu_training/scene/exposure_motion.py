@@ -62,7 +62,8 @@ class ExposureMotion:
     linear_acceleration: Float64
 
     def at(self, s: float | Float64) -> tuple[Float64, Float64]:
-        """Return the rotation vectors and translations (..., 3) from the body at mid-exposure to s."""
+        """Return the rotation vectors and translations (..., 3) from the body at mid-exposure to
+        s."""
         s = np.asarray(s, float)[..., None]
         # The quadratic parts are equal at both ends: the mean velocity stays theta and t.
         return (
@@ -138,7 +139,8 @@ class RecordedMotion(ExposureMotion):
         )
 
     def at(self, s: float | Float64) -> tuple[Float64, Float64]:
-        """Return the rotation vectors and translations (..., 3) from the body at mid-exposure to s."""
+        """Return the rotation vectors and translations (..., 3) from the body at mid-exposure to
+        s."""
         turn, place = self._from(self._knots, np.asarray(s, float))
         return turn.as_rotvec(), place
 
@@ -184,8 +186,9 @@ def random_motion(
 ) -> ExposureMotion:
     """Return a motion whose mean blur over the pixels (u, v) is drawn from 0 to `longest` pixels.
 
-    It is at most what the fastest camera does in the longest exposure. Rotation and translation mix as in hands (turning about a pivot behind the camera), on robots
-    (independent of each other) and in tests (one of them alone).
+    It is at most what the fastest camera does in the longest exposure. Rotation and translation mix
+    as in hands (turning about a pivot behind the camera), on robots (independent of each other) and
+    in tests (one of them alone).
     """
     motion = _unscaled_motion(camera, float(np.median(inverse_depth)), rng)
     wanted = _random_length(longest, rng)
@@ -219,7 +222,8 @@ def slowed(
     inverse_depth: NDArray[np.float32],
     longest: float,
 ) -> RecordedMotion:
-    """Return recorded motion, slowed where its mean blur over the pixels (u, v) is above `longest` pixels.
+    """Return recorded motion, slowed where its mean blur over the pixels (u, v) is above `longest`
+    pixels.
 
     It is at most what the fastest camera does in the longest exposure.
     """
@@ -296,8 +300,8 @@ def _unscaled_motion(
         translation = np.zeros(3)
     else:
         rotation, translation = rotation * 0.05, direction / inverse_depth
-    # Hands change their velocity by 10 to 40 % in an exposure. More of it in training makes a network
-    # read even motion too long: what is uneven leaves a short bright core and a faint tail.
+    # Hands change their velocity by 10 to 40 % in an exposure. More of it in training makes a
+    # network read even motion too long: what is uneven leaves a short bright core and a faint tail.
     acceleration_ratio = rng.uniform(0, 0.4) * (rng.uniform() < 0.6)
     return ExposureMotion(
         rotation,

@@ -1,4 +1,5 @@
-"""Panoramas: views in every direction, in which a turning camera blurs exactly as it would there."""
+"""Panoramas: views in every direction, in which a turning camera blurs exactly as it would
+there."""
 
 from __future__ import annotations
 
@@ -14,9 +15,10 @@ from blur_imu_training.scene.sharp_images import SharpImage, SharpImages, refuse
 FIELD_OF_VIEW = (80.0, 110.0)
 """Degrees, horizontal, of a drawn picture; samples are windows of it, at a random zoom.
 
-A panorama of 1024 px over 360 deg holds 163 px a radian, so pictures are drawn at that focal length and
-are 270 to 470 px wide. Samples 160 px wide then see 52 to 110 deg and are as sharp as a camera's; those
-320 px wide are enlarged by up to 1.2 (sharp only in wide views), so the set suits small samples.
+A panorama of 1024 px over 360 deg holds 163 px a radian, so pictures are drawn at that focal length
+and are 270 to 470 px wide. Samples 160 px wide then see 52 to 110 deg and are as sharp as a
+camera's; those 320 px wide are enlarged by up to 1.2 (sharp only in wide views), so the set suits
+small samples.
 """
 
 DISTANCE = 100.0

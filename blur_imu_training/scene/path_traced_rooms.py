@@ -23,7 +23,8 @@ NEAREST = 0.2
 
 
 class PathTracedRooms(SharpImages):
-    """Folders of rooms, each with `rgb/NAME.jpg`, `depth/NAME.png` (uint16 mm, 0: none) and `views.csv`.
+    """Folders of rooms, each with `rgb/NAME.jpg`, `depth/NAME.png` (uint16 mm, 0: none) and
+    `views.csv`.
 
     A row of `views.csv` begins with name, fx, fy, cx, cy (pixels).
     """
@@ -69,7 +70,8 @@ class PathTracedRooms(SharpImages):
 
 
 def _views_of(table: Path) -> dict[str, float]:
-    """Return the focal lengths of the views in a table; RecordingError names the row that is none."""
+    """Return the focal lengths of the views in a table; RecordingError names the row that is
+    none."""
     found = {}
     with table.open(newline="") as file:
         for number, row in enumerate(csv.reader(file), start=1):

@@ -36,8 +36,8 @@ class SharpImage:
         inverse_depth: (height, width) 1/m, float32.
         focal: focal length, pixels.
         depth_is_real: whether depth may be learned from.
-        motion: of the camera that recorded it, around that moment, as one exposure; None if it is not
-            known or may be any.
+        motion: of the camera that recorded it, around that moment, as one exposure; None if it is
+            not known or may be any.
     """
 
     image: NDArray[np.uint8]
@@ -115,7 +115,8 @@ class SevenScenesFolder(SharpImages):
     FOCAL = 585.0
 
     def __init__(self, folder: Path, pattern: str = "frame-*.color.*", every: int = 1) -> None:
-        """Load every so many-th colour image that fits the pattern, with its `.depth.png` (uint16 mm)."""
+        """Load every so many-th colour image that fits the pattern, with its `.depth.png` (uint16
+        mm)."""
         self._pairs: list[tuple[NDArray[np.uint8], NDArray[np.float32]]] = []
         super().__init__()
         for path in sorted(folder.glob(pattern))[::every]:

@@ -53,7 +53,8 @@ class Progress:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Facts) -> None:
-    """Write a file that is complete or stays as it was; TrainingError where that is not possible."""
+    """Write a file that is complete or stays as it was; TrainingError where that is not
+    possible."""
     partial = path.with_suffix(".partial")
     whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     try:
@@ -122,7 +123,8 @@ def read_weights(path: Path) -> Tensors:
         return read_tensors(path / BEST)[0]
     if not (path / STATE).is_file():
         raise TrainingError(
-            f"{path}: holds no state of a training run ({STATE}); if it has just begun, wait until it "
+            f"{path}: holds no state of a training run ({STATE}); if it has just begun, wait until "
+            "it "
             "has saved one"
         )
     return part(read_tensors(path / STATE)[0], "average.")

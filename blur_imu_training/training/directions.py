@@ -1,4 +1,5 @@
-"""Directions of the sign-free field in torch: its motion, and errors whose size depends on the direction."""
+"""Directions of the sign-free field in torch: its motion, and errors whose size depends on the
+direction."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ def along(q: Tensor) -> Tensor:
 
 
 def oriented(q: Tensor, field: Tensor) -> Tensor:
-    """Return the motion of a double-angle field q, (n, 2, cells), on that side where `field` points."""
+    """Return the motion of a double-angle field q, (n, 2, cells), on that side where `field`
+    points."""
     length = field.square().sum(1, keepdim=True).add(1e-12).sqrt()
     unit = field / length
     cosine2 = (unit[:, :1].square() - unit[:, 1:].square()) * q[:, :1]

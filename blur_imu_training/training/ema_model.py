@@ -39,7 +39,8 @@ class EmaModel:
     """A network in training.
 
     Attributes:
-        average: the moving average of its weights, in evaluation mode: what is validated and exported.
+        average: the moving average of its weights, in evaluation mode: what is validated and
+            exported.
         task: what belongs to its kind.
     """
 

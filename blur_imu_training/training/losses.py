@@ -10,7 +10,8 @@ from blur_imu_training.training.directions import along, oriented, whitened
 
 DEPTH_SHARE = 0.6
 CONTRAST_SHARE = 0.3
-"""Of depth relative to the rest of its image: its scale is what networks guess worst, parallax needs the rest."""
+"""Of depth relative to the rest of its image: its scale is what networks guess worst, parallax
+needs the rest."""
 UNCERTAINTY_SHARE = 0.1
 
 
@@ -42,8 +43,8 @@ def field_loss(out: CompactOutput | DirectedOutput, batch: dict[str, Tensor]) ->
 def _directed_likelihood(out: DirectedOutput, q: Tensor) -> Tensor:
     """Return (n, 1, cells) the same of the motion's error, whose scale depends on its direction.
 
-    The density falls as exp(-sqrt(3) m) with the Mahalanobis distance m, which has the covariance that
-    m is measured by. A half of the whole, so that it weighs as much as one component does.
+    The density falls as exp(-sqrt(3) m) with the Mahalanobis distance m, which has the covariance
+    that m is measured by. A half of the whole, so that it weighs as much as one component does.
     """
     true_field = along(q.flatten(2))
     error = (oriented(out.q.flatten(2), true_field) - true_field).detach()

@@ -1,4 +1,5 @@
-"""What a training tells: a bar for a person, lines of JSON, and TensorBoard where it is installed."""
+"""What a training tells: a bar for a person, lines of JSON, and TensorBoard where it is
+installed."""
 
 from __future__ import annotations
 

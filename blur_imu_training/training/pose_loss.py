@@ -1,10 +1,11 @@
 """The velocity that a least-squares solve makes of the network's output, as a loss.
 
-Each cell of a field may be wrong by little and all of them in the same way: too long in a corner, too
-even where near passes far. Such errors hardly cost anything cell by cell and are all that reaches the
-velocity. So the field is solved for the rigid motion, as the estimator does, and what that motion is
-wrong by is a loss. It is measured on the image, in pixels: an error that no image shows (a shift that
-looks like a turn) then pulls on nothing, and no weak direction of the solve amplifies gradients.
+Each cell of a field may be wrong by little and all of them in the same way: too long in a corner,
+too even where near passes far. Such errors hardly cost anything cell by cell and are all that
+reaches the velocity. So the field is solved for the rigid motion, as the estimator does, and what
+that motion is wrong by is a loss. It is measured on the image, in pixels: an error that no image
+shows (a shift that looks like a turn) then pulls on nothing, and no weak direction of the solve
+amplifies gradients.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from blur_imu_ros.network.architectures.compact import CompactOutput, DirectedOu
 from blur_imu_training.training.directions import oriented, whitened
 
 PARALLAX_SHARE = 3.0
-"""Weight of the part that tells translation from rotation: few pixels, and all that linear velocity is."""
+"""Weight of the part that tells translation from rotation: few pixels, and all that linear velocity
+is."""
 
 NOISE_FLOOR = 0.1
 """Pixels; no cell is believed more than this."""
@@ -46,7 +48,8 @@ def pose_loss(out: CompactOutput | DirectedOutput, batch: dict[str, Tensor]) -> 
     field = oriented(out.q.flatten(2), true_field)
     equations, seen_field = equations_of(batch["rows"], found), true_field
     if isinstance(out, DirectedOutput):
-        # What a cell knows well is stretched; the least squares of what is left is the weighted one.
+        # What a cell knows well is stretched; the least squares of what is left is the weighted
+        # one.
         anisotropy = out.anisotropy.flatten(2)
         columns = whitened(equations.transpose(2, 3), anisotropy)
         equations = columns.transpose(2, 3)

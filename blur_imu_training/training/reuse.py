@@ -1,4 +1,5 @@
-"""Train on a rendered batch more than once, mirrored and turned: rendering is dearer than a step."""
+"""Train on a rendered batch more than once, mirrored and turned: rendering is dearer than a
+step."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ class ReusedBatches:
         self._rng.bit_generator.state = state["random"]
 
     def of(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """Yield from `batches`, which are those with the numbers `kept`, then all from `taken` on."""
+        """Yield from `batches`, which are those with the numbers `kept`, then all from `taken`
+        on."""
         coming = iter(batches)
         pool = [next(coming) for _ in self.kept]
         while True:

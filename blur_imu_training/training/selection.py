@@ -42,7 +42,8 @@ class Figures:
         rotation_error: median of |omega - true| / |true|; of one that reads no motion it is 1.
         translation_angle: median angle between linear velocity and its truth, degrees.
         length_ratio: predicted over true length of blur, NaN where too little of it is seen. It
-            counts in the score only through the velocities: `blur-imu validate --calibrate` scales it.
+            counts in the score only through the velocities: `blur-imu validate --calibrate` scales
+            it.
     """
 
     rotation_error: float

@@ -1,4 +1,5 @@
-"""What belongs to each kind of network that can be trained: how it is built, what it is asked for."""
+"""What belongs to each kind of network that can be trained: how it is built, what it is asked
+for."""
 
 from __future__ import annotations
 

@@ -236,7 +236,8 @@ class Trainer:
     # --- the folder -------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Write the whole state; TrainingError if the folder does not take it: the last one stays."""
+        """Write the whole state; TrainingError if the folder does not take it: the last one
+        stays."""
         if not self.accelerator.is_main_process:
             return
         self.progress.reuse = self._reused.state()

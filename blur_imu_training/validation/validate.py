@@ -24,7 +24,8 @@ from blur_imu_ros.network.model_card import LEAST_ACROSS_RATIO, REFERENCE_LENGTH
 from blur_imu_training.data.held_out import HeldOutFrame
 
 PIXELS_ACROSS = 320
-"""Blur is told in pixels of a view so wide, so that the same smears are the same for every model."""
+"""Blur is told in pixels of a view so wide, so that the same smears are the same for every
+model."""
 
 LENGTH_BINS = (0.0, 2.0, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 80.0)
 """Of these pixels."""
@@ -112,11 +113,13 @@ class ValidationReport:
         bins: by the length of the blur.
         rotation_error, translation_angle: over all frames, as in `BinOfBlur`.
         translation_slope: median of the part of linear velocity along its truth, over the truth's.
-        nees: (2,) mean normalised squared error of omega and of v over degrees of freedom; 1 is honest.
-        coverage: (2, 6) share of errors within 1 and 2 standard deviations (0.68 and 0.95 are honest).
+        nees: (2,) mean normalised squared error of omega and of v over degrees of freedom; 1 is
+            honest.
+        coverage: (2, 6) share of errors within 1 and 2 standard deviations (0.68 and 0.95 are
+            honest).
         frames, valid: how many, and how many of them were held to be usable.
-        depth_slope: how fast the logarithm of inverse depth grows downwards in the truth beyond what
-            is predicted, per unit of the tangent to the optical axis.
+        depth_slope: how fast the logarithm of inverse depth grows downwards in the truth beyond
+            what is predicted, per unit of the tangent to the optical axis.
         own_pixels: pixels of the network's view in one of the bins'.
     """
 
@@ -196,7 +199,8 @@ def _row(measurement: Measurement, held_out: HeldOutFrame) -> tuple[Array, ...]:
 
 
 def _motion_errors(motion: Array, true: Array) -> tuple[Array, Array]:
-    """Return (m,) errors of a field (rows, columns, 2) along the true one and across it, signs as in it."""
+    """Return (m,) errors of a field (rows, columns, 2) along the true one and across it, signs as
+    in it."""
     unit = true / np.maximum(np.hypot(true[..., :1], true[..., 1:]), 1e-9)
     signs = np.copysign(1.0, np.sum(motion * unit, axis=-1, keepdims=True))
     error = signs * motion - true
@@ -265,7 +269,8 @@ def length_correction(result: ValidationReport, power_law: bool = False) -> tupl
 def across_ratio(errors: HeldOutErrors) -> float:
     """Return how far motions err across the smear, over how far they err along it.
 
-    The median over the bins by which lengths are bent; what a bin is wrong by as a whole is no doubt.
+    The median over the bins by which lengths are bent; what a bin is wrong by as a whole is no
+    doubt.
     """
     ratios = []
     for low, high in zip(LENGTH_BINS[:-1], LENGTH_BINS[1:], strict=True):
@@ -278,7 +283,8 @@ def across_ratio(errors: HeldOutErrors) -> float:
 
 
 def _spread(values: Array) -> float:
-    """Return a robust standard deviation, in units that cancel: the median distance from the median."""
+    """Return a robust standard deviation, in units that cancel: the median distance from the
+    median."""
     return max(float(np.median(np.abs(values - np.median(values)))), 1e-6)
 
 
@@ -357,7 +363,8 @@ def _norm(vectors: Array) -> Array:
 
 
 def _truth_of_cells(held_out: HeldOutFrame, field: BlurField) -> tuple[Array, Array]:
-    """True motion (rows, columns, 2), pixels of the network's view, and inverse depth (rows, columns), 1/m."""
+    """True motion (rows, columns, 2), pixels of the network's view, and inverse depth (rows,
+    columns), 1/m."""
     rows, columns = field.q.shape[:2]
     source = held_out.frame.camera
     view = NetworkView(source, columns * field.stride, rows * field.stride).camera
@@ -399,7 +406,9 @@ def summary(result: ValidationReport) -> str:
         f"medians: rotation error {result.rotation_error:.1%}, "
         f"translation direction {result.translation_angle:.0f} deg\n"
         f"linear velocity along its truth, over it: {result.translation_slope:.2f}\n"
-        f"normalised squared error {result.nees[0]:.2f} (w), {result.nees[1]:.2f} (v); 1 is honest\n"
+        f"normalised squared error {result.nees[0]:.2f} (w), {result.nees[1]:.2f} (v); 1 is "
+        "honest\n"
         f"{cover}\n"
-        f"log inverse depth, per unit of tangent downwards: {result.depth_slope:+.2f} beyond what is read"
+        f"log inverse depth, per unit of tangent downwards: {result.depth_slope:+.2f} beyond what "
+        "is read"
     )

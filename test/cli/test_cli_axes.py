@@ -1,4 +1,5 @@
-"""The axes that `run` wrote its result in hold without being told again; contradictions are refused."""
+"""The axes that `run` wrote its result in hold without being told again; contradictions are
+refused."""
 
 from __future__ import annotations
 

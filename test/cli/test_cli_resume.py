@@ -199,7 +199,8 @@ def test_a_bag_and_an_overlay_begin_anew_and_say_so(
 
 
 def test_a_record_is_written_now_and_then_and_at_the_end(tmp_path: Path) -> None:
-    """Memory cards wear out: a run of thousands of frames writes two a second, and one when it stops."""
+    """Memory cards wear out: a run of thousands of frames writes two a second, and one when it
+    stops."""
     result = tmp_path / "v.csv"
     result.touch()
     keeper = RecordKeeper(RunRecord({}), result)

@@ -45,7 +45,8 @@ pytestmark = pytest.mark.timeout(120 + 30 * KILLS)
 
 @pytest.fixture(scope="module", autouse=True)
 def over_udp() -> Iterator[None]:
-    """A process killed amid a write can leave Fast DDS's shared memory so that its peers hear no more."""
+    """A process killed amid a write can leave Fast DDS's shared memory so that its peers hear no
+    more."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
         yield

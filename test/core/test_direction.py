@@ -77,7 +77,8 @@ def test_reversing_every_candidate_reverses_every_probability():
 
 
 def test_each_pair_uses_its_own_stamps():
-    """With stamps twice and half as far apart the same filter still turns images into each other."""
+    """With stamps twice and half as far apart the same filter still turns images into each
+    other."""
     times = np.cumsum([0, 1, 2, 0.5, 1.5, 1]) * STEP
     assert min(run([observe(t) for t in times], "adjacent")) > 0.99
     first, second = observe(0.0), observe(2 * STEP)

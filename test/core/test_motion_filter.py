@@ -1,4 +1,5 @@
-"""The motion filter, on velocities that are made up: what it fuses is known, and how wrong it is."""
+"""The motion filter, on velocities that are made up: what it fuses is known, and how wrong it
+is."""
 
 from __future__ import annotations
 

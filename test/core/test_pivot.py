@@ -1,4 +1,5 @@
-"""The lever arm of a hand-held camera: found online, used as a prior, refused where there is none."""
+"""The lever arm of a hand-held camera: found online, used as a prior, refused where there is
+none."""
 
 from __future__ import annotations
 

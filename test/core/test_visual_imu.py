@@ -26,7 +26,8 @@ STEP = 1 / 30
 
 
 class Oracle:
-    """Returns the true field of the next velocity (angular, linear); None stands for a bad frame."""
+    """Returns the true field of the next velocity (angular, linear); None stands for a bad
+    frame."""
 
     input_size = (CAMERA.width, CAMERA.height)
 

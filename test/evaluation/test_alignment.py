@@ -140,7 +140,8 @@ def test_a_recording_that_the_log_lacks_is_given_no_place_in_it():
 
 
 def steps(t: np.ndarray, wander: float) -> np.ndarray:
-    """A camera carried by somebody who walks: the same turns at each step, and some that are not."""
+    """A camera carried by somebody who walks: the same turns at each step, and some that are
+    not."""
     gait = [np.sin(12 * t), 1.3 * np.sin(6 * t + 1), 0.8 * np.cos(12 * t + 2)]
     return np.asarray(np.stack(gait, axis=1) + wander * shake(t, 3, EVERY))
 

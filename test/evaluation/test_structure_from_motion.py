@@ -1,4 +1,5 @@
-"""COLMAP, where it is installed, finds a motion that is sharp, and owns up where it sees nothing."""
+"""COLMAP, where it is installed, finds a motion that is sharp, and owns up where it sees
+nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Many recordings at once: the results of one by one, failures told, and restarted where it ended."""
+"""Many recordings at once: the results of one by one, failures told, and restarted where it
+ended."""
 
 from __future__ import annotations
 

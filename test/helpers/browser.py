@@ -76,7 +76,8 @@ class Page:
         return tuple(
             self.evaluate(
                 f"(() => {{ const e = document.querySelector({selector!r}); e.scrollIntoView();"
-                "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2];"
+                "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / "
+                "2];"
                 "})()"
             )
         )

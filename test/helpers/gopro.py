@@ -1,6 +1,7 @@
 """A video file as GoPro writes it, with nothing in it but the gyroscope.
 
-The format is GPMF (github.com/gopro/gpmf-parser): keys, types and lengths, nested; one sample a second.
+The format is GPMF (github.com/gopro/gpmf-parser): keys, types and lengths, nested; one sample a
+second.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Train as one of several processes, and tell what became of it; started by test_several_processes.py."""
+"""Train as one of several processes, and tell what became of it; started by
+test_several_processes.py."""
 
 from __future__ import annotations
 

@@ -98,7 +98,8 @@ def texture(seed: int = 0, size: int = 1200) -> NDArray[np.uint8]:
 
 
 def seen_after(turn: Array, scene: NDArray[np.uint8], camera: Camera = CAMERA) -> Array:
-    """The image (height, width, 3) of a far-away texture after the camera turned by `turn` (rad)."""
+    """The image (height, width, 3) of a far-away texture after the camera turned by `turn`
+    (rad)."""
     size = scene.shape[0]
     ahead = np.array([[camera.fx, 0, size / 2], [0, camera.fy, size / 2], [0, 0, 1]])
     rotation = cv2.Rodrigues(np.asarray(turn, dtype=float))[0]

@@ -1,7 +1,8 @@
 """The velocity states of robot_localization's ekf_node, as a reference for its configuration.
 
 Angular velocity is constant but for its process noise, linear velocity follows an acceleration:
-x' = F x, P' = F P F' + Q dt, and an input is left out whose Mahalanobis distance reaches its threshold.
+x' = F x, P' = F P F' + Q dt, and an input is left out whose Mahalanobis distance reaches its
+threshold.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The published network: its public layout, its golden outputs, and that it says one thing twice."""
+"""The published network: its public layout, its golden outputs, and that it says one thing
+twice."""
 
 from __future__ import annotations
 

@@ -29,7 +29,8 @@ ROOMS = {
         *("commands", "__main__"),
     ),
 }
-"""The rooms of each package, bottom first; training stands on the runtime, which never imports it."""
+"""The rooms of each package, bottom first; training stands on the runtime, which never imports
+it."""
 
 
 def floor(module: str) -> int:

@@ -72,9 +72,10 @@ def write_bag(
 ) -> Path:
     """Write the images of each topic, raw or compressed, with a camera_info beside it.
 
-    `late` ones have a stamp too early, `ahead` ones one too late, `zero` ones none, `repeated` ones that of the image before; `damaged`
-    compressed ones are no images, and a topic that nobody reads has an `unusable` definition. `epoch` is the second of the stamps. Of several `focals` each holds from its share of the images on;
-    that of rectified images is 10 px longer.
+    `late` ones have a stamp too early, `ahead` ones one too late, `zero` ones none, `repeated` ones
+    that of the image before; `damaged` compressed ones are no images, and a topic that nobody reads
+    has an `unusable` definition. `epoch` is the second of the stamps. Of several `focals` each
+    holds from its share of the images on; that of rectified images is 10 px longer.
     """
     store = get_typestore(Stores.ROS1_NOETIC if version == "bag" else Stores.ROS2_JAZZY)
     types = store.types
@@ -297,9 +298,11 @@ def copied(
     profile: str = "ros2",
     others: Sequence[tuple[str, str, bytes, str]] = (),
 ) -> Path:
-    """The messages of an MCAP in chunks of another size (0: none), with another `definition` of each type, topics renamed.
+    """The messages of an MCAP in chunks of another size (0: none), with another `definition` of
+    each type, topics renamed.
 
-    Of the `others` each is a channel of one message: name and encoding of the schema, message, its encoding.
+    Of the `others` each is a channel of one message: name and encoding of the schema, message, its
+    encoding.
     """
     with path.open("rb") as old, new.open("wb") as file:
         writer = McapWriter(file, chunk_size=chunk_size, use_chunking=chunk_size > 0)

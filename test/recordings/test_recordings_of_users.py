@@ -229,7 +229,8 @@ def test_a_phone_video_of_uneven_rate_keeps_its_own_stamps(tmp_path: Path) -> No
 
 
 def trimmed(path: Path, skipped: int = 0) -> Path:
-    """A video of which an edit list shows all but the last two frames, or from one on; phones and `ffmpeg -ss -c copy` trim so."""
+    """A video of which an edit list shows all but the last two frames, or from one on; phones and
+    `ffmpeg -ss -c copy` trim so."""
     data = write_video(path)
     nested = boxes(data, [b"moov", b"trak", b"edts", b"elst"])
     time_scale = struct.unpack_from(">I", data, boxes(data, [b"moov", b"mvhd"])[-1][0] + 20)[0]
@@ -314,7 +315,8 @@ def test_depth_and_confidence_beside_colours_are_no_recordings(tmp_path: Path) -
 
 
 def write_dng(path: Path, colour: tuple[int, int, int] = (40, 80, 120)) -> Path:
-    """A raw photo of one colour (R, G, B of the sensor, 12 bits / 16), exposed for 1/80 s, as a TIFF with the tags of DNG 1.4."""
+    """A raw photo of one colour (R, G, B of the sensor, 12 bits / 16), exposed for 1/80 s, as a
+    TIFF with the tags of DNG 1.4."""
     width, height = 64, 48
     r, g, b = (16 * x for x in colour)
     mosaic = np.tile(np.array([[r, g], [g, b]], "<u2"), (height // 2, width // 2)).tobytes()

@@ -1,4 +1,5 @@
-"""Outputs that are asked for: odometry, a merged Imu, other time stamps, no linear velocity, a reset."""
+"""Outputs that are asked for: odometry, a merged Imu, other time stamps, no linear velocity, a
+reset."""
 
 from __future__ import annotations
 

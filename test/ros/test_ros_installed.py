@@ -1,4 +1,5 @@
-"""Beside what a whole ROS installation has and no package index: skipped, with the reason, elsewhere."""
+"""Beside what a whole ROS installation has and no package index: skipped, with the reason,
+elsewhere."""
 
 from __future__ import annotations
 

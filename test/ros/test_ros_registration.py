@@ -1,4 +1,5 @@
-"""What neighbouring images tell, over ROS: fused velocities, those of one image beside them, and how."""
+"""What neighbouring images tell, over ROS: fused velocities, those of one image beside them, and
+how."""
 
 from __future__ import annotations
 

@@ -80,7 +80,8 @@ def test_no_motion_leaves_the_picture_as_it_is() -> None:
 
 
 def test_a_lamp_that_clipped_leaves_a_streak_that_clips() -> None:
-    """Once brighter than white, its light spread over 15 px is still white; a white wall's is not."""
+    """Once brighter than white, its light spread over 15 px is still white; a white wall's is
+    not."""
     picture = np.full((HEIGHT, WIDTH, 3), 10, np.uint8)
     picture[HEIGHT // 2 - 1 : HEIGHT // 2 + 2, WIDTH // 2 - 1 : WIDTH // 2 + 2] = 255
     plain = Light(np.linspace(0, 1, 256, dtype=np.float32), knee=0.9, lift=0.0)

@@ -1,4 +1,5 @@
-"""A checkpoint of the published network becomes a model like any other, or is refused in one line."""
+"""A checkpoint of the published network becomes a model like any other, or is refused in one
+line."""
 
 from __future__ import annotations
 

@@ -57,7 +57,8 @@ def test_the_truth_gives_the_sign_and_lengths_only_where_no_exposure_is_known(
         rows.append(",".join(map(str, (index, index / 30, *gyro))))
     (folder / "truth.csv").write_text("\n".join(rows) + "\n")
     (folder / "camera.yaml").write_text(
-        "{image_width: 64, image_height: 48, fx: 50, fy: 50, cx: 31.5, cy: 23.5, exposure_time: 0.01}"
+        "{image_width: 64, image_height: 48, fx: 50, fy: 50, cx: 31.5, cy: 23.5, exposure_time: "
+        "0.01}"
     )
     outcome = panel.of_sequence(Half(truth), folder)
     assert outcome.told["lengths times"] == pytest.approx(factor)

@@ -159,7 +159,8 @@ def test_an_unknown_set_is_refused_and_the_known_ones_named(tmp_path: Path) -> N
 
 
 def traced_room(folder: Path, views: str, size: tuple[int, int] = (40, 60)) -> Path:
-    """Write a path-traced room of one view, `a`, whose left half is 2 m away and whose right is sky."""
+    """Write a path-traced room of one view, `a`, whose left half is 2 m away and whose right is
+    sky."""
     for name in ("rgb", "depth"):
         (folder / "room" / name).mkdir(parents=True)
     cv2.imwrite(str(folder / "room" / "rgb" / "a.jpg"), np.full((40, 60, 3), 90, np.uint8))

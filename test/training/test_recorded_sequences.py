@@ -318,7 +318,8 @@ def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_published_pose_takes_points_from_shutter_open_to_close() -> None:
-    """P_b = bRa P_a + bta, for a body that yaws by 0.2 rad and drives 0.1 m ahead of its mean axes."""
+    """P_b = bRa P_a + bta, for a body that yaws by 0.2 rad and drives 0.1 m ahead of its mean
+    axes."""
     motion = ExposureMotion(np.array([0, 0.2, 0]), np.array([0, 0, 0.1]), np.zeros(3), np.zeros(3))
     quaternion, bta = pose_of(motion)
     opened, closed = Rotation.from_rotvec([0, -0.1, 0]), Rotation.from_rotvec([0, 0.1, 0])

@@ -45,7 +45,8 @@ def write_recording(folder: Path, linear: bool = False) -> None:
         image = cv2.resize(STREAM[index].image, (128, 96))
         cv2.imwrite(str(folder / "frames" / f"{index:03d}.png"), image)
     (folder / "camera.yaml").write_text(
-        "{image_width: 128, image_height: 96, fx: 110, fy: 110, cx: 63.5, cy: 47.5, exposure_time: 0.01}"
+        "{image_width: 128, image_height: 96, fx: 110, fy: 110, cx: 63.5, cy: 47.5, exposure_time: "
+        "0.01}"
     )
     (folder / "stamps.csv").write_text("t\n0.0\n0.1\n0.2\n0.3\n")
     rows = [
@@ -141,7 +142,8 @@ def test_fine_tuning_on_a_gyroscope_keeps_what_the_network_said(data: Path) -> N
     )
     trainer = Trainer(config, data, data / "run", 2 / 60, data / "w.safetensors", Ticks())
     losses = [{k: float(v) for k, v in one.items()} for one in trainer.steps()]
-    # In evaluation mode its own labels would cost nothing; batch statistics make them differ a little.
+    # In evaluation mode its own labels would cost nothing; batch statistics make them differ a
+    # little.
     assert losses[0]["pose"] > 0 and losses[0]["field"] < 2
     trainer.save()
     assert (data / "run" / TEACHER).is_file()

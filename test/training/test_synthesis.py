@@ -1,4 +1,5 @@
-"""Sets of samples on disk: the same however they are made, resumable, and read back as they were."""
+"""Sets of samples on disk: the same however they are made, resumable, and read back as they
+were."""
 
 from __future__ import annotations
 

@@ -55,7 +55,8 @@ def shots() -> list[Shot]:
 
 
 def quiet(shot: Shot) -> Shot:
-    """Leave out noise, which each device draws in its own way, and rounding, which makes more of the least."""
+    """Leave out noise, which each device draws in its own way, and rounding, which makes more of
+    the least."""
     return replace(shot, camera=replace(shot.camera, noise=0.0, video=None, compressions=()))
 
 
@@ -211,7 +212,8 @@ def test_an_unknown_place_to_render_is_refused() -> None:
         TrainingConfig.of({**CONFIG.entries(), "rendering": "cloud"})
 
 
-# --- a GPU that is only claimed: torch tells shapes and devices, and refuses to mix the latter --------
+# --- a GPU that is only claimed: torch tells shapes and devices, and refuses to mix the latter
+# --------
 
 
 @pytest.fixture

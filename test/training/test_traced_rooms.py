@@ -1,4 +1,5 @@
-"""Path-traced rooms: the geometry of their rays, of their truth, and what is left out of training."""
+"""Path-traced rooms: the geometry of their rays, of their truth, and what is left out of
+training."""
 
 from __future__ import annotations
 
@@ -80,7 +81,8 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TracedRoom:
     return TracedRoom(tmp_path / "scenes" / "box" / "scene.xml")
 
 
-# --- axes and signs --------------------------------------------------------------------------------
+# --- axes and signs
+# --------------------------------------------------------------------------------
 
 
 def test_a_camera_of_mitsuba_has_x_to_the_left_and_y_up() -> None:
@@ -118,7 +120,8 @@ def test_yaw_to_the_left_brings_what_was_left_to_the_middle() -> None:
 
 
 def test_depth_is_along_the_optical_axis() -> None:
-    """A wall seen straight on is as far at the side of the image as in its middle; the floor is nearer."""
+    """A wall seen straight on is as far at the side of the image as in its middle; the floor is
+    nearer."""
     depth = Box().depth(pinhole(64, 48, 20.0), looking(np.array([0.0, 1.2, 0.0]), 0.0, 0.0))
     np.testing.assert_allclose(depth[20:28, 20:44], HIGH[0], rtol=1e-5)
     assert depth[47, 32] == pytest.approx(1.2 * 20 / 23.5)
@@ -154,7 +157,8 @@ def test_rays_of_an_exposure_cover_their_pixels_and_all_of_the_time() -> None:
     np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 1, rtol=1e-5)
 
 
-# --- where cameras stand and how they move ------------------------------------------------------------
+# --- where cameras stand and how they move
+# ------------------------------------------------------------
 
 
 def test_places_are_inside_and_views_are_worth_seeing() -> None:
@@ -205,7 +209,8 @@ def test_motion_has_the_blur_that_is_wanted(kind) -> None:
         assert kind is true_blur.hand or speed < 6
 
 
-# --- sets on disk ------------------------------------------------------------------------------------
+# --- sets on disk
+# ------------------------------------------------------------------------------------
 
 
 def test_views_are_completed_not_made_again(box: TracedRoom, tmp_path: Path) -> None:
@@ -275,7 +280,8 @@ def test_unknown_rooms_are_named(box: TracedRoom, tmp_path: Path) -> None:
         Rooms.of(tmp_path)
 
 
-# --- scene files and the path tracer -------------------------------------------------------------------
+# --- scene files and the path tracer
+# -------------------------------------------------------------------
 
 SCENE = """<scene version="0.5.0">
   <default name="spp" value="64"/>

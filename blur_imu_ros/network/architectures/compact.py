@@ -1,4 +1,5 @@
-"""The compact network: sign-free blur field, inverse depth and their uncertainties on 8-pixel cells."""
+"""The compact network: sign-free blur field, inverse depth and their uncertainties on 8-pixel
+cells."""
 
 from __future__ import annotations
 
@@ -37,9 +38,10 @@ class DirectedOutput(NamedTuple):
 
     Attributes:
         q, log_inverse_depth: as of `CompactOutput`.
-        log_sigma: 2 channels, as of `CompactOutput`; of the motion the geometric mean over directions.
-        anisotropy: 2 channels (a, b): the covariance of the motion is sigma^2 expm([[a, b], [b, -a]]).
-            Like q it turns by twice the angle of the image, and -F has the one of F.
+        log_sigma: 2 channels, as of `CompactOutput`; of the motion the geometric mean over
+            directions.
+        anisotropy: 2 channels (a, b): the covariance of the motion is sigma^2 expm([[a, b], [b,
+            -a]]). Like q it turns by twice the angle of the image, and -F has the one of F.
     """
 
     q: Tensor

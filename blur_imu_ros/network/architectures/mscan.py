@@ -18,7 +18,8 @@ EXPANSIONS = (8, 8, 4, 4)
 
 
 def chain(**modules: nn.Module) -> nn.Sequential:
-    """Return the modules one after the other, under their names; those without weights need none."""
+    """Return the modules one after the other, under their names; those without weights need
+    none."""
     return nn.Sequential(OrderedDict(modules))
 
 

@@ -1,7 +1,7 @@
 """The network of "Image as an IMU" (Chen & Clark, ICCV 2025): signed flow and depth of each pixel.
 
-One MSCAN encoder and two light hamburgers (Geng et al., ICLR 2021; Guo et al., NeurIPS 2022). Names of
-modules are those of the public checkpoint, so that it loads strictly; matched to its outputs.
+One MSCAN encoder and two light hamburgers (Geng et al., ICLR 2021; Guo et al., NeurIPS 2022). Names
+of modules are those of the public checkpoint, so that it loads strictly; matched to its outputs.
 """
 
 from __future__ import annotations
