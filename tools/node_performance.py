@@ -80,8 +80,7 @@ def table(models: list[str], seconds: float) -> None:
     available = usual_jobs()
     print(
         f"{SIZES[0][0]}x{SIZES[0][1]} raw images at {FRAME_RATE:.0f} Hz, pivot prior, the camera "
-        "in "
-        f"another process. Share: of the {available} cores. Beyond: of the latency what is not "
+        f"in another process. Share: of the {available} cores. Beyond: of the latency what is not "
         "measuring. Heard: from publishing an image to hearing its velocity in the other process.\n"
     )
     heading(

@@ -75,8 +75,7 @@ class MotionPriorChoice(str, Enum):
 
 CAMERA_HELP = (
     "Calibration: YAML with fx, fy, cx, cy, or a file of ROS, Kalibr, EuRoC, OpenCV, ORB-SLAM, "
-    "VINS, "
-    "Basalt or COLMAP; of several cameras FILE:CAMERA."
+    "VINS, Basalt or COLMAP; of several cameras FILE:CAMERA."
 )
 
 LeverArm = Annotated[
@@ -88,8 +87,7 @@ TruthUnit = Annotated[
     list[Unit] | None,
     typer.Option(
         help="Unit of the truth's time or angular velocities; by default what it tells, or what "
-        "its "
-        "steps do. May be given for both."
+        "its steps do. May be given for both."
     ),
 ]
 
@@ -98,8 +96,7 @@ Strict = Annotated[
     typer.Option(
         "--strict",
         help="Refuse files of velocities with rows that cannot be used; without, these are left "
-        "out "
-        "and counted.",
+        "out and counted.",
     ),
 ]
 
@@ -107,8 +104,7 @@ TimeOffset = Annotated[
     float | None,
     typer.Option(
         help="Seconds to add to the estimate's clock to get the truth's, known to half a second; "
-        "by "
-        "default the motion tells, if it fits one place only."
+        "by default the motion tells, if it fits one place only."
     ),
 ]
 
@@ -154,8 +150,7 @@ def run(
         Direction,
         typer.Option(
             help="Which frames a frame is measured with: both neighbours, the ones before, the "
-            "whole "
-            "recording (smooth), none."
+            "whole recording (smooth), none."
         ),
     ] = Direction.ADJACENT,
     registration: Annotated[
@@ -221,8 +216,7 @@ def run(
         typer.Option(
             "--force",
             help="Write over what is in the place of the output; without, only an earlier result "
-            "of "
-            "the same recording is, and anything else is renamed.",
+            "of the same recording is, and anything else is renamed.",
         ),
     ] = False,
     strict: Annotated[
@@ -291,8 +285,7 @@ def evaluate(
         TruthAxes | None,
         typer.Option(
             help="Axes of the truth, by default those that it tells, else optical; found also "
-            "finds "
-            "its time offset."
+            "finds its time offset."
         ),
     ] = None,
     exposure: Annotated[
@@ -361,8 +354,7 @@ def benchmark(
         typer.Option(
             help="Another model, timed in the same run, frame by frame; published: the network of "
             "the paper, with random weights unless models/ has it (needs torch). Or the .json of "
-            "an "
-            "earlier benchmark: what became slower is told."
+            "an earlier benchmark: what became slower is told."
         ),
     ] = None,
     size: Annotated[
@@ -499,8 +491,7 @@ def compare(
         bool,
         typer.Option(
             help="With registration of neighbouring frames that starts from rest, at the rate of "
-            "the "
-            "recording and at half of it: what they tell without blur."
+            "the recording and at half of it: what they tell without blur."
         ),
     ] = True,
 ) -> None:

@@ -111,8 +111,7 @@ def _print(found: Calibration, options: CalibrateOptions) -> None:
         console.print("exposure_scale is true over assumed exposure time; give --exposure for it")
     console.print(
         f"the exposure also takes up what the model reads lengths wrong by, {LENGTH_STD:.0%} or "
-        "so, which "
-        "its standard deviation counts: no gyroscope tells the two apart"
+        "so, which its standard deviation counts: no gyroscope tells the two apart"
     )
     if not found.tells_bias:
         console.print("gyro_bias: these data do not tell it; let the camera rest and turn by turns")
@@ -142,14 +141,12 @@ def print_gain(measured: float, mended: float, alone: bool = False) -> None:
     console = Console()
     console.print(
         f"RMSE of w here{', of each image alone' if alone else ''}: {measured:.2f} rad/s as "
-        "measured, "
-        f"{mended:.2f} with the exposure found"
+        f"measured, {mended:.2f} with the exposure found"
     )
     if mended > NOTICEABLE * measured:
         console.print(
             "the exposure found fits most frames and makes the others worse: better keep the one "
-            "that "
-            "was assumed"
+            "that was assumed"
         )
 
 

@@ -210,8 +210,7 @@ def _print(lines: list[Compared], frames: int, options: CompareOptions) -> None:
     console.print(table.for_terminal())
     console.print(
         "failures are frames without a velocity, left out of the RMSE; with its invalid rows: "
-        "those counted that "
-        "the method itself refused",
+        "those counted that the method itself refused",
         soft_wrap=True,
     )
 

@@ -200,8 +200,7 @@ def _told(received: Received, result: Evaluation, sent: int) -> Iterator[str]:
     if busy:
         yield (
             f"  this machine is too slow or too busy for {FRAME_RATE:g} images a second; demo "
-            "--ros off "
-            "measures all"
+            "--ros off measures all"
         )
     if len(received.latency):
         median, p95 = 1e3 * np.percentile(received.latency, [50, 95])

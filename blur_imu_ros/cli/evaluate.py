@@ -165,8 +165,7 @@ def _with_exposure_that_fits(matched: MatchedSeries, scale: float, path: Path) -
     if matched.single is not None:
         raise RecordingError(
             f"{path}: neighbouring frames were fused with the exposure time that was assumed; "
-            "measure "
-            "again with the one that fits, or with run --no-registration"
+            "measure again with the one that fits, or with run --no-registration"
         )
     if np.isnan(scale):
         raise RecordingError(f"{path}: {NO_EXPOSURE_FITS}; leave out --fit-exposure")
@@ -285,8 +284,7 @@ def _offset_remark(result: Evaluation, found: Alignment | None) -> Iterator[str]
 def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iterator[str]:
     yield (
         f"{result.rows} rows compared; {result.invalid} not valid, {result.outside} outside the "
-        "time "
-        "of the ground truth"
+        "time of the ground truth"
     )
     if result.clear_rows:
         yield (
@@ -301,8 +299,7 @@ def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iter
     if told:
         yield (
             f"NEES over its degrees of freedom {', '.join(told)}, from the standard deviations; 1 "
-            "is "
-            "consistent, more is overconfident"
+            "is consistent, more is overconfident"
         )
 
 

@@ -134,7 +134,6 @@ def _source(options: LiveOptions, exposure: float | None, camera: Camera | None)
     except ModuleNotFoundError as error:
         raise RosSetupError(
             f"{options.source}: there is no such file; and topics need ROS 2, which is not here: "
-            "source "
-            f"its setup.bash, or {install_hint('ros')}"
+            f"source its setup.bash, or {install_hint('ros')}"
         ) from error
     return LiveTopic(options.source, exposure, camera)

@@ -241,8 +241,7 @@ def _frame(frames: Iterator[Frame], number: int, source: Path) -> Frame:
         return frame
     raise RecordingError(
         f"{source}: has fewer than the {number} frames that were measured of it; leave out "
-        "--resume "
-        "to measure anew"
+        "--resume to measure anew"
     )
 
 

@@ -81,8 +81,7 @@ class RunSummary:
         if self._blur and np.median(self._blur) < LEAST_BLUR:
             yield (
                 f"half of the motion blur is shorter than {LEAST_BLUR:g} px of the network's view: "
-                "little "
-                "to measure; a faster motion or a longer exposure leaves more"
+                "little to measure; a faster motion or a longer exposure leaves more"
             )
         if self.pivot is not None:
             yield from _of_the_lever_arm(self.pivot)
@@ -92,8 +91,7 @@ def _of_the_lever_arm(pivot: PivotFilter) -> Iterator[str]:
     if not pivot.trusted:
         yield (
             "the camera did not turn about a point as one in a hand does, so nothing was assumed "
-            "of "
-            "that any more; --motion-prior none assumes nothing from the start"
+            "of that any more; --motion-prior none assumes nothing from the start"
         )
     elif pivot.found:
         std = " ".join(f"{x:.2f}" for x in np.sqrt(np.diag(pivot.covariance)))

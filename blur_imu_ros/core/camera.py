@@ -79,8 +79,7 @@ class Camera:
         if not all(isinstance(value, Real) for value in (self.width, self.height, *values)):
             raise CameraError(
                 f"camera calibration of {self.width!r} x {self.height!r} pixels holds a value that "
-                "is "
-                f"not a number: {values}"
+                f"is not a number: {values}"
             )
         if self.width <= 0 or self.height <= 0:
             raise CameraError(f"camera image size {self.width}x{self.height}: must be positive")
@@ -161,8 +160,7 @@ def in_pixels(camera: Camera) -> Camera:
     if min(camera.fx, camera.fy) < SHORTEST_FOCAL * longer:
         raise CameraError(
             f"camera focal length fx={camera.fx:g}, fy={camera.fy:g} is nothing to the {longer} "
-            "pixels "
-            "of its image: in millimetres, or normalised? Then give pixels"
+            "pixels of its image: in millimetres, or normalised? Then give pixels"
         )
     if not (abs(camera.cx) < 3 * camera.width and abs(camera.cy) < 3 * camera.height):
         raise CameraError(
@@ -195,8 +193,7 @@ def lens_of(model: str, coefficients: Sequence[float]) -> tuple[str, tuple[float
         if any(numbers):
             raise CameraError(
                 f"distortion model '{model}' has coefficients that are not zero; which model is "
-                "it? "
-                f"Known are {', '.join(COEFFICIENTS)}"
+                f"it? Known are {', '.join(COEFFICIENTS)}"
             )
         return "plumb_bob", ()
     if known not in COEFFICIENTS:

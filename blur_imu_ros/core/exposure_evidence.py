@@ -80,14 +80,12 @@ class ExposureEvidence:
         if given > LONGEST_SHARE * interval:
             yield (
                 f"an exposure time of {given:g} s does not fit between images that are "
-                f"{interval:.2g} s "
-                f"apart{likelier or f', is it {given / 10:g}?'}; {cure}"
+                f"{interval:.2g} s apart{likelier or f', is it {given / 10:g}?'}; {cure}"
             )
         elif found is not None and not 1 / LARGEST_FACTOR < given / found < LARGEST_FACTOR:
             yield (
                 f"the exposure time of {given:g} s does not go with the images{likelier}: from one "
-                "to "
-                f"the next they move {'less' if found > given else 'more'} than their blur "
+                f"to the next they move {'less' if found > given else 'more'} than their blur "
                 f"would have it; {cure}"
             )
         elif found is None and np.median(self._speeds) > FASTEST:

@@ -66,8 +66,7 @@ class Frame:
         if not isinstance(image, np.ndarray):
             raise FrameError(
                 f"{self.name}: the image is of type {type(image).__name__}; give an array of "
-                "uint8, "
-                "grey or BGR"
+                "uint8, grey or BGR"
             )
         if not isinstance(camera, Camera):
             raise FrameError(

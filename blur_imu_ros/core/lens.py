@@ -92,8 +92,7 @@ def doubts(camera: Camera) -> Iterator[str]:
     if not 1 / LARGEST_RATIO <= camera.fx / camera.fy <= LARGEST_RATIO:
         yield (
             f"focal lengths fx={camera.fx:g} and fy={camera.fy:g} differ as those of no common "
-            "camera do: "
-            "is the calibration that of another size or aspect?"
+            "camera do: is the calibration that of another size or aspect?"
         )
     if camera.is_distorted and _folds(camera):
         yield (

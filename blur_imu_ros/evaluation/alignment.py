@@ -173,8 +173,7 @@ def _check_units(truth: VelocitySeries) -> None:
     if interval > LONGEST_INTERVAL:
         raise RecordingError(
             f"the truth has a row every {interval:g} s, too few to tell a motion: is its time in "
-            "seconds? "
-            "Else give --truth-unit ms, us or ns"
+            "seconds? Else give --truth-unit ms, us or ns"
         )
 
 
@@ -183,8 +182,7 @@ def _check_rates(scale: float) -> None:
     if 0 < scale * DEGREES < 1:
         raise RecordingError(
             f"the truth turns {1 / scale:.0f} times as fast as the camera: is it in degrees a "
-            "second? "
-            "Then give --truth-unit deg"
+            "second? Then give --truth-unit deg"
         )
 
 
@@ -202,8 +200,7 @@ def _placed(t: Array, omega: Array, truth: VelocitySeries, near: float | None) -
         raise RecordingError(
             f"the angular velocities hardly agree at any time offset (best correlation "
             f"{best.correlation:.2f}, at {best.offset:+.2f} s): are they of the same motion, and "
-            "is the "
-            "direction decided? A wrong exposure time makes them worse, too"
+            "is the direction decided? A wrong exposure time makes them worse, too"
         )
     alike = [place for place in places if place.rivals(best)]
     if near is not None or (len(alike) > 1 and min(t[0], truth.t[0]) > EPOCH):
@@ -215,16 +212,13 @@ def _placed(t: Array, omega: Array, truth: VelocitySeries, near: float | None) -
         listed = ", ".join(f"{p.offset:+.2f} s ({p.correlation:.2f})" for p in alike)
         raise RecordingError(
             f"the motion fits the truth at several time offsets alike, so none is taken: {listed}, "
-            "with "
-            "their correlations. Give --time-offset SECONDS if you know it to a fraction of a "
-            "second, "
-            "or record a motion that does not repeat itself"
+            "with their correlations. Give --time-offset SECONDS if you know it to a fraction of a "
+            "second, or record a motion that does not repeat itself"
         )
     if near is not None and abs(alike[0].offset - near) > REACH:
         raise RecordingError(
             f"the motion fits the truth clearly better at a time offset of {alike[0].offset:+.2f} "
-            "s "
-            f"than anywhere near the {near:+.2f} s given: leave out --time-offset, or mend it"
+            f"s than anywhere near the {near:+.2f} s given: leave out --time-offset, or mend it"
         )
     return alike[0]
 
@@ -235,8 +229,7 @@ def _inside(t: Array, truth: VelocitySeries, margin: float) -> Array:
     if inside.sum() < FEWEST_ROWS:
         raise RecordingError(
             f"only {inside.sum()} of {len(t)} valid estimates lie {margin:.2f} s or more inside "
-            "the "
-            f"truth's time {truth.t[0]:.3f} to {truth.t[-1]:.3f} s; {FEWEST_ROWS} are needed. "
+            f"the truth's time {truth.t[0]:.3f} to {truth.t[-1]:.3f} s; {FEWEST_ROWS} are needed. "
             "Do the clocks agree? Else record the truth longer"
         )
     return np.asarray(inside)
@@ -249,8 +242,7 @@ def _covered(t: Array, truth: VelocitySeries, offset: float, margin: float) -> A
     if kept.sum() < FEWEST_ROWS:
         raise RecordingError(
             f"only {kept.sum()} of {len(t)} estimates lie outside the truth's gaps; {FEWEST_ROWS} "
-            "are "
-            "needed: record longer, or with a logger that leaves out less"
+            "are needed: record longer, or with a logger that leaves out less"
         )
     return kept
 

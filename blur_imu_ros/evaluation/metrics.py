@@ -180,8 +180,7 @@ def refuse_degrees(matched: MatchedSeries) -> None:
     if sizes[0] > 0 and factor > DEGREES:
         raise RecordingError(
             f"the truth turns {factor:.0f} times as fast as the estimate: is it in degrees a "
-            "second? "
-            "Then give --truth-unit deg, else --truth-unit rad"
+            "second? Then give --truth-unit deg, else --truth-unit rad"
         )
 
 

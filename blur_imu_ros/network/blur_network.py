@@ -67,8 +67,7 @@ class OnnxBackend:
         if self._session.get_providers()[0] != providers[0]:
             raise ModelError(
                 f"device '{device}': ONNX Runtime's {providers[0]} is installed but does not "
-                "start; "
-                "are driver and CUDA libraries there? Use device cpu meanwhile"
+                "start; are driver and CUDA libraries there? Use device cpu meanwhile"
             )
         self._outputs = list(outputs)
         names = [output.name for output in self._session.get_outputs()]
@@ -172,8 +171,7 @@ def model_path(name_or_path: str | Path) -> Path:
     if found is None:
         raise ModelError(
             f"model '{name_or_path}' is not there; there are {', '.join(shipped_models())}; or "
-            "give "
-            "the path of an .onnx file with its .json card beside it"
+            "give the path of an .onnx file with its .json card beside it"
         )
     return found
 

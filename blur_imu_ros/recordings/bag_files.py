@@ -172,8 +172,7 @@ class BagFile:
             if log.is_file() and log.stat().st_size:
                 self.notes.append(
                     f"messages that are still in {log.name} are not read; `sqlite3 {one.name} "
-                    ".tables` "
-                    "takes them into the bag"
+                    ".tables` takes them into the bag"
                 )
             yield _opened(one)
 

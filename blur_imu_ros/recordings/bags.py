@@ -149,8 +149,7 @@ class Bag:
         if count and not given:
             raise RecordingError(
                 f"{self._path} {self._topic}: its format '{self._codec}' is video, and none of its "
-                f"{count} "
-                "packets can be decoded; does it lack its key frames?"
+                f"{count} packets can be decoded; does it lack its key frames?"
             )
         if given < count:
             self.notes.append(
@@ -179,8 +178,7 @@ class Bag:
         if unread:
             self.notes.append(
                 f"{len(unread)} messages of {self._info_topic} cannot be used: {unread[0]}; the "
-                "camera "
-                "stays what it was before"
+                "camera stays what it was before"
             )
 
     def _frame(
@@ -263,8 +261,7 @@ class Bag:
         if self._rectified:
             self.notes.append(
                 f"the images of {self._topic} are rectified, by its name: P of camera_info is "
-                "their "
-                "calibration, without distortion"
+                "their calibration, without distortion"
             )
         return camera
 

@@ -75,8 +75,7 @@ class Keys:
             if name not in self._used and _OF_A_LENS.fullmatch(name) and _tells_numbers(value):
                 raise CameraError(
                     f"{name} seems to be of the lens and is not understood; give distortion_model "
-                    "and "
-                    "distortion_coefficients"
+                    "and distortion_coefficients"
                 )
 
 

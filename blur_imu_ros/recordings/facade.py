@@ -60,8 +60,7 @@ def open_recording(path: str | Path, settings: FrameSettings | None = None) -> R
         return Video(path, settings)
     raise RecordingError(
         f"{path}: is no recording that is known by its name{_cure(suffix)}; known are folders of "
-        "images, "
-        f"images ({_listed(IMAGE_SUFFIXES)}), videos ({_listed(VIDEO_SUFFIXES)}) and bags "
+        f"images, images ({_listed(IMAGE_SUFFIXES)}), videos ({_listed(VIDEO_SUFFIXES)}) and bags "
         f"({_listed(BAG_SUFFIXES)})"
     )
 

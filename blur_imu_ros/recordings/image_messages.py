@@ -242,8 +242,7 @@ def _why_not(size: int, said: str) -> str:
     if "compresseddepth" in plain:
         return (
             f"compressed message of format '{said}' is a depth image; choose the topic of the "
-            "colour "
-            "images"
+            "colour images"
         )
     if any(codec in plain for codec in _VIDEO_CODECS):
         return f"compressed message of format '{said}' is a packet of a video, no image"

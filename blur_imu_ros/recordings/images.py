@@ -101,8 +101,7 @@ class ImageFolder:
         if len(kept) < len(images):
             self.notes.append(
                 f"{len(images) - len(kept)} photos lie there twice, as {kept[0].suffix} and raw; "
-                "the raw "
-                "ones are left out"
+                "the raw ones are left out"
             )
         return kept
 
@@ -211,8 +210,7 @@ class Video:
         if path.suffix.lower() in BARE_STREAMS and settings.stamps is None:
             self.notes.append(
                 f"{path.name} holds no stamps: {self._rate:g} images a second are assumed; "
-                "--stamps "
-                "gives others (rpicam-vid --save-pts)"
+                "--stamps gives others (rpicam-vid --save-pts)"
             )
         capture.release()
 
@@ -305,8 +303,7 @@ class _Decoded:
         if self.index < self._count * ALL_BUT_A_FEW:
             yield (
                 f"gave {self.index} of the {self._count} frames that it says to hold: it was "
-                "trimmed "
-                "without coding it anew, or cut off"
+                "trimmed without coding it anew, or cut off"
             )
 
     def close(self) -> None:

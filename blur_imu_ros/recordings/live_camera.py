@@ -68,8 +68,7 @@ class LiveCamera:
             self._capture.release()
             raise FrameError(
                 f"{self.name}: the exposure time is not known and the driver does not tell it: "
-                "give "
-                "--exposure SECONDS (for example 0.010)"
+                "give --exposure SECONDS (for example 0.010)"
             )
         self._camera, self._field_of_view = camera, field_of_view
         self._rate = float(self._capture.get(cv2.CAP_PROP_FPS)) or 30.0
@@ -97,8 +96,7 @@ class LiveCamera:
         if control is not None and control.automatic and first:
             self.notes.append(
                 f"{self.name}: automatic exposure is on, so its time changes, and many drivers do "
-                "not "
-                f"tell the present one; v4l2-ctl -d {self._device} -c auto_exposure=1 "
+                f"not tell the present one; v4l2-ctl -d {self._device} -c auto_exposure=1 "
                 "-c exposure_time_absolute=100 fixes it at 10 ms"
             )
         return None if control is None else control.exposure_time

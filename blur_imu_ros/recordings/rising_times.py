@@ -49,8 +49,7 @@ def rising_rows(t: Array, name: str) -> tuple[Array, list[str]]:
         row = int(np.argmax(~kept & ~repeated if wrong else repeated))
         raise RecordingError(
             f"{name}: time does not rise, or is no number, in {len(t) - int(kept.sum())} of "
-            f"{len(t)} "
-            f"rows, the first of them row {row}: are several recordings in it?"
+            f"{len(t)} rows, the first of them row {row}: are several recordings in it?"
         )
     left = [
         f"{count} of {len(t)} rows {what}"

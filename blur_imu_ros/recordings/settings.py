@@ -97,12 +97,10 @@ class FrameSettings:
         if self.camera is None:
             raise RecordingError(
                 f"{source}: the camera is not known; give --camera camera.yaml: a ROS calibration, "
-                "or "
-                f"the lines {EXPECTED}, in pixels. Without a calibration cx, cy are the middle, "
+                f"or the lines {EXPECTED}, in pixels. Without a calibration cx, cy are the middle, "
                 "and fx = "
                 "fy = image_width / (2 tan(horizontal field of view / 2)), or the longer side * "
-                "focal "
-                "length in 35 mm film (data sheet, EXIF) / 34.6; see docs/FAQ.md"
+                "focal length in 35 mm film (data sheet, EXIF) / 34.6; see docs/FAQ.md"
             )
         return self.camera
 

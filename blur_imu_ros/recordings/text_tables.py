@@ -85,8 +85,7 @@ def _decoded(raw: bytes) -> str:
     if b"\0" in raw:
         raise csv.Error(
             "it holds bytes that are no text; of a video with a gyroscope, Gyroflow or "
-            "gopro-telemetry "
-            "write its log as .gcsv or CSV"
+            "gopro-telemetry write its log as .gcsv or CSV"
         )
     try:
         return raw.decode("utf-8")

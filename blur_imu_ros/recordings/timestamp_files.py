@@ -88,8 +88,7 @@ def _doubt(path: Path, times: Array, told: str | None, unit: str) -> str:
     if len(steps) and np.median(steps) >= 1000 * SHORTEST_STEP:
         return (
             f"stamps of {path.name} are {np.median(steps):.3g} s apart; if they are no seconds, "
-            "head "
-            "their column with the unit: t_ms, t_us or t_ns"
+            "head their column with the unit: t_ms, t_us or t_ns"
         )
     return ""
 

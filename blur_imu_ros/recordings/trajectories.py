@@ -92,8 +92,7 @@ def read_poses(path: str | Path, seconds: float | None = None) -> PoseSeries:
     else:
         raise RecordingError(
             f"{path}: is no trajectory that is known: it has rows of {table.width} numbers; TUM "
-            "has "
-            "t x y z qx qy qz qw, KITTI the 12 numbers of each pose"
+            "has t x y z qx qy qz qw, KITTI the 12 numbers of each pose"
         )
     return poses_of(rows, path, seconds, table.notes)
 
@@ -164,8 +163,7 @@ def poses_of(
         row = int(np.argmin(good))
         raise RecordingError(
             f"{path}: {np.sum(~good)} of {len(rows)} rows are no poses: the quaternion of row "
-            f"{row} has "
-            f"length {norms[row]:.3g}, or a value there is not a finite number"
+            f"{row} has length {norms[row]:.3g}, or a value there is not a finite number"
         )
     kept, left_out = rising_rows(np.where(good, rows[:, 0], np.nan), str(path))
     rows, notes = rows[kept], [*notes, *left_out]

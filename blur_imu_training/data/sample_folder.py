@@ -53,8 +53,7 @@ def claim(folder: Path, settings: dict[str, Any]) -> None:
             if begun.get("renderer") != settings["renderer"]:
                 raise TrainingError(
                     f"{folder}: holds a set of another version's renderer, which would not go with "
-                    "what "
-                    "is rendered now; take another folder, or complete it with that version"
+                    "what is rendered now; take another folder, or complete it with that version"
                 )
             if begun != settings:
                 raise TrainingError(

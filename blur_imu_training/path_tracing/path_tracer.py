@@ -56,8 +56,7 @@ def import_mitsuba() -> Any:
     except (ImportError, RuntimeError) as error:
         raise TrainingError(
             "Mitsuba finds no LLVM: install libllvm19 (apt install libllvm19), or let "
-            "DRJIT_LIBLLVM_PATH "
-            "name a libLLVM.so of version 16 or later"
+            "DRJIT_LIBLLVM_PATH name a libLLVM.so of version 16 or later"
         ) from error
     mitsuba.set_log_level(mitsuba.LogLevel.Error)
     return mitsuba

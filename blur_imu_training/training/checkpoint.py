@@ -124,8 +124,7 @@ def read_weights(path: Path) -> Tensors:
     if not (path / STATE).is_file():
         raise TrainingError(
             f"{path}: holds no state of a training run ({STATE}); if it has just begun, wait until "
-            "it "
-            "has saved one"
+            "it has saved one"
         )
     return part(read_tensors(path / STATE)[0], "average.")
 
