@@ -129,6 +129,8 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     if options.truth_axes is None:
         found = align(estimate, truth, options.exposure, options.time_offset)
         truth, linear = with_linear(estimate, truth, found, options.exposure)
+    elif options.time_offset is not None:
+        truth = replace(truth, t=truth.t - options.time_offset)
     matched = match(estimate, truth, options.exposure)
     if not any(unit.radians for unit in options.truth_units):
         refuse_degrees(matched)
@@ -141,7 +143,7 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     header = list(_header(options, record))
     remarks = [
         *_remarks(result, scale, options),
-        *_offset_remark(result, found),
+        *_offset_remark(result, found, options.time_offset),
         *_latency_remarks(latency),
         *(_alignment_remarks(found, linear) if found else ()),
     ]
@@ -270,12 +272,17 @@ def _header(options: EvaluateOptions, record: RunRecord | None) -> Iterator[str]
     yield f"compared in {MEANING[options.shown_axes]} by blur_imu_ros {__version__}"
 
 
-def _offset_remark(result: Evaluation, found: Alignment | None) -> Iterator[str]:
-    """Yield the time offset: the one that was found and applied, or the one that would fit."""
+def _offset_remark(
+    result: Evaluation, found: Alignment | None, given: float | None
+) -> Iterator[str]:
+    """Yield the time offset: the one that was found or given and applied, or that would fit."""
     if found is not None:
         offset, std = found.time_offset, 1e3 * found.time_offset_std
         told = f"{1e3 * offset:+.2f} +- {std:.2f} ms" if abs(offset) < 1 else f"{offset:+.4f} s"
         yield f"time offset {told} (to add to the estimate's time; found and applied)"
+    elif given is not None:
+        rest = f"{result.time_offset * 1e3:+.1f} ms"
+        yield f"time offset {given:+.4f} s (given and applied; {rest} more would fit best)"
     else:
         told = f"{result.time_offset * 1e3:+.1f} ms"
         yield f"time offset {told} (to add to the estimate's time; would fit best, not applied)"

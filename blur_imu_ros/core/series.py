@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,23 @@ class VelocitySeries:
     axes: Axes | None = None
     notes: tuple[str, ...] = ()
     single: Array | None = None
+
+    def to_dataframe(self) -> Any:
+        """Return a pandas DataFrame with a row a time, its columns named as in the CSV of `run`.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        import pandas
+
+        columns: dict[str, Any] = {"frame": list(self.frames)} if self.frames else {}
+        columns["t"] = self.t
+        columns |= dict(zip(VELOCITIES, self.velocity.T, strict=True))
+        if self.sigma is not None:
+            columns |= {f"s_{name}": s for name, s in zip(VELOCITIES, self.sigma.T, strict=True)}
+        if self.blur_px is not None:
+            columns["blur_px"] = self.blur_px
+        return pandas.DataFrame(columns | {"valid": self.valid})
 
 
 def series_of(estimates: Iterable[VelocityEstimate]) -> VelocitySeries:
