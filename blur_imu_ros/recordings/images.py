@@ -130,8 +130,8 @@ class ImageFolder:
         stamps = stamps_of_names(self._images)
         if stamps is None:
             self.notes.append(
-                f"no stamps are known: {FALLBACK_FRAME_RATE:g} images a second are assumed; "
-                "--stamps FILE.csv gives others"
+                f"no stamps are known: {FALLBACK_FRAME_RATE:g} images a second are assumed, "
+                "and at another rate signs and velocities are wrong; --stamps FILE.csv gives others"
             )
             return evenly
         order = np.argsort(stamps)
