@@ -19,7 +19,8 @@ ROSDEP_KEYS = {
     "tf2_ros": "tf2_ros_py", "typer": "python3-typer", "yaml": "python3-yaml",
 }  # fmt: skip
 FROM_PIP = {
-    "av", "lz4", "mcap", "onnxruntime", "pillow_heif", "pycolmap", "rawpy", "ray", "rerun", "rosbags", "safetensors", "torch",
+    "av", "lz4", "mcap", "onnxruntime", "pandas", "pillow_heif", "pycolmap", "rawpy", "ray", "rerun",
+    "rosbags", "safetensors", "telemetry_parser", "torch",
 }  # fmt: skip
 """rosdep has none, or pip only, of which a released package may not depend; loaded when needed."""
 
