@@ -78,6 +78,17 @@ CAMERA_HELP = (
     "VINS, Basalt or COLMAP; of several cameras FILE:CAMERA."
 )
 
+Stamps = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV with a column t, one row a frame; or as EuRoC, TUM, KITTI or rpicam write it."
+    ),
+]
+ImageTopic = Annotated[str | None, typer.Option(help="Image topic, for bags with several.")]
+Model = Annotated[str, typer.Option(help="Name or path of a model.")]
+Backend = Annotated[str, typer.Option(help="auto, onnx or torch.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")]
+CameraFile = Annotated[Path | None, typer.Option(help=CAMERA_HELP)]
 LeverArm = Annotated[
     tuple[float, float, float] | None,
     typer.Option(help="From the pivot to the camera: right, down, forward, metres, as in 0 0 0.3."),
@@ -129,23 +140,18 @@ def run(
             "all paths.",
         ),
     ],
-    camera: Annotated[Path | None, typer.Option(help=CAMERA_HELP)] = None,
+    camera: CameraFile = None,
     exposure: Annotated[
         float | None, typer.Option(help="Exposure time, seconds; photos may tell theirs.")
     ] = None,
-    stamps: Annotated[
-        Path | None,
-        typer.Option(
-            help="CSV with a column t, one row a frame; or as EuRoC, TUM, KITTI or rpicam write it."
-        ),
-    ] = None,
+    stamps: Stamps = None,
     stamp_reference: Annotated[
         StampReference, typer.Option(help="Moment of the exposure that a stamp means.")
     ] = StampReference.MIDDLE,
-    topic: Annotated[str | None, typer.Option(help="Image topic, for bags with several.")] = None,
-    model: Annotated[str, typer.Option(help="Name or path of a model.")] = FOR_RECORDINGS,
-    backend: Annotated[str, typer.Option(help="auto, onnx or torch.")] = "auto",
-    device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
+    topic: ImageTopic = None,
+    model: Model = FOR_RECORDINGS,
+    backend: Backend = "auto",
+    device: Device = "cpu",
     direction: Annotated[
         Direction,
         typer.Option(
@@ -347,7 +353,7 @@ def benchmark(
     backend: Annotated[
         list[str] | None, typer.Option(help="onnx or torch; several are compared.")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
+    device: Device = "cpu",
     threads: Annotated[int, typer.Option(min=0, help="Of the model; 0 chooses.")] = 0,
     against: Annotated[
         str | None,
@@ -447,21 +453,16 @@ def compare(
         list[str] | None,
         typer.Option(help="NAME=FILE of another system: CSV, or TUM trajectory of any scale."),
     ] = None,
-    camera: Annotated[Path | None, typer.Option(help=CAMERA_HELP)] = None,
+    camera: CameraFile = None,
     exposure: Annotated[float | None, typer.Option(help="Exposure time, seconds.")] = None,
-    stamps: Annotated[
-        Path | None,
-        typer.Option(
-            help="CSV with a column t, one row a frame; or as EuRoC, TUM, KITTI or rpicam write it."
-        ),
-    ] = None,
+    stamps: Stamps = None,
     stamp_reference: Annotated[
         StampReference, typer.Option(help="What a stamp means.")
     ] = StampReference.MIDDLE,
-    topic: Annotated[str | None, typer.Option(help="Image topic, for bags with several.")] = None,
-    model: Annotated[str, typer.Option(help="Name or path of a model.")] = FOR_RECORDINGS,
-    backend: Annotated[str, typer.Option(help="auto, onnx or torch.")] = "auto",
-    device: Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")] = "cpu",
+    topic: ImageTopic = None,
+    model: Model = FOR_RECORDINGS,
+    backend: Backend = "auto",
+    device: Device = "cpu",
     axes: Annotated[
         Axes | None,
         typer.Option(help="Axes of the CSVs of others; by default those that run noted."),
@@ -552,7 +553,7 @@ def live(
             min=10, max=150, help="Degrees across the image, where --camera is not given."
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="Name or path of a model.")] = FOR_CAMERAS,
+    model: Model = FOR_CAMERAS,
     axes: Annotated[Axes, typer.Option(help="Axes of the velocities.")] = Axes.OPTICAL,
     motion_prior: Annotated[
         MotionPrior, typer.Option(help="pivot: the camera is in a hand.")
@@ -601,7 +602,7 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder of plot and video.")] = Path("demo"),
     seconds: Annotated[float, typer.Option(min=0.2, max=60, help="Length of the motion.")] = 3.0,
     ros: Annotated[RosChoice, typer.Option(help="Go through the ROS 2 node.")] = RosChoice.auto,
-    model: Annotated[str, typer.Option(help="Name or path of a model.")] = FOR_CAMERAS,
+    model: Model = FOR_CAMERAS,
 ) -> None:
     """Render a known motion, measure it through the whole chain, compare with the truth."""
     from blur_imu_ros.cli.demo import run_demo

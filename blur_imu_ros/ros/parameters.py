@@ -13,7 +13,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from blur_imu_ros.choices import FOR_CAMERAS, Axes, MotionPrior, StampReference
+from blur_imu_ros.choices import BACKENDS, DEVICES, FOR_CAMERAS, Axes, MotionPrior, StampReference
 from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.core.method_settings import MethodSettings
 from blur_imu_ros.core.pivot import PivotConfig
@@ -83,8 +83,8 @@ class _Parameter:
 PARAMETERS: dict[str, _Parameter] = {
     "autostart": _Parameter(True, "Configure and activate without being asked."),
     "model": _Parameter(FOR_CAMERAS, "Name of a shipped model, or path of an .onnx with its card."),
-    "backend": _Parameter("auto", "What runs the model.", ("auto", "onnx", "torch")),
-    "device": _Parameter("cpu", "Where it runs.", ("cpu", "cuda", "tensorrt")),
+    "backend": _Parameter("auto", "What runs the model.", BACKENDS),
+    "device": _Parameter("cpu", "Where it runs.", DEVICES),
     "threads": _Parameter(0, "CPU threads of the model; 0 chooses.", least=0, most=64),
     "image_transport": _Parameter("raw", "Kind of image topic.", ("raw", "compressed")),
     "rectified": _Parameter(
@@ -125,7 +125,9 @@ PARAMETERS: dict[str, _Parameter] = {
         2.0, "Seconds after which an exposure that came is forgotten.", least=0.05, most=3600.0
     ),
     "stamp_reference": _Parameter(
-        "start", "Moment of the exposure that image stamps mean.", ("start", "middle", "end")
+        "start",
+        "Moment of the exposure that image stamps mean.",
+        tuple(reference.value for reference in StampReference),
     ),
     "time_offset": _Parameter(
         0.0,
@@ -171,7 +173,7 @@ PARAMETERS: dict[str, _Parameter] = {
         "none",
         "pivot: the camera is in a hand or turns about a point, so v = omega x lever arm, more or "
         "less.",
-        ("none", "pivot"),
+        tuple(prior.value for prior in MotionPrior),
     ),
     "lever_arm": _Parameter(
         [0.0, 0.0, 0.0],
