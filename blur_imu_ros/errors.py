@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 class BlurImuError(Exception):
-    """Base of every error raised for outside input; its text is one line for a person."""
+    """Base of every error raised for outside input; its text is one line for a person.
+
+    Attributes:
+        cures: names of the settings that mend it, as `exposure`; the command line shows their
+            options.
+    """
+
+    def __init__(self, text: str, *, cures: tuple[str, ...] = ()) -> None:
+        """Keep the text and its cures."""
+        super().__init__(text)
+        self.cures = cures
+
+
+class Note(str):
+    """What a person should know, one line; `cures` as those of an error."""
+
+    cures: tuple[str, ...]
+
+    def __new__(cls, text: str, *, cures: tuple[str, ...] = ()) -> Self:
+        """Return the text with its cures."""
+        note = super().__new__(cls, text)
+        note.cures = cures
+        return note
 
 
 class CameraError(BlurImuError):

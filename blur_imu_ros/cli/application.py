@@ -673,11 +673,14 @@ def main() -> None:
     for word in sys.argv[1:]:
         if not word or (word.startswith("-") and word.endswith("=")):
             _refuse(f"'{word}': an empty argument; a variable of the shell that is not set?")
+    commands = _checked()
     try:
         with _stoppable():
-            _checked()(standalone_mode=True)
+            commands(standalone_mode=True)
     except BlurImuError as error:
-        _refuse(str(error))
+        from blur_imu_ros.cli.notes import with_options
+
+        _refuse(with_options(error, commands.commands.get(next(iter(sys.argv[1:]), ""))))
     except OSError as error:
         if error.filename is None:
             raise

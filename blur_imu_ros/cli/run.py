@@ -404,6 +404,7 @@ def frame_settings(options: RunOptions) -> FrameSettings:
         stamp_reference=options.stamp_reference,
         topic=options.topic,
         strict=options.strict,
+        timed=options.direction != "none",
         stamp_names=given.names,
         stamp_note=given.note,
     )

@@ -75,7 +75,8 @@ class ExposureEvidence:
         found = self.exposure_time
         likelier = "" if found is None else f"; the images tell about {_rounded(found):g} s"
         cure = (
-            "what blur tells is wrong by the same factor: check --exposure (seconds) and timestamps"
+            "velocities from blur are wrong by the same factor: check the exposure time (seconds) "
+            "and the timestamps"
         )
         if given > LONGEST_SHARE * interval:
             yield (

@@ -163,7 +163,9 @@ def _known(truth: VelocitySeries) -> VelocitySeries:
     """Return the rows of the truth that hold an angular velocity, with nothing else."""
     known = truth.valid & np.isfinite(truth.velocity[:, :3]).all(axis=1)
     if known.sum() < FEWEST_ROWS:
-        raise RecordingError(f"the truth holds {known.sum()} rows; {FEWEST_ROWS} are needed")
+        raise RecordingError(
+            f"the ground truth has {known.sum()} usable rows; {FEWEST_ROWS} are needed"
+        )
     return VelocitySeries(truth.t[known], truth.velocity[known, :3], None, truth.valid[known])
 
 
@@ -172,8 +174,9 @@ def _check_units(truth: VelocitySeries) -> None:
     interval = float(np.median(np.diff(truth.t)))
     if interval > LONGEST_INTERVAL:
         raise RecordingError(
-            f"the truth has a row every {interval:g} s, too few to tell a motion: is its time in "
-            "seconds? Else give --truth-unit ms, us or ns"
+            f"the ground truth has a row every {interval:g} s, too few to follow a motion: is its "
+            "time in seconds? If not, give the unit: ms, us or ns",
+            cures=("truth_unit",),
         )
 
 
@@ -181,8 +184,9 @@ def _check_rates(scale: float) -> None:
     """Refuse a truth that turns so many times faster than the camera that it is in degrees."""
     if 0 < scale * DEGREES < 1:
         raise RecordingError(
-            f"the truth turns {1 / scale:.0f} times as fast as the camera: is it in degrees a "
-            "second? Then give --truth-unit deg"
+            f"the ground truth turns {1 / scale:.0f} times as fast as the camera: is it in degrees "
+            "per second? Then give the unit deg",
+            cures=("truth_unit",),
         )
 
 
@@ -211,14 +215,16 @@ def _placed(t: Array, omega: Array, truth: VelocitySeries, near: float | None) -
     if len(alike) > 1:
         listed = ", ".join(f"{p.offset:+.2f} s ({p.correlation:.2f})" for p in alike)
         raise RecordingError(
-            f"the motion fits the truth at several time offsets alike, so none is taken: {listed}, "
-            "with their correlations. Give --time-offset SECONDS if you know it to a fraction of a "
-            "second, or record a motion that does not repeat itself"
+            "the motion fits the ground truth equally well at several time offsets (correlation): "
+            f"{listed}. Give the offset if you know it to a fraction of a second, or record a "
+            "motion that does not repeat itself",
+            cures=("time_offset",),
         )
     if near is not None and abs(alike[0].offset - near) > REACH:
         raise RecordingError(
-            f"the motion fits the truth clearly better at a time offset of {alike[0].offset:+.2f} "
-            f"s than anywhere near the {near:+.2f} s given: leave out --time-offset, or mend it"
+            f"the motion fits the ground truth clearly better at {alike[0].offset:+.2f} s than "
+            f"anywhere near the time offset given, {near:+.2f} s: leave it out, or correct it",
+            cures=("time_offset",),
         )
     return alike[0]
 

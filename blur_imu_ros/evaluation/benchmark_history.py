@@ -60,9 +60,7 @@ class Earlier:
         except OSError as error:
             raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RecordingError(
-                f"{path}: is not what blur-imu benchmark --json writes ({error})"
-            ) from error
+            raise RecordingError(f"{path}: is not the JSON of a benchmark ({error})") from error
 
     def changes(self, now: list[Result]) -> Iterator[Change]:
         """Yield the change of every stage that both have measured."""

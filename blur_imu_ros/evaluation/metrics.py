@@ -179,8 +179,9 @@ def refuse_degrees(matched: MatchedSeries) -> None:
     factor = sizes[1] ** 2 / product if related else sizes[1] / max(sizes[0], 1e-12)
     if sizes[0] > 0 and factor > DEGREES:
         raise RecordingError(
-            f"the truth turns {factor:.0f} times as fast as the estimate: is it in degrees a "
-            "second? Then give --truth-unit deg, else --truth-unit rad"
+            f"the ground truth turns {factor:.0f} times as fast as the estimate: is it in degrees "
+            "per second? Give its unit, deg or rad",
+            cures=("truth_unit",),
         )
 
 
@@ -216,9 +217,10 @@ def match(
     if used.sum() < FEWEST_ROWS:
         raise RecordingError(
             f"only {used.sum()} of {len(used)} estimates can be compared: "
-            f"{np.sum(~estimate.valid)} are not valid and {np.sum(~inside)} lie outside the "
-            f"truth's time {truth.t[0]:.3f} to {truth.t[-1]:.3f} s, or in a gap of it; do the "
-            "clocks agree? evaluate --truth-axes found looks for their difference"
+            f"{np.sum(~estimate.valid)} are not valid and {np.sum(~inside)} lie outside the time "
+            f"of the ground truth ({truth.t[0]:.3f} to {truth.t[-1]:.3f} s) or in a gap of it; do "
+            "the clocks agree? Axes `found` also find the time offset",
+            cures=("truth_axes",),
         )
     every = MatchedSeries(
         estimate.t,

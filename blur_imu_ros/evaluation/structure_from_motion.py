@@ -139,7 +139,8 @@ def _pycolmap() -> Any:
         import pycolmap
     except ImportError as error:
         raise BlurImuError(
-            f"COLMAP is not installed ({install_hint('colmap')}); or leave out --colmap"
+            f"COLMAP is not installed ({install_hint('colmap')}); or go without it",
+            cures=("colmap",),
         ) from error
     return pycolmap
 

@@ -107,8 +107,8 @@ def _choose(path: Path, reader: BagFile, wanted: str | None) -> str:
         if len(names) == 1:
             return names[0]
     raise RecordingError(
-        f"{path}: has {len(kinds)} topics with velocities ({listed}); choose with --topic, "
-        "or --truth-topic for the truth"
+        f"{path}: has {len(kinds)} topics with velocities ({listed}); choose one of them",
+        cures=("topic", "truth_topic"),
     )
 
 

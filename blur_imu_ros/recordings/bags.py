@@ -83,12 +83,12 @@ class Bag:
         self.name = path.name
         self.notes: list[str] = []
         self._path, self._settings = path, settings
-        settings.required_exposure_time(path)
         with opened(path) as reader:
             self.notes += reader.notes
             self._topic = self._choose(reader)
             self._rectified = named_rectified(self._topic)
             self._info_topic = None if settings.camera else self._info_topic_in(reader)
+            settings.require(path, has_camera=self._info_topic is not None)
             self._count = sum(c.msgcount for c in reader.connections if c.topic == self._topic)
             self._camera = settings.camera or self._first_camera(reader)
             self._look_at_first(reader)
@@ -221,7 +221,8 @@ class Bag:
             return colour[0]
         if len(topics) != 1:
             raise RecordingError(
-                f"{self._path}: has {len(topics)} image topics ({listed}); choose with --topic"
+                f"{self._path}: has {len(topics)} image topics ({listed}); choose one of them",
+                cures=("topic",),
             )
         return topics[0]
 
@@ -238,8 +239,9 @@ class Bag:
         candidates = [topic for topic in known if _parent(topic) == _parent(images)] or known
         if len(candidates) > 1:
             raise RecordingError(
-                f"{self._path}: which camera_info is that of {self._topic} is not clear "
-                f"({', '.join(candidates)}); give --camera camera.yaml"
+                f"{self._path}: several camera_info topics may belong to {self._topic} "
+                f"({', '.join(candidates)}); give the calibration as a file",
+                cures=("camera",),
             )
         return candidates[0] if candidates else None
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
-from blur_imu_ros.errors import FrameError, RecordingError
+from blur_imu_ros.errors import FrameError, Note, RecordingError
 from blur_imu_ros.recordings.file_names import natural_order, stamps_of_names
 from blur_imu_ros.recordings.image_messages import decode_compressed
 from blur_imu_ros.recordings.photos import (
@@ -70,7 +70,8 @@ class ImageFolder:
         first, facts = next(
             ((p, f) for p, f in told if f.is_known), (self._images[0], PhotoFacts())
         )
-        self._check_exposure(facts)
+        settings.require(path, facts.exposure_time, facts.film_focal is not None)
+        self._note_exposure(facts)
         self._camera = settings.camera or self._camera_of_photo(first, facts)
 
     def __len__(self) -> int:
@@ -129,10 +130,15 @@ class ImageFolder:
             return evenly
         stamps = stamps_of_names(self._images)
         if stamps is None:
-            self.notes.append(
-                f"no stamps are known: {FALLBACK_FRAME_RATE:g} images a second are assumed, "
-                "and at another rate signs and velocities are wrong; --stamps FILE.csv gives others"
-            )
+            if self._settings.timed:
+                self.notes.append(
+                    Note(
+                        f"no timestamps are known: {FALLBACK_FRAME_RATE:g} images per second are "
+                        "assumed; at another rate signs and velocities are wrong, so give a CSV "
+                        "with a column t",
+                        cures=("stamps",),
+                    )
+                )
             return evenly
         order = np.argsort(stamps)
         self._images = [self._images[k] for k in order]
@@ -146,12 +152,10 @@ class ImageFolder:
         exposure_time = read_photo_facts(path).exposure_time
         return self._settings.required_exposure_time(path, exposure_time)
 
-    def _check_exposure(self, facts: PhotoFacts) -> None:
-        settings = self._settings
-        exposure_time = settings.required_exposure_time(self._path, facts.exposure_time)
-        if settings.exposure_time is None:
+    def _note_exposure(self, facts: PhotoFacts) -> None:
+        if self._settings.exposure_time is None and facts.exposure_time is not None:
             self.notes.append(
-                f"exposure times are taken from EXIF (first: {exposure_time * 1e3:.3g} ms)"
+                f"exposure times are taken from EXIF (first: {facts.exposure_time * 1e3:.3g} ms)"
             )
 
     def _camera_of_photo(self, path: Path, facts: PhotoFacts) -> Camera:
@@ -161,8 +165,12 @@ class ImageFolder:
         height, width = _read_image(path).shape[:2]
         camera = approximate_camera(width, height, facts.film_focal)
         self.notes.append(
-            f"no --camera is given: a focal length of {camera.fx:.0f} px is approximated from EXIF "
-            f"({facts.film_focal:g} mm on 35 mm film), without distortion; a calibration is better"
+            Note(
+                f"no calibration is given: a focal length of {camera.fx:.0f} px is taken from EXIF "
+                f"({facts.film_focal:g} mm on 35 mm film), without distortion; a calibration is "
+                "better",
+                cures=("camera",),
+            )
         )
         return camera
 
@@ -202,15 +210,18 @@ class Video:
         self.name = path.name
         self.notes: list[str] = []
         self._path, self._settings = path, settings
-        settings.required_exposure_time(path)
+        settings.require(path)
         self._camera = settings.required_camera(path)
         self._count = self.count_of(path)
         capture = _opened(path)
         self._rate = float(capture.get(cv2.CAP_PROP_FPS)) or FALLBACK_FRAME_RATE
         if path.suffix.lower() in BARE_STREAMS and settings.stamps is None:
             self.notes.append(
-                f"{path.name} holds no stamps: {self._rate:g} images a second are assumed; "
-                "--stamps gives others (rpicam-vid --save-pts)"
+                Note(
+                    f"{path.name} holds no timestamps: {self._rate:g} images per second are "
+                    "assumed; a file of timestamps gives the true ones (rpicam writes one)",
+                    cures=("stamps",),
+                )
             )
         capture.release()
 

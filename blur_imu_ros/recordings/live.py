@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from blur_imu_ros.core.frame import Frame
-from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.errors import Note, RecordingError
 from blur_imu_ros.recordings.live_camera import LiveCamera, without_password
 from blur_imu_ros.recordings.settings import FrameSettings
 
@@ -47,7 +47,8 @@ class LiveVideo:
         shown = f"camera {address}" if isinstance(address, int) else without_password(address)
         if settings.stamps is not None:
             raise RecordingError(
-                f"{shown}: images of a camera have their own stamps; leave out --stamps"
+                f"{shown}: images of a camera have their own timestamps; leave out those given",
+                cures=("stamps",),
             )
         camera = settings.required_camera(Path(shown))
         exposure_time = settings.exposure_time
@@ -79,8 +80,11 @@ class LiveVideo:
             self._live.close()
         if self._live.dropped:
             self.notes.append(
-                f"{self._live.dropped} images came while others were measured, and are left out; a "
-                "faster --model measures more of them"
+                Note(
+                    f"{self._live.dropped} images came while others were measured, and are left "
+                    "out; a faster model measures more of them",
+                    cures=("model",),
+                )
             )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from blur_imu_ros.core.arrays import Image
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame, check_exposure_time
-from blur_imu_ros.errors import FrameError, RecordingError
+from blur_imu_ros.errors import FrameError, Note, RecordingError
 from blur_imu_ros.execution.newest import Newest
 from blur_imu_ros.recordings.v4l2 import read_exposure
 
@@ -67,8 +67,9 @@ class LiveCamera:
         if self._exposure_time is None and self._told_exposure is None:
             self._capture.release()
             raise FrameError(
-                f"{self.name}: the exposure time is not known and the driver does not tell it: "
-                "give --exposure SECONDS (for example 0.010)"
+                f"{self.name}: the exposure time is not known, and the driver does not report it: "
+                "give it in seconds (0.010 for 10 ms)",
+                cures=("exposure",),
             )
         self._camera, self._field_of_view = camera, field_of_view
         self._rate = float(self._capture.get(cv2.CAP_PROP_FPS)) or 30.0
@@ -147,8 +148,11 @@ class LiveCamera:
             self._camera = Camera(width, height, focal, focal, *centre)
             if self._field_of_view is None:
                 self.notes.append(
-                    f"no calibration: a field of view of {angle:g} degrees across is assumed "
-                    "(--camera, or --field-of-view); a wrong one scales every velocity"
+                    Note(
+                        f"no calibration: a horizontal field of view of {angle:g} degrees is "
+                        "assumed; a wrong one scales every velocity",
+                        cures=("camera", "field_of_view"),
+                    )
                 )
         return self._camera
 

@@ -16,6 +16,17 @@ from blur_imu_ros.core.frame import Frame, check_exposure_time
 from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.recordings.camera_keys import EXPECTED
 
+EXPOSURE_UNKNOWN = (
+    "the exposure time is not known: give it in seconds (0.010 for 10 ms), or as exposure_time in "
+    "the camera's YAML"
+)
+CAMERA_UNKNOWN = (
+    f"the camera is not known: give a calibration file, of ROS or with the lines {EXPECTED}, in "
+    "pixels. Without a calibration cx, cy are the middle, and fx = fy = image_width / (2 "
+    "tan(horizontal field of view / 2)), or the longer side * focal length in 35 mm film (data "
+    "sheet, EXIF) / 34.6; see docs/FAQ.md"
+)
+
 
 @dataclass(frozen=True)
 class FrameSettings:
@@ -30,6 +41,7 @@ class FrameSettings:
         stamp_note: what a person should know of how the stamps were read.
         stamp_reference: which moment of the exposure a stamp means.
         topic: of the images, in bags with several.
+        timed: whether neighbouring frames are used, so that timestamps matter.
         strict: stop at the first image that cannot be used, instead of leaving it out.
     """
 
@@ -39,6 +51,7 @@ class FrameSettings:
     stamp_reference: StampReference = StampReference.MIDDLE
     topic: str | None = None
     strict: bool = False
+    timed: bool = True
     stamp_names: tuple[str, ...] = ()
     stamp_note: str = ""
 
@@ -86,23 +99,37 @@ class FrameSettings:
         """
         exposure_time = own if self.exposure_time is None else self.exposure_time
         if exposure_time is None:
-            raise FrameError(
-                f"{source}: the exposure time is not known: give --exposure SECONDS (for example "
-                "0.010), or exposure_time in the camera's YAML"
-            )
+            raise FrameError(f"{source}: {EXPOSURE_UNKNOWN}", cures=("exposure",))
         return check_exposure_time(exposure_time)
 
     def required_camera(self, source: Path) -> Camera:
         """Return the camera, or raise RecordingError asking for one."""
         if self.camera is None:
-            raise RecordingError(
-                f"{source}: the camera is not known; give --camera camera.yaml: a ROS calibration, "
-                f"or the lines {EXPECTED}, in pixels. Without a calibration cx, cy are the middle, "
-                "and fx = "
-                "fy = image_width / (2 tan(horizontal field of view / 2)), or the longer side * "
-                "focal length in 35 mm film (data sheet, EXIF) / 34.6; see docs/FAQ.md"
-            )
+            raise RecordingError(f"{source}: {CAMERA_UNKNOWN}", cures=("camera",))
         return self.camera
+
+    def require(
+        self, source: Path, exposure_time: float | None = None, has_camera: bool = False
+    ) -> None:
+        """Refuse a recording of which something is not known, naming all of it at once.
+
+        Args:
+            source: for the message.
+            exposure_time: seconds, what the recording itself tells.
+            has_camera: whether it tells its camera.
+
+        Raises:
+            FrameError: the exposure time cannot be one.
+            RecordingError: exposure time or camera are not known.
+        """
+        exposure_time = exposure_time if self.exposure_time is None else self.exposure_time
+        if exposure_time is not None:
+            check_exposure_time(exposure_time)
+        missing = {} if exposure_time is not None else {"exposure": EXPOSURE_UNKNOWN}
+        if self.camera is None and not has_camera:
+            missing["camera"] = CAMERA_UNKNOWN
+        if missing:
+            raise RecordingError(f"{source}: {'; '.join(missing.values())}", cures=tuple(missing))
 
 
 class Recording(Protocol):

@@ -102,7 +102,7 @@ def settings_yaml() -> str:
     lines = [
         "# Settings of the method, all at their defaults; a file may leave out what it does not "
         "change.",
-        "# blur-imu run --settings FILE; parameter settings_file of the node.",
+        "# For `blur-imu run` (settings) and the node (settings_file).",
     ]
     meanings = _meanings(MethodSettings)
     for section in fields(defaults):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from blur_imu_ros.core.frame import Frame
-from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
+from blur_imu_ros.errors import BlurImuError, FrameError, Note, RecordingError
 
 MOST_LATE = 10
 """Images in succession that may be left out for their stamps; more, and it is the clock."""
@@ -71,7 +71,7 @@ class _LeftOut:
     def cannot_be_read(self, name: str, error: BlurImuError) -> None:
         """Count an image; raise where this must be said at once."""
         named = error if name in str(error) else f"{name}: {error}"
-        refusal = RecordingError(f"{self.source} {named}")
+        refusal = RecordingError(f"{self.source} {named}", cures=error.cures)
         if self.strict:
             raise refusal from error
         self.unread.append((name, refusal))
@@ -88,7 +88,8 @@ class _LeftOut:
                 f"{self.source} {frame.name}: its stamp, {frame.t:.6f} s, is not later than that "
                 f"of an image before, {before:.6f} s"
                 + (f", and so were those of the last {self.run}" if self.run > 1 else "")
-                + "; give --stamps"
+                + "; give timestamps",
+                cures=("stamps",),
             )
 
     def notes(self) -> list[str]:
@@ -98,11 +99,13 @@ class _LeftOut:
             why = str(self.unread[0][1]).removeprefix(f"{self.source} ")
             told.append(f"{self._counted(len(self.unread))} as they cannot be read: {why}")
         if self.late:
+            names = f"{self.late[0]}{', ...' * (len(self.late) > 1)}"
             told.append(
-                f"{self._counted(len(self.late))} "
-                f"({self.late[0]}{', ...' * (len(self.late) > 1)}): "
-                "their stamps are not later than that of the image before; --stamps would give "
-                "others"
+                Note(
+                    f"{self._counted(len(self.late))} ({names}): their timestamps are not later "
+                    "than that of the image before; a file of timestamps gives others",
+                    cures=("stamps",),
+                )
             )
         return told
 

@@ -75,7 +75,8 @@ class BagWriter:
         """
         if axes is Axes.GYRO:
             raise RecordingError(
-                f"{path}: a message has one frame for both velocities; use --axes optical or body"
+                f"{path}: a message has one frame for both velocities; use axes optical or body",
+                cures=("axes",),
             )
         self._path, self._axes, self._model = path, axes, model
         self._direction, self._last = direction, -np.inf

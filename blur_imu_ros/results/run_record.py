@@ -67,7 +67,7 @@ class RunRecord:
             return cls(**content | {"recipe": recipe, "state": state})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RecordingError(
-                f"{path}: cannot be read; leave out --resume to measure anew"
+                f"{path}: cannot be read; measure anew, without resuming", cures=("resume",)
             ) from error
 
     def check(self, result: Path, recipe: Recipe) -> None:
@@ -80,8 +80,9 @@ class RunRecord:
                 for n in names
             )
             raise RecordingError(
-                f"{result}: comes from another run: {listed}; choose another --output, or leave "
-                "out --resume to measure anew"
+                f"{result}: comes from another run: {listed}; choose another output, or measure "
+                "anew, without resuming",
+                cures=("output", "resume"),
             )
 
 

@@ -50,7 +50,10 @@ class LiveTopic:
         """
         self.name, self.notes = topic, list[str]()
         if exposure_time is None:
-            raise FrameError(f"{topic}: the exposure time is not known: give --exposure SECONDS")
+            raise FrameError(
+                f"{topic}: the exposure time is not known: give it in seconds (0.010 for 10 ms)",
+                cures=("exposure",),
+            )
         self.exposure_time = check_exposure_time(exposure_time)
         self._camera = camera
         self._newest: Newest[Any] = Newest()
@@ -118,7 +121,10 @@ class LiveTopic:
                 raise RecordingError(f"{self.name}: gives no image" + " any more" * bool(index))
             if self._camera is None:
                 if time.monotonic() - start > PATIENCE:
-                    raise RecordingError(f"{self._info_topic}: gives no calibration; give --camera")
+                    raise RecordingError(
+                        f"{self._info_topic}: no calibration comes; give one as a file",
+                        cures=("camera",),
+                    )
                 continue
             t = seconds(message.header.stamp)
             name = f"{self.name}:{index}"

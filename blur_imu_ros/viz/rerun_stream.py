@@ -42,7 +42,7 @@ class RerunStream:
                 self._stream.save(target)
         except (RuntimeError, OSError) as error:
             reason = str(error).splitlines()[0]
-            raise RecordingError(f"--rerun {target}: cannot be opened: {reason}") from error
+            raise RecordingError(f"Rerun at {target} cannot be opened: {reason}") from error
         self._rerun = rerun
 
     def write(self, measurement: Measurement) -> None:
@@ -84,7 +84,7 @@ class RerunStream:
 def check_target(target: str) -> None:
     """Refuse what is neither a file of Rerun's nor `spawn`."""
     if target != SPAWN and not target.endswith(SUFFIX):
-        raise RecordingError(f"--rerun {target}: give a file ending in {SUFFIX}, or {SPAWN}")
+        raise RecordingError(f"{target}: give a file ending in {SUFFIX} for Rerun, or {SPAWN}")
 
 
 def _rerun() -> Any:
@@ -92,7 +92,8 @@ def _rerun() -> Any:
         import rerun
     except ImportError as error:
         raise BlurImuError(
-            f"Rerun is not installed ({install_hint('viewer')}); or leave out --rerun"
+            f"Rerun is not installed ({install_hint('viewer')}); or go without it",
+            cures=("rerun",),
         ) from error
     return rerun
 

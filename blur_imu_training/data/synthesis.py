@@ -69,8 +69,9 @@ def _rendered(stream: SampleStream, folder: Path, missing: list[int], jobs: int)
             yield from pool.map(_render, work, chunksize=4)
         except BrokenProcessPool as error:
             raise TrainingError(
-                f"{folder}: a worker was killed; start again to go on (with fewer --jobs, if it "
-                "was for lack of memory)"
+                f"{folder}: a worker was killed; start again to continue (with fewer jobs, if "
+                "memory ran out)",
+                cures=("jobs",),
             ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)

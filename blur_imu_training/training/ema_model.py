@@ -140,7 +140,9 @@ class EmaModel:
         if path.is_file():
             load_weights(teacher, read_weights(path), path)
         elif not is_trained:
-            raise TrainingError("pseudo_labels are an earlier network's: give its --weights")
+            raise TrainingError(
+                "pseudo_labels come from an earlier network: give its weights", cures=("weights",)
+            )
         elif self._accelerator.is_main_process:
             write_tensors(path, teacher.state_dict(), {})
         return teacher

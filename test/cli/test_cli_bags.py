@@ -289,7 +289,7 @@ def test_messages_have_no_place_for_gyro_axes(
     blur_imu: CommandLine, known: list[object], tmp_path: Path
 ) -> None:
     ended = blur_imu(*known, "-o", tmp_path / "est.mcap", "--axes", "gyro")
-    assert "--axes optical or body" in ended.refusal
+    assert "use axes optical or body (--axes)" in ended.refusal
 
 
 def test_a_bag_of_velocities_that_is_cut_off_gives_what_it_holds(

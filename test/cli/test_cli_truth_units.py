@@ -36,7 +36,8 @@ def test_degrees_are_asked_for_with_any_axes(
     degrees = truth(tmp_path, radians=np.pi / 180)
     given = [command, estimate, degrees, "--truth-axes", axes]
     given += ["-o", tmp_path / "out.yaml"] if command == "calibrate" else []
-    assert "in degrees a second? Then give --truth-unit deg" in blur_imu(*given).refusal
+    refusal = blur_imu(*given).refusal
+    assert "in degrees per second?" in refusal and "(--truth-unit)" in refusal
     assert blur_imu(*given, "--truth-unit", "deg").status == 0
 
 
@@ -58,7 +59,7 @@ def test_degrees_of_a_slow_motion_are_known_in_spite_of_noise(
     omega = 0.03 * slow.velocity[:, :3]
     estimate = written(tmp_path / "est.csv", slow.t, omega + 0.1 * rng.standard_normal(omega.shape))
     rad, deg = (written(tmp_path / f"{k}.csv", slow.t, k * omega) for k in (1, 57.3))
-    assert "in degrees a second?" in blur_imu("evaluate", estimate, deg).refusal
+    assert "in degrees per second?" in blur_imu("evaluate", estimate, deg).refusal
     assert blur_imu("evaluate", estimate, rad).status == 0
 
 

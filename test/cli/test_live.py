@@ -46,7 +46,7 @@ def test_a_video_is_shown_at_its_own_pace_and_kept(
     assert ended.status == 0 and ended.err == ""
     for told in ("wx", "rad/s", "m/s", "1 sigma", "frames/s", "x forward", "▀", "exposure 10 ms"):
         assert told in ended.out
-    assert "a field of view of 65 degrees across is assumed" in " ".join(ended.out.split())
+    assert "a horizontal field of view of 65 degrees is assumed" in " ".join(ended.out.split())
     series = read_series(tmp_path / "velocity.csv")
     assert 1 <= len(series.t) <= 12 and series.t[-1] == pytest.approx(11 / 30, abs=0.02)
     assert series.axes is Axes.BODY
@@ -63,7 +63,7 @@ def test_what_is_missing_is_named(
     blur_imu: CommandLine, video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live.sys, "stdin", open("/dev/null"))
-    assert "give --exposure SECONDS" in blur_imu("live", video).refusal
+    assert "(--exposure)" in blur_imu("live", video).refusal
     assert "cannot be opened" in blur_imu("live", video.with_name("no.mp4")).refusal
     assert "milliseconds?" in blur_imu("live", video, "--exposure", 10).refusal
     video.write_text("no video")

@@ -168,7 +168,7 @@ def test_a_motion_that_repeats_itself_is_given_no_place_unless_one_is_named():
     true = walk(0.0)
     with pytest.raises(RecordingError, match="several time offsets alike") as caught:
         align(true.camera, true.gyro)
-    assert "+3.00 s" in str(caught.value) and "--time-offset" in str(caught.value)
+    assert "+3.00 s" in str(caught.value) and "time offset" in str(caught.value)
     found = align(true.camera, true.gyro, near=2.8)
     assert found.time_offset == pytest.approx(3.0, abs=0.01)
 

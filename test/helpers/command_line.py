@@ -51,7 +51,7 @@ class Outcome:
     def refusal(self) -> str:
         """The one line by which bad input is refused, beside what is assumed of folders."""
         assert self.status == 1, self
-        lines = [x for x in self.err.strip().splitlines() if "no stamps are known" not in x]
+        lines = [x for x in self.err.strip().splitlines() if "no timestamps are known" not in x]
         assert len(lines) == 1 and lines[0].startswith("blur-imu: "), self.err
         return lines[0]
 

@@ -53,7 +53,7 @@ def test_a_recording_whose_clock_stays_behind_keeps_the_rows_before(
     bag = write_bag(tmp_path / "bag", "mcap", late=frozenset(range(5, 12)))
     ended = blur_imu("run", bag, "--exposure", 0.01, "-o", tmp_path / "est.csv")
     assert "is not later than that of an image before" in ended.refusal
-    assert "give --stamps" in ended.refusal
+    assert "give timestamps (--stamps)" in ended.refusal
     assert len(rows_of(tmp_path / "est.csv")) == 5
 
 

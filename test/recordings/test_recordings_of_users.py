@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -81,7 +82,7 @@ def test_stamps_in_file_names_are_used_and_told(
 def test_other_names_are_no_stamps(tmp_path: Path, names: list[str]) -> None:
     recording = open_recording(write_named(tmp_path / "images", names), SETTINGS)
     np.testing.assert_allclose([f.t for f in recording], np.arange(len(names)) / 30)
-    assert ["30 images a second are assumed" in x for x in recording.notes] == [True] * (
+    assert ["30 images per second are assumed" in x for x in recording.notes] == [True] * (
         len(names) > 1
     )
 
@@ -120,7 +121,7 @@ def test_a_photo_gives_an_approximate_camera_of_the_image_as_it_is_shown(
     # 26 mm on a film with a diagonal of 43.27 mm; the image's is 800 pixels.
     assert camera.fx == camera.fy == pytest.approx(26 / 43.2666 * 800, rel=1e-4)
     assert (camera.cx, camera.cy) == ((size[0] - 1) / 2, (size[1] - 1) / 2)
-    assert "481 px is approximated from EXIF" in recording.notes[1]
+    assert "481 px is taken from EXIF" in recording.notes[1]
 
 
 @pytest.mark.parametrize("tags", [{}, {"ExposureTime": 0.0}, {"FocalLengthIn35mmFilm": 26}])
@@ -128,13 +129,26 @@ def test_photos_that_do_not_tell_the_exposure_time_ask_for_it(
     tmp_path: Path, tags: dict[str, object]
 ) -> None:
     photo = write_photo(tmp_path / "p" / "a.jpg", **tags)
-    with pytest.raises(FrameError, match="--exposure"):
+    with pytest.raises(RecordingError, match="the exposure time is not known"):
         open_recording(photo, FrameSettings(camera=CAMERA))
+
+
+def test_a_photo_that_tells_nothing_asks_for_all_of_it_at_once(tmp_path: Path) -> None:
+    photo = write_photo(tmp_path / "p" / "a.jpg")
+    with pytest.raises(RecordingError, match="exposure time is not known.*camera is not known"):
+        open_recording(photo, FrameSettings())
+
+
+def test_a_rate_is_assumed_only_where_it_matters(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_photo(tmp_path / "p" / f"{name}.jpg")
+    assert "images per second are assumed" in open_recording(tmp_path / "p", SETTINGS).notes[0]
+    assert not open_recording(tmp_path / "p", replace(SETTINGS, timed=False)).notes
 
 
 def test_photos_that_do_not_tell_the_focal_length_ask_for_a_camera(tmp_path: Path) -> None:
     photo = write_photo(tmp_path / "p" / "a.jpg", ExposureTime=0.01, FocalLengthIn35mmFilm=0)
-    with pytest.raises(RecordingError, match="--camera"):
+    with pytest.raises(RecordingError, match="the camera is not known"):
         open_recording(photo, FrameSettings())
 
 
@@ -428,7 +442,7 @@ def test_videos_of_other_endings_are_read(tmp_path: Path, name: str, codec: str,
     bare = kind in ("h264", "mjpeg")
     np.testing.assert_allclose(np.diff([f.t for f in frames]), 1 / (25 if bare else 20), atol=2e-3)
     np.testing.assert_allclose([f.image.mean() for f in frames], 30 * np.arange(1, 7), atol=6)
-    assert ("holds no stamps: 25 images a second" in "".join(recording.notes)) == bare
+    assert ("holds no timestamps: 25 images per second" in "".join(recording.notes)) == bare
 
 
 def encode(path: Path, codec: str, kind: str) -> None:

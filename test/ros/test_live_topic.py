@@ -60,7 +60,7 @@ def test_images_come_with_the_calibration_beside_them(topic: str) -> None:
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_topic, "PATIENCE", 0.3)
-    with pytest.raises(FrameError, match="give --exposure"):
+    with pytest.raises(FrameError, match="the exposure time is not known"):
         LiveTopic("/nothing", None, None)
     with pytest.raises(RecordingError, match="/nothing: nobody publishes images there"):
         LiveTopic("/nothing", 0.01, CAMERA)

@@ -130,7 +130,7 @@ def test_recorded_frames_need_the_network_that_labels_them(data: Path) -> None:
     config = replace(CONFIG, pictures={}, samples={"recording": 1}, stages=ONE_STAGE)
     with pytest.raises(TrainingError, match="pseudo_labels"):
         Trainer(config, data, data / "run", 1, clock=Ticks()).run()
-    with pytest.raises(TrainingError, match="give its --weights"):
+    with pytest.raises(TrainingError, match="give its weights"):
         Trainer(replace(config, pseudo_labels=True), data, data / "run", 1)
 
 
