@@ -15,10 +15,12 @@ from blur_imu_ros.core.arrays import Array, Image
 from blur_imu_ros.core.measurement import Measurement
 
 FEWEST_PAIRS = 3
-MOST_PAIRS = 60
+MOST_PAIRS = 12
 """Pairs of images that tell, after which the answer is certain."""
 MOST_TRIED = 300
-"""Pairs that are compared; it takes some milliseconds each."""
+"""Pairs, counted from the first on, of which some are compared."""
+ALL_OF, EVERY = 12, 3
+"""All of the first pairs are compared, behind them every third: it takes some milliseconds each."""
 LARGEST_FACTOR = 3.0
 """Between what was given and what the images tell, below which a coarse comparison proves
 nothing."""
@@ -30,9 +32,11 @@ _LONGEST_INTERVAL = 0.2
 """Seconds, beyond which two images are not compared."""
 _SHORTEST = 2.0
 """Pixels of a motion that can be told from noise."""
-_FEWEST_POINTS = 12
+_FEWEST_POINTS, _MOST_POINTS = 12, 150
 _LARGEST_RETURN = 1.0
 """Pixels by which a point that is followed there and back may miss itself."""
+_NARROWEST = 240
+"""Pixels of width to which images are halved."""
 
 
 class ExposureEvidence:
@@ -56,11 +60,16 @@ class ExposureEvidence:
         interval = measurement.frame.t - before.frame.t
         if interval > 0:
             self._intervals.append(interval)
-        wanted = len(self._found) < MOST_PAIRS and len(self._intervals) <= MOST_TRIED
-        if wanted and 0 < interval < _LONGEST_INTERVAL:
+        if self._tells_something_new() and 0 < interval < _LONGEST_INTERVAL:
             share = _blurred_share(before, measurement)
             if share is not None:
                 self._found.append(share * interval)
+
+    def _tells_something_new(self) -> bool:
+        number = len(self._intervals)
+        if len(self._found) >= MOST_PAIRS or number > MOST_TRIED:
+            return False
+        return number <= ALL_OF or number % EVERY == 0
 
     @property
     def exposure_time(self) -> float | None:
@@ -119,18 +128,28 @@ def _blurred_share(before: Measurement, after: Measurement) -> float | None:
 
 def _followed(one: Image, other: Image) -> tuple[Array, Array]:
     """Return points (n, 2) that are found again in the other image, and how far (n,) they moved."""
-    first, second = (
-        np.asarray(cv2.cvtColor(x, cv2.COLOR_BGR2GRAY) if x.ndim == 3 else x, np.uint8)
-        for x in (one, other)
-    )
-    corners = cv2.goodFeaturesToTrack(first, 200, 0.01, 5)
+    first, second = _small(one), _small(other)
+    corners = cv2.goodFeaturesToTrack(first, _MOST_POINTS, 0.01, 5)
     if corners is None:
         return np.empty((0, 2)), np.empty(0)
     start = np.asarray(corners, np.float32)
     there, found = _flow(first, second, start)
     back, found_back = _flow(second, first, there)
     kept = found & found_back & (np.linalg.norm((back - start)[:, 0], axis=1) < _LARGEST_RETURN)
-    return start[kept, 0], np.linalg.norm((there - start)[kept, 0], axis=1)
+    moved = np.linalg.norm((there - start)[kept, 0], axis=1)
+    scale = one.shape[1] / first.shape[1]
+    # Pixel (0, 0) is the centre of the first pixel.
+    return (start[kept, 0] + 0.5) * scale - 0.5, moved * scale
+
+
+def _small(image: Image) -> Image:
+    """Return the image in grey, of half the size where that is large enough."""
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else image
+    height, width = grey.shape
+    if width < 2 * _NARROWEST:
+        return np.asarray(grey, np.uint8)
+    half = cv2.resize(grey, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    return np.asarray(half, np.uint8)
 
 
 def _flow(one: Image, other: Image, points: Array) -> tuple[Array, Array]:

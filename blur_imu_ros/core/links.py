@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -349,10 +349,9 @@ _ARRAYS = ("velocity", "covariance", "shared_covariance")
 
 def _plain(registration: Registration) -> dict[str, Any]:
     """Return a registration as plain numbers."""
-    content = asdict(registration)
-    depth = content["depth"]
+    content, depth = dict(vars(registration)), registration.depth
     if depth is not None:
-        content["depth"] = {name: array.tolist() for name, array in depth.items()}
+        content["depth"] = {name: array.tolist() for name, array in vars(depth).items()}
     return content | {name: content[name].tolist() for name in _ARRAYS}
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from blur_imu_ros.core.camera import Camera
-from blur_imu_ros.core.network_view import NetworkView, _scaled
+from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.errors import CameraError
 from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
 
@@ -229,32 +229,3 @@ def test_a_lens_has_all_coefficients_of_its_model_or_none(count: int):
     with pytest.raises(CameraError, match=f"takes 4 or 5 coefficients, got {count}"):
         Camera(64, 48, 100, 100, 32, 24, "plumb_bob", (0.1,) * count)
     assert not Camera(64, 48, 100, 100, 32, 24, "plumb_bob", (0.0,) * count).is_distorted
-
-
-@pytest.mark.parametrize(
-    ("size", "by_way_of"),
-    [
-        ((32, 24), [(16, 12)]),
-        ((64, 48), [(32, 24), (16, 12)]),
-        ((34, 26), [(17, 13)]),
-        ((72, 56), [(36, 28), (18, 14)]),
-        ((33, 24), []),
-        ((32, 25), []),
-        ((33, 25), []),
-        ((30, 24), []),
-        ((32, 22), []),
-    ],
-    ids=str,
-)
-def test_an_image_is_halved_while_both_sides_are_even_and_twice_the_view_remains(
-    monkeypatch, size, by_way_of
-):
-    resized, sizes = cv2.resize, []
-
-    def told(image, to, **options):
-        sizes.append(to)
-        return resized(image, to, **options)
-
-    monkeypatch.setattr("blur_imu_ros.core.network_view.cv2.resize", told)
-    _scaled(np.zeros((size[1], size[0]), np.uint8), 8, 6)
-    assert sizes == [*by_way_of, (8, 6)]
