@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from enum import Enum
 from math import pi
-from typing import Literal
 
 FOR_CAMERAS = "compact"
 """Model that keeps up with a camera on any computer: the node, the demo, the library."""
@@ -44,7 +43,26 @@ class MotionPrior(str, Enum):
     PIVOT = "pivot"
 
 
-DirectionMode = Literal["adjacent", "previous", "smooth", "none"]
+class Direction(str, Enum):
+    """Which neighbours decide the sign of a frame and are fused with it.
+
+    adjacent: the frames before and the next one.
+    previous: the frames before.
+    smooth: the whole recording.
+    none: no frame; each image is measured alone.
+    """
+
+    ADJACENT = "adjacent"
+    PREVIOUS = "previous"
+    SMOOTH = "smooth"
+    NONE = "none"
+
+
+NODE_DIRECTIONS = (Direction.ADJACENT, Direction.PREVIOUS, Direction.NONE)
+"""What a node can do, which does not know the whole recording."""
+
+MESSAGE_AXES = (Axes.BODY, Axes.OPTICAL)
+"""Axes in which both velocities are, as one message has them."""
 
 
 class StampReference(str, Enum):
@@ -93,13 +111,3 @@ class Unit(str, Enum):
     def radians(self) -> float | None:
         """How many radians one is, None for those of time."""
         return {"rad": 1.0, "deg": pi / 180}.get(self.value)
-
-
-class Direction(str, Enum):
-    """Which neighbours a frame is measured with: both, the frames before, the whole recording,
-    none."""
-
-    ADJACENT = "adjacent"
-    PREVIOUS = "previous"
-    SMOOTH = "smooth"
-    NONE = "none"

@@ -22,7 +22,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.choices import FOR_CAMERAS, FOR_RECORDINGS, Axes, DirectionMode, MotionPrior
+from blur_imu_ros.choices import FOR_CAMERAS, FOR_RECORDINGS, Axes, Direction, MotionPrior
 from blur_imu_ros.cli.demo import CAMERA
 from blur_imu_ros.cli.run import RunOptions, run
 from blur_imu_ros.core.frame import Frame
@@ -42,22 +42,22 @@ Image = NDArray[np.uint8]
 
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 88]
 
-WAYS: list[tuple[DirectionMode, MotionPrior, bool]] = [
-    ("adjacent", MotionPrior.PIVOT, True),
-    ("smooth", MotionPrior.PIVOT, True),
-    ("previous", MotionPrior.PIVOT, True),
-    ("adjacent", MotionPrior.NONE, True),
-    ("previous", MotionPrior.NONE, True),
-    ("adjacent", MotionPrior.PIVOT, False),
-    ("previous", MotionPrior.PIVOT, False),
-    ("adjacent", MotionPrior.NONE, False),
+WAYS: list[tuple[Direction, MotionPrior, bool]] = [
+    (Direction.ADJACENT, MotionPrior.PIVOT, True),
+    (Direction.SMOOTH, MotionPrior.PIVOT, True),
+    (Direction.PREVIOUS, MotionPrior.PIVOT, True),
+    (Direction.ADJACENT, MotionPrior.NONE, True),
+    (Direction.PREVIOUS, MotionPrior.NONE, True),
+    (Direction.ADJACENT, MotionPrior.PIVOT, False),
+    (Direction.PREVIOUS, MotionPrior.PIVOT, False),
+    (Direction.ADJACENT, MotionPrior.NONE, False),
 ]
 """Of using a model, what `run` does first: direction, prior, whether neighbours are fused."""
 
 READING_ERROR = np.array([0.2] * 3 + [0.05] * 3)
 """Standard deviation (6,) of the truth, rad/s and m/s: its curves were digitised."""
 
-Mode = tuple[str, DirectionMode, MotionPrior, bool]
+Mode = tuple[str, Direction, MotionPrior, bool]
 """A model, and how it is used."""
 
 
@@ -65,7 +65,7 @@ def named(mode: Mode) -> str:
     """Return how a table calls a mode."""
     model, direction, prior, fused = mode
     alone = "" if fused else ", no registration"
-    return f"{model}, {direction}, prior {prior.value}{alone}"
+    return f"{model}, {direction.value}, prior {prior.value}{alone}"
 
 
 def main() -> None:

@@ -254,7 +254,7 @@ def run(
         model=model,
         backend=backend,
         device=device,
-        direction=direction.value,
+        direction=direction,
         registration=registration,
         axes=axes,
         overlay=overlay,

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from blur_imu_ros.choices import FOR_CAMERAS, Axes, MotionPrior
+from blur_imu_ros.choices import FOR_CAMERAS, Axes, Direction, MotionPrior
 from blur_imu_ros.core.axes import express
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionConfig
@@ -68,7 +68,7 @@ def run_live(options: LiveOptions, network: Network | None = None) -> None:
     with ExitStack() as stack:
         stack.callback(source.close)
         network = network or load_network(options.model)
-        imu = VisualImu(network, direction=DirectionConfig(mode="previous"), pivot=pivot)
+        imu = VisualImu(network, direction=DirectionConfig(mode=Direction.PREVIOUS), pivot=pivot)
         tracker, dashboard = imu.tracker(), Dashboard(options.axes, options.picture)
         viewer = stack.enter_context(closing(RerunStream(options.rerun, options.source)))
         table = (

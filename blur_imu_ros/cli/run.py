@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from blur_imu_ros import __version__
-from blur_imu_ros.choices import FOR_RECORDINGS, Axes, DirectionMode, MotionPrior, StampReference
+from blur_imu_ros.choices import FOR_RECORDINGS, Axes, Direction, MotionPrior, StampReference
 from blur_imu_ros.cli.notes import tell
 from blur_imu_ros.cli.run_summary import RunSummary
 from blur_imu_ros.core.axes import MEANING, express
@@ -73,7 +73,7 @@ class RunOptions:
     model: str = FOR_RECORDINGS
     backend: str = "auto"
     device: str = "cpu"
-    direction: DirectionMode = "adjacent"
+    direction: Direction = Direction.ADJACENT
     registration: bool = True
     axes: Axes = Axes.OPTICAL
     overlay: Path | None = None
@@ -142,7 +142,7 @@ class RunOptions:
     @property
     def fuses(self) -> bool:
         """Whether neighbouring frames are registered and fused."""
-        return self.registration and self.direction != "none"
+        return self.registration and self.direction is not Direction.NONE
 
 
 class ResultWriter(Protocol):
@@ -183,7 +183,7 @@ def run(options: RunOptions, network: Network | None = None) -> str:
         raise RecordingError(f"{options.source}: holds no images")
     if count == 1:
         tell("one image alone does not tell the sign of the motion: it may be the opposite")
-    for note in summary.notes(signs=options.direction != "none"):
+    for note in summary.notes(signs=options.direction is not Direction.NONE):
         tell(f"{options.output}: {note}")
     if options.plot is not None:
         _plot(options)
@@ -320,7 +320,7 @@ def _recipe(options: RunOptions, settings: FrameSettings, network: Network) -> R
         "depth_slope": getattr(card, "depth_slope", None),
         "backend": "torch" if options.backend == "torch" else "onnx",
         "device": options.device,
-        "direction": options.direction,
+        "direction": options.direction.value,
         "registration": options.registration,
         "motion_prior": (MotionPrior.PIVOT if options.pivot else MotionPrior.NONE).value,
         "lever_arm": options.lever_arm,
@@ -404,7 +404,7 @@ def frame_settings(options: RunOptions) -> FrameSettings:
         stamp_reference=options.stamp_reference,
         topic=options.topic,
         strict=options.strict,
-        timed=options.direction != "none",
+        timed=options.direction is not Direction.NONE,
         stamp_names=given.names,
         stamp_note=given.note,
     )

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.choices import DirectionMode
+from blur_imu_ros.choices import Direction
 from blur_imu_ros.core.arrays import Array, Image
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
@@ -50,7 +50,7 @@ class DirectionConfig:
             mean of the two signed ones.
     """
 
-    mode: DirectionMode = "adjacent"
+    mode: Direction | str = Direction.ADJACENT
     width: int = 160
     spacing: int = 2
     blur_px: float = 2.0
@@ -61,6 +61,10 @@ class DirectionConfig:
     smallest_overlap: float = 0.25
     longest_gap: float = 0.5
     degrees: float = 4.0
+
+    def __post_init__(self) -> None:
+        """Take the word of a mode for it; ValueError where it is none."""
+        object.__setattr__(self, "mode", Direction(self.mode))
 
 
 @dataclass(frozen=True)
@@ -149,10 +153,10 @@ class DirectionFilter:
         Returns:
             For each frame decided, the probability that its estimate has the right sign.
         """
-        if self.config.mode == "none":
+        if self.config.mode is Direction.NONE:
             return [0.5]
         self.revised = None
-        adjacent = self.config.mode != "previous"
+        adjacent = self.config.mode is not Direction.PREVIOUS
         if observation is None:
             return [*(self._settle() if bridged else self.flush()), 0.5]
         decided: list[float] = []
@@ -176,7 +180,7 @@ class DirectionFilter:
 
     def _settle(self) -> list[float]:
         """Decide the frame that waits for the next one without it."""
-        waiting = self._waiting and self.config.mode != "previous"
+        waiting = self._waiting and self.config.mode is not Direction.PREVIOUS
         self._waiting = False
         return [float(self._posterior[0])] if waiting else []
 

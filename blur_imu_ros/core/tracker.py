@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 
+from blur_imu_ros.choices import Direction
 from blur_imu_ros.core.direction import DirectionConfig, DirectionFilter, Observation
 from blur_imu_ros.core.links import Links, LinksState, Node
 from blur_imu_ros.core.measurement import Measurement
@@ -62,15 +63,15 @@ class Tracker:
         self._pivot = None if pivot is None else PivotFilter(pivot)
         self._pivot_before = None if self._pivot is None else self._pivot.state
         mode = self._direction.config.mode
-        self._lag = mode in ("adjacent", "smooth")
+        self._lag = mode in (Direction.ADJACENT, Direction.SMOOTH)
         self._links: Links | None = None
-        if registration is not None and mode != "none":
+        if registration is not None and mode is not Direction.NONE:
             self._links = Links(
                 registration,
                 motion or MotionFilterConfig(),
                 self._solver.weak_prior,
                 lag=self._lag,
-                smooth=mode == "smooth",
+                smooth=mode is Direction.SMOOTH,
             )
         self._waiting: deque[Node] = deque()
         self._observed: Node | None = None
@@ -184,7 +185,7 @@ class Tracker:
         direction.push(observation, registration, bridged=self._links is not None)
         if direction.revised is not None and self._observed is not None:
             self._observed.probability = direction.revised
-        if observation is not None and direction.config.mode != "none":
+        if observation is not None and direction.config.mode is not Direction.NONE:
             self._observed, node.probability = node, direction.posterior[0]
 
     def _observe(self, measurement: Measurement) -> Observation | None:

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.choices import Axes
+from blur_imu_ros.choices import Axes, Direction
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionFilter
 from blur_imu_ros.core.frame import Frame
@@ -109,7 +109,7 @@ def benchmark(contenders: list[Contender], size: tuple[int, int], seconds: float
     frames = rendered_frames(size)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        bag = stack.enter_context(BagWriter(folder / "all.mcap", Axes.OPTICAL, "none", "benchmark"))
+        bag = stack.enter_context(BagWriter(folder / "all.mcap", Axes.OPTICAL, Direction.NONE, "benchmark"))
         stopwatches = [_Stopwatch(contender, frames, bag) for contender in contenders]
         for stopwatch in stopwatches:
             stopwatch.round(0, keep=False)  # memory, kernels and caches of the first frame

@@ -16,7 +16,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
-from blur_imu_ros.choices import Axes, DirectionMode
+from blur_imu_ros.choices import Axes, Direction
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import RecordingError
@@ -61,7 +61,7 @@ def _as_ros2(ros1: Typestore) -> Typestore:
 class BagWriter:
     """Writes what the node would publish; the bag is complete when it is closed, for any reason."""
 
-    def __init__(self, path: Path, axes: Axes, direction: DirectionMode, model: str) -> None:
+    def __init__(self, path: Path, axes: Axes, direction: Direction, model: str) -> None:
         """Create the bag, in place of one of that name.
 
         Args:

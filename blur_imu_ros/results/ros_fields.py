@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.choices import Axes, DirectionMode
+from blur_imu_ros.choices import Axes, Direction
 from blur_imu_ros.core.estimate import VelocityEstimate
 
 Fields = dict[str, Any]
@@ -27,7 +27,7 @@ _LINEAR_FIRST = [3, 4, 5, 0, 1, 2]
 
 def silence(
     estimate: VelocityEstimate,
-    direction: DirectionMode,
+    direction: Direction,
     minimum_direction_probability: float = MINIMUM_DIRECTION_PROBABILITY,
     maximum_residual_px: float = math.inf,
 ) -> str | None:
@@ -40,7 +40,7 @@ def silence(
     if estimate.residual_px > maximum_residual_px:
         return "no single motion explains the blur: its residual is above maximum_residual"
     unsure = estimate.direction_probability < minimum_direction_probability
-    if direction != "none" and unsure and estimate.is_moving:
+    if direction != Direction.NONE and unsure and estimate.is_moving:
         return "the direction of the motion is not sure enough"
     return None
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from blur_imu_ros.choices import Direction
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.velocity import VelocitySolver
@@ -40,7 +41,7 @@ class Chain:
         network = load(settings.model, settings.backend, settings.device, settings.threads)
         network.warm_up()
         self.model, self.runs_on = str(network.name), str(network.runs_on)
-        self._registers = settings.registration and settings.direction != "none"
+        self._registers = settings.registration and settings.direction is not Direction.NONE
         self._imu = VisualImu(
             network,
             solver=VelocitySolver(settings.method.solver),

@@ -13,7 +13,17 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from blur_imu_ros.choices import BACKENDS, DEVICES, FOR_CAMERAS, Axes, MotionPrior, StampReference
+from blur_imu_ros.choices import (
+    BACKENDS,
+    DEVICES,
+    FOR_CAMERAS,
+    MESSAGE_AXES,
+    NODE_DIRECTIONS,
+    Axes,
+    Direction,
+    MotionPrior,
+    StampReference,
+)
 from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.core.method_settings import MethodSettings
 from blur_imu_ros.core.pivot import PivotConfig
@@ -160,9 +170,9 @@ PARAMETERS: dict[str, _Parameter] = {
         "", "YAML of the method's settings, as config/settings.yaml; empty takes the defaults."
     ),
     "direction": _Parameter(
-        "previous",
+        Direction.PREVIOUS.value,
         "What decides the sign: both neighbours (one frame late), the one before, nothing.",
-        ("adjacent", "previous", "none"),
+        tuple(direction.value for direction in NODE_DIRECTIONS),
     ),
     "registration": _Parameter(
         True,
@@ -219,7 +229,9 @@ PARAMETERS: dict[str, _Parameter] = {
         ("middle", "image"),
     ),
     "axes": _Parameter(
-        "body", "Output axes: x forward, y left, z up; or the camera's.", ("body", "optical")
+        Axes.BODY.value,
+        "Output axes: x forward, y left, z up; or the camera's.",
+        tuple(axes.value for axes in MESSAGE_AXES),
     ),
     "frame_id": _Parameter(
         "", "Frame of the output; empty derives it from the image's.", live=True
@@ -264,7 +276,7 @@ class Settings:
     readout_time: float
     maximum_rate: float
     method: MethodSettings
-    direction: Any
+    direction: Direction
     registration: bool
     pivot: PivotConfig | None
     minimum_direction_probability: float
@@ -329,6 +341,7 @@ def checked(values: dict[str, Any], before: Settings | None = None) -> Settings:
         values["exposure_unit"] = unit_of(values["exposure_source"], values["exposure_unit"])
     values["stamp_reference"] = StampReference(values["stamp_reference"])
     values["axes"] = Axes(values["axes"])
+    values["direction"] = Direction(values["direction"])
     if values["publish_body_frame"] and values["axes"] is not Axes.BODY:
         raise RosSetupError("parameter publish_body_frame is for axes: body; unset one of them")
     return Settings(**values)

@@ -213,7 +213,7 @@ class Session:
         return (
             f"images of {self.images.name}, exposure {exposure}, stamps at its "
             f"{settings.stamp_reference.value}, model {self._chain.model}, "
-            f"direction {settings.direction}, registration "
+            f"direction {settings.direction.value}, registration "
             f"{'on' if settings.registration else 'off'}, motion prior "
             f"{'none' if settings.pivot is None else 'pivot'}, output in {settings.axes.value} axes"
         )

@@ -16,7 +16,7 @@ from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from blur_imu_ros.choices import Axes
+from blur_imu_ros.choices import Axes, Direction
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
@@ -318,7 +318,7 @@ def test_a_bag_holds_the_very_messages_that_the_node_publishes(tmp_path: Path) -
     image = np.zeros((8, 8), np.uint8)
     frame = Frame(image, 12.345, 0.01, Camera(8, 8, 8.0, 8.0, 3.5, 3.5), "0", "cam_optical_frame")
     bag = tmp_path / "est.mcap"
-    with BagWriter(bag, Axes.BODY, "adjacent", "oracle") as writer:
+    with BagWriter(bag, Axes.BODY, Direction.ADJACENT, "oracle") as writer:
         writer.write(frame, estimate)
     with AnyReader([bag]) as reader:
         kinds = {c.topic: c.msgtype for c in reader.connections}
@@ -347,7 +347,7 @@ def test_stamps_of_imu_increase_but_where_a_recording_begins_anew(
     )
     frame = Frame(np.zeros((8, 8), np.uint8), 0.0, 0.01, Camera(8, 8, 8.0, 8.0, 3.5, 3.5))
     bag = tmp_path / "est.mcap"
-    with BagWriter(bag, Axes.BODY, "adjacent", "oracle") as writer:
+    with BagWriter(bag, Axes.BODY, Direction.ADJACENT, "oracle") as writer:
         writer.write(frame, estimate)
         writer.write(frame, replace(estimate, t=9.0).rejected("too dark"))
         writer.write(frame, replace(estimate, t=t))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
-from blur_imu_ros.choices import DirectionMode, MotionPrior
+from blur_imu_ros.choices import Direction, MotionPrior
 from blur_imu_ros.cli.run import RunOptions, run
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
@@ -74,9 +74,9 @@ def whole(options: RunOptions) -> bytes:
     ],
 )
 def test_wherever_it_is_stopped_the_rows_are_those_of_a_whole_run(
-    options: RunOptions, direction: DirectionMode, prior: MotionPrior
+    options: RunOptions, direction: Direction, prior: MotionPrior
 ) -> None:
-    options = replace(options, direction=direction, motion_prior=prior, resume=True)
+    options = replace(options, direction=Direction(direction), motion_prior=prior, resume=True)
     wanted = whole(options)
     for images in (1, 4, 5, 6, 8):
         options.output.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
-from blur_imu_ros.choices import Axes
+from blur_imu_ros.choices import Axes, Direction
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
@@ -66,7 +66,7 @@ def test_a_bag_keeps_what_was_on_the_disk(tmp_path: Path, size: int) -> None:
     with (
         files_up_to(size),
         pytest.raises(RecordingError, match="cannot be written"),
-        BagWriter(path, Axes.OPTICAL, "none", "some") as bag,
+        BagWriter(path, Axes.OPTICAL, Direction.NONE, "some") as bag,
     ):
         for k in range(1, 5000):
             frame = Frame(np.zeros((8, 8), np.uint8), k, 0.01, camera, f"{k}")
@@ -84,7 +84,7 @@ def test_a_bag_without_a_whole_chunk_leaves_nothing(tmp_path: Path) -> None:
     with (
         files_up_to(2000),
         pytest.raises(RecordingError, match="cannot be written"),
-        BagWriter(path, Axes.OPTICAL, "none", "some") as bag,
+        BagWriter(path, Axes.OPTICAL, Direction.NONE, "some") as bag,
     ):
         for k in range(1, 20):
             bag.write(Frame(np.zeros((8, 8), np.uint8), k, 0.01, camera, f"{k}"), estimate(k))

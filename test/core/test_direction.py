@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from blur_imu_ros.choices import DirectionMode
+from blur_imu_ros.choices import Direction
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionConfig, DirectionFilter, Observation, _rays, _warp
 from blur_imu_ros.core.estimate import VelocityEstimate
@@ -43,7 +43,7 @@ def observe(t: float, sign: float = 1.0, rate: np.ndarray = RATE, gain: float = 
     )
 
 
-def run(observations: list[Observation | None], mode: DirectionMode) -> list[float]:
+def run(observations: list[Observation | None], mode: Direction | str) -> list[float]:
     direction = DirectionFilter(DirectionConfig(mode=mode))
     decided = [p for observation in observations for p in direction.push(observation)]
     return decided + direction.flush()
@@ -309,3 +309,9 @@ def test_the_mean_of_two_equal_motions_is_that_motion():
         return float(np.exp(-direction._photometric(*moved)[0, 0]))
 
     assert error(1.0) < 0.7 * min(error(2 / 3), error(4 / 3))
+
+
+def test_a_mode_is_one_of_four_words() -> None:
+    assert DirectionConfig(mode="smooth").mode is Direction.SMOOTH
+    with pytest.raises(ValueError, match="sideways"):
+        DirectionConfig(mode="sideways")

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from blur_imu_ros.choices import DirectionMode
+from blur_imu_ros.choices import Direction
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionConfig
@@ -81,7 +81,7 @@ def frames(count: int, rate: np.ndarray = RATE, scene: np.ndarray = SCENE) -> li
     ]
 
 
-def tracked(taken: list[Frame], mode: DirectionMode = "adjacent", **how: Any) -> list[Measurement]:
+def tracked(taken: list[Frame], mode: Direction | str = "adjacent", **how: Any) -> list[Measurement]:
     imu = VisualImu(Reader(**how), direction=DirectionConfig(mode=mode))
     found = list(imu.track(taken))
     assert [m.frame for m in found] == taken

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blur_imu_ros.choices import Axes, DirectionMode
+from blur_imu_ros.choices import Axes, Direction
 from blur_imu_ros.cli.run import RunOptions, run
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
@@ -54,7 +54,7 @@ def real(
     return on_real_frames(folder, model, direction, output)
 
 
-def on_real_frames(folder: Path, model: str, direction: DirectionMode, output: Path) -> RealRun:
+def on_real_frames(folder: Path, model: str, direction: Direction, output: Path) -> RealRun:
     run(
         RunOptions(
             source=folder / "frames",
@@ -62,7 +62,7 @@ def on_real_frames(folder: Path, model: str, direction: DirectionMode, output: P
             camera=folder / "camera.yaml",
             exposure=0.01,
             stamps=folder / "truth.csv",
-            direction=direction,
+            direction=Direction(direction),
             model=model,
         )  # fmt: skip
     )

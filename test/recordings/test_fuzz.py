@@ -20,7 +20,7 @@ from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from blur_imu_ros.choices import Axes
+from blur_imu_ros.choices import Axes, Direction
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import COEFFICIENTS, Camera
 from blur_imu_ros.core.frame import Frame
@@ -329,7 +329,7 @@ class Mad:
 
 def test_wild_networks(tmp_path: Path) -> None:
     image = random_picture(48, 64)
-    with BagWriter(tmp_path / "some.mcap", Axes.BODY, "adjacent", "mad") as bag:
+    with BagWriter(tmp_path / "some.mcap", Axes.BODY, Direction.ADJACENT, "mad") as bag:
         for index, rng in enumerate(numbered(0.03, 10)):
             imu = VisualImu(Mad(rng))
             moved = [np.roll(image, 3 * k, axis=1) for k in range(4)]

@@ -14,7 +14,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]"
 
 from rclpy.serialization import serialize_message
 
-from blur_imu_ros.choices import FOR_CAMERAS, Axes, DirectionMode, MotionPrior, StampReference
+from blur_imu_ros.choices import FOR_CAMERAS, Axes, Direction, MotionPrior, StampReference
 from blur_imu_ros.cli.run import RunOptions, run
 from blur_imu_ros.network.blur_network import load_network
 from blur_imu_ros.recordings.bags import typestore
@@ -103,14 +103,14 @@ def test_the_live_node_publishes_what_run_writes_to_the_bit(
     bench: Any,
     source: Path,
     tmp_path: Path,
-    direction: DirectionMode,
+    direction: Direction,
     prior: MotionPrior,
     late: int,
 ) -> None:
     out = tmp_path / "out.mcap"
     options = RunOptions(
         source=source, output=out, exposure=EXPOSURE, stamp_reference=StampReference.START, axes=Axes.BODY,
-        direction=direction, motion_prior=prior, model=FOR_CAMERAS,
+        direction=Direction(direction), motion_prior=prior, model=FOR_CAMERAS,
     )  # fmt: skip
     run(options)
     one = bench(
