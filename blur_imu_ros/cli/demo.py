@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -39,6 +40,10 @@ FRAME_RATE = 30.0
 EXPOSURE_TIME = 0.015
 LEVER_ARM = (0.0, 0.0, 0.3)
 """Metres, from the wrist to the camera; the chain is not told."""
+CAREFUL = 0.5
+"""Share of its time that the node may measure: transport and the player need theirs."""
+SLOWEST_RATE = 2.0
+"""Hz, at which images are played even to the slowest machine."""
 FEW_UNANSWERED = 0.2
 """Share of the frames; with more the demo says why its figures are bad."""
 
@@ -88,11 +93,12 @@ def run_demo(
     network = network or load_network(model)
     trajectory = hand_held(sway=0.03, lever_arm=LEVER_ARM)
     frames = rendered(trajectory, seconds)
-    received = _through_ros(frames, model) if over_ros else None
-    # The video shows what the network reads, which ROS does not carry.
+    # Also over ROS: the video shows what the network reads, which no message carries.
+    begun = time.monotonic()
     imu = VisualImu(network, pivot=PivotConfig())
     measurements = list(imu.track(progress(frames, "Measuring")))
-    received = received or _offline(measurements)
+    rate = _affordable_rate((time.monotonic() - begun) / len(frames))
+    received = _through_ros(frames, model, rate) if over_ros else _offline(measurements)
     truth = true_series(trajectory, frames)
     result = evaluate(match(received.series, truth))
     _plot(plot, received, truth)
@@ -138,15 +144,22 @@ def _offline(measurements: list[Measurement]) -> Received:
     return Received(series, np.zeros(0), "offline, without ROS", dict(reasons))
 
 
-def _through_ros(frames: list[Frame], model: str) -> Received:
+def _affordable_rate(seconds: float) -> float:
+    """Return the images per second that the node can answer where one takes so many `seconds`."""
+    return float(np.clip(CAREFUL / max(seconds, 1e-6), SLOWEST_RATE, FRAME_RATE))
+
+
+def _through_ros(frames: list[Frame], model: str, rate: float) -> Received:
     from blur_imu_ros.ros.replay import replay
 
-    heard = replay(frames, model, progress)
+    heard = replay(frames, model, progress, rate)
     order = np.argsort(heard.t)
     series = VelocitySeries(
         heard.t[order], heard.velocity[order], heard.sigma[order], np.ones(len(order), bool)
     )
     how = "through the ROS 2 node in its own process"
+    if rate < FRAME_RATE:
+        how += f"; played at {rate:.0f} Hz, because this machine is too busy for {FRAME_RATE:g}"
     return Received(series, heard.latency[order], how, heard.unanswered)
 
 
@@ -198,10 +211,7 @@ def _told(received: Received, result: Evaluation, sent: int) -> Iterator[str]:
         yield f"  {count} not: {reason}"
     busy = sent - result.rows > FEW_UNANSWERED * sent and len(received.latency)
     if busy:
-        yield (
-            f"  this machine is too slow or too busy for {FRAME_RATE:g} images a second; demo "
-            "--ros off measures all"
-        )
+        yield "  this machine is too slow or too busy; demo --ros off measures every frame"
     if len(received.latency):
         median, p95 = 1e3 * np.percentile(received.latency, [50, 95])
         load = f", at a load of {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
@@ -223,15 +233,19 @@ def _worse_than_zero(result: Evaluation) -> Iterator[str]:
     turns, ways = ([VELOCITIES[k] for k in worse if k // 3 == part] for part in (0, 1))
     if ways:
         yield (
-            f"{', '.join(ways)} is worse than zero velocity: one image tells a slow translation "
-            "beside fast "
-            "rotation only by parallax and guessed depth. Its sigma says so; weigh it by that"
+            f"{_are(ways)} worse than zero velocity: next to a fast rotation, a slow translation "
+            "shows only in the parallax, and the depth is a guess. The wide sigma says so: weight "
+            "it accordingly"
         )
     if turns:
         yield (
-            f"{', '.join(turns)} is worse than zero velocity: hardly any rotation about it, or "
+            f"{_are(turns)} worse than zero velocity: hardly any rotation about this axis, or "
             "wrong signs"
         )
+
+
+def _are(names: list[str]) -> str:
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
 
 
 def _print_next(console: Console) -> None:
@@ -239,6 +253,6 @@ def _print_next(console: Console) -> None:
         "next, on your own recording:",
         "  blur-imu run VIDEO --camera camera.yaml --exposure 0.010 -o velocity.csv --overlay "
         "overlay.mp4",
-        "  docs/QUICK_START.md: a robot, a bag, a phone with its gyroscope log, photos",
+        "  docs/QUICK_START.md covers a robot, a bag, a phone with its gyroscope log, and photos",
     ):
         console.print(told, highlight=False, markup=False, soft_wrap=True)

@@ -109,7 +109,9 @@ def benchmark(contenders: list[Contender], size: tuple[int, int], seconds: float
     frames = rendered_frames(size)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        bag = stack.enter_context(BagWriter(folder / "all.mcap", Axes.OPTICAL, Direction.NONE, "benchmark"))
+        bag = stack.enter_context(
+            BagWriter(folder / "all.mcap", Axes.OPTICAL, Direction.NONE, "benchmark")
+        )
         stopwatches = [_Stopwatch(contender, frames, bag) for contender in contenders]
         for stopwatch in stopwatches:
             stopwatch.round(0, keep=False)  # memory, kernels and caches of the first frame

@@ -22,6 +22,8 @@ LINES_ACROSS = 20
 LONGEST_COLOURED = 40.0
 """Pixels of the network's view at which the colour scale ends."""
 _SUBPIXEL = 4
+_BAND = (16, 14, 12)
+"""BGR behind the writing."""
 _TEXT = cv2.FONT_HERSHEY_SIMPLEX
 SHORT = {
     Axes.OPTICAL: "x right, y down, z forward",
@@ -183,8 +185,8 @@ def _write(canvas: Image, rows: Sequence[tuple[str, ...]]) -> None:
     size = min(max(0.4, width / 1100), *(r / max(n, 1) for r, n in zip(room, natural, strict=True)))
     height = max(1, round(33 * size))
     band = min(canvas.shape[0], height * len(rows) + height // 2)
-    # Nearly black: what shows through costs a video the sharpness of the writing.
-    canvas[-band:] = (canvas[-band:] * 0.12).astype(np.uint8)
+    # What shows through would cost a video the sharpness of the writing.
+    canvas[-band:] = _BAND
     for left, line, text in cells:
         place = (left, canvas.shape[0] - band + height * (line + 1) - height // 8)
         cv2.putText(canvas, text, place, _TEXT, size, (255, 255, 255), 1, cv2.LINE_AA)

@@ -23,7 +23,7 @@ from blur_imu_ros.errors import RecordingError, install_hint
 CLOCK = 90_000
 """Ticks of a video's clock in a second, as usual in MPEG."""
 QUALITY: dict[str, dict[str, str]] = {
-    "libx264": {"crf": "28", "preset": "fast", "tune": "animation"},
+    "libx264": {"crf": "33", "preset": "medium", "tune": "animation"},
     "libopenh264": {"b": "2500000"},
     "libvpx-vp9": {"crf": "36", "b": "0", "deadline": "realtime", "cpu-used": "7"},
     "libsvtav1": {"crf": "38", "preset": "9"},

@@ -81,7 +81,9 @@ def frames(count: int, rate: np.ndarray = RATE, scene: np.ndarray = SCENE) -> li
     ]
 
 
-def tracked(taken: list[Frame], mode: Direction | str = "adjacent", **how: Any) -> list[Measurement]:
+def tracked(
+    taken: list[Frame], mode: Direction | str = "adjacent", **how: Any
+) -> list[Measurement]:
     imu = VisualImu(Reader(**how), direction=DirectionConfig(mode=mode))
     found = list(imu.track(taken))
     assert [m.frame for m in found] == taken
