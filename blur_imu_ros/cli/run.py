@@ -25,11 +25,11 @@ from blur_imu_ros.core.method_settings import MethodSettings
 from blur_imu_ros.core.pivot import PivotConfig
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.core.visual_imu import Network, VisualImu
-from blur_imu_ros.errors import FrameError, RecordingError
+from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
 from blur_imu_ros.execution.files import make_folder_of, moved_aside, refuse_overwriting
 from blur_imu_ros.execution.parallel import in_order
 from blur_imu_ros.execution.progress import progress
-from blur_imu_ros.network.blur_network import load_network
+from blur_imu_ros.network.blur_network import load_network, view_size
 from blur_imu_ros.recordings import FrameSettings, Recording, open_recording
 from blur_imu_ros.recordings.calibration_files import KnownCalibration, read_calibration
 from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
@@ -161,7 +161,7 @@ def run(options: RunOptions, network: Network | None = None) -> str:
         BlurImuError: what is wrong with the input.
     """
     _check_places(options)
-    settings = frame_settings(options)
+    settings = replace(frame_settings(options), view=_view(options, network))
     recording = open_recording(options.source, settings)
     # Several frames are measured at once, each on one core.
     threads = 1 if options.jobs > 1 else options.threads
@@ -408,6 +408,16 @@ def frame_settings(options: RunOptions) -> FrameSettings:
         stamp_names=given.names,
         stamp_note=given.note,
     )
+
+
+def _view(options: RunOptions, network: Network | None) -> tuple[int, int] | None:
+    """Return the size of the network's view, None where loading the network will tell why not."""
+    if network is not None:
+        return network.input_size
+    try:
+        return view_size(options.model)
+    except BlurImuError:
+        return None
 
 
 def _plot(options: RunOptions) -> None:

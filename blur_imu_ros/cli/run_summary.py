@@ -39,7 +39,7 @@ class RunSummary:
         """Count a row."""
         estimate = measurement.estimate
         self._rows += 1
-        self._camera = self._camera or measurement.frame.camera
+        self._camera = self._camera or measurement.frame.full_size.camera
         self._exposure.add(measurement)
         pair = measurement.registration
         if pair is not None and not pair.valid and estimate.single is None:

@@ -131,6 +131,19 @@ class Camera:
             cy=(self.cy + 0.5) * sy - 0.5,
         )
 
+    def reduced(self, factor: int) -> Camera:
+        """Return the camera of the image with `factor` pixels and rows made one; a rest makes one
+        more."""
+        return replace(
+            self,
+            width=-(-self.width // factor),
+            height=-(-self.height // factor),
+            fx=self.fx / factor,
+            fy=self.fy / factor,
+            cx=(self.cx + 0.5) / factor - 0.5,
+            cy=(self.cy + 0.5) / factor - 0.5,
+        )
+
     def cropped(self, left: int, top: int, width: int, height: int) -> Camera:
         """Return the camera of the image's window of `width` x `height` at (`left`, `top`)."""
         return replace(self, width=width, height=height, cx=self.cx - left, cy=self.cy - top)

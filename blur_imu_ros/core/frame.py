@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -49,6 +50,8 @@ class Frame:
         frame_id: what ROS calls the camera's axes; empty where it is not known.
         received: when the recording got the image, seconds of its own clock; None if it has none.
         tag: whatever the caller wants back with the measurement, such as a message's header.
+        whole: reads the frame anew where `image` is smaller than what the camera gave; None where
+            it is not.
     """
 
     image: NDArray[np.uint8]
@@ -59,6 +62,12 @@ class Frame:
     frame_id: str = ""
     received: float | None = None
     tag: Any = None
+    whole: Callable[[], Frame] | None = None
+
+    @property
+    def full_size(self) -> Frame:
+        """The frame with all pixels that the camera gave."""
+        return self if self.whole is None else self.whole()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured: wrong layout, size, stamp or exposure time."""

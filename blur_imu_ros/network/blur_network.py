@@ -176,6 +176,13 @@ def model_path(name_or_path: str | Path) -> Path:
     return found
 
 
+def view_size(name_or_path: str | Path) -> tuple[int, int]:
+    """Return width and height of a model's view by its card, pixels; ModelError if there is
+    none."""
+    card = ModelCard.load(model_path(name_or_path).with_suffix(".json"))
+    return card.width, card.height
+
+
 def shipped_models() -> list[str]:
     """Return the names of the models that are here."""
     return resource_names("models", ".onnx")

@@ -28,6 +28,7 @@ from blur_imu_ros.recordings.bag_files import (
 )
 from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
 from blur_imu_ros.recordings.image_messages import image_of
+from blur_imu_ros.recordings.reduced_jpeg import reduced_message
 from blur_imu_ros.recordings.settings import FrameSettings
 from blur_imu_ros.recordings.usable_frames import MOST_UNREAD, Item, usable_frames
 from blur_imu_ros.recordings.video_packets import VIDEOS, PacketDecoder, codec_of
@@ -196,10 +197,27 @@ class Bag:
         if own == 0 and self._zero_is_none and self._settings.stamps is None:
             raise FrameError(f"{name}: is not stamped: its time is 0")
         stamp = self._settings.stamp(index, own, self._path)
-        image = image_of(message) if image is None else image
-        frame = self._settings.frame(image, stamp, camera, name)
+        frame = self._frame_of(message, camera, name, stamp, image)
         frame_id = message.frame_id if hasattr(message, "timestamp") else message.header.frame_id
         return replace(frame, frame_id=frame_id, received=time * 1e-9)
+
+    def _frame_of(
+        self,
+        message: Any,
+        camera: Camera,
+        name: str,
+        stamp: float,
+        image: NDArray[np.uint8] | None,
+    ) -> Frame:
+        """Return the frame of an image, or of a message that is not decoded yet."""
+        if image is not None:
+            return self._settings.frame(image, stamp, camera, name)
+        small = reduced_message(message, camera, self._settings.view)
+        if small is None:
+            return self._settings.frame(image_of(message), stamp, camera, name)
+        frame = self._settings.frame(small[0], stamp, small[1], name)
+        whole = partial(self._frame_of, message, camera, name, stamp)
+        return replace(frame, whole=lambda: whole(image_of(message)))
 
     def _choose(self, reader: BagFile) -> str:
         """Return the topic asked for, or the only one that has images."""

@@ -208,9 +208,9 @@ def decode_compressed(data: Any, said: str = "") -> NDArray[np.uint8]:
         FrameError: it is no image, or a damaged one.
     """
     buffer = np.frombuffer(data, np.uint8)
-    mosaic = _mosaic_of(said)
+    mosaic = mosaic_of(said)
     colours = cv2.IMREAD_COLOR if mosaic is None else cv2.IMREAD_ANYCOLOR
-    whole = np.frombuffer(_whole(buffer.data), np.uint8)
+    whole = np.frombuffer(whole_image(buffer.data), np.uint8)
     try:
         image = cv2.imdecode(whole, colours | cv2.IMREAD_ANYDEPTH) if len(whole) else None
     except cv2.error:
@@ -228,7 +228,7 @@ def decode_compressed(data: Any, said: str = "") -> NDArray[np.uint8]:
     return shallow
 
 
-def _mosaic_of(said: str) -> int | None:
+def mosaic_of(said: str) -> int | None:
     """Return how a mosaic becomes colour where a format like `bayer_rggb8; jpeg compressed` names
     one."""
     plain = said.partition(";")[0].strip().lower()
@@ -249,7 +249,7 @@ def _why_not(size: int, said: str) -> str:
     return f"compressed image of {size} bytes is damaged, or of no known format"
 
 
-def _whole(data: memoryview) -> bytes:
+def whole_image(data: bytes | memoryview) -> bytes:
     """Return a JPEG or PNG that has its end, nothing of others; decoders fill them up with grey,
     loudly.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from blur_imu_ros.recordings.photos import (
     decode_raw,
     read_photo_facts,
 )
+from blur_imu_ros.recordings.reduced_jpeg import reduced
 from blur_imu_ros.recordings.settings import FrameSettings
 from blur_imu_ros.recordings.usable_frames import MOST_UNREAD, Item, usable_frames
 
@@ -33,6 +35,7 @@ IMAGE_SUFFIXES = {
     *HEIF_SUFFIXES,
     *RAW_SUFFIXES,
 }
+JPEG_SUFFIXES = {".jpg", ".jpeg"}
 VIDEO_SUFFIXES = {
     *(".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".wmv", ".mjpeg", ".mjpg"),
     *(".ts", ".mts", ".m2ts", ".3gp", ".insv", ".lrv", ".360", ".h264", ".h265", ".hevc", ".264"),
@@ -90,9 +93,27 @@ class ImageFolder:
         stamp = float(self._stamps[index])
         if np.isnan(stamp):
             raise FrameError(f"{path.name}: has no time stamp that can be used")
-        return self._settings.frame(
-            _read_image(path), stamp, self._camera, path.name, self._exposure_time(path)
-        )
+        small = self._reduced(path)
+        if small is None:
+            return self._whole(path, stamp)
+        (image, camera), exposure_time = small, self._exposure_time(path)
+        frame = self._settings.frame(image, stamp, camera, path.name, exposure_time)
+        return replace(frame, whole=partial(self._whole, path, stamp))
+
+    def _whole(self, path: Path, stamp: float) -> Frame:
+        image, exposure_time = _read_image(path), self._exposure_time(path)
+        return self._settings.frame(image, stamp, self._camera, path.name, exposure_time)
+
+    def _reduced(self, path: Path) -> tuple[NDArray[np.uint8], Camera] | None:
+        """Return an image no larger than its view needs, and its camera; None where it is read
+        whole."""
+        view = self._settings.view
+        if view is None or path.suffix.lower() not in JPEG_SUFFIXES:
+            return None
+        try:
+            return reduced(path.read_bytes(), self._camera, view)
+        except OSError:
+            return None
 
     def _once(self, images: list[Path]) -> list[Path]:
         """Return the images without raw ones that lie there as JPEG or the like, too."""

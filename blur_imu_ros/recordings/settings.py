@@ -42,6 +42,8 @@ class FrameSettings:
         stamp_reference: which moment of the exposure a stamp means.
         topic: of the images, in bags with several.
         timed: whether neighbouring frames are used, so that timestamps matter.
+        view: (width, height) of what images are looked at, pixels: JPEGs that are much larger are
+            decoded smaller, which is faster; None keeps all pixels.
         strict: stop at the first image that cannot be used, instead of leaving it out.
     """
 
@@ -54,6 +56,7 @@ class FrameSettings:
     timed: bool = True
     stamp_names: tuple[str, ...] = ()
     stamp_note: str = ""
+    view: tuple[int, int] | None = None
 
     def frame(
         self,

@@ -25,6 +25,7 @@ class Chain:
     Attributes:
         model: name of the model.
         runs_on: what runs it, and where.
+        view: (width, height) that it sees, pixels.
         measuring: seconds that the last frame took.
     """
 
@@ -42,6 +43,7 @@ class Chain:
         network.warm_up()
         self.model, self.runs_on = str(network.name), str(network.runs_on)
         self._registers = settings.registration and settings.direction is not Direction.NONE
+        self.view: tuple[int, int] = network.input_size
         self._imu = VisualImu(
             network,
             solver=VelocitySolver(settings.method.solver),

@@ -28,6 +28,7 @@ from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.errors import BlurImuError, CameraError, FrameError
 from blur_imu_ros.evaluation.process_noise import process_noise_of
 from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
+from blur_imu_ros.recordings.reduced_jpeg import reduced_message
 from blur_imu_ros.results.ros_fields import output_frame, silence
 from blur_imu_ros.ros import messages
 from blur_imu_ros.ros.accelerometer import Acceleration, Accelerometer
@@ -283,8 +284,15 @@ class Session:
         if t <= self._last_time:
             # The stamps are in order, so the exposure of one of the two is another image's.
             raise FrameError("the middle of the exposure is not after that of the image before")
-        image = self._reader.read(arrival.message)
-        return Frame(image, t, exposure_time, camera, "image", tag=arrival)
+
+        def whole() -> Frame:
+            image = self._reader.read(arrival.message)
+            return Frame(image, t, exposure_time, camera, "image", tag=arrival)
+
+        small = reduced_message(arrival.message, camera, self._chain.view)
+        if small is None:
+            return whole()
+        return Frame(small[0], t, exposure_time, small[1], "image", tag=arrival, whole=whole)
 
     def _report_failure(self, error: BaseException) -> None:
         if not self._node.context.ok():  # The process was asked to end while an image was at hand.

@@ -65,6 +65,7 @@ def draw_overlay(
 def without_lens(frame: Frame) -> Image:
     """Return the frame's image without lens distortion, in its own size: what the motion blur lies
     on."""
+    frame = frame.full_size
     camera = frame.camera
     return _undistorting(camera).apply(frame.image) if camera.is_distorted else frame.image
 
