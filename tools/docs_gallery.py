@@ -74,19 +74,19 @@ def _blank(image: Image) -> Image:
 
 
 GOOD = (
-    Case("yaw", "A turn to the side: all segments alike, whatever the distance.", (0.0, 3.0, 0.0)),
-    Case("roll", "A roll: segments in circles about the middle.", (0.3, 0.0, 6.0)),
+    Case("yaw", "Yaw: all segments are alike, whatever the distance.", (0.0, 3.0, 0.0)),
+    Case("roll", "Roll: the segments form circles about the centre.", (0.3, 0.0, 6.0)),
     Case("shake", "All three rotations at once, as in a hand.", (2.0, -2.5, 2.5), (0.2, 0.1, 0.0)),
     Case(
         "wrist",
-        "A turn about a wrist 30 cm behind the camera: rotation and sideways motion together.",
+        "Rotation about a wrist 30 cm behind the camera: rotation and sideways motion together.",
         (-1.0, 3.0, 0.5),
         (0.9, 0.3, 0.0),
     ),
     Case(
         "near",
-        "Sideways past a table: what is near moves farther than what is far. This parallax is all "
-        "that tells it from a turn.",
+        "Sideways past a table: near things move farther than distant ones. Only this parallax "
+        "distinguishes it from yaw.",
         (0.0, 0.3, 0.0),
         (2.0, 0.0, 0.0),
         exposure_time=0.03,
@@ -96,11 +96,11 @@ GOOD = (
 BAD = (
     Case(
         "long",
-        "Too long an exposure: blur beyond what the network was trained on is read too short.",
+        "Exposure too long: blur longer than any in training is underestimated.",
         (1.0, 6.5, 1.0),
         exposure_time=0.04,
     ),
-    Case("sharp", "No blur: hardly a motion can be told from none.", (0.5, 3.0, 0.5), exposure_time=5e-4),
+    Case("sharp", "No blur: the motion can hardly be told from rest.", (0.5, 3.0, 0.5), exposure_time=5e-4),
     Case("dark", "Nearly dark: noise hides the blur.", (2.0, -2.5, 2.5), change=_dark),
     Case(
         "overexposed", "Overexposed: lights and walls have lost their edges.", (2.0, -2.5, 2.5),
@@ -157,7 +157,7 @@ def _measured(imu: VisualImu, case: Case, true: Array) -> Measurement:
 def _found(measurement: Measurement, true: Array) -> str:
     estimate = measurement.estimate
     if not estimate.valid:
-        return f"Refused: {'; '.join(estimate.reasons)}."
+        return f"Rejected: {'; '.join(estimate.reasons)}."
     error = np.abs(estimate.velocity - true)
     sigma = estimate.sigma
     return (

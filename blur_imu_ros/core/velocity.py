@@ -363,7 +363,7 @@ class VelocitySolver:
         confident = field.principal_sigmas[0] < limit
         if confident.mean() < self.config.fewest_share:
             estimate = estimate.rejected(
-                f"blur could be read in {confident.sum()} of {confident.size} cells only"
+                f"blur could be read in only {confident.sum()} of {confident.size} cells"
             )
         if estimate.rank < 3:
             estimate = estimate.rejected(f"the image determines {estimate.rank} of 6 directions")

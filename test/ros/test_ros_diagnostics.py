@@ -29,14 +29,14 @@ def health() -> Health:
 
 def test_reasons_that_differ_in_numbers_are_one_with_the_newest_numbers(health: Health) -> None:
     for cells in (3, 17, 5):
-        health.silent(f"blur could be read in {cells} cells only")
+        health.silent(f"blur could be read in only {cells} cells")
     health.silent("the exposure time is not known")
     status = reported(health)
     assert silences(status) == {
-        "silent: blur could be read in 5 cells only": "3",
+        "silent: blur could be read in only 5 cells": "3",
         "silent: the exposure time is not known": "1",
     }
-    assert status.message == "no output: blur could be read in 5 cells only"
+    assert status.message == "no output: blur could be read in only 5 cells"
 
 
 def test_a_new_reason_is_told_however_many_came_before(health: Health) -> None:

@@ -57,7 +57,7 @@ def test_a_lens_is_taken_off_the_picture_as_it_is_off_the_networks_view() -> Non
 def test_nothing_is_written_over_the_border_or_over_each_other(
     texts: list[tuple[str, int, int]], width: int, valid: bool
 ) -> None:
-    refused = ESTIMATE.rejected("blur could be read in 4 cells only").rejected("a word " * 20)
+    refused = ESTIMATE.rejected("blur could be read in only 4 cells").rejected("a word " * 20)
     draw_overlay(grey(width), None, ESTIMATE if valid else refused)
     assert len(texts) == (12 if valid else 3)
     assert all(0 <= begin and end <= width for _, begin, end in texts)
