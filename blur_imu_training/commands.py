@@ -1,4 +1,4 @@
-"""The commands of the training package; `blur-imu` shows them beside its own."""
+"""The commands of the training package; `blur-imu` lists them with its own."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ def train(
     ] = DEFAULT_RECIPE,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of the picture sets; without: made from nothing."),
+        typer.Option(help="Folder of the picture sets; by default images are procedural."),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder of the run, resumed if it exists; runs/RECIPE if not given."),
+        typer.Option(help="Folder of the run, resumed if it exists; by default runs/RECIPE."),
     ] = None,
     minutes: Annotated[
-        float, typer.Option(min=0.001, help="Time budget, earlier sittings included.")
+        float, typer.Option(min=0.001, help="Time budget in minutes, including earlier sittings.")
     ] = 30,
     weights: Annotated[
         Path | None,
         typer.Option(help="Start from these weights (.safetensors), or from those of a run."),
     ] = None,
 ) -> None:
-    """Train a network, or go on with a run that was stopped."""
+    """Train a network, or resume a run."""
     from blur_imu_training.recipe import TrainingConfig, recipe_path
     from blur_imu_training.training.trainer import Trainer
 
@@ -67,28 +67,30 @@ def train(
 @app.command()
 def export(
     run: Annotated[
-        Path, typer.Argument(help="Folder of a training run; or a model in fp32 (.onnx) to reduce.")
+        Path, typer.Argument(help="Folder of a training run, or an fp32 model (.onnx) to convert.")
     ],
-    output: Annotated[Path, typer.Option(help="The ONNX file; its card is put beside it.")] = Path(
-        "models/compact.onnx"
-    ),
+    output: Annotated[
+        Path, typer.Option(help="The ONNX file; its card is written beside it.")
+    ] = Path("models/compact.onnx"),
     name: Annotated[
-        str | None, typer.Option(help="Name of the model; by default that of its file.")
+        str | None, typer.Option(help="Name of the model; by default the file name.")
     ] = None,
     any_batch: Annotated[
-        bool, typer.Option("--any-batch", help="Let other programs give several images at once.")
+        bool, typer.Option("--any-batch", help="Dynamic batch size, for use in other programs.")
     ] = False,
     best: Annotated[
-        bool, typer.Option("--best", help="Take what did best on held-out frames, not the last.")
+        bool,
+        typer.Option("--best", help="Export the best checkpoint on held-out frames, not the last."),
     ] = False,
     precision: Annotated[
         PrecisionChoice, typer.Option(help="int8 is for CPUs, fp16 for GPUs.")
     ] = PrecisionChoice.fp32,
     recipe: Annotated[
-        Path, typer.Option(help="YAML recipe of the views that int8 and fp16 are measured on.")
+        Path, typer.Option(help="YAML recipe of the views used to measure int8 and fp16.")
     ] = DEFAULT_RECIPE,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of their picture sets; without: made from nothing.")
+        Path | None,
+        typer.Option(help="Folder of their picture sets; by default images are procedural."),
     ] = None,
     views: Annotated[int, typer.Option(min=2, help="Number of these views.")] = 64,
 ) -> None:
@@ -111,11 +113,11 @@ def import_checkpoint(
     checkpoint: Annotated[
         Path, typer.Argument(help=".pth or .safetensors of the published network.")
     ],
-    output: Annotated[Path, typer.Option(help="The ONNX file; its card is put beside it.")] = Path(
-        "models/published.onnx"
-    ),
+    output: Annotated[
+        Path, typer.Option(help="The ONNX file; its card is written beside it.")
+    ] = Path("models/published.onnx"),
 ) -> None:
-    """Make a model of the weights that the authors of "Image as an IMU" published."""
+    """Convert the weights that the authors of "Image as an IMU" published."""
     from blur_imu_training.export.import_checkpoint import import_checkpoint
 
     refuse_overwriting([output, output.with_suffix(".json")], [checkpoint])
@@ -128,13 +130,12 @@ def validate(
     data: Annotated[
         Path | None, typer.Option(help="Folder with 7scenes_redkitchen/ and nyuv2/.")
     ] = None,
-    frames: Annotated[int, typer.Option(help="How many held-out frames.")] = 60,
+    frames: Annotated[int, typer.Option(help="Number of held-out frames.")] = 60,
     calibrate: Annotated[
         bool,
         typer.Option(
             "--calibrate",
-            help="Write the corrections of lengths, depth and precision, and figures, into the "
-            "card.",
+            help="Write corrections of length, depth and precision, and the results, to the card.",
         ),
     ] = False,
     power_law: Annotated[
@@ -146,7 +147,9 @@ def validate(
     ] = False,
     true_blur: Annotated[
         Path | None,
-        typer.Option(help="Instead: blurred views of path-traced rooms, from render-rooms."),
+        typer.Option(
+            help="Measure on blurred views of path-traced rooms (from render-rooms) instead."
+        ),
     ] = None,
 ) -> None:
     """Measure a model on held-out blur from a second camera pipeline, or on path-traced blur."""
@@ -206,18 +209,21 @@ def validate(
 
 @app.command()
 def synthesize(
-    output: Annotated[Path, typer.Argument(help="Folder of the set; completed if it exists.")],
-    count: Annotated[int, typer.Option(min=1, help="How many samples.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of every choice.")] = 0,
+    output: Annotated[
+        Path, typer.Argument(help="Folder of the set; an incomplete one is completed.")
+    ],
+    count: Annotated[int, typer.Option(min=1, help="Number of samples.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
     recipe: Annotated[Path, typer.Option(help="YAML recipe.")] = DEFAULT_RECIPE,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of the picture sets; without: made from nothing.")
+        Path | None,
+        typer.Option(help="Folder of the picture sets; by default images are procedural."),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes; as many as cores, unless given.")
+        int | None, typer.Option(min=1, help="Number of processes; by default one per core.")
     ] = None,
 ) -> None:
-    """Write a set of blurred samples with their truth: images, .npz, and an index.csv."""
+    """Write a set of blurred samples with ground truth: images, .npz and an index.csv."""
     from rich.progress import Progress
 
     from blur_imu_ros.execution.parallel import usual_jobs
@@ -238,31 +244,40 @@ def render_rooms(
         TracedKind,
         typer.Argument(
             help="views: sharp, with depth, to train on; blurred: true blur, to validate on; "
-            "shaken, robot: a sequence with its truth."
+            "shaken, robot: a sequence with ground truth."
         ),
     ],
-    output: Annotated[Path, typer.Argument(help="Folder; completed if it exists.")],
-    scenes: Annotated[Path, typer.Option(help="Folder with a folder for each room: scene.xml.")],
+    output: Annotated[Path, typer.Argument(help="Output folder; an incomplete one is completed.")],
+    scenes: Annotated[
+        Path, typer.Option(help="Folder with one folder per room, each with a scene.xml.")
+    ],
     room: Annotated[
         list[str] | None,
         typer.Option(
-            help="Of these; may be repeated. Without: rooms to train on, or for blurred those to "
-            "validate on (bathroom, living-room). A sequence is of one."
+            help="Room to render; may be repeated. By default the training rooms, or for blurred "
+            "the validation rooms (bathroom, living-room). A sequence needs one."
         ),
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="How many views or frames.")] = 120,
-    seed: Annotated[int, typer.Option(help="Of every choice.")] = 1,
+    count: Annotated[int, typer.Option(min=1, help="Number of views or frames.")] = 120,
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 1,
     width: Annotated[int, typer.Option(min=64, help="Pixels.")] = 384,
     height: Annotated[int, typer.Option(min=48, help="Pixels.")] = 288,
-    frame_rate: Annotated[float, typer.Option(min=1, help="Of a sequence, Hz.")] = 30,
-    exposure_time: Annotated[float, typer.Option(min=1e-4, help="Of a sequence, seconds.")] = 0.01,
+    frame_rate: Annotated[float, typer.Option(min=1, help="Frame rate of a sequence, Hz.")] = 30,
+    exposure_time: Annotated[
+        float, typer.Option(min=1e-4, help="Exposure time of a sequence, seconds.")
+    ] = 0.01,
     focal: Annotated[
-        float, typer.Option(min=0.2, help="Focal length of a sequence over its width.")
+        float,
+        typer.Option(min=0.2, help="Focal length of a sequence, as a fraction of the image width."),
     ] = 0.75,
-    rate: Annotated[float, typer.Option(min=0.1, help="Of shaking, rad/s at most.")] = 6,
-    dim: Annotated[float, typer.Option(min=0.01, max=1, help="Light of a sequence.")] = 1,
+    rate: Annotated[
+        float, typer.Option(min=0.1, help="Largest angular velocity when shaken, rad/s.")
+    ] = 6,
+    dim: Annotated[
+        float, typer.Option(min=0.01, max=1, help="Brightness factor of a sequence.")
+    ] = 1,
 ) -> None:
-    """Render path-traced rooms: pictures to train on, true blur to validate on, sequences."""
+    """Render path-traced rooms: views to train on, true blur to validate on, or sequences."""
     from rich.progress import Progress
 
     from blur_imu_training.data.traced_rooms import Rooms, one_room
@@ -297,18 +312,19 @@ SEQUENCES = (TracedKind.shaken, TracedKind.robot)
 @app.command()
 def contact_sheet(
     output: Annotated[Path, typer.Argument(help="Picture to write (.png).")],
-    samples: Annotated[int, typer.Option(min=1, help="How many samples.")] = 12,
-    columns: Annotated[int, typer.Option(min=1, help="Pictures in a row.")] = 4,
-    seed: Annotated[int, typer.Option(help="Of every choice.")] = 0,
+    samples: Annotated[int, typer.Option(min=1, help="Number of samples.")] = 12,
+    columns: Annotated[int, typer.Option(min=1, help="Pictures per row.")] = 4,
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
     recipe: Annotated[Path, typer.Option(help="YAML recipe.")] = DEFAULT_RECIPE,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of the picture sets; without: made from nothing.")
+        Path | None,
+        typer.Option(help="Folder of the picture sets; by default images are procedural."),
     ] = None,
     real: Annotated[
-        Path | None, typer.Option(help="Folder of real frames to show in a last row.")
+        Path | None, typer.Option(help="Folder of real frames to show in the last row.")
     ] = None,
 ) -> None:
-    """Show what is learned from: samples with the true smear drawn on, beside real frames."""
+    """Draw training samples with their true motion blur, next to real frames."""
     from blur_imu_training.data.picture_sets import load_pictures
     from blur_imu_training.recipe import TrainingConfig
     from blur_imu_training.rendering.contact_sheet import contact_sheet as sheet_of

@@ -16,10 +16,10 @@ from blur_imu_ros.cli.application import app
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "COMMANDS.md"
 HEAD = """# Commands
 
-Written by `python tools/command_reference.py` from the commands themselves; `blur-imu COMMAND --help` tells the same.
+Generated from the commands by `python tools/command_reference.py`; `blur-imu COMMAND --help` shows the same.
 
-Every command ends with 0 when it is done, 1 on bad input, with one line on stderr that names the file and the reason, and 2 on wrong
-usage. What was written before an error or Ctrl-C is kept. `blur-imu --install-completion` sets up completion in the shell.
+Exit status: 0 when done; 1 on bad input, with one line on stderr that names the file and the reason; 2 on wrong
+usage. Results written before an error or Ctrl-C are kept. `blur-imu --install-completion` sets up shell completion.
 """
 KINDS = {Path: "path", str: "text", float: "number", int: "integer"}
 

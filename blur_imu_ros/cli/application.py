@@ -61,7 +61,7 @@ def _options(
 
 
 class MotionPriorChoice(str, Enum):
-    """What is assumed of how the camera moves."""
+    """What is assumed about how the camera moves."""
 
     auto = "auto"
     none = "none"
@@ -75,30 +75,32 @@ class MotionPriorChoice(str, Enum):
 
 CAMERA_HELP = (
     "Calibration: YAML with fx, fy, cx, cy, or a file of ROS, Kalibr, EuRoC, OpenCV, ORB-SLAM, "
-    "VINS, Basalt or COLMAP; of several cameras FILE:CAMERA."
+    "VINS, Basalt or COLMAP; FILE:CAMERA if it holds several cameras."
 )
 
 Stamps = Annotated[
     Path | None,
     typer.Option(
-        help="CSV with a column t, one row a frame; or as EuRoC, TUM, KITTI or rpicam write it."
+        help="Timestamps: CSV with a column t, one row per frame; or a file of EuRoC, TUM, KITTI "
+        "or "
+        "rpicam."
     ),
 ]
-ImageTopic = Annotated[str | None, typer.Option(help="Image topic, for bags with several.")]
+ImageTopic = Annotated[str | None, typer.Option(help="Image topic, if the bag has several.")]
 Model = Annotated[str, typer.Option(help="Name or path of a model.")]
 Backend = Annotated[str, typer.Option(help="auto, onnx or torch.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or tensorrt.")]
 CameraFile = Annotated[Path | None, typer.Option(help=CAMERA_HELP)]
 LeverArm = Annotated[
     tuple[float, float, float] | None,
-    typer.Option(help="From the pivot to the camera: right, down, forward, metres, as in 0 0 0.3."),
+    typer.Option(help="From the pivot to the camera, in metres right, down and forward: 0 0 0.3."),
 ]
 
 TruthUnit = Annotated[
     list[Unit] | None,
     typer.Option(
-        help="Unit of the truth's time or angular velocities; by default what it tells, or what "
-        "its steps do. May be given for both."
+        help="Unit of the ground truth's times or angular velocities, if the file does not name "
+        "it and it cannot be guessed. May be given twice, once for each."
     ),
 ]
 
@@ -106,16 +108,17 @@ Strict = Annotated[
     bool,
     typer.Option(
         "--strict",
-        help="Refuse files of velocities with rows that cannot be used; without, these are left "
-        "out and counted.",
+        help="Refuse files of velocities that have unusable rows; by default these are left out "
+        "and counted.",
     ),
 ]
 
 TimeOffset = Annotated[
     float | None,
     typer.Option(
-        help="Seconds to add to the estimate's clock to get the truth's, known to half a second; "
-        "by default the motion tells, if it fits one place only."
+        help="Seconds to add to the estimate's time to get that of the ground truth. With axes "
+        "found, half a second off is enough, and by default the motion tells, if it is "
+        "unambiguous."
     ),
 ]
 
@@ -125,9 +128,9 @@ def run(
     source: Annotated[
         list[Path],
         typer.Argument(
-            help="Folder of images, image, video or bag; several of them, a folder of recordings, "
-            "or a list (.txt), a path a line. Or a camera until Ctrl-C: rtsp://..., http://..., "
-            "/dev/video0, camera:0."
+            help="Folder of images, image, video or bag; also several of them, a folder of "
+            "recordings, or a list of paths (.txt). Or a live camera, until Ctrl-C: rtsp://..., "
+            "http://..., /dev/video0, camera:0."
         ),
     ],
     output: Annotated[
@@ -135,18 +138,19 @@ def run(
         typer.Option(
             "-o",
             "--output",
-            help="Velocities, as .csv or .mcap; for several recordings with {name} in it: "
-            "results/{name}.csv. {name} and {folder}, in which a recording lies, may stand in "
-            "all paths.",
+            help="Velocities, as .csv or .mcap; for several recordings with {name}: "
+            "results/{name}.csv. All paths may contain {name}, and {folder} for the folder of the "
+            "recording.",
         ),
     ],
     camera: CameraFile = None,
     exposure: Annotated[
-        float | None, typer.Option(help="Exposure time, seconds; photos may tell theirs.")
+        float | None,
+        typer.Option(help="Exposure time, seconds; by default that of the camera file or of EXIF."),
     ] = None,
     stamps: Stamps = None,
     stamp_reference: Annotated[
-        StampReference, typer.Option(help="Moment of the exposure that a stamp means.")
+        StampReference, typer.Option(help="Moment of the exposure that a timestamp refers to.")
     ] = StampReference.MIDDLE,
     topic: ImageTopic = None,
     model: Model = FOR_RECORDINGS,
@@ -155,90 +159,94 @@ def run(
     direction: Annotated[
         Direction,
         typer.Option(
-            help="Which frames a frame is measured with: both neighbours, the ones before, the "
-            "whole recording (smooth), none."
+            help="Frames that are used to measure a frame: both neighbours, the previous ones, the "
+            "whole recording (smooth), or none."
         ),
     ] = Direction.ADJACENT,
     registration: Annotated[
         bool,
         typer.Option(
-            help="Register neighbouring frames on each other and fuse that with blur; without it "
-            "they only tell the sign."
+            help="Register neighbouring frames and fuse the result with the blur; otherwise "
+            "neighbours only decide the sign."
         ),
     ] = True,
     axes: Annotated[Axes, typer.Option(help="Axes of the output.")] = Axes.OPTICAL,
     overlay: Annotated[
-        Path | None, typer.Option(help="Video with the blur drawn in (.mp4).")
+        Path | None, typer.Option(help="Video with blur and velocities drawn in (.mp4).")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Picture of the velocities (.png).")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Plot of the velocities (.png, .svg, .pdf).")
+    ] = None,
     keep_topic: Annotated[
         list[str] | None,
-        typer.Option(help="Topic of a bag to copy into the .mcap; give it once for each."),
+        typer.Option(help="Topic of the bag to copy into the .mcap; may be repeated."),
     ] = None,
     motion_prior: Annotated[
         MotionPriorChoice,
-        typer.Option(help="pivot: the camera is in a hand; auto: so for all but bags."),
+        typer.Option(help="pivot: the camera is hand-held; auto: pivot for everything but bags."),
     ] = MotionPriorChoice.auto,
     lever_arm: LeverArm = None,
     calibration: Annotated[
         Path | None,
-        typer.Option(help="Written by calibrate: its exposure time and scale of linear velocity."),
+        typer.Option(help="File written by calibrate: applies its exposure time and linear scale."),
     ] = None,
     resume: Annotated[
         bool,
         typer.Option(
             "--resume",
-            help="Go on behind the last row of a .csv of the same recording and options; "
-            "finished ones are left alone, a .mcap or an overlay begins anew.",
+            help="Continue after the last row of a .csv of the same recording and options. "
+            "Finished results are kept; a .mcap or an overlay starts anew.",
         ),
     ] = False,
     jobs: Annotated[
         int,
         typer.Option(
             min=0,
-            help="Frames, or of several recordings recordings, measured at once; 0: one for each "
+            help="Frames (or recordings, if there are several) measured in parallel; 0: one per "
             "core.",
         ),
     ] = 0,
     ray: Annotated[
         str | None,
         typer.Option(
-            help="Address of a Ray cluster that shares the work, recording by recording, or local; "
-            "its machines find files under the same paths."
+            help="Address of a Ray cluster, or local: recordings are distributed over its "
+            "machines, "
+            "which must see the files under the same paths."
         ),
     ] = None,
     rerun: Annotated[
         str | None,
         typer.Option(
-            help="Images, motion blur, depth and velocities for the Rerun viewer: .rrd or spawn."
+            help="Show images, motion blur, depth and velocities in the Rerun viewer: spawn, or "
+            ".rrd."
         ),
     ] = None,
     settings: Annotated[
         Path | None,
-        typer.Option(help="YAML of the method's settings; config/settings.yaml lists them."),
+        typer.Option(help="YAML with settings of the method; config/settings.yaml lists them all."),
     ] = None,
     force: Annotated[
         bool,
         typer.Option(
             "--force",
-            help="Write over what is in the place of the output; without, only an earlier result "
-            "of the same recording is, and anything else is renamed.",
+            help="Overwrite whatever is at the output path. By default only an earlier result of "
+            "the same recording is overwritten; anything else is renamed.",
         ),
     ] = False,
     strict: Annotated[
         bool,
         typer.Option(
             "--strict",
-            help="Stop at the first image that is damaged or whose stamp is not later, instead of "
-            "leaving it out, and where a recording is cut off.",
+            help="Stop at the first image that is damaged or out of order, instead of leaving it "
+            "out, and where a recording is cut off.",
         ),
     ] = False,
     summary: Annotated[
         Path | None,
-        typer.Option(help="CSV of several recordings: what became of each, and why one failed."),
+        typer.Option(help="CSV with the outcome of each of several recordings."),
     ] = None,
 ) -> None:
-    """Measure the velocity of the camera in every frame of a recording, or of many."""
+    """Measure the velocity of the camera in every frame of one or more recordings."""
     from blur_imu_ros.cli.batch import run_each
     from blur_imu_ros.cli.run import RunOptions
     from blur_imu_ros.execution.parallel import usual_jobs
@@ -276,50 +284,60 @@ def run(
 @app.command()
 def evaluate(
     estimate: Annotated[
-        Path, typer.Argument(help="Written by run, a bag, or a TUM trajectory (.tum, .txt).")
+        Path, typer.Argument(help="File written by run, a bag, or a TUM trajectory (.tum, .txt).")
     ],
     truth: Annotated[
         Path,
         typer.Argument(
-            help="CSV with t, wx, wy, wz, maybe vx, vy, vz; gyroscope log; bag with Imu; or TUM."
+            help="Ground truth: CSV with t, wx, wy, wz and optionally vx, vy, vz; gyroscope log; "
+            "bag "
+            "with Imu; or TUM trajectory."
         ),
     ],
     axes: Annotated[
-        Axes | None, typer.Option(help="Axes of the estimate; by default those that run noted.")
+        Axes | None, typer.Option(help="Axes of the estimate; by default those that run recorded.")
     ] = None,
     truth_axes: Annotated[
         TruthAxes | None,
         typer.Option(
-            help="Axes of the truth, by default those that it tells, else optical; found also "
-            "finds its time offset."
+            help="Axes of the ground truth; by default those named in it, else optical. found: "
+            "estimate them from the motion, and the time offset too."
         ),
     ] = None,
     exposure: Annotated[
         float | None,
-        typer.Option(help="Seconds; dense truth is averaged over it. By default what run noted."),
+        typer.Option(
+            help="Exposure time, seconds, over which dense ground truth is averaged; by default "
+            "the "
+            "one that run recorded."
+        ),
     ] = None,
-    fit_exposure: Annotated[bool, typer.Option(help="Score with the exposure that fits.")] = False,
-    json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Picture of both (.png).")] = None,
-    topic: Annotated[str | None, typer.Option(help="Of the estimate, for bags.")] = None,
-    truth_topic: Annotated[str | None, typer.Option(help="Of the truth, for bags.")] = None,
+    fit_exposure: Annotated[
+        bool, typer.Option(help="Score with the exposure time that fits best.")
+    ] = False,
+    json: Annotated[Path | None, typer.Option(help="Results as JSON.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Plot of both (.png, .svg, .pdf).")] = None,
+    topic: Annotated[str | None, typer.Option(help="Topic of the estimate, for bags.")] = None,
+    truth_topic: Annotated[
+        str | None, typer.Option(help="Topic of the ground truth, for bags.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Report in one file (.html).")] = None,
     overlay: Annotated[
         Path | None,
-        typer.Option(help="Overlay video of the same run: pictures of the worst frames in --html."),
+        typer.Option(help="Overlay video of the same run; its worst frames are shown in --html."),
     ] = None,
     time_offset: TimeOffset = None,
     trajectory: Annotated[
         Path | None,
         typer.Option(
-            help="Integrated orientation and position of the estimate for evo and the like (.tum); "
-            "those of the truth are put beside it."
+            help="Write the integrated estimate as a trajectory for evo and similar tools (.tum), "
+            "and the ground truth beside it."
         ),
     ] = None,
     truth_unit: TruthUnit = None,
     strict: Strict = False,
 ) -> None:
-    """Compare velocities with the truth, axis by axis."""
+    """Compare velocities with the ground truth, axis by axis."""
     from blur_imu_ros.cli.evaluate import EvaluateOptions, run_evaluate
 
     run_evaluate(
@@ -348,33 +366,35 @@ def evaluate(
 @app.command()
 def benchmark(
     model: Annotated[
-        list[str] | None, typer.Option(help="Name or path of a model; several are compared.")
+        list[str] | None, typer.Option(help="Name or path of a model; repeat to compare several.")
     ] = None,
     backend: Annotated[
-        list[str] | None, typer.Option(help="onnx or torch; several are compared.")
+        list[str] | None, typer.Option(help="onnx or torch; repeat to compare both.")
     ] = None,
     device: Device = "cpu",
-    threads: Annotated[int, typer.Option(min=0, help="Of the model; 0 chooses.")] = 0,
+    threads: Annotated[
+        int, typer.Option(min=0, help="CPU threads of the model; 0: automatic.")
+    ] = 0,
     against: Annotated[
         str | None,
         typer.Option(
-            help="Another model, timed in the same run, frame by frame; published: the network of "
-            "the paper, with random weights unless models/ has it (needs torch). Or the .json of "
-            "an earlier benchmark: what became slower is told."
+            help="Another model to time in the same run; published: the network of the paper, with "
+            "random weights unless models/ has it (needs torch). Or the .json of an earlier "
+            "benchmark, to list what became slower."
         ),
     ] = None,
     size: Annotated[
         list[str] | None, typer.Option(help="Image size such as 640x480; may be repeated.")
     ] = None,
     seconds: Annotated[
-        float, typer.Option(min=0.0, max=3600, help="For each model and size.")
+        float, typer.Option(min=0.0, max=3600, help="Seconds per model and size.")
     ] = 2.0,
-    json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Results as JSON.")] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Picture of times by image size and by threads (.png).")
+        Path | None, typer.Option(help="Plot of times by image size and number of threads (.png).")
     ] = None,
 ) -> None:
-    """Time each stage of the chain, and the whole, on rendered images."""
+    """Time each stage and the whole chain on rendered images."""
     from blur_imu_ros.cli.benchmark import BenchmarkOptions, parse_size, run_benchmark
     from blur_imu_ros.evaluation.benchmark import SIZES
 
@@ -395,34 +415,45 @@ def benchmark(
 
 @app.command()
 def calibrate(
-    estimate: Annotated[Path, typer.Argument(help="Written by run.")],
+    estimate: Annotated[Path, typer.Argument(help="File written by run.")],
     truth: Annotated[
         Path,
         typer.Argument(
-            help="CSV with t, wx, wy, wz, maybe vx, vy, vz; gyroscope log; or bag with Imu."
+            help="Ground truth: CSV with t, wx, wy, wz and optionally vx, vy, vz; gyroscope log; "
+            "or "
+            "bag with Imu."
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="YAML of what was found.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Result, as YAML.")],
     camera: Annotated[
-        Path | None, typer.Option(help="Camera YAML that the output completes, for run --camera.")
+        Path | None,
+        typer.Option(
+            help="Camera YAML to include, so that the output can be used with run --camera."
+        ),
     ] = None,
     exposure: Annotated[
         float | None,
-        typer.Option(help="Seconds that run was told; by default what it noted, or the camera's."),
+        typer.Option(
+            help="Exposure time that run used, seconds; by default the one that it recorded, or "
+            "that "
+            "of the camera file."
+        ),
     ] = None,
     axes: Annotated[
-        Axes | None, typer.Option(help="Axes of the estimate; by default those that run noted.")
+        Axes | None, typer.Option(help="Axes of the estimate; by default those that run recorded.")
     ] = None,
     truth_axes: Annotated[
-        TruthAxes, typer.Option(help="Axes of the truth as far as they are known.")
+        TruthAxes, typer.Option(help="Axes of the ground truth, if known.")
     ] = TruthAxes.FOUND,
-    topic: Annotated[str | None, typer.Option(help="Of the estimate, for bags.")] = None,
-    truth_topic: Annotated[str | None, typer.Option(help="Of the truth, for bags.")] = None,
+    topic: Annotated[str | None, typer.Option(help="Topic of the estimate, for bags.")] = None,
+    truth_topic: Annotated[
+        str | None, typer.Option(help="Topic of the ground truth, for bags.")
+    ] = None,
     time_offset: TimeOffset = None,
     truth_unit: TruthUnit = None,
     strict: Strict = False,
 ) -> None:
-    """Find exposure time, time offset, mounting, gyro bias and scale from a recording with gyro."""
+    """Estimate exposure time, time offset, extrinsic rotation, gyro bias and linear scale."""
     from blur_imu_ros.cli.calibrate import CalibrateOptions, run_calibrate
 
     run_calibrate(
@@ -447,17 +478,23 @@ def calibrate(
 def compare(
     source: Annotated[Path, typer.Argument(help="Folder of images, video or bag.")],
     truth: Annotated[
-        Path, typer.Argument(help="CSV with t, wx, wy, wz, maybe vx, vy, vz; or TUM trajectory.")
+        Path,
+        typer.Argument(
+            help="Ground truth: CSV with t, wx, wy, wz and optionally vx, vy, vz; or TUM "
+            "trajectory."
+        ),
     ],
     other: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=FILE of another system: CSV, or TUM trajectory of any scale."),
+        typer.Option(
+            help="NAME=FILE with the result of another system: CSV, or TUM trajectory of any scale."
+        ),
     ] = None,
     camera: CameraFile = None,
     exposure: Annotated[float | None, typer.Option(help="Exposure time, seconds.")] = None,
     stamps: Stamps = None,
     stamp_reference: Annotated[
-        StampReference, typer.Option(help="What a stamp means.")
+        StampReference, typer.Option(help="Moment of the exposure that a timestamp refers to.")
     ] = StampReference.MIDDLE,
     topic: ImageTopic = None,
     model: Model = FOR_RECORDINGS,
@@ -465,38 +502,38 @@ def compare(
     device: Device = "cpu",
     axes: Annotated[
         Axes | None,
-        typer.Option(help="Axes of the CSVs of others; by default those that run noted."),
+        typer.Option(help="Axes of the CSVs of other systems; by default those that run recorded."),
     ] = None,
     truth_axes: Annotated[
         Axes | None,
         typer.Option(
-            help="Axes of the truth, and of the table; by default those that it tells, else "
-            "optical."
+            help="Axes of the ground truth and of the table; by default those named in the file, "
+            "else optical."
         ),
     ] = None,
-    flow: Annotated[bool, typer.Option(help="With optical flow from frame to frame.")] = True,
-    blur: Annotated[bool, typer.Option(help="With our own method.")] = True,
+    flow: Annotated[bool, typer.Option(help="Include optical flow from frame to frame.")] = True,
+    blur: Annotated[bool, typer.Option(help="Include the method of this package.")] = True,
     colmap: Annotated[
         bool,
-        typer.Option("--colmap", help="With COLMAP (the extra colmap); slow."),
+        typer.Option("--colmap", help="Include COLMAP (needs the extra colmap); slow."),
     ] = False,
     motion_prior: Annotated[
         MotionPriorChoice,
-        typer.Option(help="Of our method: pivot: the camera is in a hand; auto: for all but bags."),
+        typer.Option(help="pivot: the camera is hand-held; auto: pivot for everything but bags."),
     ] = MotionPriorChoice.auto,
     lever_arm: LeverArm = None,
-    json: Annotated[Path | None, typer.Option(help="Figures as JSON.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Results as JSON.")] = None,
     truth_unit: TruthUnit = None,
     strict: Strict = False,
     from_rest: Annotated[
         bool,
         typer.Option(
-            help="With registration of neighbouring frames that starts from rest, at the rate of "
-            "the recording and at half of it: what they tell without blur."
+            help="Include registration of neighbouring frames without blur, started from rest, at "
+            "the frame rate of the recording and at half of it."
         ),
     ] = True,
 ) -> None:
-    """Measure one recording in several ways, and print their errors side by side."""
+    """Measure one recording with several methods, and print their errors side by side."""
     from blur_imu_ros.cli.compare import CompareOptions, run_compare
     from blur_imu_ros.cli.run import RunOptions
 
@@ -539,37 +576,38 @@ def live(
     source: Annotated[
         str,
         typer.Argument(
-            help="Number of a webcam, /dev/video0, a video, rtsp://..., or an image topic of ROS 2."
+            help="Number of a webcam, /dev/video0, a video, rtsp://..., or a ROS 2 image topic."
         ),
     ] = "0",
     camera: Annotated[Path | None, typer.Option(help="Calibration, as for run.")] = None,
     exposure: Annotated[
         float | None,
-        typer.Option(help="Exposure time, seconds; by default what the driver tells, else asked."),
+        typer.Option(help="Exposure time, seconds; by default the driver is asked, then you."),
     ] = None,
     field_of_view: Annotated[
         float | None,
         typer.Option(
-            min=10, max=150, help="Degrees across the image, where --camera is not given."
+            min=10, max=150, help="Horizontal field of view in degrees, if there is no --camera."
         ),
     ] = None,
     model: Model = FOR_CAMERAS,
     axes: Annotated[Axes, typer.Option(help="Axes of the velocities.")] = Axes.OPTICAL,
     motion_prior: Annotated[
-        MotionPrior, typer.Option(help="pivot: the camera is in a hand.")
+        MotionPrior, typer.Option(help="pivot: the camera is hand-held.")
     ] = MotionPrior.PIVOT,
     picture: Annotated[
-        bool, typer.Option("--picture", help="Image with its motion blur, in coloured blocks.")
+        bool,
+        typer.Option("--picture", help="Show the image with its motion blur, in coloured blocks."),
     ] = False,
     rerun: Annotated[str | None, typer.Option(help="Rerun viewer: spawn, or .rrd.")] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Keep the velocities (.csv).")
+        Path | None, typer.Option("-o", "--output", help="Write the velocities (.csv).")
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0, help="How long; without it until Ctrl-C.")
+        float | None, typer.Option(min=0, help="Duration; by default until Ctrl-C.")
     ] = None,
 ) -> None:
-    """Show the velocities of a camera in the terminal, while it moves."""
+    """Show the velocities of a live camera in the terminal."""
     from blur_imu_ros.cli.live import LiveOptions, run_live
 
     options = LiveOptions(
@@ -599,12 +637,14 @@ class RosChoice(str, Enum):
 
 @app.command()
 def demo(
-    output: Annotated[Path, typer.Option(help="Folder of plot and video.")] = Path("demo"),
-    seconds: Annotated[float, typer.Option(min=0.2, max=60, help="Length of the motion.")] = 3.0,
-    ros: Annotated[RosChoice, typer.Option(help="Go through the ROS 2 node.")] = RosChoice.auto,
+    output: Annotated[Path, typer.Option(help="Folder for the plot and the video.")] = Path("demo"),
+    seconds: Annotated[
+        float, typer.Option(min=0.2, max=60, help="Duration of the motion, seconds.")
+    ] = 3.0,
+    ros: Annotated[RosChoice, typer.Option(help="Use the ROS 2 node.")] = RosChoice.auto,
     model: Model = FOR_CAMERAS,
 ) -> None:
-    """Render a known motion, measure it through the whole chain, compare with the truth."""
+    """Render a known motion, measure it with the whole chain, compare with the ground truth."""
     from blur_imu_ros.cli.demo import run_demo
 
     run_demo(output, seconds, ros.value, model)
@@ -625,22 +665,22 @@ for _command in app.registered_commands:
 
 
 def _checked() -> Any:
-    """Return the commands, whose options refuse numbers that are none before anything is done."""
+    """Return the commands; their options refuse NaN and infinity before anything is done."""
     group: Any = typer.main.get_command(app)
     for command in group.commands.values():
         for parameter in command.params:
-            parameter.callback = _refusing_no_numbers(parameter.callback)
+            parameter.callback = _refusing_not_finite(parameter.callback)
     return group
 
 
-def _refusing_no_numbers(then: Callable[..., Any] | None) -> Callable[..., Any]:
+def _refusing_not_finite(then: Callable[..., Any] | None) -> Callable[..., Any]:
     """Return a callback of a parameter that refuses NaN and infinite numbers, then does `then`."""
 
     def callback(context: Any, parameter: Any, value: Any) -> Any:
         for number in value if isinstance(value, list | tuple) else [value]:
             if isinstance(number, float) and not math.isfinite(number):
                 name = max(parameter.opts, key=len)
-                raise BlurImuError(f"{name}: {number} is not a number that can be used")
+                raise BlurImuError(f"{name}: {number} is not a finite number")
         return value if then is None else then(context, parameter, value)
 
     return callback
@@ -672,7 +712,7 @@ def main() -> None:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     for word in sys.argv[1:]:
         if not word or (word.startswith("-") and word.endswith("=")):
-            _refuse(f"'{word}': an empty argument; a variable of the shell that is not set?")
+            _refuse(f"'{word}': an empty argument; is a shell variable not set?")
     commands = _checked()
     try:
         with _stoppable():
