@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -154,6 +155,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
 def main(arguments: list[str] | None = None) -> None:
     """Run the node until it is asked to stop (SIGINT or SIGTERM)."""
     arguments = sys.argv if arguments is None else arguments
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         namespaces = _namespaces(arguments)
         rclpy.init(args=arguments)
@@ -176,10 +178,28 @@ def main(arguments: list[str] | None = None) -> None:
         if rclpy.ok():
             raise
     finally:
+        _take_no_more(_passed_over)
         for node in nodes:
             node.close()
             node.destroy_node()
         rclpy.try_shutdown()
+        # While Python ends, a handler of its own would be the default one again.
+        _take_no_more(signal.SIG_IGN)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    """End the node once: a terminal and launch may both send the SIGINT of one Ctrl-C."""
+    signal.signal(number, _passed_over)
+    raise KeyboardInterrupt
+
+
+def _passed_over(number: int, frame: Any) -> None:
+    """Handle a signal by doing nothing."""
+
+
+def _take_no_more(handler: Any) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
 
 
 def _namespaces(arguments: list[str]) -> list[str]:

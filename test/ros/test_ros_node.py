@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -225,8 +226,8 @@ def test_the_body_frame_is_named_after_the_optical_one(image: str, body: str) ->
     assert body_frame(image) == body
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_the_process_cleanly(sent: int, tmp_path: Path) -> None:
+def started_process() -> subprocess.Popen[str]:
+    """Return a process of the node that has begun to spin."""
     environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
     # A model that is not there: the node stays unconfigured, and can still be ended.
     process = subprocess.Popen(
@@ -236,6 +237,26 @@ def test_signals_end_the_process_cleanly(sent: int, tmp_path: Path) -> None:
     assert process.stderr is not None
     line = process.stderr.readline()
     assert "no-such-model" in line and "Traceback" not in line
+    return process
+
+
+def ended_cleanly(process: subprocess.Popen[str]) -> bool:
+    assert process.stderr is not None
+    return process.wait(timeout=15) == 0 and "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_the_process_cleanly(sent: int, tmp_path: Path) -> None:
+    process = started_process()
     process.send_signal(sent)
-    assert process.wait(timeout=15) == 0
-    assert "Traceback" not in process.stderr.read()
+    assert ended_cleanly(process)
+
+
+@pytest.mark.parametrize("after", [0.0, 0.03, 0.1, 0.3])
+def test_one_ctrl_c_from_terminal_and_launch_ends_the_process_cleanly(after: float) -> None:
+    process = started_process()
+    process.send_signal(signal.SIGINT)
+    for _ in range(2):
+        time.sleep(after)
+        process.send_signal(signal.SIGINT)
+    assert ended_cleanly(process)
