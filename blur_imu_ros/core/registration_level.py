@@ -100,7 +100,7 @@ class Level:
     def apart(self, motion: Array, others: Array) -> Array:
         """(...) how differently motions (..., 6) move the image, RMS pixels of the finest level."""
         difference = others - motion
-        squared = np.einsum("...i,ij,...j->...", difference, self.metric, difference)
+        squared = np.sum(difference @ self.metric * difference, axis=-1)
         return np.asarray(np.sqrt(np.maximum(squared, 0)))
 
     def refined(self, motions: Array, most: int, belief: tuple[Array, Array]) -> Fits:

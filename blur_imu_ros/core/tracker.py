@@ -164,8 +164,8 @@ class Tracker:
         pivot.update(single.estimate, self._solver.weak_prior)
         if prior is None or single.field is None or not single.estimate.valid:
             return single
-        frame = single.frame
-        held = self._solver.solve(single.field, frame.exposure_time, frame.t, prior)
+        frame, near = single.frame, single.estimate.velocity
+        held = self._solver.solve(single.field, frame.exposure_time, frame.t, prior, near)
         return replace(single, estimate=held)
 
     def _hold(self, node: Node) -> Hold | None:

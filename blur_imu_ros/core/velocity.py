@@ -177,6 +177,7 @@ class VelocitySolver:
         exposure_time: float,
         t: float,
         prior: VelocityPrior | None = None,
+        near: Array | None = None,
     ) -> VelocityEstimate:
         """Return the velocity at mid-exposure `t`; its sign is open (probability 0.5).
 
@@ -188,6 +189,8 @@ class VelocitySolver:
             t: middle of the exposure, seconds.
             prior: what is known beforehand, on top of the weak prior of the configuration; taken
                 for known up to sign.
+            near: (6,) velocity that this field gives without the prior, where it was solved for
+                before: the start in place of many.
 
         Raises:
             FrameError: an exposure time that cannot be one.
@@ -196,7 +199,12 @@ class VelocitySolver:
         if not _is_possible(field):
             return self.invalid_estimate(tau, t, "the blur field holds values that cannot be")
         equations = self._equations(field, tau, prior)
-        x = self._signed_start(equations) if equations.signed else self._start(equations)
+        if equations.signed:
+            x = self._signed_start(equations)
+        elif near is None:
+            x = self._start(equations)
+        else:
+            x = self._nearer(equations, near * tau)
         x, fit = self._refine(equations, x)
         return self._gated(self._estimate(field, equations, fit, x, tau, t), field)
 
@@ -277,6 +285,12 @@ class VelocitySolver:
             best = np.argsort(self._cost(sample, x, fit))[:survivors]
             x = self._step(sample, x, fit)[best]
         return np.asarray(x[0])
+
+    def _nearer(self, equations: _Equations, x: Array) -> Array:
+        """Return a motion (6,), or the prior's mean where that explains the cells better."""
+        mean = np.linalg.solve(equations.information, equations.information_vector)
+        both = np.vstack([x, mean])
+        return np.asarray(both[np.argmin(self._cost(equations, both, self._fit(equations, both)))])
 
     def _signed_start(self, equations: _Equations) -> Array:
         """Return what the signs of the cells say alone; the prior's mean then follows them."""

@@ -515,3 +515,16 @@ def test_a_solve_ends_when_nothing_moves(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(solver, "_step", lambda *given: steps.append(1) or step(*given))
     solver.solve(random_truth(3).field, EXPOSURE, 0.0)
     assert len(steps) < 12
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_solved_again_near_what_is_known_it_gives_the_same(seed):
+    """With the lever arm as prior a field is solved a second time, from one start in place of
+    many."""
+    truth, rng = random_truth(seed), np.random.default_rng(seed)
+    error = rng.normal(0, 0.5, (ROWS, COLUMNS, 2))
+    field = field_of(truth.velocity[:3], truth.velocity[3:], error=error, sigma=0.5)
+    prior = VelocityPrior(1.1 * truth.velocity, np.diag([1.0] * 3 + [4.0] * 3))
+    wanted = solve(field, prior=prior)
+    found = solve(field, prior=prior, near=solve(field).velocity)
+    np.testing.assert_allclose(found.velocity, wanted.velocity, atol=0.3 * wanted.sigma.min())
