@@ -59,6 +59,7 @@ class NetworkChoice:
         uncertainty: whether it tells how certain each cell is; else all are alike.
         directed: whether that depends on the direction.
         width, height: of the view that it is given when it is used, of either kind.
+        smaller_view: width and height of the view in which it reads long smears, or None.
     """
 
     kind: str = "compact"
@@ -71,11 +72,13 @@ class NetworkChoice:
     directed: bool = False
     width: int = 320
     height: int = 224
+    smaller_view: tuple[int, int] | None = None
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> NetworkChoice:
         """Return the choice with these entries."""
-        lists = {k: tuple(content[k]) for k in ("widths", "blocks") if k in content}
+        tuples = ("widths", "blocks", "smaller_view")
+        lists = {k: tuple(content[k]) for k in tuples if content.get(k) is not None}
         choice = cls(**{**content, **lists})
         if choice.kind not in KINDS:
             raise ValueError(f"network kind '{choice.kind}' is not known; use {', '.join(KINDS)}")
@@ -89,6 +92,8 @@ class NetworkChoice:
             raise ValueError(
                 f"network: {choice.width}x{choice.height} is no multiple of {COARSEST}"
             )
+        if choice.smaller_view and any(side % COARSEST for side in choice.smaller_view):
+            raise ValueError(f"network: smaller_view is no multiple of {COARSEST}")
         return choice
 
     @property

@@ -95,7 +95,7 @@ def outcome(name: str, folder: Path, frames: list[HeldOutFrame]) -> Outcome:
     """Measure a variant that was trained in a folder."""
     network, facts = load_run(folder)
     config = TrainingConfig.of(facts["recipe"])
-    card = TASKS[config.network.kind].card(name, config.focal_reference, {}, config.network.size)
+    card = TASKS[config.network.kind].card(name, config.focal_reference, {}, config.network)
     errors = read(network, card, frames)
     each = rotation_errors(errors)
     rng = np.random.default_rng(0)

@@ -21,6 +21,7 @@ from blur_imu_ros.network.field_readers import READERS
 from blur_imu_ros.network.model_card import ModelCard
 from blur_imu_ros.network.model_file import read_model
 from blur_imu_ros.network.precision import try_out, with_8_bits
+from blur_imu_ros.network.two_scales import has_long_smears, with_long_smears
 
 
 class Backend(Protocol):
@@ -77,6 +78,10 @@ class OnnxBackend:
                 f"{path}: is no blur network: expected input 'image' and outputs "
                 f"{', '.join(outputs)}, found outputs {', '.join(names)}"
             )
+        self.one_size = all(
+            isinstance(side, int) for side in self._session.get_inputs()[0].shape[2:]
+        )
+        """Whether it takes images of one size only."""
 
     @property
     def runs_on(self) -> str:
@@ -144,6 +149,14 @@ class BlurNetwork:
             image: (height, width, 3) BGR or (height, width) grey, uint8, of `input_size`.
             camera: pinhole of the view.
         """
+        field = self._read(image, camera)
+        if self.card.smaller_view is None or not has_long_smears(field):
+            return field
+        smaller = cv2.resize(image, self.card.smaller_view, interpolation=cv2.INTER_AREA)
+        seen_by = camera.resized(*self.card.smaller_view)
+        return with_long_smears(field, self._read(np.asarray(smaller, np.uint8), seen_by))
+
+    def _read(self, image: NDArray[np.uint8], camera: Camera) -> BlurField:
         outputs = self.backend.run(self.prepared(image))
         return READERS[self.card.interface](outputs, self.card, camera)
 
@@ -157,7 +170,8 @@ class BlurNetwork:
 
     def warm_up(self) -> None:
         """Run once, so that the first real frame does not wait for memory and kernels."""
-        self.backend.run(np.zeros((1, 3, self.card.height, self.card.width), np.float32))
+        for width, height in filter(None, (self.input_size, self.card.smaller_view)):
+            self.backend.run(np.zeros((1, 3, height, width), np.float32))
 
 
 def model_path(name_or_path: str | Path) -> Path:
@@ -210,7 +224,13 @@ def load_network(
     path = model_path(name_or_path)
     card = ModelCard.load(path.with_suffix(".json"))
     if backend in ("auto", "onnx"):
-        network = BlurNetwork(OnnxBackend(path, card.outputs, device, threads, card.sha256), card)
+        runs = OnnxBackend(path, card.outputs, device, threads, card.sha256)
+        if card.smaller_view and runs.one_size:
+            raise ModelError(
+                f"{path}: takes images of one size only, but its card names a smaller_view; "
+                "export the model again, or take smaller_view out of the card"
+            )
+        network = BlurNetwork(runs, card)
         return (
             _in_8_bits(network, path, threads) if (backend, device) == ("auto", "cpu") else network
         )

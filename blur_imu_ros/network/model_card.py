@@ -52,6 +52,8 @@ class ModelCard:
             `flow` (1, 2, height, width; pixels over the exposure) and `depth` (1, 1, height, width;
             metres at `focal_reference`).
         width, height: of the input, pixels.
+        smaller_view: (width, height) of the view in which long smears are read, pixels; None where
+            the model takes images of one size only.
         stride: side of a cell of the blur field, pixels; dense outputs are averaged over it.
         mean, std: of the input's channels.
         focal_reference: pixels; depth is predicted for this focal length, and what a lens twice as
@@ -97,6 +99,7 @@ class ModelCard:
     flow_sigma: float = 0.0
     log_depth_sigma: float = 0.0
     weights_sha256: str = ""
+    smaller_view: tuple[int, int] | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -113,6 +116,8 @@ class ModelCard:
         try:
             content = json.loads(path.read_text())
             content["mean"], content["std"] = tuple(content["mean"]), tuple(content["std"])
+            if content.get("smaller_view") is not None:
+                content["smaller_view"] = tuple(content["smaller_view"])
             card = cls(**content)
             card.check(path)
         except OSError as error:
@@ -131,6 +136,8 @@ class ModelCard:
                 f"this version reads {', '.join(OUTPUTS)}"
             )
         self._check_values(path)
+        if self.smaller_view is not None:
+            self._check_smaller_view(path, self.smaller_view)
         if not abs(self.length_exponent) < 1:
             raise ModelError(f"{path}: length_exponent must lie between -1 and 1")
         if not abs(self.depth_slope) <= LARGEST_DEPTH_SLOPE:
@@ -171,6 +178,17 @@ class ModelCard:
                 raise ModelError(f"{path}: {name} must be positive")
         if not LEAST_ACROSS_RATIO <= self.across_ratio <= 1:
             raise ModelError(f"{path}: across_ratio must lie between {LEAST_ACROSS_RATIO:g} and 1")
+
+    def _check_smaller_view(self, path: Path, view: tuple[int, ...]) -> None:
+        """Refuse what is no size of whole cells below that of the input."""
+        whole = len(view) == 2 and all(type(side) is int and side >= 1 for side in view)
+        if not (whole and view[0] < self.width and view[1] < self.height):
+            raise ModelError(
+                f"{path}: smaller_view must be a width and a height in whole pixels, below "
+                f"{self.width}x{self.height}"
+            )
+        if self.interface == SIGNED_FLOW or any(side % self.stride for side in view):
+            raise ModelError(f"{path}: smaller_view is of our own networks, in whole cells")
 
 
 _NUMBERS = (

@@ -47,7 +47,7 @@ def export_run(
     choice = NetworkChoice.of(recipe.get("network", {}))
     sets = facts.pop("sets", None) or [*recipe["pictures"], *recipe.get("samples", ())]
     training = {"data": terms_of(sets), **facts}
-    card = task_of(choice).card(name, recipe["focal_reference"], training, choice.size)
+    card = task_of(choice).card(name, recipe["focal_reference"], training, choice)
     card = write_model(network, card, output, any_batch)
     return describe(output, card)
 

@@ -53,7 +53,7 @@ def write_model(
     partial = output.with_suffix(".partial.onnx")
     image = torch.randn(1, 3, card.height, card.width, generator=torch.Generator().manual_seed(0))
     try:
-        _export(network, image, card.outputs, partial, any_batch)
+        _export(network, image, card, partial, any_batch)
         difference = largest_difference(network, image, card.outputs, partial)
         if difference > LARGEST_DIFFERENCE:
             raise ModelError(f"{output}: ONNX Runtime differs from torch by {difference:.2g}")
@@ -74,9 +74,8 @@ def write_model(
 
 
 def _export(
-    network: nn.Module, image: torch.Tensor, outputs: tuple[str, ...], path: Path, any_batch: bool
+    network: nn.Module, image: torch.Tensor, card: ModelCard, path: Path, any_batch: bool
 ) -> None:
-    names = ("image", *outputs)
     with warnings.catch_warnings():
         # The exporter that is to replace this one gives the same numbers at the same speed, but
         # takes three times as long, needs ONNX Runtime 1.18 and writes source paths into the file.
@@ -86,11 +85,19 @@ def _export(
             (image,),
             str(path),
             input_names=["image"],
-            output_names=list(outputs),
+            output_names=list(card.outputs),
             opset_version=OPSET,
             dynamo=False,
-            dynamic_axes={name: {0: "batch"} for name in names} if any_batch else None,
+            dynamic_axes=_open_axes(card, any_batch),
         )
+
+
+def _open_axes(card: ModelCard, any_batch: bool) -> dict[str, dict[int, str]]:
+    """Return the names of the axes that may have another length in use than here."""
+    batch = {0: "batch"} if any_batch else {}
+    sides = {2: "height", 3: "width"} if card.smaller_view else {}
+    cells = {axis: f"{name}_cells" for axis, name in sides.items()}
+    return {"image": batch | sides} | {name: batch | cells for name in card.outputs}
 
 
 def largest_difference(

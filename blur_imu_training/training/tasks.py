@@ -60,15 +60,15 @@ class Task:
         name: str,
         focal_reference: float,
         training: dict[str, Any],
-        size: tuple[int, int] = NetworkChoice().size,
+        network: NetworkChoice = NetworkChoice(),  # noqa: B008 (frozen)
     ) -> ModelCard:
         """Return the card of a model of this kind, as far as it is known before it is written."""
-        width, height = size
         return ModelCard(
             name=name,
             interface=self.interface,
-            width=width,
-            height=height,
+            width=network.width,
+            height=network.height,
+            smaller_view=network.smaller_view,
             stride=STRIDE,
             mean=MEAN,
             std=STD,

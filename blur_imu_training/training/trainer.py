@@ -113,7 +113,7 @@ class Trainer:
         self.selection = Selection(
             config.validation,
             data,
-            self.model.task.card("", config.focal_reference, {}, config.network.size),
+            self.model.task.card("", config.focal_reference, {}, config.network),
             self.schedule.seconds,
             Figures.of_file(folder / BEST),
         )

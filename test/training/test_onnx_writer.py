@@ -97,6 +97,25 @@ def test_a_network_that_tells_directions_is_read_alike_by_both_backends(tmp_path
     assert not ModelCard.load(tmp_path / "half.json").weights_sha256
 
 
+def test_a_model_with_a_smaller_view_takes_images_of_both_sizes(tmp_path: Path) -> None:
+    card = replace(CARD, smaller_view=(32, 32))
+    write_model(small_network(), card, tmp_path / "both.onnx")
+    backend = load_network(tmp_path / "both.onnx", "onnx").backend
+    for side in (SIDE, 32):
+        image = torch.randn(1, 3, side, side)
+        with torch.inference_mode():
+            expected = small_network()(image)
+        for found, value in zip(backend.run(image.numpy()), expected, strict=True):
+            np.testing.assert_allclose(found, value.numpy(), atol=1e-4)
+
+
+def test_a_smaller_view_of_a_model_of_one_size_is_refused(tmp_path: Path) -> None:
+    card = write_model(small_network(), CARD, tmp_path / "one.onnx")
+    replace(card, smaller_view=(32, 32)).save(tmp_path / "one.json")
+    with pytest.raises(ModelError, match="one size only"):
+        load_network(tmp_path / "one.onnx", "onnx")
+
+
 class _Moody(torch.nn.Module):
     """Gives something else each time, so that no export can equal it."""
 
