@@ -159,7 +159,7 @@ def validate(
     from blur_imu_ros.core.visual_imu import VisualImu
     from blur_imu_ros.errors import TrainingError
     from blur_imu_ros.network.blur_network import BlurNetwork, load_network, model_path
-    from blur_imu_ros.network.model_card import INTERFACE, ModelCard
+    from blur_imu_ros.network.model_card import ModelCard
     from blur_imu_training.data import held_out
     from blur_imu_training.validation import validate as validation
 
@@ -182,15 +182,7 @@ def validate(
     card = network.card
     if calibrate:
         path = model_path(model).with_suffix(".json")
-        card = replace(card, length_scale=1.0, length_exponent=0.0)
-        card = replace(card, depth_slope=0.0, across_ratio=1.0)
-        raw = validation.report(measured(card))
-        scale, exponent = (round(x, 4) for x in validation.length_correction(raw, power_law))
-        slope = round(raw.depth_slope, 3)
-        card = replace(card, length_scale=scale, length_exponent=exponent, depth_slope=slope)
-        if card.interface == INTERFACE:
-            ratio = round(validation.across_ratio(measured(card)), 3)
-            card = replace(card, across_ratio=ratio)
+        card = validation.calibrated(card, measured, power_law)
     result = validation.report(measured(card))
     console = Console()
     if calibrate:
@@ -200,8 +192,8 @@ def validate(
         }
         replace(card, metrics=figures, training=card.training | told).save(path)
         console.print(
-            f"{path}: length scale {scale:g}, exponent {exponent:g}, depth slope {slope:g}, "
-            f"across over along {card.across_ratio:g}"
+            f"{path}: length scale {card.length_scale:g}, exponent {card.length_exponent:g}, "
+            f"depth slope {card.depth_slope:g}, across over along {card.across_ratio:g}"
         )
     console.print(validation.table(result))
     console.print(validation.summary(result))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 from typing import Any
@@ -20,7 +20,12 @@ from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.network.blur_network import Backend
-from blur_imu_ros.network.model_card import LEAST_ACROSS_RATIO, REFERENCE_LENGTH
+from blur_imu_ros.network.model_card import (
+    INTERFACE,
+    LEAST_ACROSS_RATIO,
+    REFERENCE_LENGTH,
+    ModelCard,
+)
 from blur_imu_training.data.held_out import HeldOutFrame
 
 PIXELS_ACROSS = 320
@@ -241,6 +246,39 @@ BENT = (2.0, 60.0)
 """The same where an exponent is fitted, too: it needs the range."""
 
 
+SHORTEST_TURN = 0.3
+"""A network that reads turns at less of their length than this reads none yet."""
+
+
+def calibrated(
+    card: ModelCard, measured: Callable[[ModelCard], HeldOutErrors], power_law: bool = False
+) -> ModelCard:
+    """Return a card with corrections of lengths, depth and directions from held-out frames.
+
+    Lengths are set right cell by cell, then as a whole so that turns come out at their length.
+
+    Args:
+        card: of a model; its own corrections are left behind.
+        measured: measures the frames by a card.
+        power_law: as of `length_correction`.
+    """
+    card = replace(card, length_scale=1.0, length_exponent=0.0, depth_slope=0.0, across_ratio=1.0)
+    raw = report(measured(card))
+    scale, exponent = length_correction(raw, power_law)
+    card = replace(
+        card,
+        length_scale=round(scale, 4),
+        length_exponent=round(exponent, 4),
+        depth_slope=round(raw.depth_slope, 3),
+    )
+    if card.interface == INTERFACE:
+        card = replace(card, across_ratio=round(across_ratio(measured(card)), 3))
+    turn = turn_ratio(measured(card))
+    if not turn > SHORTEST_TURN:
+        return card
+    return replace(card, length_scale=round(card.length_scale / turn, 4))
+
+
 def length_correction(result: ValidationReport, power_law: bool = False) -> tuple[float, float]:
     """Return `length_scale` and `length_exponent` of a card for which the bins' ratios are near 1.
 
@@ -264,6 +302,19 @@ def length_correction(result: ValidationReport, power_law: bool = False) -> tupl
     degree = 1 if power_law and len(bins) >= 4 and np.ptp(found) > 1 else 0
     line = np.polynomial.Polynomial.fit(found, -ratio, degree, domain=[-1, 1])
     return float(np.exp(line.coef[0])), float(line.coef[1]) if degree else 0.0
+
+
+def turn_ratio(errors: HeldOutErrors) -> float:
+    """Return the angular velocity along its truth, over the truth: the median over frames whose
+    blur is in the bins by which lengths are calibrated; NaN without such frames.
+
+    A robust fit to errors leans towards zero: with lengths right at the median, turns come out
+    short.
+    """
+    low, high = CALIBRATED
+    true = errors.truth[:, :3]
+    along = np.sum((true + errors.error[:, :3]) * true, axis=1) / np.sum(true**2, axis=1)
+    return _median(along[(errors.blur >= low) & (errors.blur < high)])
 
 
 def across_ratio(errors: HeldOutErrors) -> float:

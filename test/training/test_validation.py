@@ -16,7 +16,7 @@ from blur_imu_ros.core.motion_field import double_angle, motion_field
 from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.network.blur_network import model_path
-from blur_imu_ros.network.model_card import ModelCard
+from blur_imu_ros.network.model_card import DIRECTED, ModelCard
 from blur_imu_training.commands import validate
 from blur_imu_training.data import held_out
 from blur_imu_training.data.held_out import EXPOSURE_TIME, HeldOutFrame, held_out_frames
@@ -74,6 +74,35 @@ def test_the_length_ratio_is_the_stretch_of_the_lengths(stretch: float) -> None:
     assert result.translation_slope == pytest.approx(stretch, abs=0.05)
     assert result.frames == 6
     assert validation.length_correction(result) == pytest.approx((1 / stretch, 0), abs=2e-3)
+
+
+@pytest.mark.parametrize("stretch", [0.8, 1.25])
+def test_calibrated_turns_come_out_at_their_length(stretch: float) -> None:
+    """Where a robust fit leans towards zero, lengths that are right leave turns too short."""
+    made = frames(6)
+    lean = 0.9
+
+    def measured(card: ModelCard) -> validation.HeldOutErrors:
+        scale = stretch * card.length_scale
+        errors = validation.measure(VisualImu(Oracle(made, scale)), made)
+        short = errors.error - (1 - lean) * (errors.truth + errors.error)
+        return replace(errors, error=short)
+
+    card = ModelCard("o", DIRECTED, 320, 224, 8, (0, 0, 0), (1, 1, 1), 250.0, "", length_scale=7.0)
+    set_right = validation.calibrated(card, measured)
+    assert set_right.length_scale == pytest.approx(1 / (stretch * lean), rel=0.02)
+    assert validation.turn_ratio(measured(set_right)) == pytest.approx(1, abs=0.02)
+
+
+def test_a_network_that_reads_no_turns_is_not_scaled_by_them() -> None:
+    made = frames(6)
+
+    def measured(_: ModelCard) -> validation.HeldOutErrors:
+        errors = validation.measure(VisualImu(Oracle(made, 1.0)), made)
+        return replace(errors, error=-errors.truth)
+
+    card = ModelCard("o", DIRECTED, 320, 224, 8, (0, 0, 0), (1, 1, 1), 250.0, "")
+    assert validation.calibrated(card, measured).length_scale == pytest.approx(1, abs=0.01)
 
 
 def test_frames_can_be_chosen_by_their_blur() -> None:
