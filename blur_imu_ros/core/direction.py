@@ -1,10 +1,10 @@
 """Which of the two motions that leave the same smear is the right one.
 
-Every pair of successive frames is asked under the four combinations of their signs. Where the two
-are registered: how well does the mean of the two velocities fit the mean velocity between the
-frames? Where they are not: turn the first image into the second by that mean over the time between
-their mid-exposures, and see how well they agree. And could the camera have changed its velocity so
-fast? A two-state hidden Markov filter over the sign chains the pairs.
+Every pair of successive frames is asked under the four combinations of their signs: turned into
+the second by the mean of the two velocities over the time between their mid-exposures, how well
+does the first image agree? And could the camera have changed its velocity so fast? A two-state
+hidden Markov filter over the sign chains the pairs. Where frames can be registered, the motion
+filter decides instead, which knows more.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from blur_imu_ros.core.arrays import Array, Image
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
-from blur_imu_ros.core.registration import Registration
 
 _SIGNS = np.array([1.0, -1.0])
 
@@ -46,8 +45,6 @@ class DirectionConfig:
         transition_probability: probability that the sign so far is wrong for reasons not modelled.
         smallest_overlap: share of the image below which a pair is not compared.
         longest_gap: seconds between frames above which they are not compared.
-        degrees: of freedom of the Student-t distribution of a registered mean velocity about the
-            mean of the two signed ones.
     """
 
     mode: Direction | str = Direction.ADJACENT
@@ -60,7 +57,6 @@ class DirectionConfig:
     transition_probability: float = 1e-3
     smallest_overlap: float = 0.25
     longest_gap: float = 0.5
-    degrees: float = 4.0
 
     def __post_init__(self) -> None:
         """Take the word of a mode for it; ValueError where it is none."""
@@ -125,6 +121,10 @@ class DirectionFilter:
         """Probabilities that the sign of the last frame is right, and wrong, by the past alone."""
         return float(self._posterior[0]), float(self._posterior[1])
 
+    def follow(self, observation: Observation, probability: float) -> None:
+        """Take the next frame, of which something else told how likely its sign is right."""
+        self.resume(observation, (probability, 1 - probability))
+
     def resume(self, last: Observation | None, posterior: tuple[float, float]) -> None:
         """Go on behind the frame `last`, with the posterior that the filter had after it."""
         self._last, self._posterior = last, np.array(posterior)
@@ -136,17 +136,11 @@ class DirectionFilter:
         """Return what `push` needs of a frame; `view` is its network's view, BGR."""
         return Observation(view, field, estimate, self.config)
 
-    def push(
-        self,
-        observation: Observation | None,
-        registration: Registration | None = None,
-        bridged: bool = False,
-    ) -> list[float]:
+    def push(self, observation: Observation | None, bridged: bool = False) -> list[float]:
         """Take the next frame and return the probabilities that are now decided, in input order.
 
         Args:
             observation: None for a frame that could not be measured.
-            registration: of the last frame that could be measured on this one, where there is one.
             bridged: whether the chain goes on behind a frame that could not be measured; otherwise
                 it begins anew.
 
@@ -163,7 +157,7 @@ class DirectionFilter:
         if self._last is None or not self._follows(self._last, observation):
             decided = self.flush()
         else:
-            pair = self._pair_likelihood(self._last, observation, registration)
+            pair = self._pair_likelihood(self._last, observation)
             self.revised = float(_normalised(self._posterior * pair.sum(axis=1))[0])
             if adjacent and self._waiting:
                 decided = [self.revised]
@@ -191,31 +185,10 @@ class DirectionFilter:
         same_size = (one.width, one.height) == (other.width, other.height)
         return same_size and 0 < gap <= self.config.longest_gap
 
-    def _pair_likelihood(
-        self, first: Observation, second: Observation, registration: Registration | None
-    ) -> Array:
+    def _pair_likelihood(self, first: Observation, second: Observation) -> Array:
         """(2, 2) likelihood of the signs (+, -) of the first frame and of the second, largest 1."""
-        if registration is None or registration.t0 != first.estimate.t:
-            evidence = self._photometric(first, second)
-        else:
-            evidence = self._registered(first.estimate, second.estimate, registration)
-        logarithm = evidence + self._continuity(first, second)
+        logarithm = self._photometric(first, second) + self._continuity(first, second)
         return np.asarray(np.exp(logarithm - logarithm.max()))
-
-    def _registered(
-        self, first: VelocityEstimate, second: VelocityEstimate, registration: Registration
-    ) -> Array:
-        """(2, 2) log-likelihood of the signs from the mean angular velocity between the frames."""
-        before, after = first.angular_velocity, second.angular_velocity
-        means = (_SIGNS[:, None, None] * before + _SIGNS[:, None] * after) / 2
-        errors = registration.velocity[:3] - means
-        covariance = registration.covariance + (first.covariance + second.covariance) / 4
-        # The mean of an acceleration that changes is not that of its ends.
-        bowed = self.config.acceleration * (registration.t1 - registration.t0) / 12
-        inverse = np.linalg.inv(covariance[:3, :3] + bowed**2 * np.eye(3))
-        distance2 = np.einsum("abi,ij,abj->ab", errors, inverse, errors)
-        degrees = self.config.degrees
-        return np.asarray(-(degrees + 3) / 2 * np.log1p(distance2 / degrees))
 
     def _photometric(self, first: Observation, second: Observation) -> Array:
         """(2, 2) log-likelihood of the signs from how well the two images agree."""

@@ -79,11 +79,6 @@ class Node:
         return self.registration is not None and REPEATED in self.registration.reasons
 
     @property
-    def signed(self) -> BlurReading | None:
-        """The blur, with what is known of its sign."""
-        return None if self.reading is None else self.reading.signed(self.probability)
-
-    @property
     def result(self) -> Measurement:
         """The measurement with its sign, and with what its neighbours tell."""
         directed = self.measurement.directed(self.probability)
@@ -243,7 +238,7 @@ class Links:
 
     def _resolved(self, found: Registration, first: Node) -> Registration:
         """Return a pair of two likely motions, valid if the past leaves one of them."""
-        resolved = self._motion.resolved(found, first.signed)
+        resolved = self._motion.resolved(found, first.reading)
         if resolved.ambiguity > self._registrar.settings.largest_ambiguity:
             return found
         return replace(resolved, valid=True, reasons=())
@@ -264,17 +259,28 @@ class Links:
             self._velocity = None
             return
         assert node.registration is not None
-        if first is not self._head:
+        begun = first is not self._head
+        if begun:
             self._close()
             self._motion.restart(hold)
             self._members = [first]
         self._clock.take(node.t - first.t)
-        jitter = self._clock.jitter
-        fused = self._motion.push(node.registration, first.signed, node.signed, hold, jitter)
+        fused = self._motion.push(
+            node.registration,
+            first.reading,
+            node.reading,
+            hold,
+            self._clock.jitter,
+            first.probability if begun else 0.5,
+        )
         self._velocity = node.registration.velocity
         node.fused = fused.now
+        if node.reading is not None:
+            node.probability = fused.read.state.probability
         if self._lag:
             first.fused = fused.before
+            if first.reading is not None:
+                first.probability = fused.last.probability
         if self._smooth:
             self._chain.append(fused)
             self._members.append(node)
@@ -309,8 +315,10 @@ class Links:
 
     def _smooth_chain(self) -> None:
         if self._chain:
-            for member, velocity in zip(self._members, smoothed(self._chain), strict=True):
-                member.fused = velocity
+            for member, found in zip(self._members, smoothed(self._chain), strict=True):
+                member.fused, probability = found
+                if member.reading is not None:
+                    member.probability = probability
 
     @property
     def state(self) -> LinksState | None:
@@ -335,7 +343,7 @@ class Links:
             last.view = self._registrar.corrected(last.view, last.registration)
         self._clock.intervals.extend(state.intervals)
         if state.linked:
-            last.fused = self._motion.current(last.signed, self._clock.jitter)
+            last.fused = self._motion.current(last.reading, self._clock.jitter)
 
 
 def _sign_probability(velocity: Gaussian) -> float:

@@ -1,15 +1,16 @@
 """Many frames: angular and linear velocity from the blur of each and the registration of each pair.
 
-Blur tells the velocity at the middle of an exposure, registration its mean between two of them. The
-state is (omega, v) and its acceleration; the pose since the frame before is carried along, so that
-a mean is an exact linear measurement. With a lever arm r the process is that of (omega, u),
-v = omega x r + u: what is left of v is the constraint noise.
+Blur tells the velocity at the middle of an exposure, its sign left open, registration its mean
+between two of them, and so the sign. The state is (omega, v) and its acceleration; the pose since
+the frame before is carried along, so that a mean is an exact linear measurement. With a lever arm r
+the process is that of (omega, u), v = omega x r + u: what is left of v is the constraint noise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from blur_imu_ros.core.motion_process import (
     axis,
     symmetric,
 )
+from blur_imu_ros.core.motion_signs import Mixture, Read, fit, normalised, read, unread
 from blur_imu_ros.core.pivot import skew
 from blur_imu_ros.core.registration import Registration
 
@@ -47,8 +49,10 @@ class Hold:
 class MotionFilterState:
     """What a `MotionFilter` has learnt, as plain numbers; see its attributes."""
 
-    mean: list[float]
-    covariance: list[list[float]]
+    signs: list[int]
+    weights: list[float]
+    means: list[list[float]]
+    covariances: list[list[list[float]]]
     judge_mean: list[list[float]]
     judge_covariance: list[list[list[float]]]
     accelerations: list[list[float]]
@@ -78,6 +82,23 @@ class _Step:
         return Gaussian(mean, symmetric(self.before.covariance + gain @ change @ gain.T))
 
 
+@dataclass(frozen=True)
+class _Link:
+    """A way from a frame to the next that is still possible.
+
+    Attributes:
+        sign: of the blur of the frame before, +1 or -1.
+        weight: its share.
+        step: from that frame to this one.
+        observed: (18,) of this frame by the pair, its blur left out.
+    """
+
+    sign: int
+    weight: float
+    step: _Step
+    observed: Gaussian
+
+
 class MotionFilter:
     """Fuses frames in order of time; each is linked to the one before by a registration."""
 
@@ -85,7 +106,7 @@ class MotionFilter:
         """Use `config`, or the defaults."""
         self.config = config or MotionFilterConfig()
         self._judge = Judge(self.config)
-        self._head = self._unknown(None)
+        self._head = Mixture.of(self._unknown(None))
 
     def _unknown(self, hold: Hold | None) -> Gaussian:
         """Return what is known of a frame before anything is measured, (18,)."""
@@ -101,7 +122,7 @@ class MotionFilter:
     def restart(self, hold: Hold | None = None) -> None:
         """Begin at a frame that nothing links to those before."""
         self._judge.restart()
-        self._head = self._unknown(hold)
+        self._head = Mixture.of(self._unknown(hold))
 
     def push(
         self,
@@ -110,70 +131,102 @@ class MotionFilter:
         now: BlurReading | None,
         hold: Hold | None = None,
         jitter: float = 0.0,
+        probability: float = 0.5,
     ) -> Fused:
         """Take the next frame.
 
         Args:
             pair: links it to the frame that was taken before it, or began.
-            before: blur of that frame, its sign by both its neighbours.
-            now: blur of the next frame, its sign by the past.
+            before: blur of that frame, under one of both signs.
+            now: blur of the next frame, likewise.
             hold: how the camera is held.
             jitter: standard deviation of the frames' time stamps, seconds.
+            probability: that the sign of `before` is right, by what was not taken; where it began.
         """
         dt = pair.t1 - pair.t0
         pair = _jittered(pair, jitter)
-        pair = self.resolved(pair, before)
+        pair = self.resolved(pair, before, probability)
         mean, variance = self._judge.pair(pair, dt)
         if before is not None:
             self._judge.blur(before, mean, variance)
-        start = self._read(self._head, before)
-        predicted, transition = self._predicted(start, dt, hold)
+        start = self._read(self._head, before, probability).state
+        links = self._links(start, pair, dt, hold)
+        self._head = Mixture(
+            tuple(link.sign for link in links),
+            np.array([link.weight for link in links]),
+            tuple(link.observed for link in links),
+        )
+        return Fused(tuple(links), self._read(self._head, now), jitter, self.config.lasting)
+
+    def _links(
+        self, start: Mixture, pair: Registration, dt: float, hold: Hold | None
+    ) -> list[_Link]:
+        """Return the ways from a frame to the next that a pair leaves possible."""
+        value, degrees = pair.velocity * dt, self.config.degrees
         own = (pair.covariance - pair.shared_covariance) * dt**2
-        self._head = predicted.observed(_POSE, pair.velocity * dt, own, self.config.degrees)
-        step = _Step(start, predicted, transition)
-        return Fused(step, self._read(self._head, now), jitter, self.config.lasting)
+        transition, shaken, slipping = self._dynamics(dt, hold)
+        ways, weights, fits = [], [], []
+        for sign, weight, state in zip(start.signs, start.weights, start.parts, strict=True):
+            mean, spread = _moved(state, transition)
+            for harder, share in self.config.knocks:
+                predicted = Gaussian(mean, spread + harder**2 * shaken + slipping)
+                ways.append((sign, state, predicted))
+                weights.append(weight * share)
+                fits.append(fit(predicted, _POSE, value, own))
+        return [
+            _Link(
+                *(sign, float(share), _Step(state, predicted, transition)),
+                predicted.observed(_POSE, value, own, degrees),
+            )
+            for share, (sign, state, predicted) in zip(
+                normalised(np.array(weights), np.array(fits)), ways, strict=True
+            )
+            if share > 0
+        ]
 
-    def _predicted(self, start: Gaussian, dt: float, hold: Hold | None) -> tuple[Gaussian, Array]:
-        """Return (18,) the frame `dt` seconds behind `start`, and the transition (18, 12) to it."""
-        transition, noise = self._dynamics(dt, hold)
-        lasting = start.part(_LASTING)
-        spread = transition @ lasting.covariance @ transition.T + noise
-        return Gaussian(transition @ lasting.mean, symmetric(spread)), transition
-
-    def resolved(self, pair: Registration, before: BlurReading | None) -> Registration:
+    def resolved(
+        self, pair: Registration, before: BlurReading | None, probability: float = 0.5
+    ) -> Registration:
         """Return the next pair with the doubt that what is known leaves of it.
 
         Args:
             pair: links the next frame to the one that was taken last.
             before: blur of that frame.
+            probability: that its sign is right, by what was not taken.
         """
         if pair.ambiguity < 1e-3:
             return pair
         dt, sure = pair.t1 - pair.t0, pair.resolved(0.0)
-        start = self._read(self._head, before)
-        predicted = self._predicted(start, dt, None)[0].part(_POSE)
-        innovation = pair.velocity[:3] - predicted.mean[:3] / dt
-        expected = predicted.covariance[:3, :3] / dt**2
-        right = (1 - pair.ambiguity) * _density(innovation, expected + sure.covariance[:3, :3])
-        wrong = pair.ambiguity * _density(
-            innovation, expected + pair.resolved(1.0).covariance[:3, :3]
-        )
+        start = self._read(self._head, before, probability).state
+        right = wrong = 0.0
+        transition, *noise = self._dynamics(dt, None)
+        for weight, state in zip(start.weights, start.parts, strict=True):
+            mean, spread = _moved(state, transition)
+            innovation = pair.velocity[:3] - mean[:3] / dt
+            expected = (spread + sum(noise))[:3, :3] / dt**2
+            right += weight * _density(innovation, expected + sure.covariance[:3, :3])
+            wide = pair.resolved(1.0).covariance[:3, :3]
+            wrong += weight * _density(innovation, expected + wide)
+        right, wrong = (1 - pair.ambiguity) * right, pair.ambiguity * wrong
         return pair.resolved(wrong / (right + wrong))
 
     def current(self, now: BlurReading | None, jitter: float = 0.0) -> Gaussian:
         """Return (6,) the velocity of the frame taken last, with its blur."""
-        return _velocity(self._read(self._head, now), jitter, self.config.lasting)
+        return _velocity(self._read(self._head, now).state.merged, jitter, self.config.lasting)
 
-    def _read(self, state: Gaussian, reading: BlurReading | None) -> Gaussian:
+    def _read(self, state: Mixture, reading: BlurReading | None, probability: float = 0.5) -> Read:
         if reading is None:
-            return state
+            return unread(state)
         scales = self._judge.scales
         std = np.sqrt(np.append(scales, [np.exp(np.log(scales).mean())] * 3))
-        own = reading.covariance * np.outer(std, std)
-        return state.observed(_VELOCITY, reading.velocity, own, self.config.degrees)
+        own = replace(reading, covariance=reading.covariance * np.outer(std, std))
+        return read(state, own, _VELOCITY, self.config.degrees, probability)
 
-    def _dynamics(self, dt: float, hold: Hold | None) -> tuple[Array, Array]:
-        """Return the transition (18, 12) and the noise (18, 18) of a step."""
+    def _dynamics(self, dt: float, hold: Hold | None) -> tuple[Array, Array, Array]:
+        """Return the transition (18, 12) of a step, and two parts (18, 18) of its noise.
+
+        The first is that of the shaken camera, the other that of the pivot.
+        """
         config, decay = self.config, 1 / self.config.acceleration_time
         angular, angular_noise = axis(dt, SLOWEST, decay)
         slowing = SLOWEST if hold is None else 1 / config.constraint_noise_time
@@ -185,7 +238,10 @@ class MotionFilter:
         sliding = held[:, 3:] @ released[3:]
         transition = _kron(angular, turning) + _kron(linear, sliding)
         noise = _kron(angular_noise, _tied(hold, shaken, nothing))
-        return transition[:, 6:], noise + _kron(linear_noise, _tied(hold, nothing, pushed))
+        along = _kron(linear_noise, _tied(hold, nothing, pushed))
+        if hold is None:
+            return transition[:, 6:], noise + along, np.zeros_like(along)
+        return transition[:, 6:], noise, along
 
     def _accelerations(self, hold: Hold | None) -> tuple[Array, Array]:
         """Return covariances (3, 3) of the angular acceleration and of the linear one beside it."""
@@ -200,17 +256,23 @@ class MotionFilter:
     @property
     def state(self) -> MotionFilterState:
         """What `resume` takes."""
-        judge = self._judge
-        parts = (
-            *(self._head.mean, self._head.covariance, judge.mean, judge.covariance),
-            *(judge.accelerations, judge.blur_scales),
+        judge, head = self._judge, self._head
+        means = [part.mean.tolist() for part in head.parts]
+        covariances = [part.covariance.tolist() for part in head.parts]
+        parts = judge.mean, judge.covariance, judge.accelerations, judge.blur_scales
+        judged = [part.tolist() for part in parts]
+        return MotionFilterState(
+            list(head.signs), head.weights.tolist(), means, covariances, *judged
         )
-        return MotionFilterState(*(part.tolist() for part in parts))
 
     def resume(self, state: MotionFilterState) -> None:
         """Go on from what another filter of this configuration had learnt."""
         judge = self._judge
-        self._head = Gaussian(np.array(state.mean), np.array(state.covariance))
+        parts = [
+            Gaussian(np.array(mean), np.array(covariance))
+            for mean, covariance in zip(state.means, state.covariances, strict=True)
+        ]
+        self._head = Mixture(tuple(state.signs), np.array(state.weights), tuple(parts))
         judge.mean, judge.covariance = np.array(state.judge_mean), np.array(state.judge_covariance)
         judge.accelerations = np.array(state.accelerations)
         judge.blur_scales = np.array(state.blur_scales)
@@ -221,39 +283,64 @@ class Fused:
     """What one more frame tells.
 
     Attributes:
-        step: from the frame before.
-        current: (18,) of the frame, by the past and its own blur.
+        links: the ways from the frame before.
+        read: of the frame, by the past and its own blur.
         jitter: standard deviation of the frames' time stamps, seconds.
         lasting: see the configuration.
     """
 
-    step: _Step
-    current: Gaussian
+    links: tuple[_Link, ...]
+    read: Read
     jitter: float
     lasting: float
 
     @property
     def now(self) -> Gaussian:
         """(6,) velocity of the frame."""
-        return self._velocity(self.current)
+        return self.velocity(self.read.state)
 
     @property
     def before(self) -> Gaussian:
         """(6,) velocity of the frame before it, by one frame of its future too."""
-        return self._velocity(self.step.back(self.current))
+        return self.velocity(self.last)
 
-    def _velocity(self, state: Gaussian) -> Gaussian:
-        return _velocity(state, self.jitter, self.lasting)
+    @cached_property
+    def last(self) -> Mixture:
+        """(18,) the frame before, for each sign of its blur, by one frame of its future too."""
+        return self._back(*self.read.of_before)
+
+    def last_given(self, later: Mixture) -> Mixture:
+        """The same by all that is known of this frame."""
+        return self._back(*self.read.of_before_given(later))
+
+    def _back(self, weights: Array, parts: Sequence[Gaussian]) -> Mixture:
+        links = [self.links[k] for k in self.read.before]
+        back = [link.step.back(part) for link, part in zip(links, parts, strict=True)]
+        return Mixture(tuple(link.sign for link in links), weights, tuple(back)).by_sign
+
+    def velocity(self, state: Mixture) -> Gaussian:
+        """Return (6,) the velocity of a state."""
+        return _velocity(state.merged, self.jitter, self.lasting)
 
 
-def smoothed(chain: Sequence[Fused]) -> list[Gaussian]:
-    """Return (6,) velocities of linked frames by all of them: one more than there are links."""
-    state = chain[-1].current
-    velocities = [chain[-1].now]
+def smoothed(chain: Sequence[Fused]) -> list[tuple[Gaussian, float]]:
+    """Return what all of a chain tells of its linked frames, one more than there are links.
+
+    Of each the (6,) velocity, and the probability that the sign of its reading is right.
+    """
+    state = chain[-1].read.state
+    found = [(chain[-1].now, state.probability)]
     for fused in reversed(chain):
-        state = fused.step.back(state)
-        velocities.append(_velocity(state, fused.jitter, fused.lasting))
-    return velocities[::-1]
+        state = fused.last_given(state)
+        found.append((fused.velocity(state), state.probability))
+    return found[::-1]
+
+
+def _moved(state: Gaussian, transition: Array) -> tuple[Array, Array]:
+    """Return mean (18,) and covariance (18, 18) of a state one step on, without the noise of it."""
+    lasting = state.part(_LASTING)
+    spread = transition @ lasting.covariance @ transition.T
+    return transition @ lasting.mean, symmetric(spread)
 
 
 def _velocity(state: Gaussian, jitter: float, lasting: float) -> Gaussian:

@@ -66,16 +66,6 @@ class BlurReading:
         covariance = covariance + np.diag([angular**2] * 3 + [linear**2] * 3)
         return cls(velocity, symmetric(covariance))
 
-    def signed(self, probability: float) -> BlurReading:
-        """Return the mean of both signs, and the covariance of that mixture.
-
-        Args:
-            probability: that the sign of this reading is right.
-        """
-        lean = 2 * probability - 1
-        doubt = (1 - lean**2) * np.outer(self.velocity, self.velocity)
-        return BlurReading(lean * self.velocity, self.covariance + doubt)
-
 
 @dataclass
 class Judge:
@@ -141,7 +131,10 @@ class Judge:
     def blur(self, reading: BlurReading, mean: Array, variance: Array) -> None:
         """Take the blur of a frame whose angular velocity the pairs around it tell, (3,) each."""
         own = np.diag(reading.covariance)[:3, None] * np.array(self.config.blur_scales)
-        innovation = reading.velocity[:3] - mean
+        # Of both signs the one that fits the pairs: a wrong one would be taken for a wrong reading.
+        spread = variance + np.diag(reading.covariance)[:3] * self.scales
+        towards = float(np.sum(reading.velocity[:3] * mean / spread))
+        innovation = np.copysign(1.0, towards) * reading.velocity[:3] - mean
         self.blur_scales = self._weighed(self.blur_scales, innovation, variance[:, None] + own)
 
     def _weighed(self, weights: Array, innovation: Array, variance: Array) -> Array:

@@ -29,6 +29,8 @@ class MotionFilterConfig:
             lever arm, what turns also moves.
         linear_acceleration: of a camera that does not turn, m/s^2.
         constraint_noise_time: correlation time of the velocity of the pivot, seconds.
+        knocks: how many times as hard as usual a camera may be shaken from one frame to the next,
+            and how often it is.
         memory: share of the evidence for an acceleration, or for a scale of blur's covariance, that
             is still there one frame later.
         blur_scales: by what blur's covariance may have to be multiplied.
@@ -45,6 +47,7 @@ class MotionFilterConfig:
     lever: float = 0.3
     linear_acceleration: float = 2.0
     constraint_noise_time: float = 0.03
+    knocks: tuple[tuple[float, float], ...] = ((1.0, 0.8), (3.0, 0.15), (10.0, 0.05))
     memory: float = 0.9
     blur_scales: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0)
     lasting: float = 5.0

@@ -13,7 +13,7 @@ from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.motion_filter import Hold
 from blur_imu_ros.core.motion_process import MotionFilterConfig
 from blur_imu_ros.core.pivot import PivotConfig, PivotFilter, PivotState
-from blur_imu_ros.core.registration import Registration, RegistrationConfig
+from blur_imu_ros.core.registration import RegistrationConfig
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.errors import BlurImuError, RecordingError
 
@@ -91,9 +91,12 @@ class Tracker:
         self._last = (single.frame.name, single.frame.t)
         self._waiting.append(node)
         first = None if self._links is None else self._links.link(node)
-        self._decide(node, None if first is None else node.registration)
+        if first is None:
+            self._decide(node)
         if self._links is not None:
             self._links.fuse(node, first, self._hold(node))
+        if first is not None:
+            self._follow(node)
         return self._release()
 
     def flush(self) -> list[Measurement]:
@@ -175,18 +178,25 @@ class Tracker:
             return None
         return Hold(pivot.lever_arm, pivot.constraint_noise(registration.velocity[:3]))
 
-    def _decide(self, node: Node, registration: Registration | None) -> None:
-        """Find the sign of a frame by the past, and that of the one before by this one too."""
+    def _decide(self, node: Node) -> None:
+        """Find the sign of a frame that is not linked, and that of the one before by it too."""
         direction, observation = self._direction, self._observe(node.measurement)
         if node.repeated and self._observed is not None:
             alike = self._observed.measurement.estimate.agrees(node.measurement.estimate)
             node.probability = direction.posterior[0 if alike else 1]
             return
-        direction.push(observation, registration, bridged=self._links is not None)
+        direction.push(observation, bridged=self._links is not None)
         if direction.revised is not None and self._observed is not None:
             self._observed.probability = direction.revised
         if observation is not None and direction.config.mode is not Direction.NONE:
             self._observed, node.probability = node, direction.posterior[0]
+
+    def _follow(self, node: Node) -> None:
+        """Tell the direction filter the sign that the links of a frame decided."""
+        observation = self._observe(node.measurement)
+        if observation is not None:
+            self._direction.follow(observation, node.probability)
+            self._observed = node
 
     def _observe(self, measurement: Measurement) -> Observation | None:
         view, field, estimate = measurement.view, measurement.field, measurement.estimate

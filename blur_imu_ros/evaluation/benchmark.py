@@ -226,8 +226,11 @@ class _Stopwatch:
         node = self._links.node(single, single)
         first = self._links.link(node)
         yield time.perf_counter()
-        registration = None if first is None else node.registration
-        self._direction.push(self._direction.observe(view, field, estimate), registration)
+        observation = self._direction.observe(view, field, estimate)
+        if first is None:
+            self._direction.push(observation)
+        else:
+            self._direction.follow(observation, node.probability)
         yield time.perf_counter()
         self._waiting.append(node)
         self._links.fuse(node, first, None)

@@ -1,0 +1,195 @@
+"""What is known of a frame under either sign of its blur: a Gaussian each, and their shares.
+
+A blur has no arrowhead, so it is two observations, of which one is right. Both are kept until their
+neighbours decide: the next registered pair fits one of them, and often tells only then. After each
+frame the past is merged into one Gaussian for each sign of its blur (the generalised
+pseudo-Bayesian filter of second order: Ackerson and Fu 1970; backwards: Kim 1994).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.motion_judge import BlurReading
+from blur_imu_ros.core.motion_process import Gaussian, symmetric
+
+_SMALLEST = 1e-3
+"""Share below which a sign is given up."""
+_ASKED = 3
+"""Entries of an observation that tell how likely it is: angular velocity."""
+_DEGREES = 2.0
+"""Of freedom of the Student-t distribution by which a sign is judged: no one observation decides it
+for good."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Gaussians, one or more for each sign that is still possible.
+
+    Attributes:
+        signs: +1 or -1 each, of the blur that was read last, against that reading.
+        weights: their shares, which sum to 1.
+        parts: as many Gaussians.
+    """
+
+    signs: tuple[int, ...]
+    weights: Array
+    parts: tuple[Gaussian, ...]
+
+    @classmethod
+    def of(cls, state: Gaussian) -> Mixture:
+        """Return a state of which no sign was ever asked."""
+        return cls((1,), np.ones(1), (state,))
+
+    @property
+    def merged(self) -> Gaussian:
+        """Mean and covariance of the whole."""
+        return merged(self.weights, self.parts)
+
+    @property
+    def by_sign(self) -> Mixture:
+        """The same with one part for each sign."""
+        signs = tuple(dict.fromkeys(self.signs))
+        weights = self.weights * (np.array(signs)[:, None] == self.signs)
+        return Mixture(signs, weights.sum(axis=1), tuple(merged(w, self.parts) for w in weights))
+
+    @property
+    def probability(self) -> float:
+        """That the sign of the reading is right."""
+        return float(self.weights[np.array(self.signs) > 0].sum())
+
+
+@dataclass(frozen=True)
+class Read:
+    """What is known of a frame once its blur has been read.
+
+    Attributes:
+        before: which parts (a) of the frame without its blur are still possible.
+        signs: those (b) of its blur that are.
+        weights: (a, b) share of each combination; sums to 1.
+        parts: a rows of b Gaussians; None where the share is 0.
+    """
+
+    before: tuple[int, ...]
+    signs: tuple[int, ...]
+    weights: Array
+    parts: tuple[tuple[Gaussian | None, ...], ...]
+
+    @property
+    def state(self) -> Mixture:
+        """What is known of the frame, for each sign of its own."""
+        columns = zip(*self.parts, strict=True)
+        parts = [merged(w, column) for w, column in zip(self.weights.T, columns, strict=True)]
+        return Mixture(self.signs, self.weights.sum(axis=0), tuple(parts))
+
+    @property
+    def of_before(self) -> tuple[Array, list[Gaussian]]:
+        """Shares of the parts `before`, and what is known of the frame under each."""
+        parts = [merged(w, row) for w, row in zip(self.weights, self.parts, strict=True)]
+        return self.weights.sum(axis=1), parts
+
+    def of_before_given(self, later: Mixture) -> tuple[Array, list[Gaussian]]:
+        """The same by all that is known of the frame, `later`, which has a part for each sign."""
+        known = {sign: k for k, sign in enumerate(later.signs)}
+        shares = np.zeros_like(self.weights)
+        parts = [later.parts[known.get(sign, 0)] for sign in self.signs]
+        for b, sign in enumerate(self.signs):
+            if sign in known:
+                share = self.weights[:, b] / self.weights[:, b].sum()
+                shares[:, b] = share * later.weights[known[sign]]
+        if shares.sum() < _SMALLEST:
+            return self.weights.sum(axis=1), [later.merged] * len(self.before)
+        shares = shares / shares.sum()
+        found = [merged(row, parts) if row.any() else parts[0] for row in shares]
+        return shares.sum(axis=1), found
+
+
+def unread(state: Mixture) -> Read:
+    """Return the state of a frame without a reading: its signs stay those of the frame before."""
+    signs = tuple(dict.fromkeys(state.signs))
+    same = np.array(state.signs)[:, None] == signs
+    parts = [
+        tuple(part if there else None for there in row)
+        for part, row in zip(state.parts, same, strict=True)
+    ]
+    return Read(tuple(range(len(parts))), signs, state.weights[:, None] * same, tuple(parts))
+
+
+def read(
+    state: Mixture,
+    reading: BlurReading,
+    rows: slice,
+    degrees: float,
+    probability: float = 0.5,
+) -> Read:
+    """Return what is known of a frame by its blur as well.
+
+    Args:
+        state: of the frame, without its blur.
+        reading: of its blur, under one of both signs.
+        rows: the entries of the state that it observes.
+        degrees: of freedom of the Student-t distribution of innovations.
+        probability: that the sign of the reading is right, by what is not in the state.
+    """
+    value, covariance = reading.velocity, reading.covariance
+    prior = np.log(np.clip([probability, 1 - probability], 1e-6, 1))
+    fits = [[fit(part, rows, sign * value, covariance) for sign in (1, -1)] for part in state.parts]
+    weights = normalised(state.weights[:, None] * np.ones(2), np.array(fits) + prior)
+    before, now = np.flatnonzero(weights.any(axis=1)), np.flatnonzero(weights.any(axis=0))
+    signs = tuple((1, -1)[b] for b in now)
+    parts = tuple(
+        tuple(
+            state.parts[a].observed(rows, sign * value, covariance, degrees)
+            if weights[a, b] > 0
+            else None
+            for b, sign in zip(now, signs, strict=True)
+        )
+        for a in before
+    )
+    return Read(tuple(map(int, before)), signs, weights[np.ix_(before, now)], parts)
+
+
+def merged(weights: Array, parts: Sequence[Gaussian | None]) -> Gaussian:
+    """Return mean and covariance of Gaussians by their shares; those without one do not count."""
+    kept = [(w, part) for w, part in zip(weights, parts, strict=True) if w > 0 and part is not None]
+    if len(kept) == 1:
+        return kept[0][1]
+    total = sum(w for w, _ in kept)
+    mean = np.sum([w / total * part.mean for w, part in kept], axis=0)
+    covariance = np.sum(
+        [
+            w / total * (part.covariance + np.outer(part.mean - mean, part.mean - mean))
+            for w, part in kept
+        ],
+        axis=0,
+    )
+    return Gaussian(mean, symmetric(covariance))
+
+
+def fit(state: Gaussian, rows: slice, value: Array, covariance: Array) -> float:
+    """Return the log-likelihood, but for a constant, of an observation of some entries of a state.
+
+    Args:
+        state: before the observation.
+        rows: the entries, angular ones first, which alone are asked.
+        value, covariance: of the observation.
+    """
+    innovation = (value - state.mean[rows])[:_ASKED]
+    expected = (state.covariance[rows, rows] + covariance)[:_ASKED, :_ASKED]
+    nis = float(innovation @ np.linalg.solve(expected, innovation))
+    spread = float(np.linalg.slogdet(expected)[1])
+    return -(_DEGREES + _ASKED) / 2 * float(np.log1p(nis / _DEGREES)) - spread / 2
+
+
+def normalised(weights: Array, log_likelihoods: Array) -> Array:
+    """Return shares by weights and how well each explains something; hopeless ones are 0."""
+    with np.errstate(divide="ignore"):
+        total = np.log(weights) + log_likelihoods
+    shares = np.exp(total - total.max())
+    shares = shares / shares.sum()
+    shares = np.where(shares < _SMALLEST, 0.0, shares)
+    return np.asarray(shares / shares.sum())
