@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from blur_imu_ros.cli.run import RunOptions, run
+from blur_imu_ros.cli.run import RunOptions, network_as_before, run
 from blur_imu_ros.errors import BlurImuError, RecordingError
 from blur_imu_ros.execution.batch import Outcome, Task, in_processes, on_ray, one_by_one
 from blur_imu_ros.execution.files import make_folder_of, refuse_overwriting
@@ -56,7 +56,7 @@ def run_each(
     jobs = min(options.jobs, len(each))
     threads = 1 if jobs > 1 or ray is not None else None
     tasks = [
-        Task(str(one.source), partial(run, replace(one, jobs=1, threads=threads))) for one in each
+        Task(str(one.source), partial(_run, replace(one, jobs=1, threads=threads))) for one in each
     ]
     with closing(_done(tasks, jobs, ray)) as done, _summary(summary) as note:
         outcomes = [note(outcome) for outcome in _shown(done, len(tasks))]
@@ -68,6 +68,11 @@ def run_each(
             "leaves the finished ones alone"
         )
     return f"{len(tasks)} recordings measured"
+
+
+def _run(options: RunOptions) -> str:
+    """Measure a recording with the network of the one before, where that is the same."""
+    return run(options, network_as_before(options))
 
 
 def _filled(options: RunOptions, recording: Path) -> RunOptions:

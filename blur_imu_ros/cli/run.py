@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -189,6 +189,16 @@ def run(options: RunOptions, network: Network | None = None) -> str:
         _plot(options)
     replace(record, rows=count, finished=True).save(options.output)
     return f"{options.output}: {count} rows"
+
+
+def network_as_before(options: RunOptions) -> Network:
+    """Return the network that the options ask for; the same again where the last ones did, too."""
+    return _loaded(load_network, options.model, options.backend, options.device, options.threads)
+
+
+@lru_cache(maxsize=1)
+def _loaded(load: Callable[..., Network], *asked: Any) -> Network:
+    return load(*asked)
 
 
 def _measure(

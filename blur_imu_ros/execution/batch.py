@@ -16,13 +16,18 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from blur_imu_ros.errors import BlurImuError, install_hint
 from blur_imu_ros.execution.parallel import keep_to_one_core
+
+TASKS_OF_A_PROCESS = 100
+"""A process that lives for ever keeps what a library forgets; one a task takes a second each."""
+MOST_ON_RAY = 1000
+"""Tasks that a cluster knows of at a time."""
 
 
 @dataclass(frozen=True)
@@ -73,48 +78,80 @@ def one_by_one(tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
 
 
 def in_processes(tasks: Sequence[Task], jobs: int) -> Generator[Outcome, None, None]:
-    """Do `jobs` tasks at a time, each in a process of its own; yield them as they end."""
-    context = multiprocessing.get_context("spawn")
+    """Do `jobs` tasks at a time, each job in a process of its own; yield them as they end.
+
+    A process that dies costs the task it was at, and after `TASKS_OF_A_PROCESS` it makes room for a
+    fresh one.
+    """
     waiting = deque(tasks)
-    running: dict[int, tuple[Task, Any, Connection]] = {}
+    workers: dict[Connection, _Worker] = {}
     try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                task = waiting.popleft()
-                ours, theirs = context.Pipe(duplex=False)
-                process = context.Process(target=_attempt_and_send, args=(task, theirs))
-                process.start()
-                theirs.close()
-                running[process.sentinel] = task, process, ours
-            for sentinel in wait(list(running)):
-                assert isinstance(sentinel, int)
-                yield _ended(*running.pop(sentinel))
+        while waiting or workers:
+            while waiting and len(workers) < jobs:
+                worker = _Worker()
+                workers[worker.pipe] = worker
+                worker.give(waiting.popleft())
+            for pipe in wait(list(workers)):
+                assert isinstance(pipe, Connection)
+                worker = workers[pipe]
+                outcome = worker.outcome()
+                if waiting and worker.can_go_on:
+                    worker.give(waiting.popleft())
+                else:
+                    workers.pop(pipe).end()
+                yield outcome
     finally:
-        for _, process, _ in running.values():
-            process.terminate()
-        for _, process, _ in running.values():
-            process.join()
+        for worker in workers.values():
+            worker.process.terminate()
+        for worker in workers.values():
+            worker.process.join()
 
 
-def _attempt_and_send(task: Task, outcome: Connection) -> None:
-    """Do a task in a process that ends in order, its files completed, when it is told to."""
+class _Worker:
+    """A process that does one task after the other."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process: Any = context.Process(target=_attempt_and_send, args=(theirs,))
+        self.process.start()
+        theirs.close()
+        self._task, self._given, self._lives = Task("", str), 0, True
+
+    @property
+    def can_go_on(self) -> bool:
+        return self._lives and self._given < TASKS_OF_A_PROCESS
+
+    def give(self, task: Task) -> None:
+        self._task, self._given = task, self._given + 1
+        with suppress(BrokenPipeError):  # It died meanwhile, which its outcome tells.
+            self.pipe.send(task)
+
+    def outcome(self) -> Outcome:
+        try:
+            outcome: Outcome = self.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            self._lives = False
+            self.process.join()
+            killed = f"its process was killed (exit code {self.process.exitcode}); out of memory?"
+            return Outcome(self._task.name, failure=killed)
+        return outcome
+
+    def end(self) -> None:
+        with suppress(BrokenPipeError):
+            self.pipe.send(None)
+        self.process.join()
+        self.pipe.close()
+
+
+def _attempt_and_send(pipe: Connection) -> None:
+    """Do tasks in a process that ends in order, its files completed, when it is told to."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The main process tells us.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     threading.Thread(target=end_with_parent, daemon=True).start()
     keep_to_one_core()
-    outcome.send(attempt(task))
-
-
-def _ended(task: Task, process: Any, pipe: Connection) -> Outcome:
-    with pipe:
-        try:
-            outcome: Outcome = pipe.recv()
-        except EOFError:
-            process.join()
-            killed = f"its process was killed (exit code {process.exitcode}); out of memory?"
-            return Outcome(task.name, failure=killed)
-    process.join()
-    return outcome
+    while (task := pipe.recv()) is not None:
+        pipe.send(attempt(task))
 
 
 def on_ray(tasks: Sequence[Task], address: str, jobs: int) -> Generator[Outcome, None, None]:
@@ -141,9 +178,12 @@ def on_ray(tasks: Sequence[Task], address: str, jobs: int) -> Generator[Outcome,
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BlurImuError(f"Ray does not answer at '{address}': {reason}") from error
     remote = ray.remote(num_cpus=1)(_attempt_on_one_core)
-    running = {remote.remote(task): task for task in tasks}
+    waiting, running = deque(tasks), dict[Any, Task]()
     try:
-        while running:
+        while waiting or running:
+            while waiting and len(running) < MOST_ON_RAY:
+                task = waiting.popleft()
+                running[remote.remote(task)] = task
             (reference, *_), _ = ray.wait(list(running), num_returns=1)
             task = running.pop(reference)
             try:

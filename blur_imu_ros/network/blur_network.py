@@ -15,6 +15,7 @@ from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.errors import ModelError
+from blur_imu_ros.execution.memory import give_back_memory
 from blur_imu_ros.execution.parallel import usual_jobs
 from blur_imu_ros.execution.resources import resource_names, resource_path
 from blur_imu_ros.network.field_readers import READERS
@@ -231,9 +232,12 @@ def load_network(
                 "export the model again, or take smaller_view out of the card"
             )
         network = BlurNetwork(runs, card)
-        return (
-            _in_8_bits(network, path, threads) if (backend, device) == ("auto", "cpu") else network
-        )
+        if (backend, device) != ("auto", "cpu"):
+            return network
+        chosen = _in_8_bits(network, path, threads)
+        del network, runs
+        give_back_memory()  # What one of the two took is not needed again.
+        return chosen
     if backend == "torch":
         read_model(path, card.sha256)
         from blur_imu_ros.network.torch_backend import TorchBackend

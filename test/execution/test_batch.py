@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.execution import batch
 from blur_imu_ros.execution.batch import Task, in_processes, one_by_one
 from blur_imu_ros.recordings.facade import recordings_in
 from helpers.command_line import (
@@ -111,6 +112,21 @@ def test_a_bug_or_a_killed_process_is_a_failure_of_its_task_only() -> None:
     assert "killed (exit code 3)" in ended["killed"].failure
 
 
+def test_processes_go_on_to_the_next_task_and_make_room_for_fresh_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batch, "TASKS_OF_A_PROCESS", 3)
+    tasks = [Task(f"{k}", partial(eval, "str(__import__('os').getpid())")) for k in range(8)]
+    tasks[4] = Task("4", partial(os._exit, 3))
+    ended = {outcome.name: outcome for outcome in in_processes(tasks, 1)}
+    assert ended.keys() == {task.name for task in tasks}
+    assert [name for name, outcome in ended.items() if outcome.failure] == ["4"]
+    by_process = [ended[f"{k}"].told for k in (0, 1, 2, 3, 5, 6, 7)]
+    assert len(set(by_process)) == 3 and by_process == sorted(by_process, key=by_process.index)
+    assert by_process[0] == by_process[2] != by_process[3], "a fresh one after three"
+    assert by_process[4] == by_process[6] != by_process[3], "and one for that which died"
+
+
 @needs_model
 def test_processes_give_the_same_bytes_as_one(tmp_path: Path) -> None:
     for name in ("a", "b"):
@@ -196,6 +212,7 @@ def test_ray_gives_the_same_bytes_and_lists_what_fails(recordings: Path, tmp_pat
         recordings.name,
         "--camera",
         str(camera),
+        "--strict",
     ]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     for extra in (["-o", "one/{name}.csv"], ["-o", "ray/{name}.csv", "--ray", "local"]):
