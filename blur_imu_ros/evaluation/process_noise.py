@@ -33,8 +33,9 @@ def process_noise_of(t: Array, velocity: Array) -> tuple[float, float]:
         # A slow recording has no shorter lag than its own.
         if usual > LAGS[1] and k > 1:
             break
-        if usual >= LAGS[0]:
-            near = np.abs(lag - usual) < 0.5 * usual
+        near = np.abs(lag - usual) < 0.5 * usual
+        # Amid gaps the median may be a lag that none has.
+        if usual >= LAGS[0] and near.any():
             squared = (velocity[k:] - velocity[:-k])[near] ** 2
             rates = np.vstack([rates, np.mean(squared, axis=0) / usual])
     return _largest(rates[:, :3]), _largest(rates[:, 3:])

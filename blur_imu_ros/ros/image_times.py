@@ -42,6 +42,7 @@ class ImageTimes:
         self._intervals: deque[float] = deque(maxlen=INTERVALS)
         self._due = -math.inf
         self.epoch = self.late = self.missing = self.skipped = 0
+        self._settled = 0
         self._came = self._came_before = self._missing_before = 0
 
     def begin_anew(self) -> None:
@@ -69,7 +70,9 @@ class ImageTimes:
     def recent(self) -> tuple[int, int]:
         """Return how many images came since the last call, and how many are missing among them."""
         with self._lock:
-            came, missing = self._came - self._came_before, self.missing - self._missing_before
+            # A period that is known better may take some back.
+            came = self._came - self._came_before
+            missing = max(0, self.missing - self._missing_before)
             self._came_before, self._missing_before = self._came, self.missing
         return came, missing
 
@@ -92,21 +95,33 @@ class ImageTimes:
     def _restart(self) -> None:
         self.epoch += 1
         self._last, self._due = None, -math.inf
+        self._settled = self.missing
         self._intervals.clear()
 
     def _learn(self, interval: float) -> None:
         # A long pause is a camera that was off, not a thousand lost images.
         if interval >= RESTART:
             return
+        oldest = self._intervals[0] if len(self._intervals) == INTERVALS else None
         self._intervals.append(interval)
-        if len(self._intervals) > 3:
-            self.missing += max(0, round(interval / self._period()) - 1)
+        if len(self._intervals) <= 3:
+            return
+        period = self._period()
+        if oldest is not None:
+            self._settled += _between(oldest, period)
+        # Those of before the period was known count as well.
+        self.missing = self._settled + sum(_between(one, period) for one in self._intervals)
 
     def _period(self) -> float:
         """Return the camera's own period: the mean of the intervals without an image missing."""
         intervals = np.array(self._intervals)
         short = float(np.percentile(intervals, SHORT))
         return float(intervals[intervals < 1.5 * short].mean())
+
+
+def _between(interval: float, period: float) -> int:
+    """Return how many images a camera takes between two that are `interval` apart."""
+    return max(0, round(interval / period) - 1)
 
 
 def checked_seconds(stamp: Time) -> float:

@@ -63,6 +63,10 @@ MANY_MISSING = 0.05
 MOTION_WINDOW = 300
 """Velocities from which the process noise of a filter is told; ten seconds of most cameras."""
 
+TOO_SLOW = (
+    "this computer does not keep up with the camera: set maximum_rate, or play a bag more slowly"
+)
+
 NO_CAMERA = "no camera_info has come yet"
 
 ImageMessage: TypeAlias = Image | CompressedImage
@@ -100,6 +104,7 @@ class Session:
         self._camera: Camera | None = None
         self._camera_error = NO_CAMERA
         self._active = self._reset = False
+        self._dropped = 0
         self._published: deque[tuple[float, Array]] = deque(maxlen=MOTION_WINDOW)
         self._frame_id = ""
         self._exposure: ExposureSource = FixedExposure(None)
@@ -403,10 +408,11 @@ class Session:
     def _losses(self) -> str:
         """Return how many images were lost since the last report, and the cure, if many were."""
         came, missing = self.times.recent()
+        dropped, self._dropped = self._worker.dropped - self._dropped, self._worker.dropped
         if missing <= MANY_MISSING * (came + missing):
             return ""
         told = f"{missing} of {came + missing} images did not arrive"
-        cure = self.images.cure_of_losses()
+        cure = TOO_SLOW if dropped else self.images.cure_of_losses()
         self._node.get_logger().warning(f"{told}: {cure}", throttle_duration_sec=60.0)
         return f"{told}: {cure}"
 

@@ -35,6 +35,12 @@ def test_what_is_not_known_is_not_told() -> None:
     assert np.isnan(process_noise_of(np.zeros(1), np.zeros((1, 6)))).all()
 
 
+def test_gaps_between_images_are_no_lag() -> None:
+    t = np.array([0.0, 0.05, 3.0, 3.05])
+    angular, linear = process_noise_of(t, np.random.default_rng(3).normal(size=(4, 6)))
+    assert np.isnan([angular, linear]).all()
+
+
 def test_a_real_hand_asks_for_about_what_ekf_carried_has(shared_data: Path) -> None:
     truth = read_series(shared_data / "dining" / "truth.csv")
     angular, linear = process_noise_of(truth.t, truth.velocity)

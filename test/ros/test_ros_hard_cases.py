@@ -626,6 +626,15 @@ def test_a_flood_of_images_does_not_grow_the_latency(bench: Any) -> None:
     assert float(one.fact("latency p99 [ms]")) < 3000
 
 
+def test_a_computer_that_is_too_slow_is_named_where_images_are_missing_too(bench: Any) -> None:
+    one = started(bench, Slow((0, -2, 0)))
+    for count in range(60):
+        one.send(GREY)
+        one.stamp += (count % 2) / 30
+        one.wait(0.02)
+    assert one.complaint("this computer does not keep up with the camera: set maximum_rate")
+
+
 class Doubtful(Oracle):
     """Sees the true motion with noise, and does not know its sign."""
 

@@ -69,6 +69,14 @@ def test_missing_images_are_counted_by_the_cameras_own_period(lost: float, jitte
     assert times.recent() == (len(came), times.missing) and times.recent() == (0, 0)
 
 
+def test_images_that_are_missing_at_the_start_are_counted_once_the_period_is_known() -> None:
+    times = ImageTimes()
+    came = [0, 5, 9, 14, *range(15, 40)]
+    for k in came:
+        times.admit(messages.stamp(100 + k / CAMERA_RATE))
+    assert times.missing == 40 - len(came)
+
+
 @pytest.mark.parametrize("jitter", [0.0, 0.008])
 def test_none_is_missing_where_all_came(jitter: float) -> None:
     times = ImageTimes()
