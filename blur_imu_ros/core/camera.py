@@ -49,6 +49,9 @@ PINHOLES = ("plumb_bob", "rational_polynomial")
 SHORTEST_FOCAL = 0.02
 """Focal length as a share of the image's longer side, below which it is taken for a unit error."""
 
+LONGEST_FOCAL = 1000.0
+"""That share above which it is no lens of this world: the image would span 4 arc minutes."""
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -174,6 +177,11 @@ def in_pixels(camera: Camera) -> Camera:
         raise CameraError(
             f"camera focal length fx={camera.fx:g}, fy={camera.fy:g} is nothing to the {longer} "
             "pixels of its image: in millimetres, or normalised? Then give pixels"
+        )
+    if max(camera.fx, camera.fy) > LONGEST_FOCAL * longer:
+        raise CameraError(
+            f"camera focal length fx={camera.fx:g}, fy={camera.fy:g} is too long for the {longer} "
+            "pixels of its image: give pixels"
         )
     if not (abs(camera.cx) < 3 * camera.width and abs(camera.cy) < 3 * camera.height):
         raise CameraError(

@@ -24,6 +24,9 @@ INTERVALS = 30
 SHORT = 10
 """Percentile of those intervals that is one period, give or take jitter, though many be missing."""
 
+SHORTEST = 0.001
+"""Seconds. No camera's period is shorter: the image came twice, or of two cameras."""
+
 
 class ImageTimes:
     """Follows the stamps of images; safe to call from any thread.
@@ -100,7 +103,7 @@ class ImageTimes:
 
     def _learn(self, interval: float) -> None:
         # A long pause is a camera that was off, not a thousand lost images.
-        if interval >= RESTART:
+        if not SHORTEST <= interval < RESTART:
             return
         oldest = self._intervals[0] if len(self._intervals) == INTERVALS else None
         self._intervals.append(interval)

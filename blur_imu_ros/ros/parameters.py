@@ -38,6 +38,9 @@ LARGEST_OFFSET = 10.0
 LONGEST_LEVER_ARM = 10.0
 """Metres. A longer one is taken for a unit error."""
 
+FRAMES = ("frame_id", "base_frame", "odom_frame")
+"""Parameters that are names of frames."""
+
 
 @dataclass(frozen=True)
 class _Parameter:
@@ -79,6 +82,8 @@ class _Parameter:
                 )
         if name == "exposure_time":
             _exposure_time(value)
+        if name in FRAMES:
+            _frame(name, value)
 
     @property
     def allowed(self) -> str:
@@ -405,6 +410,15 @@ def _pivot(
     if motion_prior == MotionPrior.NONE.value:
         return None
     return replace(settings, lever_arm=(arm[0], arm[1], arm[2]) if any(arm) else None)
+
+
+def _frame(name: str, value: str) -> None:
+    """Raise RosSetupError if tf2 would not take a name, or no message could carry it."""
+    if value.startswith("/") or not value.isprintable() or any(x.isspace() for x in value):
+        raise RosSetupError(
+            f"parameter {name} is {value!r}: give the name of a frame, as camera_frame, without "
+            "a slash before it and without spaces"
+        )
 
 
 def _exposure_time(value: float) -> float | None:

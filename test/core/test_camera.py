@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.camera import Camera, in_pixels
 from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.errors import CameraError
 from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
@@ -229,3 +229,9 @@ def test_a_lens_has_all_coefficients_of_its_model_or_none(count: int):
     with pytest.raises(CameraError, match=f"takes 4 or 5 coefficients, got {count}"):
         Camera(64, 48, 100, 100, 32, 24, "plumb_bob", (0.1,) * count)
     assert not Camera(64, 48, 100, 100, 32, 24, "plumb_bob", (0.0,) * count).is_distorted
+
+
+def test_a_focal_length_that_no_lens_has_is_refused():
+    with pytest.raises(CameraError, match="too long for the 64 pixels"):
+        in_pixels(Camera(64, 48, 1e30, 1e30, 32, 24))
+    assert in_pixels(Camera(64, 48, 5000, 5000, 32, 24)).fx == 5000, "a telescope's"

@@ -77,6 +77,14 @@ def test_images_that_are_missing_at_the_start_are_counted_once_the_period_is_kno
     assert times.missing == 40 - len(came)
 
 
+def test_two_images_almost_at_once_are_no_fast_camera() -> None:
+    times = ImageTimes()
+    for k in range(6):
+        times.admit(messages.stamp(100 + k / CAMERA_RATE))
+        times.admit(messages.stamp(100 + k / CAMERA_RATE + 1e-8))
+    assert times.missing == 0
+
+
 @pytest.mark.parametrize("jitter", [0.0, 0.008])
 def test_none_is_missing_where_all_came(jitter: float) -> None:
     times = ImageTimes()

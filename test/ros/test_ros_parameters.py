@@ -47,6 +47,7 @@ def test_every_parameter_has_a_sentence_and_a_default_that_is_allowed(name: str)
         ("exposure_time", 8.0), ("time_offset", -11.0), ("diagnostics_period", 0.0),
         ("readout_time", 33.0), ("maximum_rate", -1.0), ("maximum_residual", -0.1),
         ("motion_prior", "wheels"), ("lever_arm", [0.1, 0.2]), ("lever_arm", [0.0, 0.0, 300.0]),
+        ("frame_id", "/camera"), ("frame_id", "a b"), ("base_frame", "robot\n"), ("odom_frame", "\x00"),
     ],
 )  # fmt: skip
 def test_a_value_that_is_not_allowed_is_named(name: str, value: Any) -> None:
