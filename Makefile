@@ -4,7 +4,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Two threads of BLAS and OpenMP are what the tests and the demo expect of any machine.
 RUN := OMP_NUM_THREADS=2 $(BIN)/python
 
-.PHONY: demo test lint messages accuracy docs performance quick-model nightly mutation release-check clean
+.PHONY: demo test lint messages accuracy docs performance performance-smoke quick-model nightly mutation release-check clean
 
 # What a wrong number could come from is tested more closely.
 empty :=
@@ -40,11 +40,12 @@ lint: $(VENV)/.development
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# What is newly known against a package is told, but stops no change: a release it does.
+# What is newly known against a package is told, but stops no change: a release it does. Speed is told, too.
 test: lint $(VENV)/.messages
 	SOAK_SECONDS=120 $(RUN) -m pytest --cov=blur_imu_ros --cov=blur_imu_training --cov-report=term --cov-fail-under=90
 	$(BIN)/coverage report --include=$(CORE) --fail-under=95
 	$(MAKE) demo
+	-$(MAKE) performance-smoke
 	-$(BIN)/python tools/audit.py
 
 # From nothing to a network that reads blur, and its errors in those of zero velocity: half an hour on two cores.
@@ -71,9 +72,11 @@ MODELS := compact $(filter-out models/compact.onnx,$(wildcard models/*.onnx))
 performance: $(VENV)/.development
 	$(RUN) tools/performance.py --write docs/PERFORMANCE.md $(addprefix --model ,$(MODELS))
 
-# What takes hours: many more damaged files, half an hour of frames at 30 Hz, in the chain and in the node, a hundred kills.
+# What takes hours: many more damaged files, half an hour of frames at 30 Hz, in the chain and in the node, a hundred kills,
+# a thousand recordings.
 nightly: $(VENV)/.messages $(VENV)/.development
 	FUZZ_CASES=100000 SOAK_SECONDS=1800 KILLS=100 $(RUN) -m pytest test/recordings/test_fuzz.py test/cli/test_soak.py test/cli/test_killed.py
+	OMP_NUM_THREADS=1 $(BIN)/python tools/many_recordings.py
 
 # How many small faults in the geometry the tests find: in each module of so many drawn at random.
 MUTANTS := 120
@@ -83,6 +86,10 @@ mutation: $(VENV)/.development
 	$(RUN) tools/mutation.py --sample $(MUTANTS) blur_imu_ros/core/camera.py test/core/test_camera.py test/core/test_properties_geometry.py
 	$(RUN) tools/mutation.py --sample $(MUTANTS) blur_imu_ros/core/direction.py test/core/test_direction.py
 	$(RUN) tools/mutation.py --sample $(MUTANTS) blur_imu_ros/core/velocity.py test/core/test_velocity.py test/core/test_properties_solver.py
+
+# Parts of the chain beside each other, which holds on any machine: fails only where one takes several times as long.
+performance-smoke: $(VENV)/.development
+	OMP_NUM_THREADS=1 $(BIN)/python tools/performance_smoke.py --json build/performance-smoke.json
 
 # What a release consists of, and what is known against it where that can be asked.
 release-check: $(VENV)/.development

@@ -24,6 +24,8 @@ from blur_imu_ros.recordings.facade import recordings_in
 NAME, FOLDER = "{name}", "{folder}"
 """What stands in a path for the recording's name, and for the folder in which it lies."""
 
+FAILURES_SUFFIX = ".failed.txt"
+
 RESULTS = ("output", "overlay", "plot")
 PLACES = ("camera", "stamps", *RESULTS)
 
@@ -40,7 +42,8 @@ def run_each(
         sources: recordings, folders of recordings, or lists (.txt).
         options: for each of them; `{name}` and `{folder}` in paths are filled in.
         ray: address of a Ray cluster, or `local`.
-        summary: CSV with a row for each recording, written as they end.
+        summary: CSV with a row for each recording, written as they end; those that failed are
+            listed beside it, as `run` takes them.
 
     Raises:
         BlurImuError: what is wrong with the input, or how many recordings failed.
@@ -145,10 +148,15 @@ def _summary(path: Path | None) -> Iterator[Callable[[Outcome], Outcome]]:
     with file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(("recording", "seconds", "result", "failure"))
+        failures = path.with_suffix(FAILURES_SUFFIX)
+        failures.unlink(missing_ok=True)
 
         def note(outcome: Outcome) -> Outcome:
             rows.writerow((outcome.name, f"{outcome.seconds:.1f}", outcome.told, outcome.failure))
             file.flush()
+            if outcome.failure:
+                with failures.open("a", encoding="utf-8") as listed:
+                    listed.write(f"# {outcome.failure}\n{Path(outcome.name).absolute()}\n")
             return outcome
 
         yield note

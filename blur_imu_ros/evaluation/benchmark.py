@@ -10,7 +10,7 @@ import platform
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import count
@@ -100,8 +100,19 @@ class Result:
         return asdict(self)
 
 
-def benchmark(contenders: list[Contender], size: tuple[int, int], seconds: float) -> list[Result]:
+def benchmark(
+    contenders: list[Contender],
+    size: tuple[int, int],
+    seconds: float,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[Result]:
     """Time all contenders on images of one size, about `seconds` each, turn by turn.
+
+    Args:
+        contenders: who takes part.
+        size: (width, height) of the camera's image, pixels.
+        seconds: for each contender.
+        clock: seconds; `time.process_time` counts nothing of what other programs take.
 
     Raises:
         FrameError: a size that no image has.
@@ -112,7 +123,7 @@ def benchmark(contenders: list[Contender], size: tuple[int, int], seconds: float
         bag = stack.enter_context(
             BagWriter(folder / "all.mcap", Axes.OPTICAL, Direction.NONE, "benchmark")
         )
-        stopwatches = [_Stopwatch(contender, frames, bag) for contender in contenders]
+        stopwatches = [_Stopwatch(contender, frames, bag, clock) for contender in contenders]
         for stopwatch in stopwatches:
             stopwatch.round(0, keep=False)  # memory, kernels and caches of the first frame
         end = time.perf_counter() + seconds * len(contenders)
@@ -175,8 +186,15 @@ def rendered_frames(size: tuple[int, int]) -> list[EncodedFrame]:
 class _Stopwatch:
     """Times one contender, frame by frame."""
 
-    def __init__(self, contender: Contender, frames: list[EncodedFrame], bag: BagWriter) -> None:
+    def __init__(
+        self,
+        contender: Contender,
+        frames: list[EncodedFrame],
+        bag: BagWriter,
+        clock: Callable[[], float],
+    ) -> None:
         self._contender, self._frames, self._bag = contender, frames, bag
+        self._clock = clock
         self._view = NetworkView(frames[0].camera, *contender.network.input_size)
         self._solver, self._direction = VelocitySolver(), DirectionFilter()
         self._links = Links(
@@ -195,12 +213,12 @@ class _Stopwatch:
     def round(self, index: int, keep: bool = True) -> None:
         """Time every stage, and the whole chain, on frame `index`."""
         source = self._frame(index)
-        marks = [time.perf_counter(), *self._staged(source, index)]
+        marks = [self._clock(), *self._staged(source, index)]
         processor = time.process_time()
         for measurement in self._tracker.push(self._imu.measure(source.frame(index))):
             self._bag.write(measurement.frame, measurement.estimate)
         processor = time.process_time() - processor
-        whole = time.perf_counter() - marks[-1]
+        whole = self._clock() - marks[-1]
         if not keep:
             return
         for name, spent in zip((*STAGES, WHOLE), [*np.diff(marks), whole], strict=True):
@@ -215,29 +233,29 @@ class _Stopwatch:
     def _staged(self, source: EncodedFrame, index: int) -> Iterator[float]:
         """Yield the clock after each of `STAGES`."""
         frame = source.frame(index)
-        yield time.perf_counter()
+        yield self._clock()
         view = self._view.apply(frame.image)
-        yield time.perf_counter()
+        yield self._clock()
         field = self._contender.network.predict(view, self._view.camera)
-        yield time.perf_counter()
+        yield self._clock()
         estimate = self._solver.solve(field, frame.exposure_time, frame.t)
-        yield time.perf_counter()
+        yield self._clock()
         single = Measurement(frame, estimate, view, field)
         node = self._links.node(single, single)
         first = self._links.link(node)
-        yield time.perf_counter()
+        yield self._clock()
         observation = self._direction.observe(view, field, estimate)
         if first is None:
             self._direction.push(observation)
         else:
             self._direction.follow(observation, node.probability)
-        yield time.perf_counter()
+        yield self._clock()
         self._waiting.append(node)
         self._links.fuse(node, first, None)
         self._links.release(self._waiting, False)
-        yield time.perf_counter()
+        yield self._clock()
         self._bag.write(frame, estimate)
-        yield time.perf_counter()
+        yield self._clock()
 
     def result(self, size: tuple[int, int]) -> Result:
         """Return the figures of all rounds."""

@@ -240,6 +240,15 @@ def test_the_summary_tells_what_became_of_each_recording(
     assert "damaged" in rows["walk_10"]["failure"] and rows["walk_10"]["result"] == ""
     assert rows["walk_2"]["failure"] == "" and "3 rows" in rows["walk_2"]["result"]
     assert all(float(row["seconds"]) >= 0 for row in rows.values())
+    failures = summary.with_name("summary.failed.txt")
+    assert recordings_in(failures) == [recordings / "walk_10"]
+    assert "damaged" in failures.read_text().splitlines()[0]
+    (recordings / "walk_10" / "frame_1.png").unlink()
+    ended = blur_imu(
+        "run", failures, "-o", tmp_path / "out" / "{name}.csv", "--camera", camera, "--exposure",
+        0.01, "--strict", "--jobs", 1, "--summary", summary,
+    )  # fmt: skip
+    assert ended.status == 0 and not failures.exists()
     inside = recordings / "walk_2" / "frame_0.png"
     command = ("run", recordings, "-o", tmp_path / "{name}.csv", "--camera", camera)
     assert "would overwrite" in blur_imu(*command, "--summary", inside).refusal
