@@ -28,7 +28,7 @@ from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.motion_field import double_angle, half_angle, motion_field
-from blur_imu_ros.core.registration import Registrar, Registration
+from blur_imu_ros.core.registration import Registrar, Registration, RegistrationConfig
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.simulation.room_renderer import (
     Quad,
@@ -221,8 +221,8 @@ def neighbours() -> Figure:
     frames = [Frame(image, x, EXPOSURE_TIME, CAMERA) for image, x in zip(images, t, strict=True)]
     singles = [imu.measure(frame) for frame in frames]
     views = [registrar.view(_seen(m), m.field, m.frame.t, CAMERA) for m in singles]
-    still = np.zeros((0, 6))
-    rest = [registrar.register(one, other, still) for one, other in pairwise(views)]
+    still, near = np.zeros((0, 6)), Registrar(RegistrationConfig(search_above=1.0))
+    rest = [near.register(one, other, still) for one, other in pairwise(views)]
     blur = [
         registrar.register(one, other, np.stack([s * m.estimate.velocity for m in pair for s in (1, -1)]))
         for (one, other), pair in zip(pairwise(views), pairwise(singles), strict=True)

@@ -9,6 +9,7 @@ farther apart than registration reaches from rest, so the start is what the blur
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -95,6 +96,30 @@ class Registration:
         return replace(self, ambiguity=ambiguity, covariance=covariance)
 
 
+@dataclass(frozen=True)
+class _Found:
+    """The best motions between two views.
+
+    Attributes:
+        level: the finest one.
+        fits: of the motions there.
+        kept: which of them are left, the best first.
+        belief: prior that the fits hold.
+        ambiguity: probability that the best is not the right one.
+    """
+
+    level: Level
+    fits: Fits
+    kept: Array
+    belief: tuple[Array, Array]
+    ambiguity: float
+
+    def doubted(self, times: float) -> _Found:
+        """Return the same where the odds of a wrong motion are so many times as large."""
+        odds = times * self.ambiguity
+        return replace(self, ambiguity=odds / (1 - self.ambiguity + odds))
+
+
 class Registrar:
     """Registers views of frames on each other."""
 
@@ -146,7 +171,20 @@ class Registrar:
             return self._blind(first, second, "the image shows nothing")
         if np.array_equal(first.levels[0], second.levels[0]):
             return self._repeated(first, second, motions / dt)
-        settled = False
+        found = self._followed(first, second, level, motions, prior)
+        if found.ambiguity > self.settings.search_above:
+            known = found.fits.motions[found.kept]
+            motions = np.vstack([known, self._searched(level, dt, prior)])
+            found = self._followed(first, second, level, motions, prior).doubted(
+                self.settings.search_doubt
+            )
+        return self._registration(first, second, found)
+
+    def _followed(
+        self, first: View, second: View, level: Level, motions: Array, prior: VelocityPrior | None
+    ) -> _Found:
+        """Return the best of motions (k, 6), each followed down all passes from the coarsest."""
+        dt, settled = second.t - first.t, False
         for number, steps in self.settings.passes:
             if level.number != number:
                 level = Level(first, second, number, self.settings)
@@ -155,13 +193,27 @@ class Registrar:
             belief = self._belief(prior, dt, motions[0])
             fits = level.refined(motions, steps, belief)
             settled = fits.settled
-            kept = self._kept(level, fits)
+            kept = self._kept(level, fits, self.settings.survivors)
             motions = fits.motions[kept]
         if fits.correlation[kept[0]] < self.settings.alike and first.blur is not None:
             level = Level(*blurred_alike(first, second), level.number, self.settings)
             fits = level.refined(motions, steps, belief)
-            kept = self._kept(level, fits)
-        return self._registration(first, second, level, fits, kept, belief)
+            kept = self._kept(level, fits, self.settings.survivors)
+        return _Found(level, fits, kept, belief, self._ambiguity(fits, kept))
+
+    def _ambiguity(self, fits: Fits, kept: Array) -> float:
+        """Return the probability that the best of the motions kept is not the right one."""
+        settings, best = self.settings, kept[0]
+        chance = evidence_of(np.array([settings.chance_quality]), fits.overlap[kept[:1]], settings)
+        rivals = np.append(fits.evidence[kept[1:]], chance)
+        return 1 - 1 / (1 + float(np.sum(np.exp(rivals - fits.evidence[best]))))
+
+    def _searched(self, level: Level, dt: float, prior: VelocityPrior | None) -> Array:
+        """(k, 6) the likeliest of turns of all directions: no start led to the other image."""
+        settings = self.settings
+        turns = _turns(level.camera.fx, level.camera.width, settings)
+        fits = level.refined(turns, 1, self._belief(prior, dt, turns[0]))
+        return fits.motions[self._kept(level, fits, settings.searched)]
 
     def _belief(self, prior: VelocityPrior | None, dt: float, motion: Array) -> tuple[Array, Array]:
         """Information matrix and vector of the prior, of (theta, t), next to a motion."""
@@ -186,32 +238,20 @@ class Registrar:
                 kept.append(k)
         return motions[kept]
 
-    def _kept(self, level: Level, fits: Fits) -> Array:
+    def _kept(self, level: Level, fits: Fits, most: int) -> Array:
         """Return which motions go on: the best, and the best of those far from it."""
         settings, order = self.settings, np.argsort(-fits.evidence)
         kept = order[:1]
         for k in order[1:]:
-            if len(kept) == settings.survivors or (
-                fits.evidence[k] < fits.evidence[kept[0]] - settings.hopeless
-            ):
+            if len(kept) == most or (fits.evidence[k] < fits.evidence[kept[0]] - settings.hopeless):
                 break
             if level.apart(fits.motions[k], fits.motions[kept]).min() > settings.distinct_px:
                 kept = np.append(kept, k)
         return kept
 
-    def _registration(
-        self,
-        first: View,
-        second: View,
-        level: Level,
-        fits: Fits,
-        kept: Array,
-        belief: tuple[Array, Array],
-    ) -> Registration:
-        settings, dt, best = self.settings, second.t - first.t, int(kept[0])
-        chance = evidence_of(np.array([settings.chance_quality]), settings)
-        rivals = np.append(fits.evidence[kept[1:]], chance)
-        ambiguity = 1 - 1 / (1 + float(np.sum(np.exp(rivals - fits.evidence[best]))))
+    def _registration(self, first: View, second: View, found: _Found) -> Registration:
+        settings, dt, best = self.settings, second.t - first.t, int(found.kept[0])
+        level, fits, belief, ambiguity = found.level, found.fits, found.belief, found.ambiguity
         motion = fits.motions[best]
         to_middle = np.kron(np.eye(2), _half_rotation(motion[:3]).T) / dt
         velocity = to_middle @ motion
@@ -296,6 +336,17 @@ def shared_covariance(velocity: Array, settings: RegistrationConfig) -> Array:
     pattern = settings.linear_share**2 * float(linear @ linear)
     scale = settings.depth_scale_std**2 * np.outer(linear, linear)
     return np.asarray(scale + np.diag(np.repeat([0.0, pattern], 3)))
+
+
+@lru_cache(maxsize=8)
+def _turns(focal: float, width: int, settings: RegistrationConfig) -> Array:
+    """(k, 6) motions that turn by less than half a view, evenly spread."""
+    step = settings.search_step * width / focal
+    yaw = step * np.arange(-4, 5)
+    pitch = step * np.arange(-3, 4)
+    roll = settings.search_roll * np.arange(-1, 2)
+    turns = np.stack(np.meshgrid(pitch, yaw, roll, indexing="ij"), axis=-1).reshape(-1, 3)
+    return np.hstack([turns, np.zeros_like(turns)])
 
 
 def _spread(settings: RegistrationConfig) -> Array:

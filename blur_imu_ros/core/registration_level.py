@@ -72,6 +72,7 @@ class Level:
         image, self.other = first.levels[number], second.levels[number]
         self.other_gradients = second.gradients[number]
         camera = sized(first.camera, *image.shape[::-1])
+        self.camera = camera
         self.matrix = sized(second.camera, *self.other.shape[::-1]).matrix
         spacing = settings.spacing[number]
         some = slice(spacing // 2, None, spacing)
@@ -124,7 +125,7 @@ class Level:
         _, u, v = self._places(motions)
         residual, robust, weights, scale2, gain, overlap = self._residuals(u, v, robust)
         correlation = self._agreement(residual, weights * self.variance)
-        evidence = evidence_of(correlation, self.settings)
+        evidence = evidence_of(correlation, overlap, self.settings)
         return Fits(
             motions, jacobian, weights, residual, scale2, overlap, correlation, evidence, settled
         )
@@ -311,10 +312,13 @@ class Level:
         return np.asarray((values @ even.T) @ even)
 
 
-def evidence_of(correlation: Array, settings: RegistrationConfig) -> Array:
-    """(k,) logarithm of the likelihood of motions under which two images correlate so (k,)."""
+def evidence_of(correlation: Array, overlap: Array, settings: RegistrationConfig) -> Array:
+    """(k,) logarithm of the likelihood of motions under which two images correlate so (k,).
+
+    `overlap` (k,) is the share of the view that is compared: a corner of it is soon alike.
+    """
     unexplained = np.maximum(1 - correlation.astype(float) ** 2, 1e-4)
-    return np.asarray(-settings.independent / 2 * np.log(unexplained))
+    return np.asarray(-settings.independent * overlap / 2 * np.log(unexplained))
 
 
 def _moved(motions: Array, rotations: Array, steps: Array) -> Array:

@@ -62,6 +62,11 @@ class RegistrationConfig:
         chance_quality: correlation that the best of the wrong motions reaches; one of this is as
             likely wrong as right.
         independent: number of parts of an image that agree or not by themselves.
+        search_above: ambiguity above which turns of all directions are tried as well.
+        search_step, search_roll: how far apart, shares of the view's width and radians.
+        searched: how many of them go on.
+        search_doubt: by what that multiplies the odds of a wrong motion: the more are tried, the
+            more fit by chance.
         angular_miss, linear_miss: errors of a wrong motion, rad/s and m/s.
         smallest_overlap, smallest_quality, largest_ambiguity: beyond these a pair is not valid.
         longest_gap: seconds between two images that are registered.
@@ -97,7 +102,12 @@ class RegistrationConfig:
     linear_floor: float = 0.03
     alike: float = 0.95
     chance_quality: float = 0.8
-    independent: float = 7.5
+    independent: float = 12.0
+    search_above: float = 0.1
+    search_step: float = 0.1
+    search_roll: float = 0.25
+    searched: int = 6
+    search_doubt: float = 3.0
     angular_miss: float = 5.0
     linear_miss: float = 2.0
     smallest_overlap: float = 0.3

@@ -20,7 +20,7 @@ from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import LONGEST_EXPOSURE, Frame
 from blur_imu_ros.core.motion_field import double_angle
 from blur_imu_ros.core.network_view import NetworkView
-from blur_imu_ros.core.registration import Registrar, View
+from blur_imu_ros.core.registration import Registrar, RegistrationConfig, View
 from blur_imu_ros.core.series import VelocitySeries, series_of
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.core.visual_imu import Network, VisualImu
@@ -180,7 +180,8 @@ class RegistrationFromRest:
 
     def series(self, frames: Iterable[Frame]) -> VelocitySeries:
         """See `Method`."""
-        registrar, views, rows = Registrar(), deque[View](maxlen=self.every + 1), []
+        registrar = Registrar(RegistrationConfig(search_above=1.0))
+        views, rows = deque[View](maxlen=self.every + 1), []
         for frame in frames:
             view = self._view(registrar, frame)
             if view is None:

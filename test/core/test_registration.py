@@ -19,6 +19,7 @@ from blur_imu_ros.core.registration import (
     View,
     shared_covariance,
 )
+from blur_imu_ros.core.registration_level import evidence_of
 from blur_imu_ros.core.velocity import VelocityPrior
 from blur_imu_ros.simulation.room_renderer import (
     Pose,
@@ -27,6 +28,7 @@ from blur_imu_ros.simulation.room_renderer import (
     blurred_image,
     constant_velocity,
     furnished_room,
+    hand_held,
 )
 from helpers.synthetic_fields import CAMERA, EXPOSURE
 
@@ -132,7 +134,35 @@ def test_fast_rotation_needs_the_start_that_blur_gives():
     views = two(true)
     from_blur = REGISTRAR.register(*views, 0.8 * true[None])
     as_expected(from_blur, true)
-    assert np.linalg.norm(REGISTRAR.register(*views, REST).velocity - true) > 1
+    from_rest = Registrar(RegistrationConfig(search_above=1.0)).register(*views, REST)
+    assert np.linalg.norm(from_rest.velocity - true) > 1
+
+
+@pytest.mark.parametrize("true", [[1.0, 9.0, -3.0], [-8.0, 2.0, 4.0]])
+def test_where_no_start_leads_to_the_other_image_all_directions_are_searched(true):
+    wrong = np.array([[2.0, -4.0, 1.0, 0, 0, 0], [-2.0, 4.0, -1.0, 0, 0, 0]])
+    found = REGISTRAR.register(*two(np.array([*true, 0.2, 0.0, 0.1])), wrong)
+    as_expected(found, np.array([*true, 0.2, 0.0, 0.1]))
+
+
+def test_a_corner_that_is_alike_by_chance_is_no_better_than_the_whole_view():
+    """Evidence grows with what is compared."""
+    settings = RegistrationConfig()
+    corner, whole = evidence_of(np.array([0.97, 0.95]), np.array([0.15, 0.7]), settings)
+    assert whole > corner + 3
+
+
+def test_with_the_true_depth_a_shaken_camera_has_its_velocity():
+    trajectory = hand_held(1, turn=0.4, sway=0.05, lever_arm=(-0.2, -0.1, 0.27))
+    errors = []
+    for k in range(8):
+        t0, t1 = 0.1 * k, 0.1 * k + STEP
+        views = seen(trajectory, t0), seen(trajectory, t1, seed=1)
+        true = trajectory.velocity((t0 + t1) / 2)
+        errors.append(REGISTRAR.register(*views, 0.8 * true[None]).velocity - true)
+    angular, linear = np.split(np.sqrt(np.mean(np.square(errors), axis=0)), 2)
+    assert angular.max() < 0.08
+    assert linear.max() < 0.15
 
 
 def test_the_right_one_of_the_signed_starts_is_found():
