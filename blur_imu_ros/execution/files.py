@@ -23,30 +23,37 @@ def refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | N
     Raises:
         RecordingError: naming the file.
     """
-    read = [path for path in inputs if path is not None]
-    written: list[Path] = []
+    read = {place for path in inputs if path is not None for place in _places(path)}
+    written: set[_Place] = set()
     for path in outputs:
         if path is None:
             continue
-        if any(_is_same(path, other) or _holds(other, path) for other in read):
+        places = _places(path)
+        if places & read or _lies_in(read, path):
             raise RecordingError(f"{path}: would overwrite the input; choose another place")
-        if any(_is_same(path, other) for other in written):
+        if places & written:
             raise RecordingError(
                 f"{path}: two results would be written there; choose another place"
             )
-        written.append(path)
+        written |= places
 
 
-def _is_same(one: Path, other: Path) -> bool:
-    with suppress(OSError):  # either is not there
-        return one.samefile(other)
-    return one.resolve() == other.resolve()
+_Place = Path | tuple[int, int]
 
 
-def _holds(folder: Path, path: Path) -> bool:
-    """Return whether a file is one of the folder's own."""
+def _places(path: Path) -> set[_Place]:
+    """Return what tells a file: where it lies, and, where it is there, its number on its disk."""
+    places: set[_Place] = {path.resolve()}
+    with suppress(OSError):
+        known = path.stat()
+        places.add((known.st_dev, known.st_ino))
+    return places
+
+
+def _lies_in(folders: set[_Place], path: Path) -> bool:
+    """Return whether a file is one of the folders' own."""
     ours = path.with_name(path.name + RECORD_SUFFIX).is_file()
-    return path.is_file() and not ours and folder.resolve() in path.resolve().parents
+    return path.is_file() and not ours and not folders.isdisjoint(path.resolve().parents)
 
 
 def with_ending(path: Path, endings: Sequence[str]) -> Path:

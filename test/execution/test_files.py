@@ -64,3 +64,14 @@ def test_an_ending_is_completed_kept_or_refused() -> None:
     assert with_ending(Path("a/b.svg"), (".png", ".svg")) == Path("a/b.svg")
     with pytest.raises(RecordingError, match=r"b.doc: choose one of the endings .png, .svg"):
         with_ending(Path("a/b.doc"), (".png", ".svg"))
+
+
+def test_places_of_many_recordings_are_compared_in_no_time(tmp_path: Path) -> None:
+    """Each with each would be a hundred million looks at the disk."""
+    inputs = [tmp_path / "in" / f"{k}" for k in range(10_000)]
+    outputs = [tmp_path / "out" / f"{k}.csv" for k in range(10_000)]
+    refuse_overwriting(outputs, inputs)
+    with pytest.raises(RecordingError, match="two results"):
+        refuse_overwriting([*outputs, outputs[7]], inputs)
+    with pytest.raises(RecordingError, match="would overwrite"):
+        refuse_overwriting([*outputs, inputs[7]], inputs)
