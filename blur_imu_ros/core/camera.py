@@ -82,7 +82,7 @@ class Camera:
         if not all(isinstance(value, Real) for value in (self.width, self.height, *values)):
             raise CameraError(
                 f"camera calibration of {self.width!r} x {self.height!r} pixels holds a value that "
-                f"is not finite: {values}"
+                f"is not a finite number: {values}"
             )
         if self.width <= 0 or self.height <= 0:
             raise CameraError(f"camera image size {self.width}x{self.height}: must be positive")

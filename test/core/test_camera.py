@@ -68,7 +68,7 @@ def test_matrix_and_focal():
         ({"cx": float("nan")}, "not a finite number"),
         ({"distortion": (float("inf"),) * 5}, "not a finite number"),
         ({"distortion_model": "barrel"}, "known are plumb_bob"),
-        ({"width": "640"}, "'640' x 480 pixels holds a value that is not finite"),
+        ({"width": "640"}, "'640' x 480 pixels holds a value that is not a finite number"),
         ({"fx": None}, "not a finite number"),
         ({"distortion": None}, "not a finite number"),
         ({"distortion": ("k1", "k2", "p1", "p2")}, "not a finite number"),
