@@ -1,5 +1,4 @@
-"""Training samples: a blurred crop of the network's view and its ground truth, deterministic by
-index."""
+"""Training samples: a blurred crop of the network's view and its truth, deterministic by index."""
 
 from __future__ import annotations
 
@@ -30,7 +29,7 @@ STRIDE = 8
 
 @dataclass(frozen=True)
 class BlurredSample:
-    """A blurred picture with its ground truth.
+    """A blurred picture with its truth.
 
     Attributes:
         image: (height, width, 3) BGR uint8.

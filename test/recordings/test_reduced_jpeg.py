@@ -1,5 +1,4 @@
-"""JPEGs that are decoded smaller: at the right place, only where that loses nothing, alike
-everywhere."""
+"""JPEGs that are decoded smaller: at the right place, only where that loses nothing, alike everywhere."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The panel compares models by ratios, and turns what one image leaves open as the ground truth has
-it."""
+"""The panel compares models by ratios, and turns what one image leaves open as the truth has it."""
 
 from __future__ import annotations
 
