@@ -87,10 +87,10 @@ class NetworkChoice:
         if choice.directed and not (choice.uncertainty and choice.kind == "compact"):
             raise ValueError("network: directed is of the compact one, with its uncertainty")
         if choice.kernel % 2 != 1 or choice.kernel < 3:
-            raise ValueError(f"kernel: {choice.kernel} is no odd number of pixels from 3 on")
+            raise ValueError(f"kernel: {choice.kernel} is not an odd number of pixels from 3 on")
         if choice.width % COARSEST or choice.height % COARSEST or choice.width * choice.height == 0:
             raise ValueError(
-                f"network: {choice.width}x{choice.height} is no multiple of {COARSEST}"
+                f"network: {choice.width}x{choice.height} is not a multiple of {COARSEST}"
             )
         if choice.smaller_view and any(side % COARSEST for side in choice.smaller_view):
             raise ValueError(f"network: smaller_view is no multiple of {COARSEST}")
@@ -147,7 +147,7 @@ class TrainingConfig:
         try:
             return cls.of(yaml.safe_load(path.read_text()))
         except (OSError, yaml.YAMLError, TypeError, KeyError, ValueError) as error:
-            raise TrainingError(f"{path}: is no training recipe: {error}") from error
+            raise TrainingError(f"{path}: is not a training recipe: {error}") from error
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> TrainingConfig:
@@ -175,7 +175,7 @@ class TrainingConfig:
             if stage.width % COARSEST or stage.height % COARSEST:
                 size = f"{stage.width}x{stage.height}"
                 raise TrainingError(
-                    f"stages: {size} is no multiple of {COARSEST}, as networks need"
+                    f"stages: {size} is not a multiple of {COARSEST}, as networks need"
                 )
 
     def _check(self) -> None:
@@ -189,7 +189,7 @@ class TrainingConfig:
             _check_numbers(part)
         for stage in self.stages:
             if stage.width % CELL or stage.height % CELL:
-                raise ValueError(f"{stage.width}x{stage.height} is no multiple of {CELL}")
+                raise ValueError(f"{stage.width}x{stage.height} is not a multiple of {CELL}")
         for name, share in {**self.pictures, **self.samples}.items():
             _check_number(f"share of {name}", share, 0)
 
@@ -202,12 +202,12 @@ def _check_numbers(part: Any) -> None:
         if one.type in ("int", "float"):
             _check_number(one.name, getattr(part, one.name), _LEAST.get(one.name, 0))
         if one.type == "int" and not isinstance(getattr(part, one.name), int):
-            raise ValueError(f"{one.name}: {getattr(part, one.name)} is no whole number")
+            raise ValueError(f"{one.name}: {getattr(part, one.name)} is not a whole number")
 
 
 def _check_number(name: str, value: Any, least: float) -> None:
     if not isinstance(value, (int, float)):
-        raise ValueError(f"{name}: '{value}' is no number; YAML wants 1.0e-4, not 1e-4")
+        raise ValueError(f"{name}: '{value}' is not a number; YAML wants 1.0e-4, not 1e-4")
     if not least <= value < float("inf"):
         raise ValueError(f"{name}: {value:g} is less than {least:g}, or endless")
 
@@ -220,5 +220,7 @@ def recipe_path(name_or_path: Path) -> Path:
     path = SHIPPED / f"{name_or_path}.yaml"
     if not path.is_file():
         names = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.yaml")))
-        raise TrainingError(f"{name_or_path}: is no file, and no shipped recipe; these are {names}")
+        raise TrainingError(
+            f"{name_or_path}: is not a file, and no shipped recipe; these are {names}"
+        )
     return path

@@ -18,7 +18,7 @@ def main(path: str, exposure_time: str, focal_length: str) -> None:
     """Print the two motions that leave this blur, with their standard deviations."""
     image = cv2.imread(path)
     if image is None:
-        sys.exit(f"{path}: is no image that OpenCV reads")
+        sys.exit(f"{path}: is not an image that OpenCV reads")
     height, width = image.shape[:2]
     focal = float(focal_length)
     camera = Camera(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)

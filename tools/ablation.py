@@ -65,7 +65,7 @@ def variants(path: Path) -> Iterator[tuple[str, TrainingConfig]]:
         for name, changes in content["variants"].items():
             yield name, TrainingConfig.of(_merged(base, changes or {}))
     except (OSError, yaml.YAMLError, TypeError, KeyError, ValueError, AttributeError) as error:
-        raise TrainingError(f"{path}: is no list of variants: {error}") from error
+        raise TrainingError(f"{path}: is not a list of variants: {error}") from error
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

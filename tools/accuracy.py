@@ -55,7 +55,7 @@ WAYS: list[tuple[Direction, MotionPrior, bool]] = [
 """Of using a model, what `run` does first: direction, prior, whether neighbours are fused."""
 
 READING_ERROR = np.array([0.2] * 3 + [0.05] * 3)
-"""Standard deviation (6,) of the truth, rad/s and m/s: its curves were digitised."""
+"""Standard deviation (6,) of the ground truth, rad/s and m/s: its curves were digitised."""
 
 Mode = tuple[str, Direction, MotionPrior, bool]
 """A model, and how it is used."""
@@ -124,7 +124,7 @@ def real_sequence(folder: Path, models: list[str], pictures: Path) -> None:
 
 
 def compared(folder: Path, truth: VelocitySeries, mode: Mode) -> MatchedSeries:
-    """Run on the sequence as a user does, and match with the truth in its axes."""
+    """Run on the sequence as a user does, and match with the ground truth in its axes."""
     model, direction, prior, fused = mode
     with tempfile.TemporaryDirectory() as scratch:
         output = Path(scratch) / "estimate.csv"
@@ -152,7 +152,7 @@ def with_reading_error(matched: MatchedSeries) -> MatchedSeries:
 
 
 def curves(path: Path, ours: MatchedSeries, published: VelocitySeries) -> None:
-    """Draw ours, the published estimate and the truth over time."""
+    """Draw ours, the published estimate and the ground truth over time."""
     figure, axes = plt.subplots(3, 2, figsize=(13, 7.5), sharex=True, constrained_layout=True)
     assert ours.sigma is not None
     for index, name in enumerate(VELOCITIES):

@@ -259,14 +259,14 @@ def _draw_registered(
     rest: list[Registration],
     blur: list[Registration],
 ) -> None:
-    """Draw wy over time of the truth, of single images and of registrations."""
+    """Draw wy over time of the ground truth, of single images and of registrations."""
     fine, middle = np.linspace(t[0], t[-1], 200), (t[1:] + t[:-1]) / 2
     panel.axhline(0, color="0.8", linewidth=0.8)
     panel.plot(fine, [trajectory.velocity(x)[1] for x in fine], color=TRUTH, label="ground truth")
     alone = np.array([m.estimate.angular_velocity[1] for m in singles])
     true = np.array([trajectory.velocity(x)[1] for x in t])
     alone = np.where(np.sign(alone) == np.sign(true), alone, -alone)
-    panel.plot(t, alone, "+", color="#d9a441", label="one image, sign as in the truth")
+    panel.plot(t, alone, "+", color="#d9a441", label="one image, sign as in the ground truth")
     panel.plot(
         middle, [r.velocity[1] for r in rest], "x", color="0.5", label="registered from rest"
     )

@@ -144,7 +144,7 @@ def _measured(imu: VisualImu, case: Case, true: Array) -> Measurement:
         blurred_image(furnished_room(), CAMERA, trajectory, 0.0, case.exposure_time, seed=1)
     )
     measurement = imu.measure(Frame(image, 0.0, case.exposure_time, CAMERA, case.name))
-    # The sign of one image is open: it is shown as in the truth.
+    # The sign of one image is open: it is shown as in the ground truth.
     if measurement.estimate.angular_velocity @ true[:3] < 0:
         measurement = measurement.directed(0.0)
     picture = draw_overlay(image, measurement.field, measurement.directed(1.0).estimate)

@@ -2,8 +2,8 @@
 MODEL ...`.
 
 The first model is the one that the others are compared with. Images are read one by one, without
-prior; where an image leaves the sign of its motion open, the truth gives it. docs/TRAINING.md tells
-the rule.
+prior; where an image leaves the sign of its motion open, the ground truth gives it.
+docs/TRAINING.md tells the rule.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ from blur_imu_training.validation.validate import (
 from markdown import heading, row
 
 LENGTHS_FITTED = ("walk",)
-"""Sequences whose exposure time is not known: one factor for all lengths is fitted to the truth."""
+"""Sequences whose exposure time is not known: one factor for all lengths is fitted to the ground
+truth."""
 
 SEEN = (5.0, 100.0)
 """Pixels of median blur, of a view `SEEN_IN` wide: the frames of true blur that count."""

@@ -67,8 +67,8 @@ def run_each(
     if failed:
         _print(failed)
         raise BlurImuError(
-            f"{len(failed)} of {len(tasks)} recordings failed; mend them and give --resume, which "
-            "leaves the finished ones alone"
+            f"{len(failed)} of {len(tasks)} recordings failed; correct them and give --resume, "
+            "which keeps the finished ones"
         )
     return f"{len(tasks)} recordings measured"
 
@@ -113,7 +113,7 @@ def _check_places(each: Sequence[RunOptions], summary: Path | None) -> None:
             other = taken.setdefault(path.resolve(), one.source)
             if other != one.source:
                 raise RecordingError(
-                    f"{path}: {other} and {one.source} would both be written there; put {NAME} or "
+                    f"{path}: {other} and {one.source} would both be written there; use {NAME} or "
                     f"{FOLDER} into --{option}, for example results/{NAME}{path.suffix}"
                 )
 

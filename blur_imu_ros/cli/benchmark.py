@@ -157,7 +157,7 @@ def _tell_changes(console: Console, earlier: Earlier, results: list[Result]) -> 
         console.print("nothing to compare: no model and size is in both benchmarks")
         return
     if earlier.processor != machine()["processor"]:
-        console.print(f"mind: the earlier figures are of another processor, {earlier.processor}")
+        console.print(f"note: the earlier results are from another processor, {earlier.processor}")
     slower = [change for change in changes if change.is_slower]
     for change in slower:
         console.print(

@@ -27,6 +27,13 @@ from blur_imu_ros.results.run_record import exposure_of, record_path
 
 NOTICEABLE = 1.02
 """Times the error, below which a larger one is chance."""
+UNITS = {
+    "exposure_time": "s",
+    "time_offset": "s",
+    "camera_imu_rotation": "sigma in rad",
+    "gyro_bias": "rad/s",
+}
+"""Of what is found, as it is printed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +109,8 @@ def _print(found: Calibration, options: CalibrateOptions) -> None:
         table.add_column(heading, justify="left" if not heading else "right")
     deviations = found.standard_deviations()
     for name, value in found.values().items():
-        table.add_row(name, *("\n".join(_lines(x)) for x in (value, deviations[name])))
+        shown = f"{name} [{UNITS[name]}]" if name in UNITS else name
+        table.add_row(shown, *("\n".join(_lines(x)) for x in (value, deviations[name])))
     console = Console()
     console.print(table)
     rows, correlation = found.alignment.rows, found.alignment.correlation
@@ -110,15 +118,15 @@ def _print(found: Calibration, options: CalibrateOptions) -> None:
     if found.assumed_exposure is None:
         console.print("exposure_scale is true over assumed exposure time; give --exposure for it")
     console.print(
-        f"the exposure also takes up what the model reads lengths wrong by, {LENGTH_STD:.0%} or "
-        "so, which its standard deviation counts: no gyroscope tells the two apart"
+        f"the exposure also absorbs the model's error in blur length, about {LENGTH_STD:.0%}, "
+        "which is included in its standard deviation: a gyroscope cannot tell the two apart"
     )
     if not found.tells_bias:
-        console.print("gyro_bias: these data do not tell it; let the camera rest and turn by turns")
+        console.print("gyro_bias: not observable in these data; alternate rest and rotation")
     if found.linear_note:
-        console.print(f"linear velocity of the truth {found.linear_note}")
+        console.print(f"linear velocity of the ground truth {found.linear_note}")
     if found.linear_scale is None:
-        console.print("linear_scale: the truth has no linear velocity, or too little to tell")
+        console.print("linear_scale: the ground truth has no linear velocity, or too little of it")
 
 
 def _print_process_noise(estimate: VelocitySeries, truth: VelocitySeries) -> None:
@@ -128,8 +136,8 @@ def _print_process_noise(estimate: VelocitySeries, truth: VelocitySeries) -> Non
     known = [text for text, value in told.items() if not math.isnan(value)]
     if known:
         Console().print(
-            f"process noise of a filter that follows this motion: {', '.join(known)} "
-            "(docs/ROS.md, Fusion)"
+            f"process noise of a filter that follows this motion: {', '.join(known)} (docs/ROS.md, "
+            "Fusion)"
         )
 
 
@@ -145,8 +153,8 @@ def print_gain(measured: float, mended: float, alone: bool = False) -> None:
     )
     if mended > NOTICEABLE * measured:
         console.print(
-            "the exposure found fits most frames and makes the others worse: better keep the one "
-            "that was assumed"
+            "the exposure found improves most frames but makes the others worse: better keep the "
+            "assumed one"
         )
 
 

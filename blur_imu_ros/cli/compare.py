@@ -50,7 +50,7 @@ class CompareOptions:
     """What `blur-imu compare` was asked for; see its help.
 
     `run` tells of recording, camera and model; `axes` are those of `others` that do not tell
-    theirs; with `truth_tells` those of the truth are what it tells, else `truth_axes`.
+    theirs; with `truth_tells` those of the ground truth are what it tells, else `truth_axes`.
     """
 
     run: RunOptions

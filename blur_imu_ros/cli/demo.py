@@ -72,7 +72,8 @@ def run_demo(
     model: str = FOR_CAMERAS,
     network: Network | None = None,
 ) -> Evaluation:
-    """Render, measure, compare with the truth, and write plot and overlay video into `output`.
+    """Render, measure, compare with the ground truth, and write plot and overlay video into
+    `output`.
 
     Args:
         output: folder, made if needed.
@@ -216,8 +217,8 @@ def _told(received: Received, result: Evaluation, sent: int) -> Iterator[str]:
         median, p95 = 1e3 * np.percentile(received.latency, [50, 95])
         load = f", at a load of {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
         yield (
-            f"latency from image to twist: median {median:.0f} ms, 95 % within {p95:.0f} ms"
-            f"{load} on {usual_jobs()} cores"
+            f"latency from image to twist: median {median:.0f} ms, 95 % within {p95:.0f} ms{load} "
+            f"on {usual_jobs()} cores"
         )
     if result.clear_rows:
         yield (

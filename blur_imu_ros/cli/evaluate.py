@@ -1,4 +1,4 @@
-"""`blur-imu evaluate`: an estimate against the truth, as a table, JSON, plot and report."""
+"""`blur-imu evaluate`: an estimate against the ground truth, as a table, JSON, plot and report."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PLOT_ENDINGS = (".png", ".svg", ".pdf")
 LONGEST_LATENCY = 10.0
 """Seconds; above it the recorder's clock is another than the camera's."""
 
-NO_EXPOSURE_FITS = "no exposure time fits: the rotations do not go with the ground truth's"
+NO_EXPOSURE_FITS = "no exposure time fits: the rotations do not match the ground truth"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class EvaluateOptions:
 
     `axes` is None where they are what the estimate tells, else optical; `truth_axes` where they are
     to be found from the data, with the time offset, and not used with `truth_tells`, which takes
-    what the truth tells, else optical; `exposure` is None where it is what `run` noted, if
+    what the ground truth tells, else optical; `exposure` is None where it is what `run` noted, if
     anything.
     """
 
@@ -115,7 +115,7 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     if options.exposure is not None:
         check_exposure_time(options.exposure)
     if options.overlay is not None and options.html is None:
-        raise RecordingError(f"{options.overlay}: its pictures go into a report: give --html too")
+        raise RecordingError(f"{options.overlay}: its pictures belong in a report: give --html too")
     truth = read_velocities(options.truth, options.truth_topic, options.truth_units)
     estimate = read_velocities(options.estimate, options.topic)
     tell(*truth.notes, *estimate.notes, strict=options.strict)
@@ -166,8 +166,8 @@ def _with_exposure_that_fits(matched: MatchedSeries, scale: float, path: Path) -
     """Return the estimates as the exposure time that fits would have given them."""
     if matched.single is not None:
         raise RecordingError(
-            f"{path}: neighbouring frames were fused with the exposure time that was assumed; "
-            "measure again with the one that fits, or with run --no-registration"
+            f"{path}: neighbouring frames were fused assuming another exposure time; run again "
+            "with the one that fits, or with run --no-registration"
         )
     if np.isnan(scale):
         raise RecordingError(f"{path}: {NO_EXPOSURE_FITS}; leave out --fit-exposure")
@@ -196,8 +196,8 @@ def _write_trajectories(
         return
     if options.shown_axes is Axes.GYRO:
         raise RecordingError(
-            f"{options.trajectory}: a trajectory has one body, but in axes gyro angular and linear "
-            "velocity have axes of their own; give --truth-axes optical, body or found"
+            f"{options.trajectory}: a trajectory has one body frame, but in axes gyro angular and "
+            "linear velocity have different ones; give --truth-axes optical, body or found"
         )
     start, end = max(estimate.t[0], truth.t[0]), min(estimate.t[-1], truth.t[-1])
     inside = (estimate.t >= start) & (estimate.t <= end)
@@ -269,7 +269,7 @@ def _header(options: EvaluateOptions, record: RunRecord | None) -> Iterator[str]
             ("measured by blur_imu_ros", told("version")),
         )
         yield "; ".join(f"{name} {value}" for name, value in facts if value is not None)
-    yield f"compared in {MEANING[options.shown_axes]} by blur_imu_ros {__version__}"
+    yield f"compared by blur_imu_ros {__version__}; {MEANING[options.shown_axes]}"
 
 
 def _offset_remark(
@@ -313,10 +313,7 @@ def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iter
 def _axes_remark(result: Evaluation, options: EvaluateOptions) -> Iterator[str]:
     """Yield the likeliest reason of signs that are worse than chance."""
     if result.right_signs < 0.5 and options.truth_axes is not None:
-        yield (
-            "fewer are right than by chance: other axes or clocks? --truth-axes found looks for "
-            "them"
-        )
+        yield ("fewer than by chance: different axes or clocks? --truth-axes found estimates them")
 
 
 def _exposure_remark(result: Evaluation, scale: float, options: EvaluateOptions) -> str:
@@ -351,7 +348,7 @@ def _alignment_remarks(found: Alignment, linear: str) -> Iterator[str]:
     yield f"found: camera from truth [{rows}] +/- {tilt} degrees, applied"
     yield f"found from {found.rows} rows, correlation {found.correlation:.3f}"
     if linear:
-        yield f"found: linear velocity of the truth {linear}"
+        yield f"found: linear velocity of the ground truth {linear}"
 
 
 def _plot(path: Path, matched: MatchedSeries, options: EvaluateOptions) -> None:

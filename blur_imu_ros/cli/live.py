@@ -59,7 +59,7 @@ def run_live(options: LiveOptions, network: Network | None = None) -> None:
     """
     output = None if options.output is None else with_ending(options.output, (".csv",))
     if output is not None and output.exists():
-        raise RecordingError(f"{output}: is there already; choose another place")
+        raise RecordingError(f"{output}: exists already; choose another place")
     stream = Path(options.rerun) if options.rerun else None
     refuse_overwriting([output, stream], [camera_file(options.camera), Path(options.source)])
     source = _opened(options)
@@ -133,7 +133,7 @@ def _source(options: LiveOptions, exposure: float | None, camera: Camera | None)
         from blur_imu_ros.ros.live_topic import LiveTopic
     except ModuleNotFoundError as error:
         raise RosSetupError(
-            f"{options.source}: there is no such file; and topics need ROS 2, which is not here: "
+            f"{options.source}: there is no such file; and topics need ROS 2, which was not found: "
             f"source its setup.bash, or {install_hint('ros')}"
         ) from error
     return LiveTopic(options.source, exposure, camera)

@@ -27,6 +27,6 @@ def measured_axes(
     known = {what: axes for what, axes in told.items() if axes is not None}
     if len(set(known.values())) > 1:
         raise RecordingError(
-            f"{path}: its axes are not clear: {', '.join(known)}; leave out {option}, or mend it"
+            f"{path}: its axes are ambiguous: {', '.join(known)}; leave out {option}, or correct it"
         )
     return next(iter(known.values()), Axes.OPTICAL)

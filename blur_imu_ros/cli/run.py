@@ -52,7 +52,7 @@ PLOT_ENDINGS = (".png", ".svg", ".pdf")
 
 
 LONGEST_LEVER_ARM = 100.0
-"""Metres. A longer one is taken for a unit error and refused."""
+"""Metres. A longer one is read as a unit error and refused."""
 
 
 READ_ENDINGS = (".png", ".mcap")
@@ -124,7 +124,7 @@ class RunOptions:
         if prior is MotionPrior.PIVOT:
             return replace(self.method.pivot, lever_arm=self.lever_arm)
         if self.lever_arm is not None:
-            raise FrameError("a lever arm needs the motion prior pivot; leave one of them out")
+            raise FrameError("a lever arm needs the motion prior pivot; leave out one of the two")
         return None
 
     def visual_imu(self, network: Network) -> VisualImu:
@@ -182,7 +182,7 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     if count == 0:
         raise RecordingError(f"{options.source}: holds no images")
     if count == 1:
-        tell("one image alone does not tell the sign of the motion: it may be the opposite")
+        tell("a single image does not tell the sign of the motion: it may be the opposite")
     for note in summary.notes(signs=options.direction is not Direction.NONE):
         tell(f"{options.output}: {note}")
     if options.plot is not None:
@@ -250,8 +250,8 @@ def _frame(frames: Iterator[Frame], number: int, source: Path) -> Frame:
     for frame in islice(frames, number - 1, None):
         return frame
     raise RecordingError(
-        f"{source}: has fewer than the {number} frames that were measured of it; leave out "
-        "--resume to measure anew"
+        f"{source}: has fewer than the {number} frames that were measured before; leave out "
+        "--resume to start anew"
     )
 
 
@@ -263,14 +263,14 @@ def _earlier(options: RunOptions, now: RunRecord) -> RunRecord | None:
     """
     if address_of(options.source) is not None:
         raise RecordingError(
-            f"{options.source}: a camera cannot be gone on with; leave out --resume"
+            f"{options.source}: a live camera cannot be resumed; leave out --resume"
         )
     earlier = RunRecord.load(options.output)
     if earlier is None:
         if options.output.is_file():
             raise RecordingError(
-                f"{options.output}: does not tell which run it comes from (its .run.json is not "
-                "there); leave out --resume to measure anew"
+                f"{options.output}: does not tell which run it comes from (its .run.json is "
+                "missing); leave out --resume to start anew"
             )
         return None
     earlier.check(options.output, now.recipe)
@@ -279,16 +279,14 @@ def _earlier(options: RunOptions, now: RunRecord) -> RunRecord | None:
         # What the filter knew at the last of these rows is not kept.
         tell(
             f"{options.output}: holds {rows} of the {earlier.rows} rows that were written to it; "
-            "measuring the recording anew"
+            "starting anew"
         )
         return None
     if earlier.finished:
         whole = options.overlay is None or options.overlay.is_file()
         return earlier if whole and earlier.frames == now.frames else None
     if not options.can_be_completed:
-        tell(
-            "a bag, an overlay video or a .rrd cannot be gone on with; measuring the recording anew"
-        )
+        tell("a bag, an overlay video or a .rrd cannot be resumed; starting anew")
         return None
     return replace(earlier, frames=now.frames)
 
@@ -304,7 +302,7 @@ def _keep_other_result(options: RunOptions) -> None:
     live = address_of(options.source) is not None  # Each time it is another recording.
     if live or earlier is None or earlier.recipe.get("recording") != _name_of(options.source):
         kept = moved_aside(options.output)
-        tell(f"{options.output}: was no result of this recording; what it held is kept as {kept}")
+        tell(f"{options.output}: held the result of another recording, which is kept as {kept}")
 
 
 def _name_of(source: Path) -> str:

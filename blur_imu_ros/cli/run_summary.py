@@ -61,27 +61,26 @@ class RunSummary:
         suspected = list(self._exposure.doubts())
         yield from suspected
         if self._refused:
-            cause = "dark, uniform, overexposed and defocused images hold no motion blur"
+            cause = "dark, uniform, overexposed and defocused images show no motion blur"
             yield (
-                f"{len(self._refused)} of {self._rows} rows are not valid, the first of them "
+                f"{len(self._refused)} of {self._rows} rows are not valid; the first is "
                 f"{self._refused[0]} ({'see the exposure time above' if suspected else cause})"
             )
         if self._alone:
             yield (
-                f"{len(self._alone)} of {self._rows} rows hold what their image tells alone, "
-                "because it "
-                f"cannot be registered on a neighbour; the first of them {self._alone[0]}"
+                f"{len(self._alone)} of {self._rows} rows were measured from their image alone, "
+                f"because it could not be registered to a neighbour; the first is {self._alone[0]}"
             )
         if signs and self._rows > 1 and self._open:
             yield (
-                f"the sign of {self._open} of {self._rows} rows is less sure than "
+                f"the sign of {self._open} of {self._rows} rows has a probability below "
                 f"{MINIMUM_DIRECTION_PROBABILITY:g} (direction_probability): leave them out, or "
-                "record more frames a second"
+                "record at a higher frame rate"
             )
         if self._blur and np.median(self._blur) < LEAST_BLUR:
             yield (
-                f"half of the motion blur is shorter than {LEAST_BLUR:g} px of the network's view: "
-                "little to measure; a faster motion or a longer exposure leaves more"
+                f"in half of the frames the motion blur is shorter than {LEAST_BLUR:g} px of the "
+                "network's view: this is little to measure; move faster or expose longer"
             )
         if self.pivot is not None:
             yield from _of_the_lever_arm(self.pivot)
@@ -90,12 +89,12 @@ class RunSummary:
 def _of_the_lever_arm(pivot: PivotFilter) -> Iterator[str]:
     if not pivot.trusted:
         yield (
-            "the camera did not turn about a point as one in a hand does, so nothing was assumed "
-            "of that any more; --motion-prior none assumes nothing from the start"
+            "the camera did not turn about a point as a hand-held one does, so the pivot prior was "
+            "dropped; --motion-prior none goes without it from the start"
         )
     elif pivot.found:
         std = " ".join(f"{x:.2f}" for x in np.sqrt(np.diag(pivot.covariance)))
         yield (
-            f"lever arm found in the end: {pivot} m (right, down, forward; +- {std}); held alike "
-            f"again, --lever-arm {pivot} knows it from the first frame"
+            f"final estimate of the lever arm: {pivot} m (right, down, forward; +- {std}); if the "
+            f"camera is held the same way again, give --lever-arm {pivot}"
         )

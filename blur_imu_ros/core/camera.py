@@ -47,7 +47,7 @@ PINHOLES = ("plumb_bob", "rational_polynomial")
 """Models that are a plain pinhole where all coefficients are zero."""
 
 SHORTEST_FOCAL = 0.02
-"""Focal length as a share of the image's longer side, below which it is taken for a unit error."""
+"""Focal length as a share of the image's longer side, below which it is read as a unit error."""
 
 LONGEST_FOCAL = 1000.0
 """That share above which it is no lens of this world: the image would span 4 arc minutes."""
@@ -82,28 +82,29 @@ class Camera:
         if not all(isinstance(value, Real) for value in (self.width, self.height, *values)):
             raise CameraError(
                 f"camera calibration of {self.width!r} x {self.height!r} pixels holds a value that "
-                f"is not a number: {values}"
+                f"is not a finite number: {values}"
             )
         if self.width <= 0 or self.height <= 0:
             raise CameraError(f"camera image size {self.width}x{self.height}: must be positive")
         if not np.all(np.isfinite(values)):
-            raise CameraError(f"camera calibration holds a value that is not a number: {values}")
+            raise CameraError(
+                f"camera calibration holds a value that is not a finite number: {values}"
+            )
         if self.fx <= 0 or self.fy <= 0:
             raise CameraError(
-                f"camera focal length fx={self.fx:g}, fy={self.fy:g}: an uncalibrated camera "
-                "(K[0] = 0)? Calibrate it, or give its focal length in pixels"
+                f"camera focal length fx={self.fx:g}, fy={self.fy:g}: an uncalibrated camera (K[0] "
+                "= 0)? Calibrate it, or give its focal length in pixels"
             )
         if self.distortion_model not in COEFFICIENTS:
             raise CameraError(
-                f"distortion model '{self.distortion_model}' is not known; "
-                f"known are {', '.join(COEFFICIENTS)}"
+                f"distortion model '{self.distortion_model}' is not known; known are "
+                f"{', '.join(COEFFICIENTS)}"
             )
         counts = COEFFICIENTS[self.distortion_model]
         if len(self.distortion) not in counts and any(self.distortion):
             raise CameraError(
-                f"distortion model '{self.distortion_model}' takes "
-                f"{' or '.join(map(str, counts))} coefficients, "
-                f"got {len(self.distortion)}"
+                f"distortion model '{self.distortion_model}' takes {' or '.join(map(str, counts))} "
+                f"coefficients, got {len(self.distortion)}"
             )
 
     @property
@@ -175,8 +176,8 @@ def in_pixels(camera: Camera) -> Camera:
     longer = max(camera.width, camera.height)
     if min(camera.fx, camera.fy) < SHORTEST_FOCAL * longer:
         raise CameraError(
-            f"camera focal length fx={camera.fx:g}, fy={camera.fy:g} is nothing to the {longer} "
-            "pixels of its image: in millimetres, or normalised? Then give pixels"
+            f"camera focal length fx={camera.fx:g}, fy={camera.fy:g} is far too small for an image "
+            f"of {longer} pixels: is it in millimetres, or normalised? Give pixels"
         )
     if max(camera.fx, camera.fy) > LONGEST_FOCAL * longer:
         raise CameraError(

@@ -85,7 +85,7 @@ class VelocityEstimate:
     def covariance_with_sign(self) -> Array:
         """(6, 6) covariance that also holds the doubt about the sign: C + 4 (1 - p) x x^T.
 
-        It is the mean squared deviation from x where the truth is -x with probability 1 - p.
+        It is the mean squared deviation from x where the ground truth is -x with probability 1 - p.
         """
         p, x = self.direction_probability, self.velocity
         return np.asarray(self.covariance + 4 * (1 - p) * np.outer(x, x))

@@ -82,7 +82,7 @@ class ExposureEvidence:
             return
         given, interval = float(np.median(self._exposures)), float(np.median(self._intervals))
         found = self.exposure_time
-        likelier = "" if found is None else f"; the images tell about {_rounded(found):g} s"
+        likelier = "" if found is None else f"; the images suggest about {_rounded(found):g} s"
         cure = (
             "velocities from blur are wrong by the same factor: check the exposure time (seconds) "
             "and the timestamps"
@@ -94,14 +94,14 @@ class ExposureEvidence:
             )
         elif found is not None and not 1 / LARGEST_FACTOR < given / found < LARGEST_FACTOR:
             yield (
-                f"the exposure time of {given:g} s does not go with the images{likelier}: from one "
-                f"to the next they move {'less' if found > given else 'more'} than their blur "
-                f"would have it; {cure}"
+                f"the exposure time of {given:g} s contradicts the images{likelier}: from frame to "
+                f"frame they move {'less' if found > given else 'more'} than their blur implies; "
+                f"{cure}"
             )
         elif found is None and np.median(self._speeds) > FASTEST:
             yield (
-                f"half of the images turn faster than {FASTEST:g} rad/s: is the exposure time of "
-                f"{given:g} s too short? If so, {cure}"
+                f"in half of the images the camera rotates faster than {FASTEST:g} rad/s: is the "
+                f"exposure time of {given:g} s too short? If so, {cure}"
             )
 
 

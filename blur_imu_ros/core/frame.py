@@ -15,7 +15,7 @@ from blur_imu_ros.errors import FrameError
 
 SHORTEST_EXPOSURE = 1e-6
 LONGEST_EXPOSURE = 1.0
-"""Seconds. A longer exposure time is taken for a unit error and refused."""
+"""Seconds. A longer exposure time is read as a unit error and refused."""
 
 
 def check_exposure_time(exposure_time: float) -> float:
@@ -31,8 +31,8 @@ def check_exposure_time(exposure_time: float) -> float:
         )
     if exposure_time > LONGEST_EXPOSURE:
         raise FrameError(
-            f"exposure time {exposure_time} s is longer than {LONGEST_EXPOSURE:g} s: "
-            "milliseconds? Give seconds, for example 0.010"
+            f"exposure time {exposure_time} s is longer than {LONGEST_EXPOSURE:g} s: milliseconds? "
+            "Give seconds, for example 0.010"
         )
     return float(exposure_time)
 
@@ -86,8 +86,8 @@ class Frame:
             image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
         ):
             raise FrameError(
-                f"{self.name}: image of shape {image.shape} and type {image.dtype}; "
-                "give uint8 grey or BGR"
+                f"{self.name}: image of shape {image.shape} and type {image.dtype}; give uint8 "
+                "grey or BGR"
             )
         if image.shape[:2] != (camera.height, camera.width):
             turned = image.shape[:2] == (camera.width, camera.height)

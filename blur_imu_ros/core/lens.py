@@ -85,21 +85,19 @@ def doubts(camera: Camera) -> Iterator[str]:
         yield (
             f"the principal point ({camera.cx:g}, {camera.cy:g}) is far from the middle of the "
             f"{camera.width}x{camera.height} image: is the calibration that of another size, such "
-            "as "
-            f"{round(2 * camera.cx + 1)}x{round(2 * camera.cy + 1)}, or of the whole of a cropped "
-            "image?"
+            f"as {round(2 * camera.cx + 1)}x{round(2 * camera.cy + 1)}, or of the whole of a "
+            "cropped image?"
         )
     if not 1 / LARGEST_RATIO <= camera.fx / camera.fy <= LARGEST_RATIO:
         yield (
-            f"focal lengths fx={camera.fx:g} and fy={camera.fy:g} differ as those of no common "
-            "camera do: is the calibration that of another size or aspect?"
+            f"focal lengths fx={camera.fx:g} and fy={camera.fy:g} differ more than those of any "
+            "common camera: is the calibration that of another size or aspect?"
         )
     if camera.is_distorted and _folds(camera):
         yield (
             f"the lens distortion {camera.distortion_model} {list(camera.distortion)} folds the "
-            "image "
-            "onto itself inside its corners: are all coefficients there, in this order and of this "
-            "model?"
+            "image onto itself inside its corners: are all coefficients there, in this order and "
+            "of this model?"
         )
 
 

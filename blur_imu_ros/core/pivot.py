@@ -29,7 +29,7 @@ class PivotConfig:
             second.
         constraint_noise: velocity of the pivot itself while the camera rests, m/s on each axis.
         constraint_noise_per_rate: how that grows with the angular velocity, m/s for each rad/s.
-        longest: a lever arm estimated as longer than this is no lever arm, metres.
+        longest: a lever arm estimated as longer than this is not a lever arm, metres.
         largest_nis: running mean of the normalised squared innovation above which the motion is not
             one about a pivot, and the prior is withheld; 1 is expected.
         memory: share of that mean which each frame replaces.

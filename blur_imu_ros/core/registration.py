@@ -39,7 +39,7 @@ __all__ = [
     "shared_covariance",
 ]
 
-AMBIGUOUS = "another motion explains the two images as well"
+AMBIGUOUS = "another motion explains the two images equally well"
 REPEATED = "the same image twice"
 _LARGEST_ROTATION = 1.2
 """Radians between two images, beyond which a start cannot share a view with the first."""
@@ -168,7 +168,7 @@ class Registrar:
         level = Level(first, second, self.settings.passes[0][0], self.settings)
         motions = self._starts(level, np.asarray(starts, float).reshape(-1, 6) * dt)
         if np.ptp(first.levels[0]) < 1:
-            return self._blind(first, second, "the image shows nothing")
+            return self._blind(first, second, "the image shows no texture")
         if np.array_equal(first.levels[0], second.levels[0]):
             return self._repeated(first, second, motions / dt)
         found = self._followed(first, second, level, motions, prior)

@@ -251,7 +251,7 @@ def resized(image: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _finite(values: Array, otherwise: float) -> Array:
-    """Return float32 values, those that are no numbers replaced."""
+    """Return float32 values, those that are not numbers replaced."""
     return np.where(np.isfinite(values), values, otherwise).astype(np.float32)
 
 

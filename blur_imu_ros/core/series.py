@@ -23,7 +23,7 @@ class Loss(Note):
 
 @dataclass(frozen=True)
 class VelocitySeries:
-    """Velocities over time, of an estimate or of the truth.
+    """Velocities over time, of an estimate or of the ground truth.
 
     Attributes:
         t: (n,) seconds, strictly increasing.

@@ -138,7 +138,7 @@ class Tracker:
         if (frame.name, frame.t) != (name, t):
             raise RecordingError(
                 f"{frame.name} at {frame.t:.6f} s: when the run was stopped, frame {state.taken} "
-                f"was {name} at {t:.6f} s; the recording has changed, so measure it anew"
+                f"was {name} at {t:.6f} s; the recording has changed, so start anew"
             )
         if self._pivot is not None and state.pivot is not None:
             self._pivot.resume(state.pivot)

@@ -76,11 +76,12 @@ class VisualImu:
         A camera or image that cannot be used gives an estimate that is not valid and says why.
 
         Raises:
-            FrameError: `frame` is no Frame.
+            FrameError: `frame` is not a Frame.
         """
         if not isinstance(frame, Frame):
             raise FrameError(
-                f"a {type(frame).__name__} is no frame; give Frame(image, t, exposure_time, camera)"
+                f"a {type(frame).__name__} is not a frame; give Frame(image, t, exposure_time, "
+                "camera)"
             )
         try:
             view = _network_view(frame.camera, *self.network.input_size)

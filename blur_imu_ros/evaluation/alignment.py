@@ -43,7 +43,7 @@ ALONE_STD, ALONE_SHARE = 0.3, 0.12
 """Standard deviation of what one image tells of each axis: rad/s or m/s at rest, and a share of the
 speed."""
 LONGEST_INTERVAL = 0.5
-"""Seconds between the rows of a truth."""
+"""Seconds between the rows of a ground truth."""
 SEARCH_STEP = 0.005
 """Seconds between the offsets that are tried."""
 _SEARCH_ROWS = 5000
@@ -160,7 +160,7 @@ def each_image_alone(estimate: VelocitySeries) -> VelocitySeries:
 
 
 def _known(truth: VelocitySeries) -> VelocitySeries:
-    """Return the rows of the truth that hold an angular velocity, with nothing else."""
+    """Return the rows of the ground truth that hold an angular velocity, with nothing else."""
     known = truth.valid & np.isfinite(truth.velocity[:, :3]).all(axis=1)
     if known.sum() < FEWEST_ROWS:
         raise RecordingError(
@@ -170,7 +170,7 @@ def _known(truth: VelocitySeries) -> VelocitySeries:
 
 
 def _check_units(truth: VelocitySeries) -> None:
-    """Refuse a truth whose time can hardly be seconds."""
+    """Refuse a ground truth whose time can hardly be seconds."""
     interval = float(np.median(np.diff(truth.t)))
     if interval > LONGEST_INTERVAL:
         raise RecordingError(
@@ -181,7 +181,8 @@ def _check_units(truth: VelocitySeries) -> None:
 
 
 def _check_rates(scale: float) -> None:
-    """Refuse a truth that turns so many times faster than the camera that it is in degrees."""
+    """Refuse a ground truth that turns so many times faster than the camera that it is in
+    degrees."""
     if 0 < scale * DEGREES < 1:
         raise RecordingError(
             f"the ground truth turns {1 / scale:.0f} times as fast as the camera: is it in degrees "
@@ -191,7 +192,7 @@ def _check_rates(scale: float) -> None:
 
 
 def _placed(t: Array, omega: Array, truth: VelocitySeries, near: float | None) -> Place:
-    """Return where the recording lies in the truth, if it fits one place clearly better than
+    """Return where the recording lies in the ground truth, if it fits one place clearly better than
     others.
 
     Places near an offset that is known are preferred to others that fit alike, and so are those
@@ -202,9 +203,9 @@ def _placed(t: Array, omega: Array, truth: VelocitySeries, near: float | None) -
     agree = abs(best.offset - (near or 0.0)) <= REACH
     if best.correlation < (LEAST_AGREEMENT if agree else LEAST_FAR_AGREEMENT):
         raise RecordingError(
-            f"the angular velocities hardly agree at any time offset (best correlation "
+            "the angular velocities hardly agree at any time offset (best correlation "
             f"{best.correlation:.2f}, at {best.offset:+.2f} s): are they of the same motion, and "
-            "is the direction decided? A wrong exposure time makes them worse, too"
+            "are the signs decided? A wrong exposure time makes it worse"
         )
     alike = [place for place in places if place.rivals(best)]
     if near is not None or (len(alike) > 1 and min(t[0], truth.t[0]) > EPOCH):
@@ -230,25 +231,26 @@ def _placed(t: Array, omega: Array, truth: VelocitySeries, near: float | None) -
 
 
 def _inside(t: Array, truth: VelocitySeries, margin: float) -> Array:
-    """Return which times lie inside the truth's, with a margin (s) at both ends."""
+    """Return which times lie inside the ground truth's, with a margin (s) at both ends."""
     inside = (t >= truth.t[0] + margin) & (t <= truth.t[-1] - margin)
     if inside.sum() < FEWEST_ROWS:
         raise RecordingError(
             f"only {inside.sum()} of {len(t)} valid estimates lie {margin:.2f} s or more inside "
-            f"the truth's time {truth.t[0]:.3f} to {truth.t[-1]:.3f} s; {FEWEST_ROWS} are needed. "
-            "Do the clocks agree? Else record the truth longer"
+            f"the ground truth's time {truth.t[0]:.3f} to {truth.t[-1]:.3f} s; {FEWEST_ROWS} are "
+            "needed. Do the clocks agree? Else record the ground truth longer"
         )
     return np.asarray(inside)
 
 
 def _covered(t: Array, truth: VelocitySeries, offset: float, margin: float) -> Array:
-    """Return which times, moved by the offset, the truth covers with a margin (s) on both sides."""
+    """Return which times, moved by the offset, the ground truth covers with a margin (s) on both
+    sides."""
     kept = _inside(t, truth, abs(offset) + margin)
     kept &= np.isfinite(truth_at(truth, t + offset, 2 * margin)).all(axis=1)
     if kept.sum() < FEWEST_ROWS:
         raise RecordingError(
-            f"only {kept.sum()} of {len(t)} estimates lie outside the truth's gaps; {FEWEST_ROWS} "
-            "are needed: record longer, or with a logger that leaves out less"
+            f"only {kept.sum()} of {len(t)} estimates lie outside the ground truth's gaps; "
+            f"{FEWEST_ROWS} are needed: record longer, or with a logger that leaves out less"
         )
     return kept
 
@@ -258,13 +260,14 @@ def _check_motion(gyro: Array) -> None:
     turns = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(gyro.T)), 0))
     if turns[2] < LEAST_TURN:
         raise RecordingError(
-            f"the camera hardly turns ({turns[2]:.2f} rad/s, {LEAST_TURN} are needed): "
-            "shake it about all axes"
+            f"the camera hardly rotates ({turns[2]:.2f} rad/s, {LEAST_TURN} are needed): shake it "
+            "about all axes"
         )
     if turns[1] < LEAST_SPREAD * turns[2]:
         raise RecordingError(
-            f"the camera turns about one axis only ({turns[2]:.2f} rad/s, and {turns[1]:.2f} about "
-            "the next): the rotation to the gyroscope cannot be told; turn it about two axes"
+            f"the camera rotates about one axis only ({turns[2]:.2f} rad/s, and {turns[1]:.2f} "
+            "about the next): the rotation to the gyroscope cannot be determined; rotate it about "
+            "two axes"
         )
 
 

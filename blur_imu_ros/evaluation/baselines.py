@@ -116,7 +116,9 @@ class OpticalFlow:
             return solver.invalid_estimate(dt, t, str(error))
         estimate = solver.solve(field, dt, t)
         if share < self.smallest_share:
-            return estimate.rejected(f"flow there and back agrees in {share:.0%} of the image only")
+            return estimate.rejected(
+                f"forward and backward flow agree in {share:.0%} of the image only"
+            )
         return estimate
 
     def _field(self, first: Frame, second: Frame) -> tuple[BlurField, float]:
@@ -238,7 +240,7 @@ def _looked_up(field: Array, motion: Array) -> Array:
 
 
 def from_trajectory(name: str, poses: PoseSeries, truth: VelocitySeries) -> Recorded:
-    """Return another system's trajectory as a method, its unknown scale fitted to the truth.
+    """Return another system's trajectory as a method, its unknown scale fitted to the ground truth.
 
     Rotation and origin of its world do not matter to velocities in the body's axes; the scale is
     the one that makes its linear velocity agree best, which is the kindest to it.

@@ -46,9 +46,9 @@ class Calibration:
         alignment: rotation, clocks, bias and exposure scale.
         assumed_exposure: seconds that the estimates were made with, or None.
         linear_scale: factor that makes the linear velocity right once the exposure time is, or None
-            where the truth has no linear velocity, or too little of it.
+            where the ground truth has no linear velocity, or too little of it.
         linear_scale_std: of that.
-        linear_note: in which axes the linear velocity of the truth agrees, in words.
+        linear_note: in which axes the linear velocity of the ground truth agrees, in words.
     """
 
     alignment: Alignment
@@ -110,8 +110,8 @@ def calibrate(
         estimate: in optical axes.
         truth: angular velocities of the gyroscope on its own clock, maybe linear ones too.
         exposure_time: that the estimates were made with, seconds.
-        truth_axes: of the truth as far as known, for series whose linear velocity is in other axes
-            than the angular; None takes both to be in the same, unknown axes.
+        truth_axes: of the ground truth as far as known, for series whose linear velocity is in
+            other axes than the angular; None takes both to be in the same, unknown axes.
         near: time offset (s) as far as it is known; see `align`.
 
     Raises:
@@ -134,7 +134,8 @@ def calibrate(
 def _fixed_point(
     estimate: VelocitySeries, truth: VelocitySeries, exposure_time: float | None, near: float | None
 ) -> Alignment:
-    """Return the alignment to the truth's mean over the exposure time that comes out of it."""
+    """Return the alignment to the ground truth's mean over the exposure time that comes out of
+    it."""
     found = align(estimate, truth, exposure_time, near)
     if exposure_time is None:
         return found
@@ -190,14 +191,15 @@ def _check_certainty(found: Alignment) -> None:
     for what, std, limit, text in limits:
         if not std <= limit:
             raise RecordingError(
-                f"{what} cannot be told from {found.rows} frames (standard deviation {text}): "
-                "record longer, and shake the camera about all axes; was run told the right "
-                "exposure time?"
+                f"{what} cannot be determined from {found.rows} frames (standard deviation "
+                f"{text}): record longer, and shake the camera about all axes; did run use the "
+                "right exposure time?"
             )
 
 
 def _from_axes(found: Alignment, axes: Axes) -> Alignment:
-    """Return what was found against a truth in optical axes, for the axes that it came in."""
+    """Return what was found against a ground truth in optical axes, for the axes that it came
+    in."""
     matrix = from_optical(axes)[0]
     return replace(
         found,
@@ -212,7 +214,7 @@ def _linear_scale(
 ) -> tuple[float | None, float | None]:
     """Return the factor on the linear velocity and its standard deviation, where they can be told.
 
-    The truth is in the camera's axes and on its clock.
+    The ground truth is in the camera's axes and on its clock.
     """
     used = match(estimate, truth, exposure_time).used()
     used = used.rows(np.isfinite(used.truth[:, 3:] + used.estimate[:, 3:]).all(axis=1))

@@ -1,4 +1,4 @@
-"""How well an estimate agrees with the truth."""
+"""How well an estimate agrees with the ground truth."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ CLEAR_TURN = 2.0
 """rad/s. Slower than this the sign of a motion hardly shows."""
 
 LEAST_RELATION = 0.3
-"""Correlation above which an estimate and a truth are of the same motion, in the same axes."""
+"""Correlation above which an estimate and a ground truth are of the same motion, in the same
+axes."""
 DEGREES = 25.0
-"""Times as fast as an estimate, beyond which a truth is in degrees: 57 by any exposure time up to
-twice."""
+"""Times as fast as an estimate, beyond which a ground truth is in degrees: 57 by any exposure time
+up to twice."""
 
 FEWEST_ROWS = 3
 LONGEST_GAP = 3.5
-"""Intervals of the truth; across a longer gap it is not known."""
+"""Intervals of the ground truth; across a longer gap it is not known."""
 _OFFSET_ROWS = 5000
 
 
@@ -53,21 +54,21 @@ class ErrorBin:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Agreement of an estimate with the truth, axis by axis (wx, wy, wz, vx, vy, vz).
+    """Agreement of an estimate with the ground truth, axis by axis (wx, wy, wz, vx, vy, vz).
 
     Attributes:
         rows: how many estimates were compared.
         invalid: how many were marked as not to be used, and left out.
-        outside: how many lie outside the truth's time, and were left out.
+        outside: how many lie outside the ground truth's time, and were left out.
         rmse, mae, zero_rmse: (6,) rad/s and m/s; `zero_rmse` is that of always saying zero.
         rmse_all_rows: (6,) RMSE with the rows that are not valid counted too, as they stand in the
             file: refusing frames cannot flatter it.
-        correlation: (6,) with the truth.
+        correlation: (6,) with the ground truth.
         right_signs: share of rows with |omega| > `CLEAR_TURN` whose turn points the right way.
         clear_rows: how many such rows there are.
         time_offset: seconds to add to the estimate's time for the best agreement of omega.
         exposure_scale: true over assumed exposure time that fits omega best; 1 is right, NaN where
-            the turns do not go with the truth's, so that none fits.
+            the turns do not go with the ground truth's, so that none fits.
         nees: normalised squared errors of omega and of v over their degrees of freedom, from the
             standard deviations; (2,), NaN without them.
         coverage: (2, 6) share of errors within 1 and 2 standard deviations.
@@ -123,7 +124,7 @@ class MatchedSeries:
         estimate, truth: (n, 6) rad/s and m/s.
         sigma: (n, 6) standard deviations of the estimate, or None.
         valid: (n,) whether the estimate may be used.
-        outside: how many estimates lay outside the truth's time, and were left out.
+        outside: how many estimates lay outside the ground truth's time, and were left out.
         blur_px: (n,) pixels, or None.
         frames: n names, or none.
         single: (n, 6) what each image told alone, where neighbouring frames were fused, or None.
@@ -164,7 +165,7 @@ class MatchedSeries:
 
 
 def refuse_degrees(matched: MatchedSeries) -> None:
-    """Refuse a truth that turns so much faster than the estimate that it is in degrees.
+    """Refuse a ground truth that turns so much faster than the estimate that it is in degrees.
 
     Raises:
         RecordingError: naming the cure.
@@ -174,7 +175,7 @@ def refuse_degrees(matched: MatchedSeries) -> None:
     seen, true = used.estimate[known, :3], used.truth[known, :3]
     sizes = np.sqrt([np.sum(seen**2), np.sum(true**2)])
     product = float(np.sum(seen * true))
-    # Noise makes slow estimates larger, but not the part of them that goes with the truth.
+    # Noise makes slow estimates larger, but not the part of them that goes with the ground truth.
     related = product > LEAST_RELATION * sizes.prod()
     factor = sizes[1] ** 2 / product if related else sizes[1] / max(sizes[0], 1e-12)
     if sizes[0] > 0 and factor > DEGREES:
@@ -202,10 +203,10 @@ def in_axes(series: VelocitySeries, given: Axes, wanted: Axes) -> VelocitySeries
 def match(
     estimate: VelocitySeries, truth: VelocitySeries, exposure_time: float | None = None
 ) -> MatchedSeries:
-    """Return the estimates with the truth at their times.
+    """Return the estimates with the ground truth at their times.
 
     Truth with several samples in an exposure is averaged over it; otherwise it is interpolated.
-    Estimates at times of which the truth knows no angular velocity are left out.
+    Estimates at times of which the ground truth knows no angular velocity are left out.
 
     Raises:
         RecordingError: hardly any valid row is left, for the reason that it tells.
@@ -237,7 +238,7 @@ def match(
 
 
 def truth_at(truth: VelocitySeries, t: Array, exposure_time: float | None) -> Array:
-    """Return the truth (n, columns) at times t, averaged over the exposure where it is dense
+    """Return the ground truth (n, columns) at times t, averaged over the exposure where it is dense
     enough.
 
     NaN where it is not known, or not valid, nearby; it is not bridged across gaps.
@@ -354,7 +355,7 @@ def _root_mean_square(values: Array) -> Array:
 def _time_offset(matched: MatchedSeries, reach: float = 0.2) -> float:
     """Return the shift of the estimate (s) at which omega agrees best, between two tries of it."""
     t, interval = matched.t, float(np.median(np.diff(matched.t)))
-    # The truth is taken at all rows, else it would be bridged where estimates are not valid.
+    # The ground truth is taken at all rows, else it would be bridged where estimates are not valid.
     chosen = np.flatnonzero(matched.valid)
     chosen = chosen[:: 1 + len(chosen) // _OFFSET_ROWS]
     step = float(np.clip(interval / 5, reach / 100, reach / 10))

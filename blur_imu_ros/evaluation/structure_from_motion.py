@@ -28,7 +28,7 @@ POSES = "poses.npy"
 
 @dataclass(frozen=True)
 class Colmap:
-    """Structure from motion over the whole recording, its scale fitted to the truth.
+    """Structure from motion over the whole recording, its scale fitted to the ground truth.
 
     The camera is known to it. Only the largest of its models counts: each has a world and a scale
     of its own. Frames that it could not place, as heavy blur makes of many, are failures.

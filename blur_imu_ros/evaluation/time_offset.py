@@ -74,7 +74,7 @@ def fitting_places(
     """
     if log_t[-1] - log_t[0] > LONGEST or t[-1] - t[0] > LONGEST:
         raise RecordingError(
-            f"the truth lasts {(log_t[-1] - log_t[0]) / 3600:.0f} h, more than the "
+            f"the ground truth lasts {(log_t[-1] - log_t[0]) / 3600:.0f} h, more than the "
             f"{LONGEST / 3600:.0f} h that are searched: cut it to the time around the recording"
         )
     seen, log = _sampled(t, omega), _sampled(log_t, log_omega)

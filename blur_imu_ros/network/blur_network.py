@@ -69,14 +69,14 @@ class OnnxBackend:
         if self._session.get_providers()[0] != providers[0]:
             raise ModelError(
                 f"device '{device}': ONNX Runtime's {providers[0]} is installed but does not "
-                "start; are driver and CUDA libraries there? Use device cpu meanwhile"
+                "start; check the driver and the CUDA libraries, or use device cpu"
             )
         self._outputs = list(outputs)
         names = [output.name for output in self._session.get_outputs()]
         missing = [name for name in outputs if name not in names]
         if missing or [i.name for i in self._session.get_inputs()] != ["image"]:
             raise ModelError(
-                f"{path}: is no blur network: expected input 'image' and outputs "
+                f"{path}: is not a blur network: expected input 'image' and outputs "
                 f"{', '.join(outputs)}, found outputs {', '.join(names)}"
             )
         self.one_size = all(
@@ -112,8 +112,8 @@ def _providers(device: str) -> list[str]:
     available = onnxruntime.get_available_providers()
     if first not in available:
         raise ModelError(
-            f"device '{device}' needs ONNX Runtime's {first}, which is not installed; "
-            "use device cpu, or install onnxruntime-gpu"
+            f"device '{device}' needs ONNX Runtime's {first}, which is not installed; use device "
+            "cpu, or install onnxruntime-gpu"
         )
     return [provider for provider in wanted[device] if provider in available]
 

@@ -125,15 +125,15 @@ class ModelCard:
                 f"{path}: the model's card cannot be read: {error.strerror}"
             ) from error
         except (ValueError, TypeError, KeyError) as error:
-            raise ModelError(f"{path}: is no model card: {error}") from error
+            raise ModelError(f"{path}: is not a model card: {error}") from error
         return card
 
     def check(self, path: Path) -> None:
         """Refuse, naming `path`, what this version cannot read."""
         if self.interface not in OUTPUTS:
             raise ModelError(
-                f"{path}: interface '{self.interface}' is not known; "
-                f"this version reads {', '.join(OUTPUTS)}"
+                f"{path}: interface '{self.interface}' is not known; this version reads "
+                f"{', '.join(OUTPUTS)}"
             )
         self._check_values(path)
         if self.smaller_view is not None:

@@ -54,18 +54,18 @@ def read_model(path: Path, sha256: str | None = None) -> bytes:
     except OSError as error:
         raise ModelError(f"{path}: the model cannot be read: {error.strerror}") from error
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-        raise ModelError(f"{path}: differs from the hash in its card; fetch both again")
+        raise ModelError(f"{path}: differs from the hash in its card; download both again")
     try:
         _check(memoryview(content), "model", DEEPEST)
     except _DamagedError as error:
-        raise ModelError(f"{path}: is no ONNX file, or damaged") from error
+        raise ModelError(f"{path}: is not an ONNX file, or damaged") from error
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     return content
 
 
 class _DamagedError(Exception):
-    """The bytes are no protobuf."""
+    """The bytes are not protobuf."""
 
 
 def _check(message: memoryview, kind: str, depth: int) -> None:
@@ -87,7 +87,7 @@ def _check(message: memoryview, kind: str, depth: int) -> None:
 def _check_operator(field: int, name: bytes) -> None:
     shown = name.decode(errors="replace")
     if field == _OPERATOR and name in ENDLESS:
-        raise ModelError(f"operator {shown} may run without end; only plain networks are run")
+        raise ModelError(f"operator {shown} may never end; only plain networks are run")
     if field == _DOMAIN and name not in DOMAINS:
         raise ModelError(f"has operators of the domain '{shown}'; only ONNX's own are run")
 

@@ -24,11 +24,11 @@ def _read(weights: Path, sha256: str) -> bytes:
         )
     if not sha256:
         raise ModelError(
-            f"{weights}: the model's card tells no hash of these weights; export the model again"
+            f"{weights}: the model's card has no hash of these weights; export the model again"
         )
     content = weights.read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise ModelError(f"{weights}: differs from the hash in its card; fetch both again")
+        raise ModelError(f"{weights}: differs from the hash in its card; download both again")
     return content
 
 
@@ -60,9 +60,11 @@ class TorchBackend:
             SIGNED_FLOW: PublishedNetwork,
         }
         if device not in ("cpu", "cuda"):
-            raise ModelError(f"device '{device}' is none of backend torch; use cpu or cuda")
+            raise ModelError(
+                f"device '{device}' is not available with backend torch; use cpu or cuda"
+            )
         if device == "cuda" and not torch.cuda.is_available():
-            raise ModelError("device 'cuda': torch finds no GPU that it can use; use device cpu")
+            raise ModelError("device 'cuda': torch finds no usable GPU; use device cpu")
         weights = path.with_suffix(".safetensors")
         content = _read(weights, sha256)
         if threads:

@@ -65,7 +65,7 @@ class BagFile:
         self.notes: list[str] = []
 
     def __enter__(self) -> BagFile:
-        """Open the files; RecordingError if they are no bag."""
+        """Open the files; RecordingError if they are not a bag."""
         try:
             for opened in self._open():
                 self._stack.callback(opened.close)
@@ -76,7 +76,7 @@ class BagFile:
                 raise
             said = reason(error)
             if "malformed" in said:
-                said += "; `sqlite3 BAG.db3 .recover | sqlite3 NEW.db3` saves what it holds"
+                said += "; `sqlite3 BAG.db3 .recover | sqlite3 NEW.db3` recovers what it holds"
             raise RecordingError(f"{self._path}: cannot be read as a bag: {said}") from error
         self.connections = [c for one in self._files for c in one.connections]
         return self
@@ -133,7 +133,7 @@ class BagFile:
         except Exception as error:  # The library raises what its parsers meet.
             store, why = None, reason(error)
         else:
-            why = "it is not there" if store is None else "it is not that of its hash"
+            why = "it is missing" if store is None else "it is not that of its hash"
         if store is not None and _is_right(store, connection):
             return store
         standard = ros1_types() if is_ros1(connection) else typestore()
@@ -159,12 +159,12 @@ class BagFile:
         missing = [] if path.is_file() else [one.name for one in named if one not in files]
         if missing and files:
             self.notes.append(
-                f"{METADATA} names {', '.join(missing)}, which is not there; read are "
+                f"{METADATA} names {', '.join(missing)}, which is missing; using "
                 f"{', '.join(one.name for one in files)}"
             )
         if not files:
             raise RecordingError(
-                f"{path}: cannot be read as a bag: its files are not there "
+                f"{path}: cannot be read as a bag: its files are missing "
                 f"({', '.join(missing) or 'none of .mcap or .db3'})"
             )
         for one in files:
@@ -172,7 +172,7 @@ class BagFile:
             if log.is_file() and log.stat().st_size:
                 self.notes.append(
                     f"messages that are still in {log.name} are not read; `sqlite3 {one.name} "
-                    ".tables` takes them into the bag"
+                    ".tables` merges them into the bag"
                 )
             yield _opened(one)
 

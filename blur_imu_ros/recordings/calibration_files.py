@@ -33,12 +33,12 @@ class KnownCalibration:
 
 def read_calibration(path: Path) -> KnownCalibration:
     """Read a calibration; CameraError names the file, what is wrong with it, and the cure."""
-    content = load_yaml(path, "is no calibration (YAML)")
+    content = load_yaml(path, "is not a calibration (YAML)")
     known = ("exposure_time", "exposure_scale", "time_offset", "linear_scale")
     if not isinstance(content, dict) or not content.keys() & {*known}:
         raise CameraError(
-            f"{path}: is no calibration: it names none of {', '.join(known)}; "
-            "let blur-imu calibrate write one"
+            f"{path}: is not a calibration: it has none of {', '.join(known)}; write one with "
+            "blur-imu calibrate"
         )
     try:
         return _known({name: _number(content, name) for name in known if name in content})

@@ -120,7 +120,7 @@ def load_yaml(path: str | Path, complaint: str) -> Any:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
         if text.lstrip().startswith("{"):
-            # JSON may hold tabs, which YAML refuses; a YAML mapping in braces is no JSON.
+            # JSON may hold tabs, which YAML refuses; a YAML mapping in braces is not JSON.
             with suppress(ValueError):
                 return json.loads(text)
         # `%YAML:1.0` is no directive of YAML; `ros2 topic echo` ends with an empty document.

@@ -74,8 +74,8 @@ class Keys:
         for name, value in self._values.items():
             if name not in self._used and _OF_A_LENS.fullmatch(name) and _tells_numbers(value):
                 raise CameraError(
-                    f"{name} seems to be of the lens and is not understood; give distortion_model "
-                    "and distortion_coefficients"
+                    f"{name} seems to describe the lens and is not understood; give "
+                    "distortion_model and distortion_coefficients"
                 )
 
 

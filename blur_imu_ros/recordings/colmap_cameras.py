@@ -41,15 +41,15 @@ def colmap_cameras(path: Path) -> dict[str, Any]:
 def _keys(model: str, width: str, height: str, numbers: list[str]) -> dict[str, Any]:
     if model not in _PARAMETERS:
         raise CameraError(
-            f"COLMAP's camera model {model} is not understood, only {', '.join(_PARAMETERS)}; "
-            "colmap image_undistorter makes images without a lens"
+            f"COLMAP's camera model {model} is not supported, only {', '.join(_PARAMETERS)}; "
+            "colmap image_undistorter removes the distortion from images"
         )
     names = _PARAMETERS[model]
     try:
         keys: dict[str, Any] = dict(zip(names, map(float, numbers), strict=False))
     except ValueError as error:
         raise CameraError(
-            f"COLMAP's camera holds what is no number: {' '.join(numbers)}"
+            f"COLMAP's camera holds something that is not a number: {' '.join(numbers)}"
         ) from error
     focal = keys.pop("f", None)
     keys |= {} if focal is None else {"fx": focal, "fy": focal}

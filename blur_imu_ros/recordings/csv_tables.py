@@ -28,7 +28,7 @@ class CsvTable:
     """
 
     def __init__(self, path: str | Path) -> None:
-        """Read the file; RecordingError if it is no table with at least one row."""
+        """Read the file; RecordingError if it is not a table with at least one row."""
         self.path = path
         table = read_table(path)
         self._rows, self.names, self.preamble = table.rows, list(table.names), table.preamble
@@ -41,7 +41,7 @@ class CsvTable:
         """Return a column (n,), NaN where it is empty, or, in few rows, no number.
 
         Raises:
-            RecordingError: it is not there, or not one of numbers.
+            RecordingError: it is missing, or not one of numbers.
         """
         if isinstance(name, str) and name not in self.names:
             raise RecordingError(f"{self.path}: lacks a column {name}")
@@ -54,9 +54,11 @@ class CsvTable:
                 damaged += 1
         if damaged > MOST_DAMAGED * len(values):
             shown = name if isinstance(name, str) else name + 1
-            raise RecordingError(f"{self.path}: column {shown} holds what is no number")
+            raise RecordingError(
+                f"{self.path}: column {shown} holds something that is not a number"
+            )
         if damaged:
-            note = f"{self.path}: {damaged} cells of column {name} are no numbers; left out"
+            note = f"{self.path}: {damaged} cells of column {name} are not numbers; left out"
             self.notes.append(Loss(note))
         return values
 
@@ -71,7 +73,7 @@ class CsvTable:
         """Return column t (n,), seconds; RecordingError unless it rises in every row."""
         t = self.column("t")
         if not np.all(np.diff(t, prepend=-np.inf) > 0):
-            raise RecordingError(f"{self.path}: t does not rise in every row")
+            raise RecordingError(f"{self.path}: t does not increase in every row")
         return t
 
 
@@ -107,7 +109,9 @@ def series_of_table(
     t = t[kept]
     if seconds is None and "valid" not in table.names and len(t) > 1:
         seconds, unit = unit_by_steps(t)
-        notes += [f"{table.path}: t is taken for {unit}, by its steps"] if seconds != 1 else []
+        notes += (
+            [f"{table.path}: t is read as {unit}, judging by its steps"] if seconds != 1 else []
+        )
     sigma = six("s_") if "s_wx" in table.names else None
     valid = table.column("valid")[kept] > 0 if "valid" in table.names else np.ones(len(t), bool)
     blur_px = table.column("blur_px")[kept] if "blur_px" in table.names else None

@@ -59,8 +59,8 @@ def open_recording(path: str | Path, settings: FrameSettings | None = None) -> R
     if suffix in VIDEO_SUFFIXES:
         return Video(path, settings)
     raise RecordingError(
-        f"{path}: is no recording that is known by its name{_cure(suffix)}; known are folders of "
-        f"images, images ({_listed(IMAGE_SUFFIXES)}), videos ({_listed(VIDEO_SUFFIXES)}) and bags "
+        f"{path}: is not a known kind of recording{_cure(suffix)}; known are folders of images, "
+        f"images ({_listed(IMAGE_SUFFIXES)}), videos ({_listed(VIDEO_SUFFIXES)}) and bags "
         f"({_listed(BAG_SUFFIXES)})"
     )
 

@@ -46,7 +46,7 @@ def stamps_of_names(paths: Sequence[Path]) -> NDArray[np.float64] | None:
 
 
 def _stamps(texts: Sequence[str], alone: bool) -> NDArray[np.float64] | None:
-    """Return numbers as seconds, None where they are no stamps."""
+    """Return numbers as seconds, None where they are not stamps."""
 
     def all_are(pattern: re.Pattern[str]) -> bool:
         return all(map(pattern.fullmatch, texts))

@@ -50,7 +50,7 @@ def decoded(raw: bytes, ros_type: str, encoding: str) -> SimpleNamespace:
     try:
         return _of_json(raw, kinds) if encoding == "json" else _of_protobuf(raw, kinds)
     except (ValueError, KeyError, TypeError, AttributeError, struct.error, IndexError) as error:
-        raise ValueError(f"is no message {ros_type} in {encoding}: {error}") from error
+        raise ValueError(f"is not a message {ros_type} in {encoding}: {error}") from error
 
 
 def _of_json(raw: bytes, kinds: dict[str, tuple[int, str]]) -> SimpleNamespace:

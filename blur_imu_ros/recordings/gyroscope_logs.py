@@ -1,7 +1,7 @@
 """Logs of gyroscopes as apps for phones, cameras, autopilots and data sets write them.
 
 The headings tell which columns are the time and the three rates; a time whose unit nothing names is
-known by its steps.
+known judging by its steps.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def read_log(
 ) -> VelocitySeries | None:
     """Return the rates of a log in its own axes, None where it names no gyroscope.
 
-    Rows without rates, or whose time does not rise, are left out.
+    Rows without rates, or whose time does not increase, are left out.
 
     Args:
         table: the log.
@@ -59,7 +59,7 @@ def read_log(
         radians: rad/s that one unit of its rates is; None takes what it tells, or 1.
 
     Raises:
-        RecordingError: no time rises, cells are no numbers, or it is the table of another sensor.
+        RecordingError: no time rises, cells are not numbers, or it is the table of another sensor.
     """
     if not table.names:
         return _read_without_headings(table, seconds, radians or 1.0)
@@ -161,10 +161,12 @@ def _series(
     kept, left_out = rising_rows(t, f"{table.path}: {name}")
     t, omega = t[kept], omega[kept]
     if len(t) < 2:
-        raise RecordingError(f"{table.path}: column {name} does not rise")
+        raise RecordingError(f"{table.path}: column {name} does not increase")
     if unit is None:
         unit, said = unit_by_steps(t)
-        notes += [f"{table.path}: {name} is taken for {said}, by its steps"] if unit != 1 else []
+        notes += (
+            [f"{table.path}: {name} is read as {said}, judging by its steps"] if unit != 1 else []
+        )
     velocity = np.hstack([omega, np.full_like(omega, np.nan)])
     valid = np.ones(len(t), bool)
     return VelocitySeries(t * unit, velocity, None, valid, notes=(*notes, *left_out))

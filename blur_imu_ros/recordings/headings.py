@@ -79,7 +79,7 @@ class Heading:
 
     @property
     def radians(self) -> float | None:
-        """How many rad/s one unit is, None for what is no angular velocity."""
+        """How many rad/s one unit is, None for what is not an angular velocity."""
         return _RADIANS.get(self.unit)
 
 

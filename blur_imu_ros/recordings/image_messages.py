@@ -14,7 +14,7 @@ from PIL import Image
 from blur_imu_ros.errors import FrameError
 
 LARGEST_SIDE = 16384
-"""Pixels. Headers that claim more are taken for damaged, before memory is asked for."""
+"""Pixels. Headers that claim more are read as damaged, before memory is asked for."""
 
 
 SENSOR_BITS = (10, 12, 14, 16)
@@ -110,7 +110,7 @@ def decode_image(
     Args:
         height, width: pixels.
         encoding: as in sensor_msgs/image_encodings.
-        step: bytes from one row to the next; 0 is taken for rows without padding.
+        step: bytes from one row to the next; 0 is read as rows without padding.
         is_bigendian: byte order of 16-bit samples.
         data: bytes-like.
 
@@ -145,8 +145,8 @@ def _known_name(encoding: str) -> str:
     if known is None:
         depth = " (a depth image? Choose the topic of the colour images)"
         raise FrameError(
-            f"image encoding '{encoding}' is not known{depth if plain == '32fc1' else ''}; "
-            f"known are {', '.join(KNOWN_ENCODINGS)}"
+            f"image encoding '{encoding}' is not known{depth if plain == '32fc1' else ''}; known "
+            f"are {', '.join(KNOWN_ENCODINGS)}"
         )
     return known
 
@@ -205,7 +205,7 @@ def decode_compressed(data: Any, said: str = "") -> NDArray[np.uint8]:
         said: what a CompressedImage message says of its format; a mosaic in grey becomes colour.
 
     Raises:
-        FrameError: it is no image, or a damaged one.
+        FrameError: it is not an image, or a damaged one.
     """
     buffer = np.frombuffer(data, np.uint8)
     mosaic = mosaic_of(said)
@@ -237,7 +237,7 @@ def mosaic_of(said: str) -> int | None:
 
 
 def _why_not(size: int, said: str) -> str:
-    """Return why compressed data is no image that is read here."""
+    """Return why compressed data is not an image that is read here."""
     plain = said.lower()
     if "compresseddepth" in plain:
         return (

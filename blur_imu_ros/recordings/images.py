@@ -92,7 +92,7 @@ class ImageFolder:
         path = self._images[index]
         stamp = float(self._stamps[index])
         if np.isnan(stamp):
-            raise FrameError(f"{path.name}: has no time stamp that can be used")
+            raise FrameError(f"{path.name}: has no usable timestamp")
         small = self._reduced(path)
         if small is None:
             return self._whole(path, stamp)
@@ -122,8 +122,8 @@ class ImageFolder:
         kept = [p for p in images if p.suffix.lower() not in special or p.stem not in common]
         if len(kept) < len(images):
             self.notes.append(
-                f"{len(images) - len(kept)} photos lie there twice, as {kept[0].suffix} and raw; "
-                "the raw ones are left out"
+                f"{len(images) - len(kept)} photos exist twice, as {kept[0].suffix} and raw; the "
+                "raw ones are left out"
             )
         return kept
 
@@ -163,7 +163,7 @@ class ImageFolder:
             return evenly
         order = np.argsort(stamps)
         self._images = [self._images[k] for k in order]
-        self.notes.append(f"stamps are taken from the file names ({self._images[0].name}, ...)")
+        self.notes.append(f"timestamps are taken from the file names ({self._images[0].name}, ...)")
         return stamps[order]
 
     def _exposure_time(self, path: Path) -> float:
@@ -334,8 +334,8 @@ class _Decoded:
             yield f"{self.lost} of {self._count} frames are damaged, and left out"
         if self.index < self._count * ALL_BUT_A_FEW:
             yield (
-                f"gave {self.index} of the {self._count} frames that it says to hold: it was "
-                "trimmed without coding it anew, or cut off"
+                f"gave {self.index} of the {self._count} frames that it claims to hold: it was "
+                "trimmed without re-encoding, or cut off"
             )
 
     def close(self) -> None:

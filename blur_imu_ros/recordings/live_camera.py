@@ -21,7 +21,7 @@ from blur_imu_ros.recordings.v4l2 import read_exposure
 USUAL_FIELD_OF_VIEW = 65.0
 """Degrees across: of a laptop's camera, about."""
 PATIENCE = 5.0
-"""Seconds without an image after which a camera is taken for gone."""
+"""Seconds without an image after which a camera is read as gone."""
 READ_EXPOSURE_EVERY = 1.0
 """Seconds."""
 
@@ -97,8 +97,8 @@ class LiveCamera:
         if control is not None and control.automatic and first:
             self.notes.append(
                 f"{self.name}: automatic exposure is on, so its time changes, and many drivers do "
-                f"not tell the present one; v4l2-ctl -d {self._device} -c auto_exposure=1 "
-                "-c exposure_time_absolute=100 fixes it at 10 ms"
+                f"not report the current one; v4l2-ctl -d {self._device} -c auto_exposure=1 -c "
+                "exposure_time_absolute=100 fixes it to 10 ms"
             )
         return None if control is None else control.exposure_time
 
@@ -123,7 +123,7 @@ class LiveCamera:
         """Yield the newest image whenever asked; the last one ends it.
 
         Raises:
-            RecordingError: the camera gives no image any more.
+            RecordingError: the camera delivers no image any more.
         """
         self._thread.start()
         index = 0
@@ -132,7 +132,7 @@ class LiveCamera:
             if newest is None:
                 if self._newest.ended and self._is_file and index:
                     return
-                raise RecordingError(f"{self.name}: gives no image" + " any more" * bool(index))
+                raise RecordingError(f"{self.name}: delivers no image" + " any more" * bool(index))
             image, t = newest
             yield Frame(
                 image, t, self.exposure_time, self._camera_of(image), f"{self.name}:{index}"

@@ -44,7 +44,7 @@ class McapFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Read the index, or the whole file where it has none; McapError if it is no MCAP."""
+        """Read the index, or the whole file where it has none; McapError if it is not an MCAP."""
         self.damage = ""
         self._schemas: dict[int, Schema] = {}
         self._channels: dict[int, Channel] = {}

@@ -49,7 +49,8 @@ def reduced(data: bytes, camera: Camera, view: tuple[int, int]) -> tuple[Image, 
 def reduced_message(
     message: Any, camera: Camera, view: tuple[int, int] | None
 ) -> tuple[Image, Camera] | None:
-    """Return the same of an image message of ROS, None where that is no JPEG in colour or grey."""
+    """Return the same of an image message of ROS, None where that is not a JPEG in colour or
+    grey."""
     if view is None or hasattr(message, "encoding") or mosaic_of(message.format) is not None:
         return None
     return reduced(bytes(message.data), camera, view)
@@ -64,7 +65,7 @@ def _factor(camera: Camera, view: tuple[int, int]) -> int:
 def _is_as_expected(data: bytes, camera: Camera, factor: int) -> bool:
     """Whether data is a JPEG of 8 bits and the camera's size, at whose borders nothing is lost.
 
-    Where a side is no multiple of the factor, the last pixel is that of a border that is partly
+    Where a side is not a multiple of the factor, the last pixel is that of a border that is partly
     made up; an orientation tag may turn it to the other side.
     """
     size, has_tags = _told_by_header(data)

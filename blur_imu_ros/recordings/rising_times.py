@@ -25,7 +25,7 @@ _UNITS_BY_STEP = (
 _LONGEST_STEP = 100.0
 """Seconds between a few rows, whose steps may be of any kind."""
 _FAR = 1e4
-"""Median intervals from its neighbours, beyond which the time of a single row is taken for
+"""Median intervals from its neighbours, beyond which the time of a single row is read as
 damaged."""
 
 
@@ -48,14 +48,14 @@ def rising_rows(t: Array, name: str) -> tuple[Array, list[str]]:
     if wrong > most or repeated.sum() > MOST_REPEATED * len(t):
         row = int(np.argmax(~kept & ~repeated if wrong else repeated))
         raise RecordingError(
-            f"{name}: time does not rise, or is no number, in {len(t) - int(kept.sum())} of "
+            f"{name}: time does not increase, or is not a number, in {len(t) - int(kept.sum())} of "
             f"{len(t)} rows, the first of them row {row}: are several recordings in it?"
         )
     left = [
         f"{count} of {len(t)} rows {what}"
         for count, what in (
             (int(repeated.sum()), "repeat the time of the one before"),
-            (wrong, "have a time out of order or none"),
+            (wrong, "have no time, or one out of order"),
         )
         if count
     ]

@@ -77,8 +77,8 @@ class FrameSettings:
             return own
         if index >= len(self.stamps):
             raise RecordingError(
-                f"{source}: has more than {len(self.stamps)} frames, which is all that the stamps "
-                "are for; give a stamp for every frame"
+                f"{source}: has more than {len(self.stamps)} frames, but there are no more "
+                "timestamps; give one for every frame"
             )
         return float(self.stamps[index])
 
@@ -91,7 +91,7 @@ class FrameSettings:
         return [
             *notes,
             f"the last {count - images} of {count} stamps are not used: there are {images} images; "
-            "are they those of this recording?",
+            "do they belong to this recording?",
         ]
 
     def required_exposure_time(self, source: Path | str, own: float | None = None) -> float:

@@ -36,7 +36,7 @@ class CutSqlite:
         """Copy the file and count its messages; RecordingError if there are none."""
         with path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
-                raise RecordingError(f"{path}: is no sqlite3 file")
+                raise RecordingError(f"{path}: is not a sqlite3 file")
         self._folder = TemporaryDirectory(prefix="blur_imu_bag_")
         copy = Path(self._folder.name) / "cut.db3"
         counts: Counter[int] = Counter()

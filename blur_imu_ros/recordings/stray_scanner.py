@@ -51,4 +51,4 @@ def _camera(path: Path, width: int, height: int) -> Camera:
             raise ValueError("expected 3 rows of 3 numbers")
         return in_pixels(Camera(width, height, k[0, 0], k[1, 1], k[0, 2], k[1, 2]))
     except (OSError, ValueError, CameraError) as error:
-        raise RecordingError(f"{path}: is no camera matrix: {error}") from error
+        raise RecordingError(f"{path}: is not a camera matrix: {error}") from error

@@ -39,7 +39,7 @@ class TextTable:
 def read_table(path: str | Path) -> TextTable:
     """Read a table of text, whatever its encoding and separators.
 
-    Lines above the headings and comments are no rows; units in a row of their own are put in
+    Lines above the headings and comments are not rows; units in a row of their own are put in
     brackets behind their headings.
 
     Raises:
@@ -84,7 +84,7 @@ def _decoded(raw: bytes) -> str:
         raise csv.Error("it is a .zip; unpack it and give the file of the gyroscope in it")
     if b"\0" in raw:
         raise csv.Error(
-            "it holds bytes that are no text; of a video with a gyroscope, Gyroflow or "
+            "it holds bytes that are not text; of a video with a gyroscope, Gyroflow or "
             "gopro-telemetry write its log as .gcsv or CSV"
         )
     try:

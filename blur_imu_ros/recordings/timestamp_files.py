@@ -83,12 +83,12 @@ def read_timestamps(path: Path) -> Timestamps:
 def _doubt(path: Path, times: Array, told: str | None, unit: str) -> str:
     """Return what a person should know of the unit, if anything."""
     if told is None and unit != "s":
-        return f"stamps of {path.name} are taken for {unit}, by their steps"
+        return f"stamps of {path.name} are read as {unit}, judging by their steps"
     steps = np.diff(times[np.isfinite(times)])
     if len(steps) and np.median(steps) >= 1000 * SHORTEST_STEP:
         return (
-            f"stamps of {path.name} are {np.median(steps):.3g} s apart; if they are no seconds, "
-            "head their column with the unit: t_ms, t_us or t_ns"
+            f"stamps of {path.name} are {np.median(steps):.3g} s apart; if they are not seconds, "
+            "name the column after the unit: t_ms, t_us or t_ns"
         )
     return ""
 
@@ -133,7 +133,7 @@ def _usable(path: Path, times: Array) -> Array:
     if (~kept).sum() > TOLERATED * len(times):
         row = int(np.argmin(kept))
         if not np.isfinite(times[row]):
-            raise RecordingError(f"{path}: time t is no number of seconds at row {row}")
+            raise RecordingError(f"{path}: time t is not a number of seconds at row {row}")
         falls = np.diff(times, prepend=-np.inf) <= 0
         raise RecordingError(f"{path}: time t does not increase at row {int(np.argmax(falls))}")
     return np.where(kept, times, np.nan)
@@ -145,7 +145,7 @@ def _table_of(path: Path) -> _Table:
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise RecordingError(f"{path}: is no file of time stamps: it is not text") from error
+        raise RecordingError(f"{path}: is not a file of timestamps: it is not text") from error
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise RecordingError(f"{path}: lacks a column t (seconds); found nothing")

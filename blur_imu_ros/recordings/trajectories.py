@@ -70,7 +70,7 @@ class PoseSeries:
 def read_poses(path: str | Path, seconds: float | None = None) -> PoseSeries:
     """Read a trajectory: TUM, KITTI with its times, or a CSV that names position and quaternion.
 
-    Poses that hold no numbers, or whose time does not rise, are left out.
+    Poses that hold no numbers, or whose time does not increase, are left out.
 
     Args:
         path: rows of t x y z qx qy qz qw; of the 12 numbers of [R | t], with times.txt beside; or
@@ -91,7 +91,7 @@ def read_poses(path: str | Path, seconds: float | None = None) -> PoseSeries:
         rows = _columns(table, range(_TUM_WIDTH))
     else:
         raise RecordingError(
-            f"{path}: is no trajectory that is known: it has rows of {table.width} numbers; TUM "
+            f"{path}: is not a known trajectory format: it has rows of {table.width} numbers; TUM "
             "has t x y z qx qy qz qw, KITTI the 12 numbers of each pose"
         )
     return poses_of(rows, path, seconds, table.notes)
@@ -162,16 +162,18 @@ def poses_of(
     if np.mean(~good) > MOST_WRONG:
         row = int(np.argmin(good))
         raise RecordingError(
-            f"{path}: {np.sum(~good)} of {len(rows)} rows are no poses: the quaternion of row "
+            f"{path}: {np.sum(~good)} of {len(rows)} rows are not poses: the quaternion of row "
             f"{row} has length {norms[row]:.3g}, or a value there is not a finite number"
         )
     kept, left_out = rising_rows(np.where(good, rows[:, 0], np.nan), str(path))
     rows, notes = rows[kept], [*notes, *left_out]
     if len(rows) < 2:
-        raise RecordingError(f"{path}: time does not rise")
+        raise RecordingError(f"{path}: time does not increase")
     if seconds is None:
         seconds, unit = unit_by_steps(rows[:, 0], LONGEST_STEP)
-        notes += [f"{path}: its time is taken for {unit}, by its steps"] if seconds != 1 else []
+        notes += (
+            [f"{path}: its time is read as {unit}, judging by its steps"] if seconds != 1 else []
+        )
     return PoseSeries(
         rows[:, 0] * seconds, Rotation.from_quat(rows[:, 4:]), rows[:, 1:4], tuple(notes)
     )

@@ -82,7 +82,7 @@ class BagWriter:
         self._direction, self._last = direction, -np.inf
         self._store = typestore()
         if MOTION not in self._store.types:
-            raise RecordingError("msg/BlurMotion.msg is not there; install the package anew")
+            raise RecordingError("msg/BlurMotion.msg is not there; reinstall the package")
         # The library writes a folder; the file in it becomes ours when it is complete.
         self._folder = path.with_name(f".{path.name}.part")
         try:
@@ -130,7 +130,7 @@ class BagWriter:
         if not topics:
             return
         if not is_bag(source):
-            raise RecordingError(f"{source}: is no bag, so it has no topics to keep")
+            raise RecordingError(f"{source}: is not a bag, so it has no topics to keep")
         with opened(source) as reader:
             known = [c for c in reader.connections if c.topic not in _TYPES and is_ros(c)]
             names = {c.topic for c in known}

@@ -131,7 +131,7 @@ def _cut_rows(path: Path, kept: int, columns: tuple[str, ...]) -> None:
         rows = [row for _, row in zip(range(kept + 1), reader, strict=False)]
     if len(rows) <= kept or rows[0] != list(columns) or len(rows[-1]) != len(columns):
         raise RecordingError(
-            f"{path}: lacks rows that were written to it; measure anew, without resuming",
+            f"{path}: lacks rows that were written to it; start anew, without resuming",
             cures=("resume",),
         )
     shortened = path.with_name(path.name + ".new")

@@ -41,7 +41,7 @@ def silence(
         return "no single motion explains the blur: its residual is above maximum_residual"
     unsure = estimate.direction_probability < minimum_direction_probability
     if direction != Direction.NONE and unsure and estimate.is_moving:
-        return "the direction of the motion is not sure enough"
+        return "the sign of the motion is too uncertain"
     return None
 
 

@@ -71,7 +71,7 @@ class RunRecord:
             return cls(**content | {"recipe": recipe, "state": state})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RecordingError(
-                f"{path}: cannot be read; measure anew, without resuming", cures=("resume",)
+                f"{path}: cannot be read; start anew, without resuming", cures=("resume",)
             ) from error
 
     def check(self, result: Path, recipe: Recipe) -> None:
@@ -84,7 +84,7 @@ class RunRecord:
                 for n in names
             )
             raise RecordingError(
-                f"{result}: comes from another run: {listed}; choose another output, or measure "
+                f"{result}: comes from another run: {listed}; choose another output, or start "
                 "anew, without resuming",
                 cures=("output", "resume"),
             )

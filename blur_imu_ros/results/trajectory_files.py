@@ -30,7 +30,7 @@ def integrated(series: VelocitySeries) -> PoseSeries:
     used = series.valid & np.isfinite(series.velocity[:, :3]).all(axis=1)
     t, velocity = series.t[used], np.nan_to_num(series.velocity[used])
     if len(t) < 2:
-        raise RecordingError("no trajectory comes of fewer than two valid velocities")
+        raise RecordingError("a trajectory needs at least two valid velocities")
     step = np.diff(t)[:, None] * (velocity[1:] + velocity[:-1]) / 2
     rotation = [Rotation.identity()]
     position = [np.zeros(3)]

@@ -41,7 +41,7 @@ class Accelerometer:
         self._lock = threading.Lock()
         self._known: deque[tuple[float, Array, Array]] = deque(maxlen=REMEMBERED)
         self._frame = ""
-        self.state = "has told nothing yet"
+        self.state = "has sent nothing yet"
 
     def take(self, message: Any) -> None:
         """Remember a message; one without acceleration, or out of order, is left out."""
@@ -64,7 +64,7 @@ class Accelerometer:
         with self._lock:
             found, frame = _between(list(self._known), t), self._frame
         if found is None:
-            self.state = "has nothing at the time of the images" if frame else self.state
+            self.state = "has no sample at the time of the images" if frame else self.state
             return None
         value, covariance = found
         if frame == frame_id:

@@ -149,9 +149,9 @@ class Health:
         if self._received_recently:
             return (
                 DiagnosticStatus.WARN,
-                "images are coming, but none was measured since the last report",
+                "images arrive, but none was measured since the last report",
             )
-        what = "no images are coming" if self._received else "no image has come yet"
+        what = "no images arrive" if self._received else "no image has arrived yet"
         return DiagnosticStatus.WARN, f"{what}: {self._no_images}" if self._no_images else what
 
     def _rates(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The executable `blur_imu_node`: it says so where ROS 2 is not here."""
+"""The executable `blur_imu_node`: it says so where ROS 2 was not found."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ def main() -> None:
         if (error.name or "").startswith("blur_imu_ros"):
             raise
         print(
-            f"blur_imu_node: ROS 2 is not here ({error.name} cannot be imported): source its "
-            "setup.bash "
-            f"(/opt/ros/DISTRO/setup.bash), or get it from PyPI ({install_hint('ros')}); "
-            "recordings are measured without ROS by blur-imu run",
+            f"blur_imu_node: ROS 2 was not found ({error.name} cannot be imported): source its "
+            "setup.bash (/opt/ros/DISTRO/setup.bash), or get it from PyPI "
+            f"({install_hint('ros')}); recordings are measured without ROS by blur-imu run",
             file=sys.stderr,
         )
         sys.exit(1)

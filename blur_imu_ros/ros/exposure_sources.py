@@ -147,7 +147,7 @@ class TopicExposure:
                 self._told.wait_for(lambda: self._known[-1].reaches(stamp), PATIENCE)
             oldest = time.monotonic() - self._timeout
             fresh = [known for known in self._known if known.came >= oldest]
-            said = "has stopped" if self._known else "has told no exposure yet"
+            said = "has stopped" if self._known else "has sent no exposure yet"
         if not fresh:
             raise FrameError(
                 f"the exposure time is not known: {self._topic} {said}{self._complaint}"
@@ -244,7 +244,7 @@ def unit_of(name: str, unit: str) -> str:
     fixed = KINDS[name].unit
     if unit == "auto" and fixed is None:
         raise RosSetupError(
-            f"exposure_source '{name}' does not fix its unit: set exposure_unit to one of "
+            f"exposure_source '{name}' does not define its unit: set exposure_unit to one of "
             f"{', '.join(UNITS)} (RealSense: us for depth and infrared, 100us for colour of a D400)"
         )
     return str(fixed) if unit == "auto" else unit

@@ -103,8 +103,8 @@ class BaseFrame:
             self.state += ": nobody publishes TF"
             return ""
         return (
-            f"TF does not lead from {self.name} to {frame_id}, so filters drop our messages in "
-            "silence: publish that transform, or set base_frame or frame_id"
+            f"TF does not lead from {self.name} to {frame_id}, so filters silently drop our "
+            "messages: publish that transform, or set base_frame or frame_id"
         )
 
 

@@ -74,7 +74,7 @@ class ImageReader:
         small = Image(height=2, width=2, encoding="rgb8", step=6, data=bytes(range(12)))
         found = np.asarray(self._bridge.imgmsg_to_cv2(small, "bgr8"))
         if not np.array_equal(found, image_of(small)):
-            raise ValueError("it reads another image than was written")
+            raise ValueError("it does not read back the image that was written")
 
 
 def _is_for_bridge(message: Any) -> bool:

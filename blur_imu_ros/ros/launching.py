@@ -99,7 +99,7 @@ DRIVERS = {
             "stamp_reference": "end",
         },
     ),
-    # The left mono camera; its exposure is no message.
+    # The left mono camera; its exposure is not a message.
     "oak": Driver(
         {"image": "/oak/left/image_raw", "camera_info": "/oak/left/camera_info"},
         {"stamp_reference": "end"},

@@ -118,11 +118,11 @@ class LiveTopic:
         while True:
             message = self._newest.take(PATIENCE)
             if message is None:
-                raise RecordingError(f"{self.name}: gives no image" + " any more" * bool(index))
+                raise RecordingError(f"{self.name}: delivers no image" + " any more" * bool(index))
             if self._camera is None:
                 if time.monotonic() - start > PATIENCE:
                     raise RecordingError(
-                        f"{self._info_topic}: no calibration comes; give one as a file",
+                        f"{self._info_topic}: no calibration arrives; give one as a file",
                         cures=("camera",),
                     )
                 continue

@@ -36,7 +36,7 @@ from blur_imu_ros.ros.exposure_sources import KINDS, UNITS, message_type, unit_o
 LARGEST_OFFSET = 10.0
 """Seconds."""
 LONGEST_LEVER_ARM = 10.0
-"""Metres. A longer one is taken for a unit error."""
+"""Metres. A longer one is read as a unit error."""
 
 FRAMES = ("frame_id", "base_frame", "odom_frame")
 """Parameters that are names of frames."""
@@ -96,141 +96,140 @@ class _Parameter:
 
 
 PARAMETERS: dict[str, _Parameter] = {
-    "autostart": _Parameter(True, "Configure and activate without being asked."),
+    "autostart": _Parameter(True, "Configure and activate at start."),
     "model": _Parameter(FOR_CAMERAS, "Name of a shipped model, or path of an .onnx with its card."),
-    "backend": _Parameter("auto", "What runs the model.", BACKENDS),
-    "device": _Parameter("cpu", "Where it runs.", DEVICES),
-    "threads": _Parameter(0, "CPU threads of the model; 0 chooses.", least=0, most=64),
+    "backend": _Parameter("auto", "Runtime of the model.", BACKENDS),
+    "device": _Parameter("cpu", "Device that runs the model.", DEVICES),
+    "threads": _Parameter(0, "CPU threads of the model; 0: automatic.", least=0, most=64),
     "image_transport": _Parameter("raw", "Kind of image topic.", ("raw", "compressed")),
     "rectified": _Parameter(
         False,
-        "Images are rectified (image_rect): their calibration is P of camera_info, without "
+        "Images are rectified (image_rect): use P of camera_info as their calibration, without "
         "distortion.",
     ),
     "image_reliability": _Parameter(
         "auto",
-        "Reliability asked of the image's publisher; auto is reliable where every publisher is.",
+        "Reliability requested from the image publisher; auto: reliable if every publisher is.",
         ("auto", "best_effort", "reliable"),
     ),
     "image_depth": _Parameter(
         5,
-        "Images that may wait in the subscription, which is emptied at once; only the newest is "
-        "measured.",
+        "Queue depth of the image subscription; only the newest image is measured.",
         least=1,
         most=100,
     ),
     "exposure_source": _Parameter(
         "fixed",
-        "What tells the exposure time: the parameter exposure_time, or messages on topic exposure.",
+        "Source of the exposure time: the parameter exposure_time, or messages on topic exposure.",
         ("fixed", *KINDS),
     ),
     "exposure_time": _Parameter(
-        0.0, "Exposure time in seconds where it is fixed; 0 is not known: no output.", live=True
+        0.0, "Fixed exposure time in seconds; 0: unknown, so nothing is published.", live=True
     ),
     "exposure_unit": _Parameter(
-        "auto", "Unit of topic exposure; auto takes what the driver fixes.", ("auto", *UNITS)
+        "auto", "Unit of topic exposure; auto: the one that the driver defines.", ("auto", *UNITS)
     ),
     "exposure_tolerance": _Parameter(
         0.1,
-        "Seconds that the stamps of an image and its exposure may differ.",
+        "Largest difference between the timestamps of an image and its exposure, seconds.",
         least=0.0,
         most=10.0,
     ),
     "exposure_timeout": _Parameter(
-        2.0, "Seconds after which an exposure that came is forgotten.", least=0.05, most=3600.0
+        2.0, "Seconds after which a received exposure is discarded.", least=0.05, most=3600.0
     ),
     "stamp_reference": _Parameter(
         "start",
-        "Moment of the exposure that image stamps mean.",
+        "Moment of the exposure that image timestamps refer to.",
         tuple(reference.value for reference in StampReference),
     ),
     "time_offset": _Parameter(
         0.0,
-        "Seconds added to the stamps of images.",
+        "Seconds added to the timestamps of images.",
         least=-LARGEST_OFFSET,
         most=LARGEST_OFFSET,
         live=True,
     ),
     "calibration": _Parameter(
         "",
-        "File that blur-imu calibrate wrote: its exposure_time and time_offset count where those "
-        "parameters are 0, its linear_scale is the factor on linear velocities.",
+        "File written by blur-imu calibrate: its exposure_time and time_offset are used where "
+        "those parameters are 0; its linear_scale multiplies linear velocities.",
     ),
     "readout_time": _Parameter(
         0.0,
-        "Seconds from the first to the last row of a rolling shutter, whose stamps mean the first "
-        "row; 0 is a global shutter.",
+        "Seconds from the first to the last row of a rolling shutter whose timestamps refer to the "
+        "first row; 0: global shutter.",
         least=0.0,
         most=0.2,
         live=True,
     ),
     "maximum_rate": _Parameter(
         0.0,
-        "Images a second that are measured at most; the others are skipped and counted. 0 is all.",
+        "Images per second to measure at most; others are skipped and counted. 0: all.",
         least=0.0,
         most=1000.0,
         live=True,
     ),
     "settings_file": _Parameter(
-        "", "YAML of the method's settings, as config/settings.yaml; empty takes the defaults."
+        "", "YAML with settings of the method, as in config/settings.yaml; empty: defaults."
     ),
     "direction": _Parameter(
         Direction.PREVIOUS.value,
-        "What decides the sign: both neighbours (one frame late), the one before, nothing.",
+        "Frames that decide the sign: both neighbours (one frame late), previous ones, or none.",
         tuple(direction.value for direction in NODE_DIRECTIONS),
     ),
     "registration": _Parameter(
         True,
-        "Register each image on the one before and fuse both velocities; without it each image "
-        "speaks for itself, and its neighbours decide the sign alone.",
+        "Register each image to the previous one and fuse both velocities; otherwise each image is "
+        "measured alone, and its neighbours only decide the sign.",
     ),
     "motion_prior": _Parameter(
         "none",
-        "pivot: the camera is in a hand or turns about a point, so v = omega x lever arm, more or "
-        "less.",
+        "pivot: the camera is hand-held or turns about a point, so v = omega x lever arm, "
+        "approximately.",
         tuple(prior.value for prior in MotionPrior),
     ),
     "lever_arm": _Parameter(
         [0.0, 0.0, 0.0],
-        "From the pivot to the camera in optical axes (right, down, forward), metres; zeros: found "
-        "while running.",
+        "From the pivot to the camera in optical axes (right, down, forward), metres; zeros: "
+        "estimated while running.",
     ),
     "minimum_direction_probability": _Parameter(
         MINIMUM_DIRECTION_PROBABILITY,
-        "Imu and twist stay silent while the sign is less sure.",
+        "No Imu and twist below this probability of the sign.",
         least=0.5,
         most=1.0,
         live=True,
     ),
     "maximum_residual": _Parameter(
         0.0,
-        "Imu and twist stay silent while one motion explains the blur worse than this, pixels of "
-        "the network's view; 0 leaves that to the covariance.",
+        "No Imu and twist above this residual of the blur, pixels of the network's view; 0: no "
+        "limit, as the covariance accounts for it.",
         least=0.0,
         most=100.0,
         live=True,
     ),
     "publish_linear": _Parameter(
         True,
-        "Publish twist. Without it angular velocity alone goes out, for robots whose wheels know "
-        "their speed better.",
+        "Publish twist. Otherwise only angular velocity is published, for robots with better wheel "
+        "odometry.",
     ),
     "odometry": _Parameter(
         "none",
-        "Publish odom_visual: orientation since the start (its position is marked unknown), or the "
-        "whole pose. Both drift.",
+        "Publish odom_visual: orientation since the start (with the position marked unknown), or "
+        "the whole pose. Both drift.",
         ("none", "orientation", "pose"),
     ),
     "odom_frame": _Parameter("odom", "Frame of the pose of odom_visual."),
     "merge_accelerometer": _Parameter(
         False,
-        "Publish imu/data: the angular velocity, with the acceleration that an Imu on topic "
-        "accelerometer has at that time.",
+        "Publish imu/data: the angular velocity, and the acceleration from topic accelerometer at "
+        "that time.",
     ),
     "output_stamp": _Parameter(
         "middle",
-        "Time stamp of the outputs: the middle of the exposure, or that of the image as it came, "
-        "for who pairs them by exact time.",
+        "Timestamp of the outputs: the middle of the exposure, or that of the image, for "
+        "synchronisation by exact time.",
         ("middle", "image"),
     ),
     "axes": _Parameter(
@@ -239,17 +238,17 @@ PARAMETERS: dict[str, _Parameter] = {
         tuple(axes.value for axes in MESSAGE_AXES),
     ),
     "frame_id": _Parameter(
-        "", "Frame of the output; empty derives it from the image's.", live=True
+        "", "Frame of the output; empty: derived from that of the image.", live=True
     ),
     "base_frame": _Parameter(
         "base_link",
-        "Frame of the robot that must reach the output's by TF, which is looked up at the start "
-        "where tf2 is installed; empty looks up nothing.",
+        "Frame of the robot, from which TF must lead to that of the output; checked at the start "
+        "if tf2 is installed. Empty: no check.",
     ),
     "publish_body_frame": _Parameter(
         False,
-        "Publish the camera's body frame on /tf_static, below the images' frame; for drivers that "
-        "know the optical frame only. Needs axes body.",
+        "Publish the camera's body frame on /tf_static, as a child of the image frame; for drivers "
+        "that publish only the optical frame. Needs axes body.",
     ),
     "diagnostics_period": _Parameter(1.0, "Seconds between diagnostics.", least=0.1, most=60.0),
 }
@@ -377,7 +376,7 @@ def _calibrated(values: dict[str, Any], known: KnownCalibration | None) -> dict[
     if abs(offset) > LARGEST_OFFSET:
         raise RosSetupError(
             f"parameter calibration: {values['calibration']}: time_offset is {offset:g} s, of a "
-            "gyroscope on another clock than the camera's; take that line out"
+            "gyroscope with another clock than the camera; remove that line"
         )
     return {
         "calibration": known,

@@ -189,9 +189,9 @@ def _unanswered(listener: _Listener, sent: Array, answered: Array) -> dict[str, 
         elif not motions[nearest].valid:
             reasons[str(motions[nearest].reasons[0])] += 1
         elif t == sent[0]:
-            reasons["the first has none before it that would tell its sign"] += 1
+            reasons["the first frame has no predecessor to decide its sign"] += 1
         else:
-            reasons["its sign is not sure enough"] += 1
+            reasons["the sign is too uncertain"] += 1
     return dict(reasons)
 
 

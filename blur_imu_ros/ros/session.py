@@ -7,7 +7,6 @@ messages. The first two happen in the executor's thread, the others in the worke
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -68,10 +67,7 @@ TOO_SLOW = (
     "this computer does not keep up with the camera: set maximum_rate, or play a bag more slowly"
 )
 
-NO_CAMERA = "no camera_info has come yet"
-
-CALIBRATION_WAIT = 0.2
-"""Seconds that the first image waits for its calibration: they come together, in either order."""
+NO_CAMERA = "no camera_info has arrived yet"
 
 ImageMessage: TypeAlias = Image | CompressedImage
 
@@ -107,7 +103,6 @@ class Session:
         self.times = ImageTimes()
         self._camera: Camera | None = None
         self._camera_error = NO_CAMERA
-        self._calibration_came, self._waited = threading.Event(), False
         self._active = self._reset = False
         self._dropped = 0
         self._published: deque[tuple[float, Array]] = deque(maxlen=MOTION_WINDOW)
@@ -165,8 +160,8 @@ class Session:
         node, settings, topics = self._node, self.settings, self._topics
         if messages.BlurMotion is None:
             node.get_logger().warning(
-                "the message BlurMotion is not built, so topic motion is not published; "
-                "build the package with colcon, or run tools/build_messages.py"
+                "the message BlurMotion is not built, so topic motion is not published; build the "
+                "package with colcon, or run tools/build_messages.py"
             )
         self._outputs = Outputs(topics.publisher, settings)
         self._base = BaseFrame(node, settings.base_frame)
@@ -207,8 +202,8 @@ class Session:
             return source
         if settings.exposure_time is None:
             self._node.get_logger().warning(
-                "the exposure time is not known, so nothing will be published: "
-                "set the parameter exposure_time (seconds)"
+                "the exposure time is not known, so nothing will be published: set the parameter "
+                "exposure_time (seconds)"
             )
         return FixedExposure(settings.exposure_time)
 
@@ -223,10 +218,10 @@ class Session:
             exposure += f" on {self._node.resolve_topic_name('exposure')}"
         return (
             f"images of {self.images.name}, exposure {exposure}, stamps at its "
-            f"{settings.stamp_reference.value}, model {self._chain.model}, "
-            f"direction {settings.direction.value}, registration "
-            f"{'on' if settings.registration else 'off'}, motion prior "
-            f"{'none' if settings.pivot is None else 'pivot'}, output in {settings.axes.value} axes"
+            f"{settings.stamp_reference.value}, model {self._chain.model}, direction "
+            f"{settings.direction.value}, registration {'on' if settings.registration else 'off'}, "
+            f"motion prior {'none' if settings.pivot is None else 'pivot'}, output in "
+            f"{settings.axes.value} axes"
         )
 
     # --- in -----------------------------------------------------------------------------------
@@ -236,13 +231,12 @@ class Session:
             self._camera = camera_of(message, self.settings.rectified)
         except BlurImuError as error:
             self._camera, self._camera_error = None, str(error)
-        self._calibration_came.set()
 
     def _on_reset(self, request: Any, response: Any) -> Any:
         """Forget everything that was learnt of images so far."""
         self._reset = True
         self.times.begin_anew()
-        response.success, response.message = True, "direction, lever arm and odometry begin anew"
+        response.success, response.message = True, "direction, lever arm and odometry are reset"
         return response
 
     def _on_image(self, message: ImageMessage) -> None:
@@ -287,9 +281,6 @@ class Session:
 
     def _frame(self, arrival: _Arrival) -> Frame:
         """Return the frame of a message; BlurImuError says why there is none."""
-        if not self._waited:
-            self._waited = True
-            self._calibration_came.wait(CALIBRATION_WAIT)
         camera, settings = self._camera, self.settings
         exposure_time = self._exposure.exposure_time(arrival.stamp)
         if camera is None:
@@ -403,7 +394,7 @@ class Session:
         base, camera, doubts = self._base, self._camera, []
         if camera is not None and camera.is_distorted and named_rectified(self.images.name):
             doubts.append(
-                f"{self.images.name} is rectified, by its name, and taken for raw: set rectified"
+                f"{self.images.name} seems to be rectified, but is used as raw: set rectified"
             )
         if camera is not None:
             doubts += calibration_doubts(camera)

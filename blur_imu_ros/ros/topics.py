@@ -43,7 +43,7 @@ class Topics:
         def tell(event: Any) -> None:
             policy = qos_policy_name_from_kind(event.last_policy_kind)
             name = self._node.resolve_topic_name(topic)
-            text = f"a publisher of {name} offers another QoS than is asked for: {policy}"
+            text = f"a publisher of {name} offers another QoS than requested: {policy}"
             self._mismatch(text)
             self._node.get_logger().warning(text)
 

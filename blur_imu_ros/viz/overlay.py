@@ -160,7 +160,9 @@ def _draw_velocities(canvas: Image, estimate: VelocityEstimate, axes: Axes) -> N
     if estimate.single is not None:
         quality = estimate.registration_quality
         pair = (
-            f"fits the frame before: {quality:.2f}" if quality else "no pair with the frame before"
+            f"agreement with previous frame: {quality:.2f}"
+            if quality
+            else "not registered to previous frame"
         )
         rows.append(("fused", pair))
     if not estimate.valid:

@@ -100,7 +100,7 @@ class _VideoClock:
 
 
 def _rate(times: list[float]) -> float:
-    """Return pictures a second."""
+    """Return frames per second."""
     if len(times) < 2:
         return USUAL_RATE
     return float(np.clip(1 / np.median(np.diff(times)), *RATES))

@@ -4,7 +4,10 @@
 const MARGIN = { left: 52, right: 8, top: 8, bottom: 34 };
 const SHORTEST_DRAG = 5;  // pixels; a shorter one is a click
 const PIXELS_PER_DOT = 4;  // nearer to each other, estimates are a line only
-const GREY = "#8a97a3", GRID = "#e6ebf0";
+const GREY = "--grey", DARK = matchMedia("(prefers-color-scheme: dark)");
+
+/** The colour of a name in the style sheet, which knows light and dark. */
+const ink = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** Numbers that Python packed as base64 of little-endian float32. */
 function unpack(text) {
@@ -60,6 +63,7 @@ class Chart {
     canvas.addEventListener("pointerleave", () => this.leave());
     canvas.addEventListener("dblclick", () => group.zoom(null));
     new ResizeObserver(() => this.redraw()).observe(canvas);
+    DARK.addEventListener("change", () => this.redraw());
   }
 
   redraw() {
@@ -69,7 +73,8 @@ class Chart {
   /** Draw anew what changed: the picture of the axes and layers is kept while only the pointer moves. */
   draw() {
     const { canvas, group } = this, ratio = window.devicePixelRatio || 1;
-    const shown = JSON.stringify([group.range, canvas.clientWidth, canvas.clientHeight, ratio]);
+    const shown = JSON.stringify([group.range, canvas.clientWidth, canvas.clientHeight, ratio,
+                                  DARK.matches]);
     if (shown !== this.shown) this.drawPicture(ratio);
     this.shown = shown;
     const pen = canvas.getContext("2d");
@@ -140,17 +145,17 @@ class Chart {
   drawAxes(pen) {
     const { box } = this;
     pen.font = "11px system-ui, sans-serif";
-    pen.fillStyle = "#5b6b7a";
+    pen.fillStyle = ink("--faint");
     pen.lineWidth = 1;
     pen.textAlign = "center";
     for (const x of ticks(this.from, this.to, Math.max(2, (box.right - box.left) / 60))) {
-      line(pen, this.toX(x), box.top, this.toX(x), box.bottom, GRID);
+      line(pen, this.toX(x), box.top, this.toX(x), box.bottom, "--grid");
       pen.fillText(x, this.toX(x), box.bottom + 14);
     }
     pen.fillText(this.xLabel, (box.left + box.right) / 2, box.bottom + 29);
     pen.textAlign = "right";
     for (const y of ticks(this.low, this.high, 4)) {
-      line(pen, box.left, this.toY(y), box.right, this.toY(y), y === 0 ? "#b9c3cc" : GRID);
+      line(pen, box.left, this.toY(y), box.right, this.toY(y), y === 0 ? "--axis" : "--grid");
       pen.fillText(y, box.left - 5, this.toY(y) + 4);
     }
     pen.save();
@@ -164,7 +169,7 @@ class Chart {
   drawPointed(pen) {
     const { box, dragged } = this, place = this.group.pointed;
     if (dragged) {
-      pen.fillStyle = "#1f2d3d22";
+      pen.fillStyle = ink("--text") + "22";
       pen.fillRect(dragged.from, box.top, dragged.to - dragged.from, box.bottom - box.top);
       return;
     }
@@ -229,7 +234,7 @@ class Chart {
 }
 
 function line(pen, x0, y0, x1, y1, colour) {
-  pen.strokeStyle = colour;
+  pen.strokeStyle = ink(colour);
   pen.beginPath();
   pen.moveTo(x0, y0);
   pen.lineTo(x1, y1);
@@ -237,7 +242,7 @@ function line(pen, x0, y0, x1, y1, colour) {
 }
 
 function disc(pen, x, y, radius, colour) {
-  pen.fillStyle = colour;
+  pen.fillStyle = ink(colour);
   pen.beginPath();
   pen.arc(x, y, radius, 0, 2 * Math.PI);
   pen.fill();
@@ -266,7 +271,7 @@ function* runs(chart, low, high = low) {
 
 const DRAW = {
   line(pen, chart, { y, colour, width = 1.4 }) {
-    pen.strokeStyle = colour;
+    pen.strokeStyle = ink(colour);
     pen.lineWidth = width;
     pen.beginPath();
     for (const run of runs(chart, y)) {
@@ -282,14 +287,14 @@ const DRAW = {
   dots(pen, chart, { y, colour, always }) {
     const pixels = chart.box.right - chart.box.left;
     if (!always && (chart.last - chart.first) * PIXELS_PER_DOT > pixels) return;
-    pen.fillStyle = always ? colour + "99" : colour;
+    pen.fillStyle = ink(colour) + (always ? "99" : "");
     for (let k = chart.first; k < chart.last; k++) {
       // Squares: a recording may have thousands.
       pen.fillRect(chart.toX(chart.x[k]) - 1.8, chart.toY(y[k]) - 1.8, 3.6, 3.6);
     }
   },
   band(pen, chart, { low, high, colour }) {
-    pen.fillStyle = pen.strokeStyle = colour + "33";
+    pen.fillStyle = pen.strokeStyle = ink(colour) + "33";
     pen.beginPath();
     for (const run of runs(chart, low, high)) {
       if (run.length === 1) {
@@ -304,7 +309,7 @@ const DRAW = {
     pen.fill();
   },
   crosses(pen, chart, { marks, colour }) {
-    pen.strokeStyle = colour;
+    pen.strokeStyle = ink(colour);
     pen.beginPath();
     for (let k = chart.first; k < chart.last; k++) {
       if (Number.isNaN(marks[k])) continue;
@@ -318,7 +323,7 @@ const DRAW = {
   },
   bars(pen, chart, { y, colour }) {
     const half = chart.halfBar();
-    pen.fillStyle = colour;
+    pen.fillStyle = ink(colour);
     for (let k = chart.first; k < chart.last; k++) {
       const left = chart.toX(chart.x[k] - half), right = chart.toX(chart.x[k] + half);
       pen.fillRect(left + 0.5, chart.toY(y[k]), right - left - 1, chart.box.bottom - chart.toY(y[k]));
@@ -338,7 +343,7 @@ function showTip(text, event) {
 
 function hideTip() { tip.hidden = true; }
 
-const signed = x => (Number.isNaN(x) ? "not known" : `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(3)}`);
+const signed = x => (Number.isNaN(x) ? "unknown" : `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(3)}`);
 
 /** What a person is told of one row of one velocity. */
 function told(rows, { name, unit, estimate, truth, sigma, single }, k) {
@@ -417,7 +422,7 @@ function consistencyChart(canvas, { shares, curves }, colours) {
   const known = curves.map(({ name, within }) => ({ name, y: unpack(within) }));
   known.forEach(({ y }, k) => layers.push({ kind: "line", y, colour: paints[k], width: 2 }));
   return new Chart(canvas, new Group(), {
-    x, layers, fromZero: true, xLabel: "share that sigma promises",
+    x, layers, fromZero: true, xLabel: "share predicted by sigma",
     yLabel: `share found: ${known.map(({ name }) => name).join(", ")}`,
     tell: k => [`within the interval of ${(100 * x[k]).toFixed(0)} %`,
                 ...known.map(({ name, y }) => `${name}: ${(100 * y[k]).toFixed(0)} %`)].join("\n"),
@@ -438,7 +443,8 @@ function followLinks(time) {
 }
 
 function main() {
-  const data = JSON.parse(document.getElementById("data").textContent), { colours } = data;
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const colours = { estimate: "--estimate", truth: "--truth", single: "--single" };
   const rows = { ...data.rows, t: unpack(data.rows.t), valid: unpack(data.rows.valid) };
   const canvasOf = name => document.querySelector(`canvas[data-chart="${name}"]`);
   const time = new Group();

@@ -64,7 +64,6 @@ def write_report(
     histograms = _histograms(used)
     scatter = _scatters(_thinned(used, MOST_DOTS))
     data = {
-        "colours": {"estimate": ESTIMATE, "truth": TRUTH, "single": SINGLE},
         "rows": _rows(drawn, start),
         "velocities": _velocities(drawn),
         "histograms": histograms,
@@ -78,8 +77,7 @@ def write_report(
         '<h2 id="time">Over time</h2>',
         _over_time(matched, drawn),
         "<h2>Residuals over time</h2>",
-        '<p class="hint">Estimate minus ground truth, with the band of ±2σ that they should keep '
-        "to.</p>",
+        '<p class="hint">Estimate minus ground truth, and the ±2σ band that should hold 95 %.</p>',
         _charts(f"residual {VELOCITIES[k]}" for k in (0, 3, 1, 4, 2, 5) if _is_known(drawn, k)),
         "<h2>Distribution of the errors</h2>",
         _charts([f"error {one['name']}" for one in histograms], "three"),
@@ -89,10 +87,10 @@ def write_report(
     if data["consistency"]:
         parts += [
             "<h2>Is the covariance right?</h2>",
-            '<p class="hint">Share of errors that lie within the interval that sigma gives to a '
-            "share. On the diagonal sigma is right, below it too small, above it too large.</p>",
-            f'<p class="legend"><span><i style="background:{ESTIMATE}"></i>w</span>'
-            f'<span><i style="background:{TRUTH}"></i>v</span></p>',
+            '<p class="hint">Share of errors in the interval that sigma predicts for a share. '
+            "On the diagonal sigma is right, below it too small, above it too large.</p>",
+            '<p class="legend"><span><i style="background:var(--estimate)"></i>w</span>'
+            '<span><i style="background:var(--truth)"></i>v</span></p>',
             _charts(["consistency"]),
         ]
     parts += ["<h2>Frames with the largest errors</h2>", _worst(used, start, pictures)]
@@ -104,6 +102,8 @@ def write_report(
 
 def _page(title: str, parts: list[str], data: dict[str, Any]) -> str:
     style, script = ((_HERE / f"report.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    paints = {"estimate": ESTIMATE, "truth": TRUTH, "single": SINGLE}
+    style = ":root {" + "".join(f" --{name}: {c};" for name, c in paints.items()) + " }\n" + style
     # A "<" in a name must not end the element that holds the numbers.
     numbers = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
     body = "\n".join(parts)
@@ -156,14 +156,14 @@ def _charts(names: Iterable[str], kind: str = "") -> str:
 
 def _over_time(matched: MatchedSeries, drawn: MatchedSeries) -> str:
     legend = (
-        f'<i style="background:{TRUTH}"></i>ground truth',
-        f'<i style="background:{ESTIMATE}"></i>estimate',
-        *([] if drawn.single is None else [f'<i style="background:{SINGLE}"></i>each image alone']),
+        '<i style="background:var(--truth)"></i>ground truth',
+        '<i style="background:var(--estimate)"></i>estimate',
         *(
-            [f'<i class="band" style="background:{ESTIMATE}33"></i>±2σ']
-            if _has_sigma(drawn)
-            else []
+            []
+            if drawn.single is None
+            else ['<i style="background:var(--single)"></i>each image alone']
         ),
+        *(['<i class="band"></i>±2σ'] if _has_sigma(drawn) else []),
         *([] if drawn.valid.all() else ['<i class="cross">×</i>not valid']),
     )
     every = round(len(matched.t) / max(len(drawn.t), 1))
@@ -171,7 +171,7 @@ def _over_time(matched: MatchedSeries, drawn: MatchedSeries) -> str:
     return (
         f'<p class="legend">{"".join(f"<span>{one}</span>" for one in legend)}'
         '<button id="whole" type="button">whole time</button></p>\n'
-        '<p class="hint">Point at a chart for its numbers, drag to zoom, double-click for all.'
+        '<p class="hint">Point at a chart to read its values, drag to zoom, double-click to reset.'
         f"{thinned}</p>\n<noscript><p>The charts need JavaScript; the tables do "
         "not.</p></noscript>\n"
         # Angular velocity on the left, linear on the right.

@@ -57,7 +57,7 @@ class RerunStream:
             kind = "angular, rad/s" if index < 3 else "linear, m/s"
             value = estimate.velocity[index] if estimate.valid else np.nan
             stream.log([kind, name], rerun.Scalars(value))
-        # Lists of parts: these names are no paths.
+        # Lists of parts: these names are not paths.
         stream.log(["quality", "blur, px"], rerun.Scalars(estimate.blur_px))
         probability = rerun.Scalars(estimate.direction_probability)
         stream.log(["quality", "direction probability"], probability)

@@ -55,7 +55,7 @@ def open_encoder(path: Path, width: int, height: int, rate: float) -> Encoder:
     Args:
         path: of the video (.mp4).
         width, height: pixels, even.
-        rate: pictures a second, about; the times given to `write` count.
+        rate: frames per second, about; the times given to `write` count.
 
     Raises:
         RecordingError: the file cannot be written.
@@ -108,7 +108,9 @@ def _note(path: Path, name: str) -> str:
     kind = NAMES[name]
     if kind == "H.264":
         return ""
-    return f"{path}: is {kind} video, which older phones do not play: no H.264 encoder is here"
+    return (
+        f"{path}: is {kind} video, which older phones do not play: there is no H.264 encoder here"
+    )
 
 
 def _unwritable(path: Path, reason: str) -> RecordingError:
@@ -211,7 +213,7 @@ class _OpenCv:
         if not self._video.isOpened():
             raise _unwritable(path, "OpenCV refuses it")
         self.note = (
-            f"{path}: is MPEG-4 part 2 video at an even {rate:.4g} pictures a second, which "
+            f"{path}: is MPEG-4 part 2 video at an even {rate:.4g} frames per second, which "
             f"browsers and phones do not play; {INSTALL} for H.264 at the recording's own times"
         )
 

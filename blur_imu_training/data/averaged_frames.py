@@ -47,7 +47,7 @@ class AveragedFrames:
             recordings: frames of each, in order.
             folder: for messages.
             width, height: of the network's view, pixels.
-            exposure_time: seconds that the way from the first to the last frame is taken for.
+            exposure_time: seconds that the way from the first to the last frame is read as.
         """
         self.skipped: list[str] = []
         self._keyframes = [k for frames in recordings for k in keyframes(frames, self.skipped)]
@@ -64,7 +64,7 @@ class AveragedFrames:
         mean = mean_light(_read(frame) for frame in keyframe.around)
         depth = keyframe.frame.read_depth()
         if depth is None:
-            raise RecordingError(f"{keyframe.frame.name}: depth is damaged by now")
+            raise RecordingError(f"{keyframe.frame.name}: depth has become damaged")
         sample = frame_sample(
             mean, depth, self._view(keyframe, mean), keyframe.motion, self._exposure_time
         )

@@ -48,7 +48,8 @@ TERMS = (
 
 @dataclass(frozen=True)
 class HeldOutFrame:
-    """A blurred frame with its truth: velocity in rad/s and m/s, inverse depth of its pixels."""
+    """A blurred frame with its ground truth: velocity in rad/s and m/s, inverse depth of its
+    pixels."""
 
     frame: Frame
     angular_velocity: NDArray[np.float64]
@@ -80,7 +81,7 @@ def is_held_out_scene(folder: Path, data: Path) -> bool:
 
 def terms(data: Path | None) -> list[str]:
     """Return what the frames that a data folder gives are made of."""
-    return list(TERMS) if is_held_out_data(data) else ["rooms made from nothing: ours"]
+    return list(TERMS) if is_held_out_data(data) else ["procedural rooms: ours"]
 
 
 def held_out_frames(data: Path | None, count: int, seed: int = 7) -> Iterator[HeldOutFrame]:

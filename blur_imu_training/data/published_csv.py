@@ -121,7 +121,7 @@ class PublishedSamples:
         row = self._rows[index]
         sample = self._read(row)
         if sample is None:
-            raise RecordingError(f"{self._folder / self._names[row][0]}: is damaged by now")
+            raise RecordingError(f"{self._folder / self._names[row][0]}: has become damaged")
         return sample
 
     def _read(self, row: int) -> BlurredSample | None:

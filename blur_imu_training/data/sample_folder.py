@@ -34,7 +34,7 @@ def image_path(folder: Path, index: int) -> Path:
 
 
 def truth_path(folder: Path, index: int) -> Path:
-    """Return where the truth of a sample lies: arrays with the names in `TRUTHS`."""
+    """Return where the ground truth of a sample lies: arrays with the names in `TRUTHS`."""
     return folder / "truth" / f"{index:06d}.npz"
 
 
@@ -67,7 +67,7 @@ def claim(folder: Path, settings: dict[str, Any]) -> None:
 
 
 def write_sample(folder: Path, index: int, sample: BlurredSample) -> None:
-    """Write picture and truth, the truth last: where it is, the sample is complete."""
+    """Write picture and truth, the ground truth last: where it is, the sample is complete."""
     camera, shutter = sample.camera, sample.shutter
     ok, png = cv2.imencode(".png", sample.image)
     assert ok

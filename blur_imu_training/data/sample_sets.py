@@ -64,7 +64,7 @@ def open_samples(path: Path, width: int, height: int, exposure_time: float) -> S
     elif (path / VELOCITIES).is_file():
         found = list(gyro_samples(path, width, height))
     else:
-        raise TrainingError(f"{path}: is no set of samples; expected {KNOWN}")
+        raise TrainingError(f"{path}: is not a set of samples; expected {KNOWN}")
     refuse_empty(found, path)
     return found
 

@@ -76,7 +76,7 @@ def scene_frames(iphone: Path, unpaired: list[str]) -> list[PosedFrame]:
         entries = json.loads(path.read_text())
         names = sorted(entries.keys())
     except (OSError, ValueError, AttributeError) as error:
-        raise RecordingError(f"{path}: is no table of poses: {error}") from error
+        raise RecordingError(f"{path}: is not a table of poses: {error}") from error
     frames: list[PosedFrame] = []
     size: tuple[int, int] | None = None
     for name in names:

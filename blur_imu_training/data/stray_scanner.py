@@ -116,7 +116,7 @@ def _video(recording: Path, most: int) -> Iterator[tuple[NDArray[np.uint8], Came
     try:
         k = np.loadtxt(recording / "camera_matrix.csv", delimiter=",").reshape(3, 3)
     except (OSError, ValueError) as error:
-        raise RecordingError(f"{recording / 'camera_matrix.csv'}: is no 3x3 matrix") from error
+        raise RecordingError(f"{recording / 'camera_matrix.csv'}: is not a 3x3 matrix") from error
     for _ in range(most):
         ok, image = capture.read()
         if not ok:
@@ -133,7 +133,7 @@ def real_samples(
     """Yield the frames of a recording as they are, with the motion that the sensors measured.
 
     Angular velocity is the gyroscope's mean over the exposure, linear velocity the odometry's.
-    Frames without depth or beside a pose jump are left out. Stamps are taken for mid-exposure.
+    Frames without depth or beside a pose jump are left out. Stamps are read as mid-exposure.
 
     Args:
         recording: folder of the recording.

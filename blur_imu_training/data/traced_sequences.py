@@ -99,7 +99,8 @@ class SequenceChoice:
 
 
 def render_sequence(room: TracedRoom, folder: Path, choice: SequenceChoice) -> Iterator[int]:
-    """Render the frames that `folder` lacks; yield how many are there. The truth is written first.
+    """Render the frames that `folder` lacks; yield how many are there. The ground truth is written
+    first.
 
     Raises:
         TrainingError: a folder of other settings, or a room without a free way.

@@ -62,7 +62,7 @@ def render_true_blur(
     robots and free motion take turns. The folder is a set as `sample_folder` reads it.
     """
     if size[0] % STRIDE or size[1] % STRIDE:
-        raise TrainingError(f"{size[0]}x{size[1]} is no multiple of {STRIDE}")
+        raise TrainingError(f"{size[0]}x{size[1]} is not a multiple of {STRIDE}")
     claim(folder, {"rooms": rooms.names, "size": size, "seed": seed, "renderer": RENDERER})
     loaded = [rooms.room(name) for name in rooms.names]
     there = 0

@@ -20,8 +20,8 @@ TERMS = {
     "nyuv2": "NYU Depth v2, pairs 0-1249 (Silberman et al. 2012): research use",
     "photos": "Houses dataset (Ahmed & Moustafa 2016): cite the paper",
     "panoramas": "panoramas of Poly Haven: CC0",
-    "procedural": "dead leaves made from nothing: ours",
-    "rooms": "rooms made from nothing: ours",
+    "procedural": "dead leaves: ours",
+    "rooms": "procedural rooms: ours",
     "traced_rooms": (
         "path-traced views of five rooms of Benedikt Bitterli's rendering resources: 'The "
         "Breakfast Room', 'The Wooden Staircase' (Wig42), 'Salle de bain' (nacimus), 'Japanese "

@@ -87,8 +87,8 @@ def _load(source: Path) -> dict[str, Tensor]:
             content = torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{source}: is no file of plain tensors: it is damaged, or needs code to be run to be "
-            "read, which is refused; save its state dict alone"
+            f"{source}: is not a file of plain tensors: it is damaged, or executes code when "
+            "loaded, which is refused; save only its state dict"
         ) from error
     except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         raise ModelError(
@@ -105,8 +105,8 @@ def _tensors(content: Any, source: Path) -> dict[str, Tensor]:
         inner = [content[name] for name in CONTAINERS if name in content]
         if not inner:
             raise ModelError(
-                f"{source}: holds no state dict; looked for {', '.join(CONTAINERS)}, "
-                f"found {', '.join(str(key) for key in list(content)[:5]) or 'nothing'}"
+                f"{source}: holds no state dict; looked for {', '.join(CONTAINERS)}, found "
+                f"{', '.join(str(key) for key in list(content)[:5]) or 'nothing'}"
             )
         content = inner[0]
     raise ModelError(f"{source}: holds a {type(content).__name__}, not a state dict")
@@ -128,14 +128,14 @@ def _check(weights: dict[str, Tensor], expected: dict[str, Tensor], source: Path
         found = weights[name]
         if found.shape != value.shape:
             raise ModelError(
-                f"{source}: is not the published network: {name} is {tuple(found.shape)}, "
-                f"expected {tuple(value.shape)}"
+                f"{source}: is not the published network: {name} is {tuple(found.shape)}, expected "
+                f"{tuple(value.shape)}"
             )
         if not bool(torch.isfinite(found).all()):
             raise ModelError(f"{source}: {name} holds values that are not numbers")
     for name in weights:
         if name not in expected:
-            raise ModelError(f"{source}: is not the published network: {name} is one too many")
+            raise ModelError(f"{source}: is not the published network: {name} is unexpected")
 
 
 def _first_line(error: Exception) -> str:

@@ -46,7 +46,7 @@ class Light:
 
     Attributes:
         curve: (256,) linear light of each level: a tone curve undone.
-        knee: level of light from which all colours are taken for clipped.
+        knee: level of light from which all colours are read as clipped.
         lift: by how much clipped light was brighter.
     """
 

@@ -24,7 +24,7 @@ NO_COLOUR = 128
 """Colours are rounded as what they differ from it, so that grey stays grey."""
 
 DEAD_ZONE = 1 / 6
-"""Steps that a frequency is taken for smaller before it is rounded, as encoders do to save bits."""
+"""Steps that a frequency is read as smaller before it is rounded, as encoders do to save bits."""
 
 
 def video_coded(picture: NDArray[np.uint8], video: VideoCoding) -> NDArray[np.uint8]:
@@ -61,7 +61,7 @@ def cosines(block: int) -> tuple[tuple[float, ...], ...]:
 
 @cache
 def dead_zones(block: int) -> tuple[tuple[float, ...], ...]:
-    """Return by how many steps each frequency of a block is taken for smaller: not its mean."""
+    """Return by how many steps each frequency of a block is read as smaller: not its mean."""
     zones = np.full((block, block), DEAD_ZONE)
     zones[0, 0] = 0
     return tuple(tuple(float(x) for x in row) for row in zones)

@@ -75,7 +75,7 @@ class PathTracer:
 
         Raises:
             TrainingError: Mitsuba, Open Image Denoise or LLVM is missing.
-            RecordingError: the file is no scene.
+            RecordingError: the file is not a scene.
         """
         self._mitsuba = import_mitsuba()
         file = read_scene_file(scene)
@@ -98,7 +98,7 @@ class PathTracer:
                 if not file.without(unknown):
                     reason = str(error).strip().splitlines()[0]
                     raise TrainingError(f"{path}: Mitsuba cannot read it: {reason}") from error
-        raise TrainingError(f"{path}: is written for a version of Mitsuba that is too old")
+        raise TrainingError(f"{path}: is written for too old a version of Mitsuba")
 
     def distances(self, origins: Array, directions: Array) -> Array:
         """Return how far (n,) the first surface is along unit rays (n, 3); inf where there is

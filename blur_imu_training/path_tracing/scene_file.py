@@ -61,11 +61,11 @@ class SceneFile:
 
 
 def read_scene_file(path: Path) -> SceneFile:
-    """Return the scene; RecordingError if the file is no scene."""
+    """Return the scene; RecordingError if the file is not a scene."""
     try:
         root = ET.parse(path).getroot()
     except (OSError, ET.ParseError) as error:
-        raise RecordingError(f"{path}: is no scene: {error}") from error
+        raise RecordingError(f"{path}: is not a scene: {error}") from error
     _fill_in_defaults(root)
     scene = SceneFile(root, [])
     for parent in list(root.iter()):

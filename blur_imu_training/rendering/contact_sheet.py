@@ -24,8 +24,8 @@ GAP = 4
 
 
 def contact_sheet(samples: Sequence[BlurredSample], columns: int, real: Sequence[Image]) -> Image:
-    """Return a BGR sheet: each sample plain and, below, with its truth; real frames in the last
-    row.
+    """Return a BGR sheet: each sample plain and, below, with its ground truth; real frames in the
+    last row.
 
     Args:
         samples: all of one size.
@@ -70,7 +70,7 @@ def filled(picture: Image, width: int, height: int) -> Image:
 def read_real_frames(folder: Path, count: int) -> list[Image]:
     """Return `count` images spread over a folder; RecordingError if it holds none."""
     if not folder.is_dir():
-        raise RecordingError(f"{folder}: is no folder of images")
+        raise RecordingError(f"{folder}: is not a folder of images")
     paths = sorted(
         (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural_order
     )

@@ -1,4 +1,5 @@
-"""A sharp picture, moved while the shutter is open: radiance of the blurred image and its truth."""
+"""A sharp picture, moved while the shutter is open: radiance of the blurred image and its ground
+truth."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ NEAREST_Z = 0.1
 """Of a point's distance before and after: what comes nearer than that is not followed."""
 
 HIDES = 1.25
-"""Inverse depth over that of what it lies before: a step of less is taken for a slope."""
+"""Inverse depth over that of what it lies before: a step of less is read as a slope."""
 
 
 class Geometry(Protocol):

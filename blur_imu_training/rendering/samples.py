@@ -1,4 +1,5 @@
-"""Training samples: a blurred crop of the network's view and its truth, deterministic by index."""
+"""Training samples: a blurred crop of the network's view and its ground truth, deterministic by
+index."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ STRIDE = 8
 
 @dataclass(frozen=True)
 class BlurredSample:
-    """A blurred picture with its truth.
+    """A blurred picture with its ground truth.
 
     Attributes:
         image: (height, width, 3) BGR uint8.

@@ -16,10 +16,10 @@ HELD_OUT_ROOMS = ("bathroom", "living-room")
 """Rooms that models are validated on; chosen before any was measured there."""
 
 FARTHEST = 30.0
-"""Metres. What is said to be nowhere is taken for that far: windows and doors that lead outside."""
+"""Metres. What is said to be nowhere is read as that far: windows and doors that lead outside."""
 
 NEAREST = 0.2
-"""Metres. Nothing is taken for nearer."""
+"""Metres. Nothing is read as nearer."""
 
 
 class PathTracedRooms(SharpImages):
@@ -80,7 +80,7 @@ def _views_of(table: Path) -> dict[str, float]:
             try:
                 found[row[0]] = float(row[1])
             except (IndexError, ValueError) as error:
-                raise RecordingError(f"{table}: line {number} is no view: {error}") from error
+                raise RecordingError(f"{table}: line {number} is not a view: {error}") from error
             if not 1 <= found[row[0]] < 1e5:
                 raise RecordingError(f"{table}: line {number}: focal length {row[1]} cannot be one")
     return found

@@ -92,10 +92,12 @@ def _read_log(path: Path) -> tuple[Float64, Float64]:
     try:
         rows = np.loadtxt(path, ndmin=2)
     except (OSError, ValueError, UnicodeDecodeError) as error:
-        raise RecordingError(f"{path}: is no gyroscope log: {error}") from error
+        raise RecordingError(f"{path}: is not a gyroscope log: {error}") from error
     if rows.shape[1:] != (4,) or len(rows) < 2 or not np.all(np.isfinite(rows)):
-        raise RecordingError(f"{path}: is no gyroscope log: expected rows of ns, wx, wy, wz")
+        raise RecordingError(f"{path}: is not a gyroscope log: expected rows of ns, wx, wy, wz")
     t = (rows[:, 0] - rows[0, 0]) * 1e-9
     if not np.all(np.diff(t) > 0):
-        raise RecordingError(f"{path}: time does not rise at row {int(np.argmin(np.diff(t) > 0))}")
+        raise RecordingError(
+            f"{path}: time does not increase at row {int(np.argmin(np.diff(t) > 0))}"
+        )
     return t, rows[:, 1:]

@@ -24,7 +24,7 @@ LONG_SIDE = 640
 """Pixels. Sharp pictures are about twice the network's view, so that zooming in stays sharp."""
 
 FALLBACK_FIELD_OF_VIEW = (45.0, 95.0)
-"""Degrees, horizontal: what photos of unknown cameras are taken for."""
+"""Degrees, horizontal: what photos of unknown cameras are read as."""
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class MetricLogger:
         """Count the losses of one step; every now and then write their means.
 
         Raises:
-            TrainingError: a loss is no number any more.
+            TrainingError: a loss is no longer a number.
         """
         self._count += 1
         for name, value in losses.items():
@@ -86,7 +86,7 @@ class MetricLogger:
         self.write("loss", means, {"minutes": minutes, "samples": samples, "stage": stage})
         if not all(abs(value) < float("inf") for value in means.values()):
             raise TrainingError(
-                f"the losses are no numbers any more ({shown}); the last state is from before: "
+                f"the losses are no longer finite ({shown}); the last saved state is from before: "
                 "lower the learning rate, and start in another folder"
             )
 

@@ -38,6 +38,6 @@ def check_that_it_learns(
         if history[-1] < LEFT * history[0]:
             return
     raise TrainingError(
-        f"one batch cannot be learned by heart: the {task.main} loss went from "
-        f"{history[0]:.2f} to {history[-1]:.2f}; change the learning rate, or look at the samples"
+        f"one batch cannot be overfitted: the {task.main} loss went from {history[0]:.2f} to "
+        f"{history[-1]:.2f}; change the learning rate, or look at the samples"
     )

@@ -36,7 +36,8 @@ def pose_loss(out: CompactOutput | DirectedOutput, batch: dict[str, Tensor]) -> 
         out: of the network.
         batch: with `rows` (n, 2, 6, rows, columns), the equations F = A x of each cell at the
             normalised inverse depth 1, `motion` (n, 6), the true x, and `known` (n, 6), which is 0
-            where that is not known: where only a gyroscope tells the truth, only turns are judged.
+            where that is not known: where only a gyroscope tells the ground truth, only turns are
+            judged.
     """
     seen = torch.exp(batch["log_inverse_depth"])
     real = batch["depth_weight"].reshape(-1, 1, 1) > 0

@@ -2,8 +2,8 @@
 
 L1 of the flow, with the sign, for each image, that agrees with the prediction; L1 of the depth; and
 the squared error of the pose that a least-squares solve makes of both, again of the sign that is
-nearer. Samples tell the truth of cells; what pixels are asked for follows from it by the motion
-field.
+nearer. Samples tell the ground truth of cells; what pixels are asked for follows from it by the
+motion field.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Figures:
 
     Attributes:
         rotation_error: median of |omega - true| / |true|; of one that reads no motion it is 1.
-        translation_angle: median angle between linear velocity and its truth, degrees.
+        translation_angle: median angle between linear velocity and its ground truth, degrees.
         length_ratio: predicted over true length of blur, NaN where too little of it is seen. It
             counts in the score only through the velocities: `blur-imu validate --calibrate` scales
             it.
@@ -63,8 +63,8 @@ class Figures:
         """Return the figures for a person."""
         return (
             f"rotation error {self.rotation_error:.0%} (zero velocity: 100%), translation "
-            f"{self.translation_angle:.0f} deg off, lengths x{self.length_ratio:.2f}, "
-            f"on held-out frames"
+            f"{self.translation_angle:.0f} deg off, lengths x{self.length_ratio:.2f}, on held-out "
+            "frames"
         )
 
     @classmethod
@@ -155,7 +155,7 @@ class Selection:
 def rendered(data: Path | None, count: int) -> list[HeldOutFrame]:
     """Return held-out frames of the pictures in a data folder; of rooms where it holds none."""
     if not is_held_out_data(data):
-        logger.warning("validating on rooms made from nothing: no held-out pictures")
+        logger.warning("validating on procedural rooms: no held-out pictures")
         data = None
     return list(held_out_frames(data, count))
 

@@ -43,7 +43,7 @@ class Task:
         build: returns the network, its weights random.
         losses: of an output beside a batch, each a scalar, and their sum as `total`; `pose` weighs
             the error of the solved velocity.
-        labelled: returns a batch with an output in place of the truth of recorded frames.
+        labelled: returns a batch with an output in place of the ground truth of recorded frames.
         main: the loss that must fall where one batch is learned by heart.
         uncertainty: what cards of such models say of theirs, where the network tells none.
     """

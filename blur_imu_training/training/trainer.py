@@ -248,7 +248,7 @@ class Trainer:
         try:
             save()
         except TrainingError as error:
-            logger.warning("%s; training goes on", error)
+            logger.warning("%s; training continues", error)
 
     def _validate(self, logger: MetricLogger) -> None:
         """Measure the averaged network on held-out frames; write it where it is the best so far."""
@@ -295,10 +295,10 @@ class Trainer:
         changed = self.config.differences(recipe)
         if lasting := [name for name in changed if name in LASTING]:
             raise TrainingError(
-                f"{path}: was begun with another {' and '.join(lasting)}; take another folder"
+                f"{path}: was started with another {' and '.join(lasting)}; take another folder"
             )
         if changed:
-            logger.warning("%s: goes on with another %s", path, ", ".join(changed))
+            logger.warning("%s: continues with another %s", path, ", ".join(changed))
         return changed
 
     def _metric_logger(self) -> MetricLogger:

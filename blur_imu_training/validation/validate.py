@@ -43,7 +43,8 @@ LEAST_INVERSE_DEPTH = 0.05
 
 @dataclass(frozen=True)
 class HeldOutErrors:
-    """What was found in n frames of m cells each, the better of both signs, beside the truth.
+    """What was found in n frames of m cells each, the better of both signs, beside the ground
+    truth.
 
     Attributes:
         length, true_length: (n, m) of the blur, pixels of a view `PIXELS_ACROSS` wide.
@@ -95,7 +96,7 @@ class BinOfBlur:
             `length_ratio` that of predicted over true length.
         frames: how many frames; the other figures are of these, NaN where there is none.
         rotation_error: median of |omega - true| / |true|.
-        translation_angle: median angle between linear velocity and its truth, degrees.
+        translation_angle: median angle between linear velocity and its ground truth, degrees.
         translation_scale: median of |v| / |true|.
     """
 
@@ -117,14 +118,15 @@ class ValidationReport:
     Attributes:
         bins: by the length of the blur.
         rotation_error, translation_angle: over all frames, as in `BinOfBlur`.
-        translation_slope: median of the part of linear velocity along its truth, over the truth's.
+        translation_slope: median of the part of linear velocity along its ground truth, over the
+            ground truth's.
         nees: (2,) mean normalised squared error of omega and of v over degrees of freedom; 1 is
             honest.
         coverage: (2, 6) share of errors within 1 and 2 standard deviations (0.68 and 0.95 are
             honest).
         frames, valid: how many, and how many of them were held to be usable.
-        depth_slope: how fast the logarithm of inverse depth grows downwards in the truth beyond
-            what is predicted, per unit of the tangent to the optical axis.
+        depth_slope: how fast the logarithm of inverse depth grows downwards in the ground truth
+            beyond what is predicted, per unit of the tangent to the optical axis.
         own_pixels: pixels of the network's view in one of the bins'.
     """
 
@@ -456,9 +458,9 @@ def summary(result: ValidationReport) -> str:
     return (
         f"medians: rotation error {result.rotation_error:.1%}, "
         f"translation direction {result.translation_angle:.0f} deg\n"
-        f"linear velocity along its truth, over it: {result.translation_slope:.2f}\n"
+        f"linear velocity along its ground truth, over it: {result.translation_slope:.2f}\n"
         f"normalised squared error {result.nees[0]:.2f} (w), {result.nees[1]:.2f} (v); 1 is "
-        "honest\n"
+        "consistent\n"
         f"{cover}\n"
         f"log inverse depth, per unit of tangent downwards: {result.depth_slope:+.2f} beyond what "
         "is read"

@@ -76,7 +76,7 @@ def test_numbers_are_finite_also_where_a_frame_is_not_valid(
     cv2.imwrite(str(folder / "frame_5.png"), np.zeros_like(images[0]))
     ended = blur_imu(*command)
     assert ended.status == 0
-    assert "1 of 12 rows are not valid, the first of them frame_5.png: blur could be" in ended.err
+    assert "1 of 12 rows are not valid; the first is frame_5.png: blur could be" in ended.err
     rows = rows_of(out)
     assert [row["valid"] for row in rows] == ["1"] * 5 + ["0"] + ["1"] * 6
     numbers = [[float(row[name]) for name in HEADER.split(",")[1:]] for row in rows]

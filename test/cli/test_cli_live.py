@@ -68,7 +68,7 @@ def test_a_camera_that_ends_is_a_recording(
 ) -> None:
     begin = time.time()
     ended = blur_imu(*command(server, tmp_path))
-    assert ended.status == 0 and "gives no image any more" in ended.err, ended.err
+    assert ended.status == 0 and "delivers no image any more" in ended.err, ended.err
     rows = rows_of(tmp_path / "est.csv")
     assert 1 <= len(rows) <= COUNT and "secret" not in ended.out + ended.err
     times = np.array([float(row["t"]) for row in rows])
@@ -77,7 +77,7 @@ def test_a_camera_that_ends_is_a_recording(
     # Another time it is another recording.
     assert blur_imu(*command(server, tmp_path)).status == 0
     assert (tmp_path / "est.1.csv").is_file()
-    assert "cannot be gone on with" in blur_imu(*command(server, tmp_path, "--resume")).refusal
+    assert "cannot be resumed" in blur_imu(*command(server, tmp_path, "--resume")).refusal
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

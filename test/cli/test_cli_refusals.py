@@ -127,7 +127,10 @@ def test_an_image_of_another_size_is_named_and_the_rows_before_are_kept(
         ("image_width: 320\nimage_height: 224\nfx: 1", "lacks fy"),
         ("image_width: 320\nimage_height: 224\nfx: 0\nfy: 0\ncx: 1\ncy: 1", "Calibrate it"),
         ("image_width: wide\nimage_height: 224\nfx: 9\nfy: 9\ncx: 1\ncy: 1", "wide"),
-        ("image_width: 320\nimage_height: 224\nfx: .nan\nfy: 9\ncx: 1\ncy: 1", "not a number"),
+        (
+            "image_width: 320\nimage_height: 224\nfx: .nan\nfy: 9\ncx: 1\ncy: 1",
+            "not a finite number",
+        ),
         ("image_width: 320\nimage_height: 224\ncamera_matrix: 7", "camera_matrix"),
         ("image_width: 320\nimage_height: 224\ncamera_matrix: {data: [1, 2]}", "camera_matrix"),
         ("image_width: 320\nimage_height: 224\ncamera_matrix: {rows: 3}", "camera_matrix"),
@@ -175,7 +178,7 @@ def test_an_exposure_time_that_cannot_be(
         ("t\n0\n1\n2\n", "has more than 3 frames"),
         ("wx,wy\n0,1\n0,2\n", "lacks a column t"),
         ("t\n", "holds no rows"),
-        ("t\n0\nsoon\n2\n3\n4\n5\n", "no number"),
+        ("t\n0\nsoon\n2\n3\n4\n5\n", "not a number"),
     ],
 )
 def test_stamps_that_cannot_be(
@@ -283,7 +286,7 @@ def test_a_video_that_is_cut_off_gives_what_it_holds(
     ended = blur_imu(*command)
     rows = len(rows_of(out))
     assert ended.status == 0 and 0 < rows < COUNT
-    assert f"gave {rows} of the {COUNT} frames that it says to hold" in ended.err
+    assert f"gave {rows} of the {COUNT} frames that it claims to hold" in ended.err
     assert "measured before" in blur_imu(*command, "--resume").out
     assert "video.avi: gave" in refused(video, strict=True)
     assert len(rows_of(out)) == rows
@@ -389,12 +392,12 @@ def test_a_model_that_is_not_what_its_card_says(refused: Callable[..., str], mod
     model.write_bytes(b"no model")
     digest = hashlib.sha256(b"no model").hexdigest()
     card_path.write_text(json.dumps(card | {"sha256": digest}))
-    assert "is no ONNX file, or damaged" in refused(model=model)
+    assert "is not an ONNX file, or damaged" in refused(model=model)
     card_path.write_text(json.dumps(card | {"interface": "other/9"}))
     assert "interface 'other/9' is not known" in refused(model=model)
     for text in ("{", "[]", '{"name": "x"}', "\x80"):
         card_path.write_text(text, encoding="latin-1")
-        assert "model.json: is no model card" in refused(model=model)
+        assert "model.json: is not a model card" in refused(model=model)
     card_path.unlink()
     assert "model.json: the model's card cannot be read" in refused(model=model)
 

@@ -191,7 +191,7 @@ def test_a_bag_and_an_overlay_begin_anew_and_say_so(
         if asked.overlay is not None:
             command += ["--overlay", video]
         ended = blur_imu(*command)
-        assert ended.status == 0 and "cannot be gone on with; measuring" in ended.err
+        assert ended.status == 0 and "cannot be resumed; starting" in ended.err
         assert "measured before" in blur_imu(*command).out
     with AnyReader([bag]) as reader:
         assert {c.topic: c.msgcount for c in reader.connections}["/motion"] == COUNT

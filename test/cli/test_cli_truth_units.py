@@ -49,7 +49,7 @@ def test_the_unit_of_the_time_is_found_by_its_steps(
     whole = blur_imu("evaluate", estimate, truth(tmp_path), "--truth-axes", axes).out
     other = truth(tmp_path, seconds=seconds)
     found = blur_imu("evaluate", estimate, other, "--truth-axes", axes)
-    assert found.out == whole and "seconds, by its steps" in found.err
+    assert found.out == whole and "seconds, judging by its steps" in found.err
 
 
 def test_degrees_of_a_slow_motion_are_known_in_spite_of_noise(

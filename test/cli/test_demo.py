@@ -113,7 +113,7 @@ def test_demo_says_why_frames_are_not_answered_and_axes_are_bad(
     def through_ros(frames: list[Frame], _: str, rate: float) -> demo.Received:
         series = demo.true_series(hand_held(), frames[1:])
         series.velocity[:, [0, 4]] += 50
-        reasons = {"the first has none before it that would tell its sign": 1}
+        reasons = {"the first frame has no predecessor to decide its sign": 1}
         return demo.Received(series, np.full(8, 0.02), "through a node", reasons)
 
     monkeypatch.setattr(demo, "_has_ros", lambda: True)

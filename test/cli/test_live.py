@@ -51,7 +51,7 @@ def test_a_video_is_shown_at_its_own_pace_and_kept(
     assert 1 <= len(series.t) <= 12 and series.t[-1] == pytest.approx(11 / 30, abs=0.02)
     assert series.axes is Axes.BODY
     refusal = blur_imu("live", video, "--exposure", 0.01, "-o", out).refusal
-    assert "velocity.csv: is there already" in refusal
+    assert "velocity.csv: exists already" in refusal
 
 
 def test_it_ends_after_the_seconds(blur_imu: CommandLine, video: Path) -> None:

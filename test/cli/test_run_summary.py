@@ -42,20 +42,20 @@ def test_of_good_rows_nothing_is_told() -> None:
 
 def test_rows_that_are_not_valid_are_counted_with_the_reason_of_the_first() -> None:
     text = told([GOOD, GOOD.rejected("it is dark"), GOOD.rejected("it is soft")])
-    assert text.startswith("2 of 3 rows are not valid, the first of them frame 1: it is dark (")
+    assert text.startswith("2 of 3 rows are not valid; the first is frame 1: it is dark (")
 
 
 def test_open_signs_count_where_they_were_to_be_decided_and_something_moves() -> None:
     resting = replace(GOOD, direction_probability=0.6, blur_px=1.5)
     rows = [GOOD, replace(GOOD, direction_probability=0.6), STILL, resting]
-    assert "the sign of 1 of 4 rows is less sure than 0.8" in told(rows)
+    assert "the sign of 1 of 4 rows has a probability below 0.8" in told(rows)
     assert told(rows, signs=False) == ""
 
 
 @pytest.mark.parametrize(("blur", "said"), [(1.9, True), (2.1, False)])
 def test_too_short_a_smear_asks_for_a_longer_exposure(blur: float, said: bool) -> None:
     rows = [replace(GOOD, blur_px=blur)] * 3 + [GOOD]
-    assert ("longer exposure" in told(rows)) is said
+    assert ("expose longer" in told(rows)) is said
 
 
 def test_rows_that_no_neighbour_helps_are_counted_and_short_blur_is_no_lack_where_one_does() -> (
@@ -74,7 +74,7 @@ def test_rows_that_no_neighbour_helps_are_counted_and_short_blur_is_no_lack_wher
     assert list(summary.notes(signs=True)) == []
     summary.add(Measurement(frame, GOOD, registration=apart))
     (note,) = summary.notes(signs=True)
-    assert note.startswith("1 of 4 rows hold what their image tells alone")
+    assert note.startswith("1 of 4 rows were measured from their image alone")
     assert note.endswith("frame 7: 10 s lie between")
 
 
@@ -91,7 +91,7 @@ def of_a_hand(v: np.ndarray, count: int) -> str:
 
 def test_the_lever_arm_is_told_once_it_is_found() -> None:
     found = re.fullmatch(
-        r"lever arm found in the end: (.*) m \(.*--lever-arm (.*) knows .*",
+        r"final estimate of the lever arm: (.*) m \(.*--lever-arm (.*)",
         of_a_hand(np.zeros(3), 90),
     )
     assert found is not None and found[1] == found[2]
@@ -109,4 +109,4 @@ def test_run_tells_it_beside_the_count(blur_imu: CommandLine, camera: Path, tmp_
     out = tmp_path / "v.csv"
     done = blur_imu("run", folder, "--camera", camera, "--exposure", 0.01, "-o", out)
     assert done.status == 0 and done.out.strip() == f"{out}: 6 rows"
-    assert f"{out}: 1 of 6 rows are not valid, the first of them frame_3.png: " in done.err
+    assert f"{out}: 1 of 6 rows are not valid; the first is frame_3.png: " in done.err

@@ -243,7 +243,8 @@ def test_a_reading_holds_no_prior_and_short_blur_is_less_sure():
 
 
 def test_a_pair_that_may_be_wrong_is_believed_where_it_fits_what_is_known():
-    """Two motions explain the images: behind a smooth motion the one that goes on is no guess."""
+    """Two motions explain the images: behind a smooth motion the one that goes on is not a
+    guess."""
     motions, std = MotionFilter(), 0.05
     steady = np.array([0.0, 2.0, 0.0, 0.0, 0.0, 0.0])
     for k in range(20):

@@ -88,7 +88,7 @@ def turned_between(rotation: np.ndarray, before: np.ndarray, after: np.ndarray) 
 
 
 def as_expected(found: Registration, true: np.ndarray, sigmas: float = 3.5) -> None:
-    """The velocity is valid, and no farther from the truth than its covariance says."""
+    """The velocity is valid, and no farther from the ground truth than its covariance says."""
     assert found.valid, found.reasons
     error = found.velocity - true
     assert np.sqrt(error @ np.linalg.solve(found.covariance, error) / 6) < sigmas

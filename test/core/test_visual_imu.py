@@ -1,4 +1,4 @@
-"""The whole chain behind a network that knows the truth."""
+"""The whole chain behind a network that knows the ground truth."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_a_camera_in_a_hand_is_measured_with_its_lever_arm():
 
 @pytest.mark.parametrize("given", [None, 5, np.zeros((224, 320, 3), np.uint8)])
 def test_what_is_no_frame_is_refused_in_words(given):
-    with pytest.raises(FrameError, match="is no frame; give Frame"):
+    with pytest.raises(FrameError, match="is not a frame; give Frame"):
         list(VisualImu(Oracle([])).track([given]))
 
 

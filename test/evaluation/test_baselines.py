@@ -196,7 +196,7 @@ def test_the_table_is_in_the_axes_of_the_truth(tmp_path: Path):
         from_rest=False,
     )
     blur = run_compare(options, Oracle())[1]
-    # The truth, read as a phone's gyroscope, is another motion than the one in the images.
+    # The ground truth, read as a phone's gyroscope, is another motion than the one in the images.
     assert blur.result is not None and blur.rmse[:3].max() > 0.5
 
 

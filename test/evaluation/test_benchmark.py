@@ -1,4 +1,4 @@
-"""The benchmark times every stage of everyone who takes part; how fast is no matter here."""
+"""The benchmark times every stage of everyone who takes part; how fast is not a matter here."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_what_is_no_benchmark_is_refused(tmp_path: Path, text: str):
     path = tmp_path / "before.json"
     path.write_text(text)
     options = BenchmarkOptions(sizes=(TINY,), seconds=0.0, against=str(path))
-    with pytest.raises(RecordingError, match=r"before\.json: is not what blur-imu benchmark"):
+    with pytest.raises(RecordingError, match=r"before\.json: is not the JSON of a benchmark"):
         run_benchmark(options, [Contender("still", Still())])
 
 

@@ -149,13 +149,13 @@ def test_a_recording_too_noisy_or_too_short_is_refused_by_what_it_cannot_tell():
     camera = VelocitySeries(
         true.camera.t[short], true.camera.velocity[short], None, true.camera.valid[short]
     )
-    with pytest.raises(RecordingError, match="cannot be told from .* record longer"):
+    with pytest.raises(RecordingError, match="cannot be determined from .* record longer"):
         calibrate(camera, true.gyro)
 
 
 @pytest.mark.parametrize(
     ("axes", "said"),
-    [(np.array([0, 1.0, 0]), "one axis only"), (1e-2 * EVERY, "hardly turns")],
+    [(np.array([0, 1.0, 0]), "one axis only"), (1e-2 * EVERY, "hardly rotates")],
 )
 def test_a_motion_that_tells_nothing_is_refused(axes, said):
     true = apart(5, axes=axes)
@@ -232,14 +232,14 @@ def test_an_exposure_time_that_makes_the_recording_worse_is_told(tmp_path: Path)
     """Most frames read 20 % too slow, and some twice as fast: the typical one is not the mean."""
     true, arguments = files(tmp_path)
     done = CliRunner().invoke(app, [*arguments, str(tmp_path / "good.yaml")])
-    assert "rad/s as measured" in done.output and "keep the one" not in done.output
+    assert "rad/s as measured" in done.output and "keep the assumed one" not in done.output
     factor = np.full(len(true.camera.t), 0.8)
     factor[::5] = 2.0
     estimate = np.column_stack([true.camera.t, factor[:, None] * true.camera.velocity / true.scale])
     names = "t,wx,wy,wz,vx,vy,vz"
     np.savetxt(tmp_path / "est.csv", estimate, delimiter=",", header=names, comments="")
     done = CliRunner().invoke(app, [*arguments, str(tmp_path / "bad.yaml")])
-    assert "keep the one that was assumed" in " ".join(done.output.split())
+    assert "keep the assumed one" in " ".join(done.output.split())
 
 
 def test_an_exposure_time_of_zero_is_refused_although_the_camera_knows_another(tmp_path: Path):

@@ -211,8 +211,8 @@ def test_rows_are_there_as_soon_as_they_are_written(tmp_path: Path) -> None:
         ("t,wx,wy,wz\n", "no rows"),
         ("t,wx,wy,wz\n0,1,x,3\n", "wy"),
         ("t,wx,wy,wz\n0,1,2\n", "wz"),
-        ("t,wx,wy,wz\n1,1,2,3\n0,1,2,3\n", "time does not rise"),
-        ("t,wx,wy,wz\nnan,1,2,3\n", "is no number"),
+        ("t,wx,wy,wz\n1,1,2,3\n0,1,2,3\n", "time does not increase"),
+        ("t,wx,wy,wz\nnan,1,2,3\n", "is not a number"),
     ],
 )
 def test_bad_csv_is_named(tmp_path: Path, text: str, said: str) -> None:

@@ -148,7 +148,7 @@ def test_what_is_no_onnx_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "text.onnx"
     path.write_text("not a model")
     write_card(path)
-    with pytest.raises(ModelError, match="is no ONNX file"):
+    with pytest.raises(ModelError, match="is not an ONNX file"):
         load_network(path)
 
 
@@ -156,7 +156,7 @@ def test_other_outputs_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.onnx"
     write_model(path, ("q",))
     write_card(path)
-    with pytest.raises(ModelError, match="is no blur network"):
+    with pytest.raises(ModelError, match="is not a blur network"):
         load_network(path)
 
 
@@ -230,7 +230,8 @@ def test_a_gpu_that_does_not_start_is_named_and_not_replaced_in_silence(monkeypa
 
 
 @pytest.mark.parametrize(
-    ("device", "told"), [("tensorrt", "none of backend torch"), ("cuda", "finds no GPU")]
+    ("device", "told"),
+    [("tensorrt", "not available with backend torch"), ("cuda", "finds no usable GPU")],
 )
 def test_torch_names_a_device_that_it_cannot_use(monkeypatch, model, device, told):
     torch = pytest.importorskip("torch", reason="backend torch needs torch: pip install .[train]")
@@ -285,7 +286,7 @@ def test_flow_of_another_size_than_the_card_says_is_refused(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"interface": ["signed_flow/1"]}, "no model card"),
+        ({"interface": ["signed_flow/1"]}, "not a model card"),
         ({"flow_sigma": float("nan")}, "flow_sigma"),
         ({"log_depth_sigma": "wide"}, "log_depth_sigma"),
         ({"flow_sigma": 0}, "flow_sigma"),

@@ -60,7 +60,7 @@ def imported(path: Path) -> Iterator[str]:
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            # The package around a module that is imported is no arrow of its own.
+            # The package around a module that is imported is not an arrow of its own.
             names = [n for n in names if n in MODULES]
             names = names[1:] or names
         else:

@@ -18,7 +18,7 @@ SPEAKS_OF_OPTIONS = ("blur_imu_ros/cli/", "blur_imu_training/commands.py")
 
 
 def texts(module: Path) -> Iterator[ast.Constant]:
-    """Yield the string literals of a module that are no docstrings."""
+    """Yield the string literals of a module that are not docstrings."""
     tree = ast.parse(module.read_text(encoding="utf-8"))
     expressions = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))
     docstrings = set(map(id, expressions))

@@ -142,5 +142,5 @@ def test_a_few_wrong_stamps_cost_their_messages(tmp_path: Path) -> None:
     found = read_velocities(written(tmp_path, {"/imu": imu}, times))
     assert len(found.t) == len(T) - 1 and "1 of 40 rows repeat the time" in found.notes[0]
     times[10:30] = times[5]
-    with pytest.raises(RecordingError, match="time does not rise"):
+    with pytest.raises(RecordingError, match="time does not increase"):
         read_velocities(written(tmp_path / "many", {"/imu": imu}, np.r_[times[20:], times[:20]]))

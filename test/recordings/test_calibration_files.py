@@ -61,9 +61,9 @@ def test_without_an_exposure_time_the_scale_holds_for_the_one_that_was_assumed(
     [
         ("exposure_scale: 0\nlinear_scale: 1\n", "exposure_scale is 0"),
         ("exposure_scale: much\nlinear_scale: 1\n", "exposure_scale is 'much', not a number"),
-        ("fx: 500\n", "let blur-imu calibrate write one"),
-        ("[1, 2]", "is no calibration"),
-        ("a: [", "is no calibration"),
+        ("fx: 500\n", "write one with blur-imu calibrate"),
+        ("[1, 2]", "is not a calibration"),
+        ("a: [", "is not a calibration"),
         ("linear_scale: wide\n", "linear_scale is 'wide', not a number"),
         ("linear_scale: .nan\n", "not a number"),
         (f"time_offset: {10**400}\n", "not a number"),

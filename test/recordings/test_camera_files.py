@@ -84,17 +84,17 @@ def test_one_of_several_cameras_is_named_behind_a_colon(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (f"{SIZE}{PINHOLE}my_distortion: [0.1, 0.2]\n", "mydistortion seems to be of the lens"),
+        (f"{SIZE}{PINHOLE}my_distortion: [0.1, 0.2]\n", "mydistortion seems to describe the lens"),
         (f"{SIZE}{PINHOLE}k1: -0.2\ndistortion_model: division\n", "'division' is not known"),
         (kalibr(model="fov-special", distortion="none"), "not known|has coefficients"),
-        (f"{SIZE}{PINHOLE}lens: {{k1: -0.3, k2: 0.1}}\n", "lens seems to be of the lens"),
-        (f"{SIZE}{PINHOLE}radial_distortion: [-0.3]\n", "radialdistortion seems to be"),
+        (f"{SIZE}{PINHOLE}lens: {{k1: -0.3, k2: 0.1}}\n", "lens seems to describe the lens"),
+        (f"{SIZE}{PINHOLE}radial_distortion: [-0.3]\n", "radialdistortion seems to describe"),
         (
             f"{SIZE}{PINHOLE}camera_model: fisheye\ndistortion_model: plumb_bob\n"
             "distortion_coefficients: [0.1, 0.1, 0, 0]\n",
             "names two distortion models, fisheye and plumb_bob",
         ),
-        ("1 FOV 320 240 250 251 160 120 0.9\n", "FOV is not understood"),
+        ("1 FOV 320 240 250 251 160 120 0.9\n", "FOV is not supported"),
         (f"{SIZE}fx: 250\n", "lacks fy; expected image_width.* Kalibr, EuRoC"),
         (f"{SIZE}K: [1, 2, 3]\n", "9 numbers"),
         ("- 1\n- 2\n", "holds no camera"),

@@ -400,8 +400,8 @@ def test_a_rectified_image_without_p_is_refused(p: list[float]) -> None:
     [
         (CameraInfo(640, 480, [0.0] * 9), "not calibrated"),
         (CameraInfo(640, 480, [1.0]), "expected 9"),
-        (CameraInfo(640, 480, [4.2, 0, 3, 0, 4.2, 2, 0, 0, 1]), "give pixels"),
-        (CameraInfo(640, 480, [float("nan")] * 9), "not a number"),
+        (CameraInfo(640, 480, [4.2, 0, 3, 0, 4.2, 2, 0, 0, 1]), "Give pixels"),
+        (CameraInfo(640, 480, [float("nan")] * 9), "not a finite number"),
         (CameraInfo(0, 0, K), "size"),
         (CameraInfo(640, 480, K, [1.0], "fancy"), "fancy"),
         (CameraInfo(640, 480, K, roi=(600, 0, 100, 100)), "ROI"),

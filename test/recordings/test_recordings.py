@@ -73,9 +73,9 @@ def write_bag(
     """Write the images of each topic, raw or compressed, with a camera_info beside it.
 
     `late` ones have a stamp too early, `ahead` ones one too late, `zero` ones none, `repeated` ones
-    that of the image before; `damaged` compressed ones are no images, and a topic that nobody reads
-    has an `unusable` definition. `epoch` is the second of the stamps. Of several `focals` each
-    holds from its share of the images on; that of rectified images is 10 px longer.
+    that of the image before; `damaged` compressed ones are not images, and a topic that nobody
+    reads has an `unusable` definition. `epoch` is the second of the stamps. Of several `focals`
+    each holds from its share of the images on; that of rectified images is 10 px longer.
     """
     store = get_typestore(Stores.ROS1_NOETIC if version == "bag" else Stores.ROS2_JAZZY)
     types = store.types
@@ -197,7 +197,7 @@ def test_the_storage_file_of_a_bag_is_the_bag(tmp_path: Path) -> None:
 
 def test_a_bag_with_two_cameras_asks_which(tmp_path: Path) -> None:
     path = write_bag(tmp_path / "two", "sqlite3", ("/left/image", "/right/image"))
-    with pytest.raises(RecordingError, match="/left/image, /right/image.*--topic"):
+    with pytest.raises(RecordingError, match="/left/image, /right/image.*choose one"):
         open_recording(path, FrameSettings(0.01))
     chosen = open_recording(path, FrameSettings(0.01, topic="/right/image"))
     assert next(iter(chosen)).name == "/right/image:0"
@@ -236,7 +236,9 @@ def test_several_calibrations_of_which_none_is_beside_the_images_are_listed(tmp_
                     new = writer.add_connection(old.topic, old.msgtype, typestore=store)
                     for _, time, raw in reader.messages(connections=[old]):
                         writer.write(new, time, raw)
-    with pytest.raises(RecordingError, match="/a/camera_info, /b/camera_info.*--camera"):
+    with pytest.raises(
+        RecordingError, match="/a/camera_info, /b/camera_info.*calibration as a file"
+    ):
         open_recording(tmp_path / "far", FrameSettings(0.01, topic="/c/d/image/compressed"))
 
 
@@ -484,7 +486,7 @@ def test_metadata_beside_a_bag_file_does_not_matter(
     if what != "no metadata":
         recording = open_recording(path, FrameSettings(0.01))
         assert len(list(recording)) == 12
-        assert ("which is not there" in "".join(recording.notes)) == (what == "renamed")
+        assert ("which is missing" in "".join(recording.notes)) == (what == "renamed")
 
 
 @pytest.mark.parametrize("name", ["x.bag", "x.mcap", "x.db3"])
@@ -614,7 +616,7 @@ def test_missing_empty_and_unknown_paths_are_named(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="holds no images"):
         open_recording(tmp_path, SETTINGS)
     (tmp_path / "x.docx").write_text("")
-    with pytest.raises(RecordingError, match="known by its name"):
+    with pytest.raises(RecordingError, match="is not a known kind of recording"):
         open_recording(tmp_path / "x.docx", SETTINGS)
     (tmp_path / "x.mp4").write_text("not a video")
     with pytest.raises(RecordingError, match=r"x\.mp4"):
@@ -622,7 +624,7 @@ def test_missing_empty_and_unknown_paths_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "cure", ["--camera camera.yaml", "fx, fy, cx, cy", "field of view", "EXIF", "docs/FAQ.md"]
+    "cure", ["the camera is not known", "fx, fy, cx, cy", "field of view", "EXIF", "docs/FAQ.md"]
 )
 def test_a_folder_needs_a_camera_and_the_ways_to_one_are_told(folder: Path, cure: str) -> None:
     with pytest.raises(RecordingError, match=cure):
@@ -646,7 +648,7 @@ def test_impossible_exposure_times_are_refused(folder: Path, exposure: float) ->
     [
         ("a,b\n1,2\n", "column t"),
         ("t\n1\n0\n", "does not increase at row 1"),
-        ("t\n0\nx\n", "no number"),
+        ("t\n0\nx\n", "not a number"),
         ("", "column t"),
     ],
 )

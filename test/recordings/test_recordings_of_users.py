@@ -175,7 +175,7 @@ def test_what_was_assumed_is_told_on_stderr(blur_imu: CommandLine, tmp_path: Pat
     ended = blur_imu("run", folder, "-o", out, "--camera", camera, "--exposure", 0.01)
     assert (
         ended.err.splitlines()[0]
-        == "blur-imu: stamps are taken from the file names (12.5.png, ...)"
+        == "blur-imu: timestamps are taken from the file names (12.5.png, ...)"
     )
 
 
@@ -312,7 +312,7 @@ def test_a_folder_of_strayscanner_tells_its_camera_and_stamps(
 def test_a_camera_matrix_that_is_none_is_named(tmp_path: Path, text: str) -> None:
     folder = write_stray(tmp_path / "scan", None)
     (folder / "camera_matrix.csv").write_text(text)
-    with pytest.raises(RecordingError, match="camera_matrix.csv: is no camera matrix"):
+    with pytest.raises(RecordingError, match="camera_matrix.csv: is not a camera matrix"):
         open_recording(folder, FrameSettings(0.01))
 
 
@@ -397,7 +397,7 @@ def test_a_raw_photo_beside_its_jpeg_is_not_taken_twice(tmp_path: Path) -> None:
     (tmp_path / "a.DNG").write_bytes(b"raw")
     recording = open_recording(tmp_path, SETTINGS)
     assert [frame.name for frame in recording] == ["a.jpg", "b.jpg"]
-    assert "1 photos lie there twice" in recording.notes[0]
+    assert "1 photos exist twice" in recording.notes[0]
 
 
 @pytest.mark.parametrize("suffix", [".heic", ".dng"])

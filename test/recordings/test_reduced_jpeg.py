@@ -1,4 +1,5 @@
-"""JPEGs that are decoded smaller: at the right place, only where that loses nothing, alike everywhere."""
+"""JPEGs that are decoded smaller: at the right place, only where that loses nothing, alike
+everywhere."""
 
 from __future__ import annotations
 

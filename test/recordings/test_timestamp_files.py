@@ -121,7 +121,7 @@ def test_stamps_of_named_files_are_those_of_the_images_of_that_name(tmp_path: Pa
     frames = list(recording)
     assert [frame.name for frame in frames] == ["001.png", "003.png", "004.png"]
     np.testing.assert_allclose([frame.t for frame in frames], TIMES[[1, 3, 4]])
-    assert "new.png: has no time stamp" in recording.notes[-1]
+    assert "new.png: has no usable timestamp" in recording.notes[-1]
 
 
 def test_stamps_of_other_names_are_taken_in_order(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_run_takes_them(blur_imu: CommandLine, tmp_path: Path, kind: str) -> Non
     )
     assert ended.status == 0, ended.err
     np.testing.assert_allclose([float(row["t"]) for row in rows_of(out)], TIMES, atol=2e-6)
-    assert ("stamps.txt are taken for ns, by their steps" in ended.err) == (kind == "ns")
+    assert ("stamps.txt are read as ns, judging by their steps" in ended.err) == (kind == "ns")
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_one_bad_pose_costs_itself_alone(tmp_path: Path):
         path.write_text("\n".join([*lines[:20], bad, *lines[21:]]))
         found = read_poses(path)
         assert len(found.t) >= 39 and np.all(np.diff(found.t) > 0)
-    assert "1 of 40 rows have a time out of order or none" in " ".join(found.notes)
+    assert "1 of 40 rows have no time, or one out of order" in " ".join(found.notes)
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_one_bad_pose_costs_itself_alone(tmp_path: Path):
         ("", "rows of 0 numbers"),
         ("0 1 2 3 0 0 0 1\n", "holds 1 rows"),
         ("0 1 2 3\n1 1 2 3\n", "of 4 numbers"),
-        ("0 1 2 3 0 0 0 1\n1 1 2 x 0 0 0 1\n", "is no number"),
-        ("0 1 2 3 0 0 0 1\n0 1 2 3 0 0 0 1\n", "time does not rise"),
+        ("0 1 2 3 0 0 0 1\n1 1 2 x 0 0 0 1\n", "is not a number"),
+        ("0 1 2 3 0 0 0 1\n0 1 2 3 0 0 0 1\n", "time does not increase"),
         ("0 1 2 3 0 0 0 1\n1 1 2 3 0 0 0 0\n", "quaternion of row 1"),
         ("0 1 2 3 0 0 0 1\n1 1 nan 3 0 0 0 1\n", "finite"),
     ],

@@ -88,5 +88,7 @@ def test_an_empty_time_is_refused(tmp_path: Path) -> None:
 def test_a_time_without_end_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "gyro.csv"
     path.write_text("t,wx,wy,wz\n0,1,2,3\ninf,1,2,3\n")
-    with pytest.raises(RecordingError, match="t: time .* is no number, in 1 of 2 rows, .* row 1"):
+    with pytest.raises(
+        RecordingError, match="t: time .* is not a number, in 1 of 2 rows, .* row 1"
+    ):
         read_series(path)

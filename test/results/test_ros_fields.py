@@ -34,7 +34,7 @@ def test_a_sure_estimate_passes_and_one_that_is_not_valid_says_why_not() -> None
 
 def test_an_unsure_direction_is_silent_only_where_it_matters() -> None:
     unsure = replace(MOVING, direction_probability=UNSURE)
-    assert silence(unsure, "adjacent") == "the direction of the motion is not sure enough"
+    assert silence(unsure, "adjacent") == "the sign of the motion is too uncertain"
     assert silence(unsure, "adjacent", 0.75) is None
     assert silence(unsure, "none") is None
     assert silence(replace(RESTING, direction_probability=UNSURE), "adjacent") is None

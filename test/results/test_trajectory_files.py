@@ -40,7 +40,7 @@ def test_rows_that_are_not_valid_are_passed_over() -> None:
     whole = integrated(series)
     off = whole.rotation[-1].inv() * bridged.rotation[-1]
     assert len(bridged.t) == len(whole.t) - 3 and off.magnitude() < 0.02
-    with pytest.raises(RecordingError, match="fewer than two"):
+    with pytest.raises(RecordingError, match="at least two"):
         integrated(replace(series, valid=np.zeros(len(valid), bool)))
 
 

@@ -20,5 +20,5 @@ def test_without_ros_one_line_tells_how_to_get_it() -> None:
     )
     assert done.returncode == 1 and done.stdout == ""
     assert len(done.stderr.strip().splitlines()) == 1
-    assert "ROS 2 is not here (rclpy" in done.stderr and "pip install '.[ros]'" in done.stderr
+    assert "ROS 2 was not found (rclpy" in done.stderr and "pip install '.[ros]'" in done.stderr
     assert "setup.bash" in done.stderr and "blur-imu run" in done.stderr

@@ -117,7 +117,8 @@ def test_a_gap_gives_no_velocity_of_its_own(files: tuple[Path, ...]) -> None:
 
 @dataclass(frozen=True)
 class Published:
-    """What the node would publish of a recording, and the truth (n, 6), NaN where unknown."""
+    """What the node would publish of a recording, and the ground truth (n, 6), NaN where
+    unknown."""
 
     estimates: list[VelocityEstimate]
     truth: Array

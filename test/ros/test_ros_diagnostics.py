@@ -43,9 +43,9 @@ def test_a_new_reason_is_told_however_many_came_before(health: Health) -> None:
     for letter in range(3 * REASONS):
         health.silent(f"encoding '{chr(97 + letter)}' is not known")
     assert len(silences(reported(health))) == REASONS + 1
-    health.silent("no camera_info has come yet")
+    health.silent("no camera_info has arrived yet")
     status = reported(health)
-    assert status.message == "no output: no camera_info has come yet"
+    assert status.message == "no output: no camera_info has arrived yet"
     assert len(silences(status)) == REASONS + 1 and len(health._words) == REASONS + 1
 
 
@@ -70,5 +70,5 @@ def test_the_time_that_the_node_adds_to_measuring_is_told(health: Health) -> Non
 
 def test_images_that_come_and_are_not_measured_are_not_said_to_be_missing(health: Health) -> None:
     health.received()
-    assert reported(health).message.startswith("images are coming, but none was measured")
-    assert reported(health).message == "no images are coming"
+    assert reported(health).message.startswith("images arrive, but none was measured")
+    assert reported(health).message == "no images arrive"

@@ -94,7 +94,7 @@ def test_an_exposure_of_another_time_is_not_used() -> None:
 
 def test_an_exposure_grows_old() -> None:
     one = source("float64", "s", timeout=0.0)
-    with pytest.raises(FrameError, match="/exposure has told no exposure yet"):
+    with pytest.raises(FrameError, match="/exposure has sent no exposure yet"):
         one.exposure_time(10.0)
     one.take(SimpleNamespace(data=0.01))
     with pytest.raises(FrameError, match="/exposure has stopped"):
@@ -126,7 +126,7 @@ def test_nonsense_is_refused_and_told(name: str, message: Any, said: str) -> Non
 def test_diagnostics_of_other_nodes_are_passed_over() -> None:
     one = source("diagnostics")
     one.take(diagnostics(Temperature="40"))
-    with pytest.raises(FrameError, match="has told no exposure yet$"):
+    with pytest.raises(FrameError, match="has sent no exposure yet$"):
         one.exposure_time(10.0)
 
 

@@ -54,7 +54,7 @@ def test_the_exposure_comes_from_a_topic_and_its_end_is_told(bench: Any) -> None
     one = started(bench, exposure_source="float64", exposure_unit="ms", exposure_timeout=0.5)
     exposure = one.peer.create_publisher(Float64, "exposure", 1)
     one.until(lambda: exposure.get_subscription_count() > 0)
-    assert one.complaint("/exposure has told no exposure yet")
+    assert one.complaint("/exposure has sent no exposure yet")
     assert not one.heard["imu"]
     for _ in range(20):
         exposure.publish(Float64(data=TAU * 1e3))
@@ -324,7 +324,7 @@ def test_a_limited_rate_leaves_images_out_and_counts_them(bench: Any) -> None:
     stamps = [messages.seconds(m.header.stamp) for m in one.heard["imu"]]
     np.testing.assert_allclose(np.diff(stamps), 0.1, atol=1e-6)
     assert one.until(lambda: one.fact("images skipped by maximum_rate") == "6")
-    assert not any("no output" in s.message for s in one.statuses()), "what is asked is no fault"
+    assert not any("no output" in s.message for s in one.statuses()), "what is asked is not a fault"
 
 
 def test_blur_that_no_single_motion_explains_is_silent_with_its_reason(bench: Any) -> None:
@@ -477,7 +477,7 @@ def test_a_publisher_that_does_not_fit_is_told(bench: Any) -> None:
     one.image = one.peer.create_publisher(Image, "image", best_effort)
     one.node.trigger_configure()
     one.node.trigger_activate()
-    said = "a publisher of /image offers another QoS than is asked for: RELIABILITY"
+    said = "a publisher of /image offers another QoS than requested: RELIABILITY"
     assert one.until(lambda: any(said in s.message for s in one.statuses()))
 
 
@@ -486,7 +486,7 @@ def test_a_topic_that_nobody_or_something_else_publishes_is_told(bench: Any) -> 
     one.peer.destroy_publisher(one.image)
     one.node.trigger_configure()
     one.node.trigger_activate()
-    said = "no image has come yet: nobody publishes on /alone/image"
+    said = "no image has arrived yet: nobody publishes on /alone/image"
     assert one.until(lambda: any(said in s.message for s in one.statuses()))
     # Another context, for one participant has one message on a topic.
     elsewhere = rclpy.Context()
@@ -525,7 +525,7 @@ def test_compressed_images_are_read_and_damaged_ones_refused(bench: Any) -> None
 def test_camera_info_that_comes_late_changes_or_breaks_is_followed(bench: Any) -> None:
     one = bench(Oracle((0, -2, 0)))
     one.start()
-    assert one.complaint("no camera_info has come yet")
+    assert one.complaint("no camera_info has arrived yet")
     one.calibrate()
     assert one.send_until(lambda: one.heard["imu"])
     one.calibrate(width=160, height=120)
@@ -540,16 +540,6 @@ def test_camera_info_that_comes_late_changes_or_breaks_is_followed(bench: Any) -
     assert one.send_until(lambda: one.heard["imu"], image=half)
     one.calibrate(k=[0.0] * 9)
     assert one.complaint("not calibrated")
-
-
-def test_the_first_image_waits_for_the_calibration_that_comes_with_it(bench: Any) -> None:
-    one = bench(Oracle((0, -2, 0)))
-    one.start()
-    one.send()
-    one.wait(0.05)
-    one.calibrate()
-    assert one.until(lambda: len(one.heard["imu"]) == 1)
-    assert not one.node._health._silences
 
 
 def test_a_rectified_image_is_read_with_p(bench: Any) -> None:
@@ -591,7 +581,7 @@ def test_an_image_topic_that_appears_late_is_found(bench: Any) -> None:
     one.peer.destroy_publisher(one.image)
     one.node.trigger_configure()
     one.node.trigger_activate()
-    said = "no image has come yet: nobody publishes on /late/image"
+    said = "no image has arrived yet: nobody publishes on /late/image"
     assert one.until(lambda: any(said in s.message for s in one.statuses()))
     one.image = one.peer.create_publisher(Image, "image", 1)
     assert one.until(lambda: one.image.get_subscription_count() > 0)
@@ -605,7 +595,7 @@ def test_a_pause_is_told_and_is_no_loss_of_images(bench: Any) -> None:
         one.send(GREY)
         assert one.answered(count)
     one.heard["diag"].clear()
-    assert one.until(lambda: any("no images are coming" in s.message for s in one.statuses()))
+    assert one.until(lambda: any("no images arrive" in s.message for s in one.statuses()))
     assert one.statuses()[-1].level == DiagnosticStatus.WARN
     one.stamp += 10.0
     one.send(GREY)

@@ -85,7 +85,7 @@ def test_a_calibration_sets_what_no_parameter_says(tmp_path: Path) -> None:
 def test_an_offset_to_another_clock_is_not_taken_for_the_cameras(tmp_path: Path) -> None:
     path = tmp_path / "calibration.yaml"
     path.write_text("exposure_time: 0.008\ntime_offset: 1.7e+9\n")
-    with pytest.raises(RosSetupError, match="another clock than the camera's; take that line out"):
+    with pytest.raises(RosSetupError, match="another clock than the camera; remove that line"):
         parameters.checked(DEFAULTS | {"calibration": str(path)})
 
 

@@ -43,7 +43,7 @@ def test_the_shipped_variants_are_recipes(ablation: ModuleType) -> None:
 
 def test_a_list_that_is_none_is_named(ablation: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("recipe: compact\nvariants: {a: {network: {kind: big}}}")
-    with pytest.raises(TrainingError, match=r"x\.yaml: is no list of variants: .*'big'"):
+    with pytest.raises(TrainingError, match=r"x\.yaml: is not a list of variants: .*'big'"):
         list(ablation.variants(tmp_path / "x.yaml"))
 
 

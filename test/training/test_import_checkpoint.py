@@ -98,7 +98,7 @@ def with_tensor(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
             with_tensor("backbone.norm1.weight", torch.zeros(32)),
             r"backbone\.norm1\.weight is \(32,\), expected \(64,\)",
         ),
-        (with_tensor("pose_head.weight", torch.zeros(1)), r"pose_head\.weight is one too many"),
+        (with_tensor("pose_head.weight", torch.zeros(1)), r"pose_head\.weight is unexpected"),
         (
             with_tensor("backbone.norm1.weight", torch.full((64,), torch.nan)),
             r"backbone\.norm1\.weight holds values that are not numbers",

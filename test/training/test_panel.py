@@ -1,4 +1,5 @@
-"""The panel compares models by ratios, and turns what one image leaves open as the truth has it."""
+"""The panel compares models by ratios, and turns what one image leaves open as the ground truth has
+it."""
 
 from __future__ import annotations
 

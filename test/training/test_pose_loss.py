@@ -135,7 +135,7 @@ def test_gradients_of_the_solve_are_those_of_finite_differences(
 
 
 def test_where_only_a_gyroscope_tells_the_truth_only_turns_are_judged() -> None:
-    """The shift is taken for what the field shows beside the turn."""
+    """The shift is read as what the field shows beside the turn."""
     batch, field = batch_of(MOTION)
     gyro = batch | {
         "motion": batch["motion"] * torch.tensor([1, 1, 1, 0, 0, 0]),
@@ -153,7 +153,7 @@ def test_gradients_where_only_a_gyroscope_tells_the_truth(monkeypatch: pytest.Mo
     batch, _ = batch_of(MOTION)
     fixed = torch.as_tensor(np.random.default_rng(1).uniform(0.5, 2, (1, ROWS * COLUMNS)))
     monkeypatch.setattr("blur_imu_training.training.pose_loss._weights", lambda *_: fixed)
-    # The shift that is taken for the truth is a constant to the gradient, too.
+    # The shift that is read as the ground truth is a constant to the gradient, too.
     monkeypatch.setattr("blur_imu_training.training.pose_loss.with_unknown_shift", lambda m, *_: m)
     batch["known"] = torch.tensor([[1, 1, 1, 0, 0, 0]])
 

@@ -1,4 +1,5 @@
-"""The published losses are least at the truth, of either sign, and their gradients are right."""
+"""The published losses are least at the ground truth, of either sign, and their gradients are
+right."""
 
 from __future__ import annotations
 
@@ -43,7 +44,7 @@ def test_the_flow_of_pixels_is_the_motion_field() -> None:
     u, v = np.meshgrid(np.arange(96.0), np.arange(64.0))
     inverse = 1 / depth[0, 0].numpy()
     expected = motion_field(CAMERA, u, v, inverse, *np.split(batch["motion"][0].numpy(), 2))
-    # Rows of the motion field are quadratic in the pixel; between cells they are taken for linear.
+    # Rows of the motion field are quadratic in the pixel; between cells they are read as linear.
     np.testing.assert_allclose(flow[0].permute(1, 2, 0), expected, atol=0.05)
     assert depth.shape == (2, 1, 64, 96)
 

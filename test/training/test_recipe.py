@@ -44,10 +44,10 @@ def test_what_is_not_said_has_its_usual_value(tmp_path: Path) -> None:
     [
         ("seed: 11\n", "", "seed"),
         ("seed: 11", "sed: 11", "sed"),
-        ("4.0e-4", "4e-4", r"peak_learning_rate: '4e-4' is no number; YAML wants 1\.0e-4"),
-        ("width: 320", "width: 300", "300x224 is no multiple of 8"),
+        ("4.0e-4", "4e-4", r"peak_learning_rate: '4e-4' is not a number; YAML wants 1\.0e-4"),
+        ("width: 320", "width: 300", "300x224 is not a multiple of 8"),
         ("batch: 6", "batch: 0", "batch: 0 is less than 1"),
-        ("batch: 6", "batch: 1.5", "batch: 1.5 is no whole number"),
+        ("batch: 6", "batch: 1.5", "batch: 1.5 is not a whole number"),
         ("{procedural: 1}", "{}", "must not be empty"),
         ("{procedural: 1}", "{procedural: -1}", "share of procedural"),
         ("seed: 11", "seed: 11\nnetwork: {kind: big}", "'big' is not known; use compact"),
@@ -59,14 +59,14 @@ def test_what_is_not_said_has_its_usual_value(tmp_path: Path) -> None:
 def test_a_broken_recipe_is_named(tmp_path: Path, old: str, new: str, reason: str) -> None:
     with pytest.raises(
         TrainingError,
-        match=rf"recipe\.yaml: is no training recipe.*{reason}" if new != "{" else reason,
+        match=rf"recipe\.yaml: is not a training recipe.*{reason}" if new != "{" else reason,
     ):
         load(tmp_path, MINIMAL.replace(old, new))
 
 
 def test_sizes_that_no_network_takes_are_for_sets_alone(tmp_path: Path) -> None:
     config = load(tmp_path, MINIMAL.replace("height: 224", "height: 216"))
-    with pytest.raises(TrainingError, match="320x216 is no multiple of 32"):
+    with pytest.raises(TrainingError, match="320x216 is not a multiple of 32"):
         config.check_trainable()
 
 
@@ -79,7 +79,7 @@ def test_recipes_are_the_same_after_a_journey_through_a_checkpoint(tmp_path: Pat
 
 def test_a_shipped_recipe_goes_by_its_name(tmp_path: Path) -> None:
     assert recipe_path(Path("compact")) == SHIPPED / "compact.yaml"
-    with pytest.raises(TrainingError, match=r"cmpact: is no file, .* compact"):
+    with pytest.raises(TrainingError, match=r"cmpact: is not a file, .* compact"):
         recipe_path(Path("cmpact"))
     assert recipe_path(tmp_path / "x.yaml") == tmp_path / "x.yaml"
 

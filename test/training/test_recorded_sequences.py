@@ -212,7 +212,7 @@ def test_unpaired_and_damaged_frames_are_listed_and_skipped(tmp_path: Path) -> N
 def test_a_damaged_table_of_poses_is_named(tmp_path: Path, content: str) -> None:
     iphone = write_scene(tmp_path, "scene", STEADY)
     (iphone / "pose_intrinsic_imu.json").write_text(content)
-    with pytest.raises(RecordingError, match=r"pose_intrinsic_imu\.json: is no table"):
+    with pytest.raises(RecordingError, match=r"pose_intrinsic_imu\.json: is not a table"):
         scannetpp(tmp_path)
 
 

@@ -95,5 +95,5 @@ def test_the_command_reduces_a_model_and_says_how_far_it_is_from_it(
     assert "MB, differs from fp32 on 1 views by" in capsys.readouterr().out
     assert load_network(output).name == "small-fp16"
     assert ModelCard.load(output.with_suffix(".json")).training["views"] == [
-        "dead leaves made from nothing: ours", "rooms made from nothing: ours",
+        "dead leaves: ours", "procedural rooms: ours",
     ]  # fmt: skip

@@ -111,7 +111,7 @@ def test_samples_that_are_too_small_are_refused(data: Path) -> None:
 
 def test_what_is_no_set_is_refused_and_so_is_an_empty_one(data: Path) -> None:
     (data / "nothing").mkdir()
-    with pytest.raises(TrainingError, match="nothing: is no set of samples; expected index"):
+    with pytest.raises(TrainingError, match="nothing: is not a set of samples; expected index"):
         open_samples(data / "nothing", 64, 64, 0.01)
     (data / "recording" / "velocity.csv").write_text("t,wx,wy,wz\n5,0,0,0\n6,0,0,0\n")
     with pytest.raises(RecordingError, match="holds no usable"):

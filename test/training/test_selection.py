@@ -92,7 +92,7 @@ def test_a_run_keeps_its_best_and_tells_its_figures(tmp_path: Path) -> None:
     assert len(scores) >= 2
     network, facts = load_run(tmp_path, best=True)
     assert facts["held_out"]["score"] == pytest.approx(min(scores), abs=1e-4)
-    assert facts["selected_on"] == ["rooms made from nothing: ours"]
+    assert facts["selected_on"] == ["procedural rooms: ours"]
     again = Selection(HeldOut(2), None, CARD, 100).measure(network)
     assert again.score == pytest.approx(facts["held_out"]["score"], abs=1e-3)
     assert Figures.of_file(tmp_path / BEST) == trainer.selection.best

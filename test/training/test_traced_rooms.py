@@ -315,7 +315,7 @@ def test_old_scenes_are_made_readable(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_scene_is_refused(tmp_path: Path) -> None:
     (tmp_path / "scene.xml").write_text("no scene")
-    with pytest.raises(RecordingError, match="is no scene"):
+    with pytest.raises(RecordingError, match="is not a scene"):
         read_scene_file(tmp_path / "scene.xml")
 
 

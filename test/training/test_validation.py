@@ -27,7 +27,7 @@ STRIDE = 8
 
 
 class Oracle:
-    """Knows the truth of frames by their index, and stretches its lengths."""
+    """Knows the ground truth of frames by their index, and stretches its lengths."""
 
     def __init__(self, frames: list[HeldOutFrame], stretch: float, width: int = 320) -> None:
         self._frames, self._stretch = iter(frames), stretch

@@ -132,7 +132,7 @@ def test_the_smear_is_drawn_along_its_direction_in_its_length() -> None:
 def test_what_neighbours_changed_is_told(texts: list[tuple[str, int, int]]) -> None:
     fused = replace(ESTIMATE, single=ESTIMATE.velocity + 1, registration_quality=0.97)
     draw_overlay(grey(640), None, fused)
-    assert "fits the frame before: 0.97" in [text for text, _, _ in texts]
+    assert "agreement with previous frame: 0.97" in [text for text, _, _ in texts]
     texts.clear()
     draw_overlay(grey(640), None, replace(fused, registration_quality=0.0))
-    assert "no pair with the frame before" in [text for text, _, _ in texts]
+    assert "not registered to previous frame" in [text for text, _, _ in texts]

@@ -210,8 +210,8 @@ def test_an_overlay_of_another_run_is_refused(tmp_path: Path, blur_imu: CommandL
 
 
 def csv_with_one_bad_row(folder: Path, bad: int) -> Path:
-    """An estimate (returned) that is wrong in one row, beside its truth; its first 5 rows precede
-    it."""
+    """An estimate (returned) that is wrong in one row, beside its ground truth; its first 5 rows
+    precede it."""
     t = np.arange(100) / 30
     true = VelocitySeries(t, np.sin(t[:, None] * np.arange(3, 9)), None, np.ones(100, bool))
     write_csv(folder / "truth.csv", replace(true, t=t[5:], velocity=true.velocity[5:]))

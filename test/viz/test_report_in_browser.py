@@ -124,7 +124,7 @@ def test_bare_velocities_and_late_stamps_are_drawn_too(page: Page, tmp_path: Pat
     page.open(write(tmp_path / "bare.html", late))
     assert page.complaints == []
     page.mouse("mouseMoved", *page.centre_of('canvas[data-chart="vx"]'))
-    assert "t 170000000" in tip(page) and "truth not known" in tip(page)
+    assert "t 170000000" in tip(page) and "truth unknown" in tip(page)
     assert "±" not in tip(page)
 
 

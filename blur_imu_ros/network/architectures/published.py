@@ -50,7 +50,7 @@ class NonNegativeFactors(nn.Module):
     """
 
     def __init__(self) -> None:
-        """Make the bases to start from; they are no weights and not saved."""
+        """Make the bases to start from; they are not weights and not saved."""
         super().__init__()
         self.bases: Tensor
         bases = np.random.RandomState(7).rand(HAM_WIDTH, BASES).astype(np.float32)
