@@ -7,6 +7,7 @@ messages. The first two happen in the executor's thread, the others in the worke
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -69,6 +70,9 @@ TOO_SLOW = (
 
 NO_CAMERA = "no camera_info has arrived yet"
 
+CALIBRATION_WAIT = 0.2
+"""Seconds that the first image waits for its calibration: they come together, in either order."""
+
 ImageMessage: TypeAlias = Image | CompressedImage
 
 
@@ -103,6 +107,7 @@ class Session:
         self.times = ImageTimes()
         self._camera: Camera | None = None
         self._camera_error = NO_CAMERA
+        self._calibration_came, self._waited = threading.Event(), False
         self._active = self._reset = False
         self._dropped = 0
         self._published: deque[tuple[float, Array]] = deque(maxlen=MOTION_WINDOW)
@@ -231,6 +236,7 @@ class Session:
             self._camera = camera_of(message, self.settings.rectified)
         except BlurImuError as error:
             self._camera, self._camera_error = None, str(error)
+        self._calibration_came.set()
 
     def _on_reset(self, request: Any, response: Any) -> Any:
         """Forget everything that was learnt of images so far."""
@@ -281,6 +287,9 @@ class Session:
 
     def _frame(self, arrival: _Arrival) -> Frame:
         """Return the frame of a message; BlurImuError says why there is none."""
+        if not self._waited:
+            self._waited = True
+            self._calibration_came.wait(CALIBRATION_WAIT)
         camera, settings = self._camera, self.settings
         exposure_time = self._exposure.exposure_time(arrival.stamp)
         if camera is None:

@@ -542,6 +542,16 @@ def test_camera_info_that_comes_late_changes_or_breaks_is_followed(bench: Any) -
     assert one.complaint("not calibrated")
 
 
+def test_the_first_image_waits_for_the_calibration_that_comes_with_it(bench: Any) -> None:
+    one = bench(Oracle((0, -2, 0)))
+    one.start()
+    one.send()
+    one.wait(0.05)
+    one.calibrate()
+    assert one.until(lambda: len(one.heard["imu"]) == 1)
+    assert not one.node._health._silences
+
+
 def test_a_rectified_image_is_read_with_p(bench: Any) -> None:
     one = started(bench, rectified=True)
     assert one.complaint("no calibration of rectified images")
