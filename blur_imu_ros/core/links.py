@@ -117,12 +117,16 @@ class Clock:
 
     @property
     def jitter(self) -> float:
-        """Standard deviation of a stamp, seconds; 0 while too few are known."""
-        if len(self.intervals) < _INTERVALS // 4:
+        """Standard deviation of a stamp, seconds; 0 while only one interval is known."""
+        count = len(self.intervals)
+        if count < 2:
             return 0.0
         intervals = np.array(self.intervals)
-        usual = float(np.median(intervals))
+        # The lower one of two: where frames are missing, intervals are longer.
+        usual = float(np.sort(intervals)[(count - 1) // 2])
         apart = intervals - np.maximum(np.round(intervals / usual), 1) * usual
+        if count < _INTERVALS // 4:
+            return float(np.sqrt(np.sum(apart**2) / (count - 1) / 2))
         return float(_DEVIATIONS * np.median(np.abs(apart)) / math.sqrt(2))
 
 

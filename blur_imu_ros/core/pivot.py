@@ -29,6 +29,9 @@ class PivotConfig:
             second.
         constraint_noise: velocity of the pivot itself while the camera rests, m/s on each axis.
         constraint_noise_per_rate: how that grows with the angular velocity, m/s for each rad/s.
+        length, length_std: what is usual from a wrist or elbow to a camera in a hand, metres, and
+            the standard deviation of its logarithm.
+        scale_std: error of the length that is found, of its logarithm: that of all depths.
         longest: a lever arm estimated as longer than this is not a lever arm, metres.
         largest_nis: running mean of the normalised squared innovation above which the motion is not
             one about a pivot, and the prior is withheld; 1 is expected.
@@ -42,6 +45,9 @@ class PivotConfig:
     random_walk: float = 0.02
     constraint_noise: float = 0.15
     constraint_noise_per_rate: float = 0.15
+    length: float = 0.37
+    length_std: float = 0.35
+    scale_std: float = 0.4
     longest: float = 1.0
     largest_nis: float = 3.0
     memory: float = 0.1
@@ -131,6 +137,22 @@ class PivotFilter:
         worst = float(np.sqrt(np.diag(self.covariance)).max())
         return self.config.lever_arm is None and worst < self.config.start_std / 2
 
+    @property
+    def held(self) -> tuple[Array, Array]:
+        """(3,) the lever arm by what its length usually is as well, and its (3, 3) covariance.
+
+        Depth that is wrong everywhere makes an arm of the right direction and the wrong length.
+        """
+        config, arm, covariance = self.config, self.lever_arm, self.covariance
+        length = float(np.linalg.norm(arm))
+        if config.lever_arm is not None or length < 1e-3:
+            return arm, covariance
+        along = arm / length
+        found = float(along @ covariance @ along) / length**2 + config.scale_std**2
+        share = found / (found + config.length_std**2)
+        factor = (config.length / length) ** share
+        return factor * arm, factor**2 * covariance
+
     def prior(self, estimate: VelocityEstimate) -> VelocityPrior | None:
         """Return what the lever arm tells of a frame's velocity, or None while it is not trusted.
 
@@ -140,14 +162,14 @@ class PivotFilter:
         """
         if not self.trusted:
             return None
-        rows = self._rows()
+        rows = np.hstack([skew(self.held[0]), np.eye(3)])
         noise = self.constraint_noise(estimate.angular_velocity)
         return VelocityPrior(np.zeros(6), rows.T @ np.linalg.solve(noise, rows))
 
     def constraint_noise(self, omega: Array) -> Array:
         """Return the (3, 3) covariance of v - omega x r, (m/s)^2, at an angular velocity (3,)."""
         across = skew(omega)
-        return np.asarray(across @ self.covariance @ across.T + self._constraint_noise(omega))
+        return np.asarray(across @ self.held[1] @ across.T + self._constraint_noise(omega))
 
     def update(self, estimate: VelocityEstimate, assumed: VelocityPrior) -> None:
         """Learn from a frame's velocity; its sign does not matter: v and omega change it together.
@@ -199,10 +221,6 @@ class PivotFilter:
         # One wild frame must not end the trust for long.
         limited = min(squared, 4 * self.config.largest_nis)
         self.nis += self.config.memory * (limited - self.nis)
-
-    def _rows(self) -> Array:
-        """(3, 6) rows B of B (omega, v) = v - omega x r."""
-        return np.hstack([skew(self.lever_arm), np.eye(3)])
 
     def _constraint_noise(self, omega: Array) -> Array:
         std2 = self.config.constraint_noise**2 + self.config.constraint_noise_per_rate**2 * float(

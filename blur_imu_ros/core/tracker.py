@@ -176,7 +176,7 @@ class Tracker:
         pivot, registration = self._pivot, node.registration
         if pivot is None or registration is None or not pivot.trusted:
             return None
-        return Hold(pivot.lever_arm, pivot.constraint_noise(registration.velocity[:3]))
+        return Hold(pivot.held[0], pivot.constraint_noise(registration.velocity[:3]))
 
     def _decide(self, node: Node) -> None:
         """Find the sign of a frame that is not linked, and that of the one before by it too."""

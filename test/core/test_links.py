@@ -30,5 +30,18 @@ def test_stamps_on_arrival_jitter_as_much_as_they_do():
     assert np.mean(found) == pytest.approx(0.004, rel=0.25)
 
 
-def test_nothing_is_said_of_few_stamps():
-    assert clock_of(np.array([0.03, 0.05, 0.02])).jitter == 0
+def test_the_first_stamps_tell_roughly_how_much_they_jitter():
+    late = 0.004 * np.random.default_rng(1).standard_normal(4000)
+    t = np.arange(4000) * STEP + late
+    for count in (2, 3, 5):
+        found = [clock_of(np.diff(t[k : k + count + 1])).jitter for k in range(0, 3900, 7)]
+        assert np.sqrt(np.mean(np.square(found))) == pytest.approx(0.004, rel=0.3)
+
+
+@pytest.mark.parametrize("intervals", [[1, 2], [2, 1], [1, 3, 1], [1, 1, 2, 1]])
+def test_a_frame_that_is_missing_at_the_start_is_no_jitter(intervals):
+    assert clock_of(np.array(intervals) * STEP).jitter == pytest.approx(0, abs=1e-9)
+
+
+def test_one_interval_says_nothing_of_jitter():
+    assert clock_of(np.array([0.05])).jitter == 0

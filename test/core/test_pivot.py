@@ -67,6 +67,22 @@ def test_errors_in_proportion_to_the_velocity_do_not_shorten_the_lever_arm(seed:
     assert along == pytest.approx(1, abs=0.12)
 
 
+@pytest.mark.parametrize("scale", [0.4, 2.0])
+def test_the_usual_length_corrects_an_arm_that_wrong_depth_makes_short_or_long(scale: float):
+    read = (replace(e, linear_velocity=scale * e.linear_velocity) for e in hand(count=60))
+    pivot = after(read)
+    true, found, held = (
+        float(np.linalg.norm(arm)) for arm in (LEVER_ARM, pivot.lever_arm, pivot.held[0])
+    )
+    assert abs(np.log(held / true)) < 0.75 * abs(np.log(found / true))
+    assert np.cross(pivot.held[0], pivot.lever_arm) == pytest.approx(np.zeros(3), abs=1e-9)
+
+
+def test_the_length_of_a_given_lever_arm_is_not_asked():
+    given = (-0.05, 0.0, 0.1)
+    assert np.array_equal(PivotFilter(PivotConfig(lever_arm=given)).held[0], given)
+
+
 def test_the_prior_expects_the_velocity_of_the_turn():
     pivot = after(hand())
     omega = np.array([0.0, -4.0, 1.0])
