@@ -13,7 +13,7 @@ from blur_imu_ros.cli.notes import with_options
 from blur_imu_ros.errors import Note, RecordingError
 
 ROOT = Path(__file__).parents[2]
-OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+OPTION = re.compile(r"(?<!var\()(?<![\w-])--[a-z][a-z-]+")
 SPEAKS_OF_OPTIONS = ("blur_imu_ros/cli/", "blur_imu_training/commands.py")
 
 

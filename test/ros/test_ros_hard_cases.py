@@ -534,7 +534,7 @@ def test_camera_info_that_comes_late_changes_or_breaks_is_followed(bench: Any) -
     one.heard["imu"].clear()
     assert one.send_until(lambda: one.heard["imu"], image=half)
     one.calibrate(d=[float("nan")] * 5)
-    assert one.complaint("not a number")
+    assert one.complaint("not a finite number")
     one.calibrate(binning_x=2, binning_y=2)
     one.heard["imu"].clear()
     assert one.send_until(lambda: one.heard["imu"], image=half)

@@ -106,7 +106,7 @@ def test_without_camera_info_nothing_comes_out_and_the_reason_is_told(bench: Any
     [
         ({"k": [0.0] * 9}, {}, "not calibrated"),
         ({"width": 640, "height": 480}, {}, "calibration is for 640x480"),
-        ({"k": [np.nan] * 9}, {}, "not a number"),
+        ({"k": [np.nan] * 9}, {}, "not a finite number"),
         ({}, {"encoding": "jpeg2000"}, "jpeg2000"),
         ({}, {"height": 4000}, "header needs"),
         ({}, {"step": 3}, "step"),
