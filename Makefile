@@ -65,6 +65,7 @@ $(VENV)/.docs: pyproject.toml | $(BIN)/python
 docs: $(VENV)/.docs
 	$(BIN)/python tools/command_reference.py
 	$(BIN)/python -m mkdocs build --strict
+	@echo "open build/site/index.html; searching needs a server: python3 -m http.server --directory build/site"
 
 # Every model that is shipped, the one in 32-bit numbers first. Needs a machine that does nothing else.
 MODELS := compact $(filter-out models/compact.onnx,$(wildcard models/*.onnx))

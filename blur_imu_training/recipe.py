@@ -59,7 +59,7 @@ class NetworkChoice:
         uncertainty: whether it tells how certain each cell is; else all are alike.
         directed: whether that depends on the direction.
         width, height: of the view that it is given when it is used, of either kind.
-        smaller_view: width and height of the view in which it reads long smears, or None.
+        smaller_view: width and height of the view in which it reads long blur, or None.
     """
 
     kind: str = "compact"

@@ -161,12 +161,12 @@ def parallax() -> Figure:
     moved = motion_field(CAMERA, u, v, inverse, np.zeros(3), path)
     drawn = (
         ("depth [m]", 1 / np.maximum(inverse, 1e-3), "viridis_r"),
-        ("turning left, 1 rad/s: smear [px]", np.linalg.norm(turned, axis=-1), "magma"),
-        ("going left, 2 m/s: smear [px]", np.linalg.norm(moved, axis=-1), "magma"),
+        ("turning left, 1 rad/s: blur [px]", np.linalg.norm(turned, axis=-1), "magma"),
+        ("going left, 2 m/s: blur [px]", np.linalg.norm(moved, axis=-1), "magma"),
     )
     figure, panels = plt.subplots(1, 3, figsize=(9, 2.3), constrained_layout=True)
     for panel, (title, values, colours) in zip(panels, drawn, strict=True):
-        # One scale for both smears.
+        # One scale for both.
         limits = {} if colours == "viridis_r" else {"vmin": 0, "vmax": 14}
         shown = panel.imshow(values, cmap=colours, **limits)
         figure.colorbar(shown, ax=panel, shrink=0.85)
@@ -203,7 +203,7 @@ def direction() -> Figure:
     fine = np.linspace(t[0], t[-1], 200)
     panel = below.subplots()
     panel.axhline(0, color="0.8", linewidth=0.8)
-    panel.plot(fine, [trajectory.velocity(x)[1] for x in fine], color=TRUTH, label="truth")
+    panel.plot(fine, [trajectory.velocity(x)[1] for x in fine], color=TRUTH, label="ground truth")
     panel.plot(t, rates[0], "x", color="0.5", label="each frame alone: either sign")
     panel.plot(t, rates[1], "o", color=ESTIMATE, markersize=5, label="with the next frame's word")
     panel.set(xlabel="time [s]", ylabel="wy [rad/s]")

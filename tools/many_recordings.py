@@ -1,9 +1,9 @@
 """Measure a thousand recordings, one of them bad: `python tools/many_recordings.py`.
 
-Renders some frames of the demo's room, makes recordings of eight frames each of them (the same files
-under many names), and lets `blur-imu run` measure them all: stopped on the way and started once more,
-then with the bad one mended, then by Ray where that is installed. Checks what comes out, and prints the
-table of docs/PERFORMANCE.md. Takes some minutes: part of `make nightly`.
+Renders some frames of the demo's room, makes recordings of eight frames each of them (the same
+files under many names), and lets `blur-imu run` measure them all: stopped on the way and started
+once more, then with the bad one mended, then by Ray where that is installed. Checks what comes out,
+and prints the table of docs/PERFORMANCE.md. Takes some minutes: part of `make nightly`.
 """
 
 from __future__ import annotations
@@ -121,7 +121,8 @@ class Work:
     def report(self) -> None:
         """Run everything, check it, and print the table."""
         print(
-            f"{self._count} recordings of {FRAMES} images of {CAMERA.width}x{CAMERA.height}, one of "
+            f"{self._count} recordings of {FRAMES} images of {CAMERA.width}x{CAMERA.height}, one "
+            "of "
             f"them unreadable; `{Path(self._model).stem}`, {self._jobs} at a time. Memory: of the "
             "largest process, in the first third of the run and in the last.\n"
         )

@@ -2,8 +2,8 @@
 nothing else.
 
 Plays the camera, 640x480 at 30 Hz, to a node in its own process at its defaults, and asks the
-operating system, the node's diagnostics and the clock what that costs; then 1280x720 at 60 Hz, which
-is more than a small machine measures. Prints the tables of docs/PERFORMANCE.md.
+operating system, the node's diagnostics and the clock what that costs; then 1280x720 at 60 Hz,
+which is more than a small machine measures. Prints the tables of docs/PERFORMANCE.md.
 """
 
 from __future__ import annotations
@@ -81,8 +81,10 @@ def table(models: list[str], seconds: float) -> None:
     """Print what the node costs with each model."""
     available = usual_jobs()
     print(
-        f"{SIZES[0][0]}x{SIZES[0][1]} raw images at {FRAME_RATE:.0f} Hz over the default transport, "
-        f"pivot prior, neighbours registered, the camera in another process. Share: of the {available} cores. Beyond: of the latency what is not "
+        f"{SIZES[0][0]}x{SIZES[0][1]} raw images at {FRAME_RATE:.0f} Hz over the default "
+        "transport, "
+        "pivot prior, neighbours registered, the camera in another process. Share: of the "
+        f"{available} cores. Beyond: of the latency what is not "
         "measuring. Heard: from publishing an image to hearing its velocity in the other process.\n"
     )
     heading(

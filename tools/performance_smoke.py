@@ -1,8 +1,10 @@
-"""Compare how long the parts of the chain take beside each other: `python tools/performance_smoke.py`.
+"""Compare how long the parts of the chain take beside each other: `python
+tools/performance_smoke.py`.
 
-Times on a machine that others share say nothing, but ratios of the processor time of parts that take
-turns in one process do. They are compared with those of `tools/performance_ratios.json`. Only what has become several times as
-slow counts as a fault (exit code 1): such things happen by a loop or a copy too many, never by chance.
+Times on a machine that others share say nothing, but ratios of the processor time of parts that
+take turns in one process do. They are compared with those of `tools/performance_ratios.json`. Only
+what has become several times as slow counts as a fault (exit code 1): such things happen by a loop
+or a copy too many, never by chance.
 """
 
 from __future__ import annotations

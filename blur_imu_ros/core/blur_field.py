@@ -46,7 +46,7 @@ class BlurField:
 
     @cached_property
     def motion(self) -> Array:
-        """(rows, columns, 2) motion along the smear, pixels; sign meaningless unless signed."""
+        """(rows, columns, 2) motion along the blur, pixels; sign meaningless unless signed."""
         return half_angle(self.q) if self.signed_motion is None else self.signed_motion
 
     def pixel_grid(self) -> tuple[Array, Array]:
@@ -56,7 +56,7 @@ class BlurField:
 
     @property
     def blur_length(self) -> Array:
-        """(rows, columns) length of the smear, pixels of the network's view."""
+        """(rows, columns) length of the motion blur, pixels of the network's view."""
         return np.hypot(self.q[..., 0], self.q[..., 1])
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Which of the two motions that leave the same smear is the right one.
+"""Which of the two motions that leave the same blur is the right one.
 
 Every pair of successive frames is asked under the four combinations of their signs: turned into
 the second by the mean of the two velocities over the time between their mid-exposures, how well
@@ -37,7 +37,7 @@ class DirectionConfig:
             been seen (none), `smooth` the whole recording, `none` leaves the sign open.
         width: of the small images that are compared, pixels.
         spacing: of the pixels that are compared; blurred images tell nothing more in between.
-        blur_px: their Gaussian blur, pixels of the network's view; hides the smear itself.
+        blur_px: their Gaussian blur, pixels of the network's view; hides the motion blur itself.
         evidence: nats for each unit of the logarithm of the ratio of two photometric errors.
         acceleration: standard deviation of each axis's angular acceleration, rad/s^2.
         outlier_likelihood: likelihood left to any change of velocity, so that photometric evidence

@@ -22,7 +22,7 @@ class VelocityEstimate:
         angular_velocity: (3,) rad/s.
         linear_velocity: (3,) m/s.
         covariance: (6, 6) of (angular, linear), always finite and positive definite.
-        blur_px: median length of the smear, pixels of the network's view.
+        blur_px: median length of the motion blur, pixels of the network's view.
         residual_px: robust standard deviation of motion field minus its fit, pixels.
         rank: number of directions of the six that the image determines.
         condition: condition number of the solve in pixels (scaled columns).
@@ -64,7 +64,7 @@ class VelocityEstimate:
         return np.asarray(np.sqrt(np.diag(self.covariance)))
 
     def reversed(self) -> VelocityEstimate:
-        """Return the other motion that leaves the same smear."""
+        """Return the other motion that leaves the same blur."""
         return replace(
             self,
             angular_velocity=-self.angular_velocity,

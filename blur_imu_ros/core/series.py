@@ -30,7 +30,7 @@ class VelocitySeries:
         velocity: (n, 6) angular (rad/s), then linear (m/s); NaN columns where not known.
         sigma: (n, 6) standard deviations, or None.
         valid: (n,) whether a row may be used.
-        blur_px: (n,) length of the smear, pixels of the network's view, or None.
+        blur_px: (n,) length of the motion blur, pixels of the network's view, or None.
         frames: the n names of the frames, or none.
         latency: (n,) seconds from the stamp to the recording of each message of a bag, or None.
         axes: that the file names as its own, or None.

@@ -405,8 +405,8 @@ def solve_published(flow: Array, depth: Array, camera: Camera) -> Array:
 def _canonical_motions() -> Array:
     """Return (k, 6) starts: rotations about 13 axes spread over the half sphere, then translations.
 
-    Sideways motion smears like yaw and upward motion like pitch, so these enter as what sets them
-    apart, near points moving against far ones.
+    Sideways motion blurs an image like yaw and upward motion like pitch, so these enter as what
+    sets them apart, near points moving against far ones.
     """
     axes = [(i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)]
     rotations = [(*axis, 0, 0, 0) for axis in axes if axis > (0, 0, 0)]

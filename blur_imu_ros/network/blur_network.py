@@ -22,7 +22,7 @@ from blur_imu_ros.network.field_readers import READERS
 from blur_imu_ros.network.model_card import ModelCard
 from blur_imu_ros.network.model_file import read_model
 from blur_imu_ros.network.precision import try_out, with_8_bits
-from blur_imu_ros.network.two_scales import has_long_smears, with_long_smears
+from blur_imu_ros.network.two_scales import has_long_blur, with_long_blur
 
 
 class Backend(Protocol):
@@ -151,11 +151,11 @@ class BlurNetwork:
             camera: pinhole of the view.
         """
         field = self._read(image, camera)
-        if self.card.smaller_view is None or not has_long_smears(field):
+        if self.card.smaller_view is None or not has_long_blur(field):
             return field
         smaller = cv2.resize(image, self.card.smaller_view, interpolation=cv2.INTER_AREA)
         seen_by = camera.resized(*self.card.smaller_view)
-        return with_long_smears(field, self._read(np.asarray(smaller, np.uint8), seen_by))
+        return with_long_blur(field, self._read(np.asarray(smaller, np.uint8), seen_by))
 
     def _read(self, image: NDArray[np.uint8], camera: Camera) -> BlurField:
         outputs = self.backend.run(self.prepared(image))

@@ -47,7 +47,7 @@ def read_blur_field(outputs: tuple[Array, ...], card: ModelCard, camera: Camera)
 
 
 def _surer_across(field: BlurField, ratio: float) -> BlurField:
-    """Return a field whose deviation is `ratio` times as large across the smear; along it, it
+    """Return a field whose deviation is `ratio` times as large across the blur; along it, it
     stays.
 
     Of short blur, whose direction is a guess as well, less.

@@ -52,8 +52,8 @@ class ModelCard:
             `flow` (1, 2, height, width; pixels over the exposure) and `depth` (1, 1, height, width;
             metres at `focal_reference`).
         width, height: of the input, pixels.
-        smaller_view: (width, height) of the view in which long smears are read, pixels; None where
-            the model takes images of one size only.
+        smaller_view: (width, height) of the view in which long motion blur is read, pixels; None
+            where the model takes images of one size only.
         stride: side of a cell of the blur field, pixels; dense outputs are averaged over it.
         mean, std: of the input's channels.
         focal_reference: pixels; depth is predicted for this focal length, and what a lens twice as
@@ -72,7 +72,7 @@ class ModelCard:
             below in an image is mostly nearer, and a convolution does not know where in the image
             it is.
         sigma_scale: factor on the predicted standard deviation of the field, from held-out frames.
-        across_ratio: of `blur_field/1`: standard deviation of the motion across the smear over that
+        across_ratio: of `blur_field/1`: standard deviation of the motion across the blur over that
             along it, which is the one that the model tells; from held-out frames. 1 takes all
             directions for equally sure.
         flow_sigma: of `signed_flow/1`, which tells no uncertainty of its own: the standard

@@ -1,8 +1,8 @@
-"""Long smears, read in a smaller view.
+"""Long motion blur, read in a smaller view.
 
-A network sees only as far as its sight reaches: a smear that is longer looks like any texture, and
-is read too short. In a view of half the size the same smear is half as long, and read as well as
-any. So an image with long smears is read twice, and each cell takes the view that suits it. Depth
+A network has a limited receptive field: blur that is longer looks like any texture, and is
+underestimated. In a view of half the size the same blur is half as long, and read as well as
+any. So an image with long blur is read twice, and each cell takes the view that suits it. Depth
 stays that of the full view: on held-out frames linear velocity is read better by it.
 """
 
@@ -22,18 +22,18 @@ LONG = (50.0, 80.0)
 full view says, from the second on it takes what the smaller one says."""
 
 WORTH_A_LOOK = 20.0
-"""Pixels of the full view, as that reads them. It reads smears of 75 pixels as 34 at the median."""
+"""Pixels of the full view, as that reads them. It reads blur of 75 pixels as 34 at the median."""
 FEWEST = 0.02
 """Share of the cells."""
 
 
-def has_long_smears(field: BlurField) -> bool:
+def has_long_blur(field: BlurField) -> bool:
     """Return whether a second look, in a smaller view, is worth its time."""
     return float(np.mean(field.blur_length > WORTH_A_LOOK)) > FEWEST
 
 
-def with_long_smears(full: BlurField, smaller: BlurField) -> BlurField:
-    """Return the field of a view whose long smears are those that a smaller view shows.
+def with_long_blur(full: BlurField, smaller: BlurField) -> BlurField:
+    """Return the field of a view whose long blur is that of a smaller view.
 
     Args:
         full: of the network's view.

@@ -70,7 +70,7 @@ class RerunStream:
         rgb = cv2.cvtColor(view, cv2.COLOR_BGR2RGB)
         stream.log("camera/image", rerun.Image(rgb).compress(jpeg_quality=80))
         segments, colours = _segments(field)
-        stream.log("camera/image/smear", rerun.LineStrips2D(segments, colors=colours))
+        stream.log("camera/image/blur", rerun.LineStrips2D(segments, colors=colours))
         depth = 1 / np.maximum(cv2.resize(field.inverse_depth, view.shape[1::-1]), 1e-3)
         stream.log("depth", rerun.DepthImage(depth.astype(np.float32), meter=1.0))
 

@@ -1,4 +1,4 @@
-"""Look at what is learned from: a grid of samples with the true smear drawn on."""
+"""Look at what is learned from: a grid of samples with the true motion blur drawn on."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def contact_sheet(samples: Sequence[BlurredSample], columns: int, real: Sequence
 
 
 def drawn(sample: BlurredSample) -> Image:
-    """Return the picture with its true smear as line segments."""
+    """Return the picture with its true motion blur as line segments."""
     certain = np.zeros(sample.inverse_depth.shape)
     q = double_angle(sample.field)
     field = BlurField(q, certain, sample.inverse_depth, certain, sample.camera, STRIDE)

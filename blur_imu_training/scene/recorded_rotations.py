@@ -16,7 +16,7 @@ LONGEST_GAP = 0.02
 """Seconds between readings; a piece of log does not go across a longer gap."""
 
 STEADIEST_OF = 20
-"""Pieces tried until one turns mostly one way: shaking to and fro smears and has no mean motion."""
+"""Pieces tried until one turns mostly one way: shaking to and fro blurs and has no mean motion."""
 
 LEVER_ARM = ((0.0, 0.0, 0.25), (0.15, 0.15, 0.2))
 """Metres, mean and deviation: where the pivot of a hand lies from the camera."""

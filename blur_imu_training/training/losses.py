@@ -18,7 +18,7 @@ UNCERTAINTY_SHARE = 0.1
 def field_loss(out: CompactOutput | DirectedOutput, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the losses, each a scalar, and their weighted sum as `total`.
 
-    The field loss is L1 on the sign-free field, relative for long smears. Uncertainties learn from
+    The field loss is L1 on the sign-free field, relative for long blur. Uncertainties learn from
     errors that they do not change (a Laplace likelihood with the error detached), so that a cell
     cannot buy a low loss by giving up on its motion.
     """

@@ -30,7 +30,7 @@ _RIDGE = 1e-6
 
 
 def pose_loss(out: CompactOutput | DirectedOutput, batch: dict[str, Tensor]) -> Tensor:
-    """Return the error of the solved motion, pixels, relative for long smears; a scalar.
+    """Return the error of the solved motion, pixels, relative for long blur; a scalar.
 
     Args:
         out: of the network.

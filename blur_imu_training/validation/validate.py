@@ -29,7 +29,7 @@ from blur_imu_ros.network.model_card import (
 from blur_imu_training.data.held_out import HeldOutFrame
 
 PIXELS_ACROSS = 320
-"""Blur is told in pixels of a view so wide, so that the same smears are the same for every
+"""Blur is told in pixels of a view so wide, so that the same blur is the same for every
 model."""
 
 LENGTH_BINS = (0.0, 2.0, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 80.0)
@@ -121,9 +121,9 @@ class ValidationReport:
         translation_slope: median of the part of linear velocity along its ground truth, over the
             ground truth's.
         nees: (2,) mean normalised squared error of omega and of v over degrees of freedom; 1 is
-            honest.
+            consistent.
         coverage: (2, 6) share of errors within 1 and 2 standard deviations (0.68 and 0.95 are
-            honest).
+            consistent).
         frames, valid: how many, and how many of them were held to be usable.
         depth_slope: how fast the logarithm of inverse depth grows downwards in the ground truth
             beyond what is predicted, per unit of the tangent to the optical axis.
@@ -320,7 +320,7 @@ def turn_ratio(errors: HeldOutErrors) -> float:
 
 
 def across_ratio(errors: HeldOutErrors) -> float:
-    """Return how far motions err across the smear, over how far they err along it.
+    """Return how far motions err across the blur, over how far they err along it.
 
     The median over the bins by which lengths are bent; what a bin is wrong by as a whole is no
     doubt.

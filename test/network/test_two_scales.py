@@ -14,7 +14,7 @@ from blur_imu_ros.core.motion_field import double_angle, half_angle
 from blur_imu_ros.errors import ModelError
 from blur_imu_ros.network.blur_network import BlurNetwork
 from blur_imu_ros.network.model_card import INTERFACE, SIGNED_FLOW, ModelCard
-from blur_imu_ros.network.two_scales import has_long_smears, with_long_smears
+from blur_imu_ros.network.two_scales import has_long_blur, with_long_blur
 
 FULL = Camera(480, 352, 400.0, 400.0, 239.5, 175.5)
 SMALLER = FULL.resized(224, 160)
@@ -44,7 +44,7 @@ def in_smaller(motion: tuple[float, float]) -> np.ndarray:
 @pytest.mark.parametrize("motion", [(120.0, 0.0), (0.0, 120.0), (96.0, -72.0), (-80.0, -90.0)])
 def test_a_long_smear_is_read_in_the_smaller_view_in_pixels_of_the_full_one(motion) -> None:
     short_read = field_of(FULL, 0.4 * np.array(motion))
-    merged = with_long_smears(short_read, field_of(SMALLER, in_smaller(motion), depth=4.0))
+    merged = with_long_blur(short_read, field_of(SMALLER, in_smaller(motion), depth=4.0))
     np.testing.assert_allclose(
         merged.q, np.broadcast_to(double_angle(np.array(motion)), merged.q.shape), atol=1e-3
     )
@@ -56,13 +56,13 @@ def test_a_long_smear_is_read_in_the_smaller_view_in_pixels_of_the_full_one(moti
 
 def test_short_smears_stay_as_the_full_view_reads_them() -> None:
     full = field_of(FULL, np.array([12.0, 5.0]))
-    merged = with_long_smears(full, field_of(SMALLER, in_smaller((25.0, 0.0)), depth=9.0))
+    merged = with_long_blur(full, field_of(SMALLER, in_smaller((25.0, 0.0)), depth=9.0))
     assert merged is full
 
 
 def test_between_short_and_long_both_views_count() -> None:
     full, smaller = field_of(FULL, np.array([50.0, 0.0])), in_smaller((80.0, 0.0))
-    lengths = with_long_smears(full, field_of(SMALLER, smaller)).blur_length
+    lengths = with_long_blur(full, field_of(SMALLER, smaller)).blur_length
     np.testing.assert_allclose(lengths, 65, rtol=1e-5)
 
 
@@ -77,7 +77,7 @@ def test_each_cell_gets_what_is_seen_at_its_place() -> None:
         return field_of(camera, motion)
 
     smaller = halves(SMALLER, in_smaller((5.0, 0.0)), in_smaller((140.0, 0.0)))
-    lengths = with_long_smears(halves(FULL, slow, fast / 2), smaller).blur_length
+    lengths = with_long_blur(halves(FULL, slow, fast / 2), smaller).blur_length
     assert np.allclose(lengths[:, :28], 5) and np.allclose(lengths[:, 32:], 140)
 
 
@@ -87,7 +87,7 @@ def test_places_are_exact_where_a_field_grows_across_the_image() -> None:
     smaller = field_of(SMALLER, np.zeros(2))
     q = np.stack([100 + 20 * rays, np.zeros_like(rays)], axis=-1)
     motion = half_angle(q) * (224 / 480, 160 / 352)
-    merged = with_long_smears(
+    merged = with_long_blur(
         field_of(FULL, np.array([90.0, 0.0])), replace(smaller, q=double_angle(motion))
     )
     u, _ = merged.pixel_grid()
@@ -99,7 +99,7 @@ def test_opposite_signs_do_not_cancel() -> None:
     rows, columns = SMALLER.height // STRIDE, SMALLER.width // STRIDE
     signs = np.where(np.arange(columns) % 2, 1.0, -1.0)[None, :, None]
     motion = in_smaller((90.0, 0.0)) * np.broadcast_to(signs, (rows, columns, 1))
-    merged = with_long_smears(field_of(FULL, np.array([90.0, 0.0])), field_of(SMALLER, motion))
+    merged = with_long_blur(field_of(FULL, np.array([90.0, 0.0])), field_of(SMALLER, motion))
     np.testing.assert_allclose(merged.blur_length, 90, rtol=1e-6)
 
 
@@ -124,7 +124,7 @@ def network_of(backend: Counting) -> BlurNetwork:
     return BlurNetwork(backend, replace(card, smaller_view=(224, 160)))
 
 
-def test_only_an_image_with_long_smears_is_read_twice() -> None:
+def test_only_an_image_with_long_blur_is_read_twice() -> None:
     image = np.zeros((352, 480, 3), np.uint8)
     still, fast = Counting(4.0), Counting(60.0)
     network_of(still).predict(image, FULL)
@@ -137,9 +137,9 @@ def test_only_an_image_with_long_smears_is_read_twice() -> None:
 def test_a_few_cells_do_not_ask_for_a_second_look() -> None:
     motion = np.zeros((44, 60, 2))
     motion[0, :40] = 50.0
-    assert not has_long_smears(field_of(FULL, motion))
+    assert not has_long_blur(field_of(FULL, motion))
     motion[1, :40] = 50.0
-    assert has_long_smears(field_of(FULL, motion))
+    assert has_long_blur(field_of(FULL, motion))
 
 
 @pytest.mark.parametrize("view", [(480, 160), (224, 352), (220, 160), (0, 160), (224.0, 160), (8,)])

@@ -1,4 +1,5 @@
-"""The tools that tell of speed do so: their figures are printed and compared, never asserted here."""
+"""The tools that tell of speed do so: their figures are printed and compared, never asserted
+here."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def test_a_file_for_the_viewer_holds_pictures_and_velocities(
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert printed.returncode == 0, printed.stderr
-    for entity in ("/camera/image", "/camera/image/smear", "/depth", "wx", "vz", "blur", "/log"):
+    for entity in ("/camera/image", "/camera/image/blur", "/depth", "wx", "vz", "blur", "/log"):
         assert entity in printed.stdout, entity
     # A quantity with its unit is one part of a path.
     assert r"/angular\,\ rad\/s/wx" in printed.stdout

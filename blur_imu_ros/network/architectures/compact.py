@@ -53,7 +53,7 @@ class DirectedOutput(NamedTuple):
 class StructureTensor(nn.Module):
     """Fixed maps of local gradient direction and energy at four scales, on the cells' grid.
 
-    Along a smear there are few gradients: the direction of the blur is nearly there already.
+    Along the blur there are few gradients: the direction of the blur is nearly there already.
     """
 
     CHANNELS = 12
