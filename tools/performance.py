@@ -20,30 +20,33 @@ from typing import Any
 import cv2
 import numpy as np
 
-from blur_imu_ros.choices import FOR_CAMERAS
+from blur_imu_ros.choices import FOR_CAMERAS, FOR_RECORDINGS
 from blur_imu_ros.cli.benchmark import PUBLISHED, BenchmarkOptions, contenders_of
 from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.evaluation.benchmark import (
     EXPOSURE_TIME,
     SIZES,
+    WHOLE,
     Contender,
     benchmark,
     machine,
-    ratios,
     rendered_frames,
 )
+from blur_imu_ros.execution.parallel import usual_jobs
 from blur_imu_ros.network.architectures.compact import CompactNetwork
 from blur_imu_ros.network.blur_network import OnnxBackend, load_network, model_path
 from blur_imu_ros.network.model_card import ModelCard
+from blur_imu_ros.network.precision import SUFFIX
 from blur_imu_training.export.onnx_writer import write_model
 from markdown import heading, row, write_part
 
 BEGIN, END = "<!-- measured -->\n", "<!-- end of what is measured -->\n"
+ROOT = Path(__file__).resolve().parents[1]
 MATRIX = 1536
 """Side of the matrices whose product tells what the machine can do."""
-FRAMES = 150
-"""Of the recording that `run` measures."""
+FRAMES, LARGE_IMAGE, REPEATS = 181, (1092, 819), 3
+"""Of the recordings that `run` measures, and how often it does."""
 QUANTILES = [50, 95, 99]
 
 
@@ -51,7 +54,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", action="append", help="name or path, the first is compared with")
-    parser.add_argument("--seconds", type=float, default=4.0, help="for each entry of a table")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each entry of a table")
     parser.add_argument("--write", type=Path, help="document whose measured part is replaced")
     options = parser.parse_args()
     models = options.model or [FOR_CAMERAS]
@@ -67,6 +70,7 @@ def report(models: list[str], seconds: float) -> None:
     against_published(models, seconds)
     threads(models, seconds)
     batches(models[0], seconds)
+    weight()
     starts(models)
     node(models)
 
@@ -124,7 +128,7 @@ def solver(model: str, seconds: float) -> None:
 
 
 def against_published(models: list[str], seconds: float) -> None:
-    """Print how many times as long the network of the paper takes, frame by frame in one run."""
+    """Print how many times as long the network of the paper takes, in turns with ours in one run."""
     print("\n### Beside the published network\n")
     if not has_torch():
         return
@@ -133,13 +137,19 @@ def against_published(models: list[str], seconds: float) -> None:
         BenchmarkOptions(models=(), backends=("onnx", "torch"), against=PUBLISHED)
     )
     print(
-        f"How many times as long it takes as ours in ONNX Runtime, {SIZES[0][0]}x{SIZES[0][1]}.\n"
+        f"How many times as long it takes as ours in ONNX Runtime, {SIZES[0][0]}x{SIZES[0][1]}, "
+        "all in turns.\n"
     )
-    columns = [f"{one.name}: {stage}" for one in published for stage in ("network", "whole")]
+    columns = [f"{one.name}: {stage}" for one in published for stage in ("network", WHOLE)]
     heading("beside", columns)
-    for one in ours:
-        found = ratios(benchmark([one, *published], SIZES[0], 3 * seconds))
-        row(one.name, [ratio for _, _, ratio in found], digits=1)
+    results = benchmark([*ours, *published], SIZES[0], seconds)
+    for one in results[: len(ours)]:
+        times = [
+            other.stages[stage].median / one.stages[stage].median
+            for other in results[len(ours) :]
+            for stage in ("network", WHOLE)
+        ]
+        row(one.contender, times, digits=1)
 
 
 def has_torch() -> bool:
@@ -152,7 +162,7 @@ def has_torch() -> bool:
 
 def threads(models: list[str], seconds: float) -> None:
     """Print the network's time by threads."""
-    counts = (1, 2, 4)
+    counts = sorted({1, usual_jobs()})
     runs = [network_run(name, count) for name in models for count in counts]
     taken = iter(durations(runs, seconds))
     print("\n### Threads of the network, median ms\n")
@@ -187,19 +197,49 @@ def write_any_batch(model: Path, card: ModelCard, output: Path) -> tuple[str, ..
     return write_model(network.eval(), card, output, any_batch=True).outputs
 
 
+def weight() -> None:
+    """Print what is installed, and what a user waits for before anything is measured."""
+    print("\n### Weight\n")
+
+    def python(*code: str) -> float:
+        return min(child([sys.executable, *code]) for _ in range(REPEATS))
+
+    bare = python("-c", "pass")
+    names = "VisualImu, load_network, open_recording"
+    imported = python("-c", f"from blur_imu_ros import {names}") - bare
+    shown_help = python("-m", "blur_imu_ros.cli", "--help")
+    print(
+        f"`from blur_imu_ros import {names}`: {imported:.2f} s. `blur-imu --help`: {shown_help:.2f} s."
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--quiet", "--no-deps", "--wheel-dir", folder]
+        built = subprocess.run(
+            [sys.executable, "-m", "pip", "wheel", *options, str(ROOT)], capture_output=True
+        )
+        for wheel in Path(folder).glob("*.whl"):
+            print(f"The wheel with all models that run: {wheel.stat().st_size / 1e6:.1f} MB.")
+        if built.returncode:
+            print("The wheel was not built here.")
+
+
 def starts(models: list[str]) -> None:
-    """Print what a user waits for: import, first row, and the rate of `run` on a recording."""
+    """Print the time of the first row, and the rate of `run` on a recording, start-up taken off."""
     print("\n### From the start of a process\n")
-    imported = min(child([sys.executable, "-c", "import blur_imu_ros"]) for _ in range(3))
-    bare = min(child([sys.executable, "-c", "pass"]) for _ in range(3))
-    print(f"`import blur_imu_ros` takes {imported - bare:.2f} s.\n")
-    heading("run on 640x480 JPEGs", ["one frame [s]", f"{FRAMES} frames [s]", "frames/s"])
+    size = f"{LARGE_IMAGE[0]}x{LARGE_IMAGE[1]}"
+    print(
+        f"`blur-imu run` on JPEGs of {size}, all its defaults but the model (in 8 bits where that pays); frames a second of "
+        f"{FRAMES} frames without those of one, {REPEATS} times.\n"
+    )
+    heading("model", ["one frame [s]", f"{FRAMES} frames [s]", "frames/s, each time"])
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         one, many = recording(folder / "one", 1), recording(folder / "many", FRAMES)
-        for name in models:
-            first, whole = child(run_command(one, name)), child(run_command(many, name))
-            row(shown(name), [first, whole, (FRAMES - 1) / (whole - first)])
+        others = [name for name in models if not shown(name).endswith(SUFFIX)]
+        for name in {shown(name): name for name in [FOR_RECORDINGS, *others]}.values():
+            first = min(child(run_command(one, name)) for _ in range(REPEATS))
+            whole = [child(run_command(many, name)) for _ in range(REPEATS)]
+            rates = ", ".join(f"{(FRAMES - 1) / (t - first):.0f}" for t in whole)
+            print(f"| {shown(name)} | {first:.2f} | {float(np.median(whole)):.2f} | {rates} |")
 
 
 def node(models: list[str]) -> None:
@@ -209,6 +249,7 @@ def node(models: list[str]) -> None:
         print("Not measured: ROS 2 is not installed here.")
         return
     command = [sys.executable, str(Path(__file__).with_name("node_performance.py"))]
+    command += ["--seconds", "12"]
     for model in models:
         command += ["--model", model]
     print(subprocess.run(command, check=True, capture_output=True, text=True).stdout, end="")
@@ -217,7 +258,7 @@ def node(models: list[str]) -> None:
 def recording(folder: Path, count: int) -> Path:
     """Write a folder of rendered images with its camera."""
     folder.mkdir()
-    frames = rendered_frames(SIZES[0])
+    frames = rendered_frames(LARGE_IMAGE)
     there_and_back = [*frames, *frames[-2:0:-1]]
     for index in range(count):
         source = there_and_back[index % len(there_and_back)]
