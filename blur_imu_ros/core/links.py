@@ -42,6 +42,8 @@ _DEVIATIONS = 1.4826
 """Standard deviations of a Gaussian in its median absolute deviation."""
 _SUDDEN = 10.0
 """Standard deviations of a registered velocity, which none loses from one frame to the next."""
+_SAME = 0.99
+"""Correlation of two images of one frame; of a camera that is shaken to and fro it is less."""
 _BLOCK = 32
 """Frames that are smoothed at once, with as many behind them: their future beyond says nothing."""
 
@@ -232,12 +234,15 @@ class Links:
     def _repeats(self, found: Registration, first: Node, node: Node) -> bool:
         """Whether a pair at rest is one image coded twice: the camera moved, and both are
         blurred."""
-        if not found.valid or self._velocity is None:
+        if not found.valid:
             return False
         blurred = first.measurement.estimate.is_moving and node.measurement.estimate.is_moving
         size = np.linalg.inv(found.covariance)
         rests = found.velocity @ size @ found.velocity < CHI2_95_SIX
-        moved = self._velocity @ size @ self._velocity > _SUDDEN**2
+        if self._velocity is not None:
+            moved = self._velocity @ size @ self._velocity > _SUDDEN**2
+        else:  # Once only: a camera out of focus looks blurred at rest as well.
+            moved = found.quality > _SAME and not self._ahead
         return bool(blurred and rests and moved)
 
     def _resolved(self, found: Registration, first: Node) -> Registration:

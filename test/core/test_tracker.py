@@ -206,6 +206,26 @@ def test_a_repeated_frame_is_no_rest_and_costs_itself_only(mode, again):
 
 
 @pytest.mark.parametrize("mode", ["adjacent", "previous", "smooth"])
+@pytest.mark.parametrize("again", [np.copy, coded], ids=["the same bytes", "coded once more"])
+@pytest.mark.parametrize("start", ["the first frame", "behind a cut"])
+def test_the_frame_that_begins_a_chain_may_be_repeated(start, again, mode):
+    before = [] if start == "the first frame" else frames(5, scene=OTHER)
+    n, taken = len(before), frames(10)[5:] if before else frames(5)
+    taken[1] = replace(taken[1], image=again(taken[0].image))
+    found = tracked([*before, *taken], mode)
+    assert not surely_wrong(found)
+    assert not found[n + 1].registration.valid
+    assert found[n + 2].registration.valid and found[n + 2].registration.t0 == taken[0].t
+
+
+def test_a_hand_that_turns_back_between_two_first_frames_is_no_repetition():
+    """The mean velocity is zero there too, and the images are not quite the same."""
+    one = replace(frames(1)[0], image=cv2.GaussianBlur(frames(1)[0].image, (1, 9), 0, sigmaY=3))
+    other = replace(frames(2)[1], image=cv2.GaussianBlur(frames(1)[0].image, (9, 1), 3, sigmaY=0))
+    assert tracked([one, other])[1].registration.reasons == ()
+
+
+@pytest.mark.parametrize("mode", ["adjacent", "previous", "smooth"])
 def test_a_video_with_every_frame_twice_is_not_twice_as_fast(mode):
     taken = []
     for frame in frames(8):
