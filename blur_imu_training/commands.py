@@ -153,11 +153,25 @@ def validate(
     ] = None,
 ) -> None:
     """Measure a model on held-out blur from a second camera pipeline, or on path-traced blur."""
+    from blur_imu_ros.errors import TrainingError
+
+    if true_blur is None and data is None:
+        raise TrainingError("give --data or --true-blur: what to measure on")
+    if true_blur is not None and calibrate:
+        raise TrainingError("--calibrate is by held-out blur; leave out --true-blur")
+    folder = data if true_blur is None else true_blur
+    assert folder is not None
+    _validate(model, folder, frames, true_blur is not None, calibrate, power_law)
+
+
+def _validate(
+    model: str, folder: Path, frames: int, is_true_blur: bool, calibrate: bool, power_law: bool
+) -> None:
+    """Measure a model on the frames of a folder, print the figures, and calibrate its card."""
     from rich.console import Console
     from rich.progress import track
 
     from blur_imu_ros.core.visual_imu import VisualImu
-    from blur_imu_ros.errors import TrainingError
     from blur_imu_ros.network.blur_network import BlurNetwork, load_network, model_path
     from blur_imu_ros.network.model_card import ModelCard
     from blur_imu_training.data import held_out
@@ -165,14 +179,8 @@ def validate(
 
     network = load_network(model, "onnx")
     backend = validation.Remembered(network.backend)
-    if true_blur is not None:
-        if calibrate:
-            raise TrainingError("--calibrate is by held-out blur; leave out --true-blur")
-        source = held_out.true_blur_frames(true_blur, frames)
-    elif data is not None:
-        source = held_out.held_out_frames(data, frames)
-    else:
-        raise TrainingError("give --data or --true-blur: what to measure on")
+    frames_of = held_out.true_blur_frames if is_true_blur else held_out.held_out_frames
+    source = frames_of(folder, frames)
     rendered = list(track(source, "Reading", total=frames))
 
     def measured(card: ModelCard) -> validation.HeldOutErrors:
@@ -188,7 +196,7 @@ def validate(
     if calibrate:
         figures = card.metrics | {"held_out": validation.as_metrics(result)}
         told = {
-            "calibration": f"lengths, depth and directions: {' and '.join(held_out.terms(data))}"
+            "calibration": f"lengths, depth and directions: {' and '.join(held_out.terms(folder))}"
         }
         replace(card, metrics=figures, training=card.training | told).save(path)
         console.print(

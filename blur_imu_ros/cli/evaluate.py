@@ -106,31 +106,9 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
         RecordingError: what is wrong with a file.
         FrameError: the exposure time cannot be one.
     """
-    _refuse_overwriting(options)  # before an ending is said to be wrong
-    options = options.completed()
-    _refuse_overwriting(options)
-    record = _record(options.estimate)
-    if options.exposure is None:
-        options = replace(options, exposure=exposure_of(options.estimate))
-    if options.exposure is not None:
-        check_exposure_time(options.exposure)
-    if options.overlay is not None and options.html is None:
-        raise RecordingError(f"{options.overlay}: its pictures belong in a report: give --html too")
-    truth = read_velocities(options.truth, options.truth_topic, options.truth_units)
-    estimate = read_velocities(options.estimate, options.topic)
-    tell(*truth.notes, *estimate.notes, strict=options.strict)
-    if options.truth_axes is not None:
-        given = None if options.truth_tells else options.truth_axes
-        known = measured_axes(options.truth, truth, given, "--truth-axes")
-        options = replace(options, truth_axes=known)
-    axes = measured_axes(options.estimate, estimate, options.axes)
-    estimate = in_axes(estimate, axes, options.shown_axes)
-    found, linear = None, ""
-    if options.truth_axes is None:
-        found = align(estimate, truth, options.exposure, options.time_offset)
-        truth, linear = with_linear(estimate, truth, found, options.exposure)
-    elif options.time_offset is not None:
-        truth = replace(truth, t=truth.t - options.time_offset)
+    options, record = _completed(options)
+    estimate, truth, options = _read(options)
+    found, linear, truth = _aligned(options, estimate, truth)
     matched = match(estimate, truth, options.exposure)
     if not any(unit.radians for unit in options.truth_units):
         refuse_degrees(matched)
@@ -160,6 +138,47 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     _write_pictures(options, matched, estimate, result, [*header, *remarks])
     _write_trajectories(options, estimate, truth)
     return result
+
+
+def _completed(options: EvaluateOptions) -> tuple[EvaluateOptions, RunRecord | None]:
+    """Return the options, checked and completed by what `run` noted, and that."""
+    _refuse_overwriting(options)  # before an ending is said to be wrong
+    options = options.completed()
+    _refuse_overwriting(options)
+    if options.exposure is None:
+        options = replace(options, exposure=exposure_of(options.estimate))
+    if options.exposure is not None:
+        check_exposure_time(options.exposure)
+    if options.overlay is not None and options.html is None:
+        raise RecordingError(f"{options.overlay}: its pictures belong in a report: give --html too")
+    return options, _record(options.estimate)
+
+
+def _read(options: EvaluateOptions) -> tuple[VelocitySeries, VelocitySeries, EvaluateOptions]:
+    """Return the estimate, in the axes of comparison, the ground truth, and the axes of that."""
+    truth = read_velocities(options.truth, options.truth_topic, options.truth_units)
+    estimate = read_velocities(options.estimate, options.topic)
+    tell(*truth.notes, *estimate.notes, strict=options.strict)
+    if options.truth_axes is not None:
+        given = None if options.truth_tells else options.truth_axes
+        known = measured_axes(options.truth, truth, given, "--truth-axes")
+        options = replace(options, truth_axes=known)
+    axes = measured_axes(options.estimate, estimate, options.axes)
+    return in_axes(estimate, axes, options.shown_axes), truth, options
+
+
+def _aligned(
+    options: EvaluateOptions, estimate: VelocitySeries, truth: VelocitySeries
+) -> tuple[Alignment | None, str, VelocitySeries]:
+    """Return the alignment that was found, a word on linear velocities, and the ground truth on
+    the estimate's clock and axes."""
+    if options.truth_axes is None:
+        found = align(estimate, truth, options.exposure, options.time_offset)
+        truth, linear = with_linear(estimate, truth, found, options.exposure)
+        return found, linear, truth
+    if options.time_offset is not None:
+        truth = replace(truth, t=truth.t - options.time_offset)
+    return None, "", truth
 
 
 def _with_exposure_that_fits(matched: MatchedSeries, scale: float, path: Path) -> MatchedSeries:

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings.bag_files import BagFile, is_ros, is_ros1
 from blur_imu_ros.recordings.bags import MOTION, is_bag, opened, readable_messages, typestore
 from blur_imu_ros.recordings.mcap_rescue import rescue
+from blur_imu_ros.results.result_file import ResultFile
 from blur_imu_ros.results.ros_fields import (
     IMU_TOPIC,
     MOTION_TOPIC,
@@ -58,7 +58,7 @@ def _as_ros2(ros1: Typestore) -> Typestore:
     return store
 
 
-class BagWriter:
+class BagWriter(ResultFile):
     """Writes what the node would publish; the bag is complete when it is closed, for any reason."""
 
     def __init__(self, path: Path, axes: Axes, direction: Direction, model: str) -> None:
@@ -189,20 +189,11 @@ class BagWriter:
     def _unwritable(self, error: OSError) -> RecordingError:
         return RecordingError(f"{self._path}: cannot be written: {error.strerror}")
 
-    def __enter__(self) -> BagWriter:
-        """Return the writer."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Complete the file, whatever ended the run; an error before all messages leaves none."""
+    def complete(self, failed: bool) -> None:
+        """Complete the file, whatever ended the run; a failure before all messages leaves none."""
         try:
             self._writer.close()
-            if error is None or any(self._writer.counts.values()):
+            if not failed or any(self._writer.counts.values()):
                 name = self._path.stem
                 (self._folder / name / f"{name}.mcap").replace(self._path)
         except OSError as failure:

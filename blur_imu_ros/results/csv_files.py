@@ -6,7 +6,6 @@ import csv
 import os
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 from blur_imu_ros.choices import Axes
 from blur_imu_ros.core.estimate import VelocityEstimate
@@ -14,6 +13,7 @@ from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.series import VELOCITIES
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.execution.files import make_folder_of
+from blur_imu_ros.results.result_file import ResultFile
 
 COLUMNS = (
     "frame",
@@ -31,7 +31,7 @@ NEIGHBOURS = ("registration_quality", *(f"single_{name}" for name in VELOCITIES)
 """Columns behind these where neighbouring frames are fused."""
 
 
-class CsvWriter:
+class CsvWriter(ResultFile):
     """Writes one row a frame and flushes it."""
 
     def __init__(
@@ -94,16 +94,7 @@ class CsvWriter:
             f"{self._path}: cannot be written: {error.strerror}; earlier rows are kept"
         )
 
-    def __enter__(self) -> CsvWriter:
-        """Return the writer."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def complete(self, failed: bool) -> None:
         """Close the file; RecordingError where the disk is full."""
         try:
             self._file.close()

@@ -68,42 +68,45 @@ def velocity_figure(
     shown = np.where(used[:, None], estimate, np.nan)
     axes, residuals, figure = _panels(with_residuals=truth is not None)
     for index, name in enumerate(VELOCITIES):
-        axis = axes[index % 3, index // 3]
-        axis.axhline(0, color="0.8", linewidth=0.8)
-        if truth is not None:
-            axis.plot(
-                truth[0], truth[1][:, index], color=TRUTH, linewidth=1.6, label="ground truth"
-            )
-        if sigma is not None:
-            low, high = (shown[:, index] + k * sigma[:, index] for k in (-2, 2))
-            axis.fill_between(t, low, high, color=ESTIMATE, alpha=0.2, linewidth=0, label="±2σ")
-            alone = _alone(used)
-            axis.vlines(t[alone], low[alone], high[alone], color=ESTIMATE, alpha=0.2, linewidth=1)
-        # Dots and bars: a valid estimate between two that are not is no line and no band.
-        axis.plot(
-            t, shown[:, index], ".-", color=ESTIMATE, linewidth=1.1, markersize=3, label="estimate"
-        )
-        if not used.all():
-            axis.plot(
-                t[~used],
-                estimate[~used, index],
-                "x",
-                color=INVALID,
-                markersize=4,
-                label="not valid",
-            )
+        axis, spread = axes[index % 3, index // 3], None if sigma is None else sigma[:, index]
+        true = None if truth is None else (truth[0], truth[1][:, index])
+        _draw_velocity(axis, t, estimate[:, index], spread, true, used)
         axis.set_ylabel(f"{name} [{UNITS[index]}]")
-        axis.set_ylim(*_limits(shown[:, index], None if truth is None else truth[1][:, index]))
-        axis.grid(alpha=0.25)
-        if truth is not None:
-            spread = None if sigma is None else sigma[:, index]
-            error = shown[:, index] - np.interp(t, truth[0], truth[1][:, index])
+        if true is not None:
+            error = shown[:, index] - np.interp(t, *true)
             _draw_residual(residuals[index % 3, index // 3], t, error, spread)
     for axis in (axes if truth is None else residuals)[-1]:
         axis.set_xlabel("time [s]")
     axes[0, 0].legend(loc="upper right", fontsize=8, ncols=4)
     figure.suptitle(title)
     return figure
+
+
+def _draw_velocity(
+    axis: Any,
+    t: Array,
+    estimate: Array,
+    sigma: Array | None,
+    truth: tuple[Array, Array] | None,
+    used: Array,
+) -> None:
+    """Draw one velocity (n,) with its band and ground truth (times and values)."""
+    shown = np.where(used, estimate, np.nan)
+    axis.axhline(0, color="0.8", linewidth=0.8)
+    if truth is not None:
+        axis.plot(*truth, color=TRUTH, linewidth=1.6, label="ground truth")
+    if sigma is not None:
+        low, high = (shown + k * sigma for k in (-2, 2))
+        axis.fill_between(t, low, high, color=ESTIMATE, alpha=0.2, linewidth=0, label="±2σ")
+        alone = _alone(used)
+        axis.vlines(t[alone], low[alone], high[alone], color=ESTIMATE, alpha=0.2, linewidth=1)
+    # Dots and bars: a valid estimate between two that are not is no line and no band.
+    axis.plot(t, shown, ".-", color=ESTIMATE, linewidth=1.1, markersize=3, label="estimate")
+    if not used.all():
+        crosses = {"color": INVALID, "markersize": 4, "label": "not valid"}
+        axis.plot(t[~used], estimate[~used], "x", **crosses)
+    axis.set_ylim(*_limits(shown, None if truth is None else truth[1]))
+    axis.grid(alpha=0.25)
 
 
 def _panels(with_residuals: bool) -> tuple[Any, Any, Figure]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 from statistics import NormalDist
@@ -76,24 +76,11 @@ def write_report(
         *(f"<h3>{escape(table.title)}</h3>{_table(table)}" for table in tables_of(result)),
         '<h2 id="time">Over time</h2>',
         _over_time(matched, drawn),
-        "<h2>Residuals over time</h2>",
-        '<p class="hint">Estimate minus ground truth, and the ±2σ band that should hold 95 %.</p>',
-        _charts(f"residual {VELOCITIES[k]}" for k in (0, 3, 1, 4, 2, 5) if _is_known(drawn, k)),
-        "<h2>Distribution of the errors</h2>",
-        _charts([f"error {one['name']}" for one in histograms], "three"),
-        "<h2>Errors against speed and blur</h2>",
-        _charts(f"against {one['id']}" for one in scatter),
+        *_error_charts(drawn, histograms, scatter),
+        *(_consistency_chart() if data["consistency"] else ()),
+        "<h2>Frames with the largest errors</h2>",
+        _worst(used, start, pictures),
     ]
-    if data["consistency"]:
-        parts += [
-            "<h2>Is the covariance right?</h2>",
-            '<p class="hint">Share of errors in the interval that sigma predicts for a share. '
-            "On the diagonal sigma is right, below it too small, above it too large.</p>",
-            '<p class="legend"><span><i style="background:var(--estimate)"></i>w</span>'
-            '<span><i style="background:var(--truth)"></i>v</span></p>',
-            _charts(["consistency"]),
-        ]
-    parts += ["<h2>Frames with the largest errors</h2>", _worst(used, start, pictures)]
     write_text(path, _page(title, parts, data))
 
 
@@ -145,6 +132,33 @@ def _table_of(headings: Row, rows: list[Row]) -> str:
     head, body = line(map(escape, headings), "th"), "".join(line(row, "td") for row in rows)
     table = f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
     return f'<div class="wide">{table}</div>'
+
+
+def _error_charts(
+    drawn: MatchedSeries, histograms: Sequence[Any], scatter: Sequence[Any]
+) -> Iterator[str]:
+    """Yield the parts that show the errors over time, their distribution and what they go with."""
+    yield "<h2>Residuals over time</h2>"
+    yield '<p class="hint">Estimate minus ground truth, and the ±2σ band that should hold 95 %.</p>'
+    yield _charts(f"residual {VELOCITIES[k]}" for k in (0, 3, 1, 4, 2, 5) if _is_known(drawn, k))
+    yield "<h2>Distribution of the errors</h2>"
+    yield _charts([f"error {one['name']}" for one in histograms], "three")
+    yield "<h2>Errors against speed and blur</h2>"
+    yield _charts(f"against {one['id']}" for one in scatter)
+
+
+def _consistency_chart() -> Iterator[str]:
+    """Yield the parts that show whether sigma is right."""
+    yield "<h2>Is the covariance right?</h2>"
+    yield (
+        '<p class="hint">Share of errors in the interval that sigma predicts for a share. On the '
+        "diagonal sigma is right, below it too small, above it too large.</p>"
+    )
+    yield (
+        '<p class="legend"><span><i style="background:var(--estimate)"></i>w</span>'
+        '<span><i style="background:var(--truth)"></i>v</span></p>'
+    )
+    yield _charts(["consistency"])
 
 
 def _charts(names: Iterable[str], kind: str = "") -> str:

@@ -42,7 +42,7 @@ def test_a_file_for_the_viewer_holds_pictures_and_velocities(
 def test_what_is_no_file_of_the_viewer_or_no_viewer_is_refused(
     blur_imu: CommandLine, command: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "ending in .rrd, or spawn" in blur_imu(*command, "--rerun", "x.mp4").refusal
+    assert "ending in .rrd" in blur_imu(*command, "--rerun", "x.mp4").refusal
     monkeypatch.setitem(sys.modules, "rerun", None)
     refusal = blur_imu(*command, "--rerun", tmp_path / "est.rrd").refusal
     assert "pip install '.[viewer]'" in refusal
