@@ -42,7 +42,7 @@ _DEVIATIONS = 1.4826
 """Standard deviations of a Gaussian in its median absolute deviation."""
 _SUDDEN = 10.0
 """Standard deviations of a registered velocity, which none loses from one frame to the next."""
-_SAME = 0.99
+_SAME = 0.997
 """Correlation of two images of one frame; of a camera that is shaken to and fro it is less."""
 _BLOCK = 32
 """Frames that are smoothed at once, with as many behind them: their future beyond says nothing."""
@@ -240,7 +240,7 @@ class Links:
         size = np.linalg.inv(found.covariance)
         rests = found.velocity @ size @ found.velocity < CHI2_95_SIX
         if self._velocity is not None:
-            moved = self._velocity @ size @ self._velocity > _SUDDEN**2
+            moved = bool(self._velocity @ size @ self._velocity > _SUDDEN**2)
         else:  # Once only: a camera out of focus looks blurred at rest as well.
             moved = found.quality > _SAME and not self._ahead
         return bool(blurred and rests and moved)
