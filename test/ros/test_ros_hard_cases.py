@@ -581,7 +581,7 @@ def test_images_called_rectified_that_are_read_as_raw_are_a_caution(bench: Any) 
     one.calibrate()
     assert one.send_until(lambda: any(s.message == "publishing" for s in one.statuses()))
     one.calibrate(d=[-0.3, 0.1, 0.0, 0.0, 0.0])
-    assert one.complaint("/rect/image is rectified, by its name")
+    assert one.complaint("/rect/image seems to be rectified, but is used as raw")
     assert one.statuses()[-1].level == DiagnosticStatus.WARN
     assert "set rectified" in one.statuses()[-1].message
 
