@@ -35,7 +35,8 @@ def turned_left(one: Bench, count: int) -> list[Any]:
 def test_images_are_registered_and_what_one_tells_alone_is_kept(bench: Any) -> None:
     # The network reads too slow a rotation of each image.
     one = started(bench, Oracle((0, -1.5, 0)), direction="previous")
-    told = turned_left(one, 12)
+    # That blur is read too short shows in some twenty pairs.
+    told = turned_left(one, 30)
     assert told[0].registration_quality == 0, "the first image has none before it"
     assert all(0.5 < motion.registration_quality <= 1 for motion in told[2:])
     last = told[-1]
