@@ -186,7 +186,7 @@ def test_a_real_hand_is_fused_within_the_raw_error_and_nothing_is_rejected(
     found = filtered(hand, CARRIED)
     assert len(found.raw) > 150 and found.rejected == 0
     # What is published is a filter's output, of a better model of motion: no axis may lose.
-    assert (found.ratios < 1.005).all(), f"fused over published {found.ratios}"
+    assert (found.ratios < 1).all(), f"fused over published {found.ratios}"
     for velocity in (slice(0, 3), slice(3, 6)):
         before, after = (np.linalg.norm(e[:, velocity]) for e in (found.raw, found.fused))
         assert after < before
@@ -199,7 +199,7 @@ def test_a_real_walk_is_fused_within_the_raw_error_and_nothing_is_rejected(
 ) -> None:
     found = filtered(walk, files)
     assert len(found.raw) > 200 and found.rejected == 0
-    assert (found.ratios[:3] < 1.005).all(), f"fused over published {found.ratios}"
+    assert (found.ratios[:3] < 1.01).all(), f"fused over published {found.ratios}"
 
 
 @needs_model
