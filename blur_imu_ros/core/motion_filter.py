@@ -23,7 +23,7 @@ from blur_imu_ros.core.motion_process import (
     axis,
     symmetric,
 )
-from blur_imu_ros.core.motion_signs import Mixture, Read, fit, normalised, read, unread
+from blur_imu_ros.core.motion_signs import Mixture, Read, fits, normalised, read, unread
 from blur_imu_ros.core.pivot import skew
 from blur_imu_ros.core.registration import Registration
 
@@ -165,21 +165,21 @@ class MotionFilter:
         value, degrees = pair.velocity * dt, self.config.degrees
         own = (pair.covariance - pair.shared_covariance) * dt**2
         transition, shaken, slipping = self._dynamics(dt, hold)
-        ways, weights, fits = [], [], []
+        ways, weights = [], []
         for sign, weight, state in zip(start.signs, start.weights, start.parts, strict=True):
             mean, spread = _moved(state, transition)
             for harder, share in self.config.knocks:
                 predicted = Gaussian(mean, spread + harder**2 * shaken + slipping)
                 ways.append((sign, state, predicted))
                 weights.append(weight * share)
-                fits.append(fit(predicted, _POSE, value, own))
+        told = fits([predicted for *_, predicted in ways], _POSE, value[None], own)[:, 0]
         return [
             _Link(
                 *(sign, float(share), _Step(state, predicted, transition)),
                 predicted.observed(_POSE, value, own, degrees),
             )
             for share, (sign, state, predicted) in zip(
-                normalised(np.array(weights), np.array(fits)), ways, strict=True
+                normalised(np.array(weights), told), ways, strict=True
             )
             if share > 0
         ]

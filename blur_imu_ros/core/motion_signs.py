@@ -137,8 +137,8 @@ def read(
     """
     value, covariance = reading.velocity, reading.covariance
     prior = np.log(np.clip([probability, 1 - probability], 1e-6, 1))
-    fits = [[fit(part, rows, sign * value, covariance) for sign in (1, -1)] for part in state.parts]
-    weights = normalised(state.weights[:, None] * np.ones(2), np.array(fits) + prior)
+    told = fits(state.parts, rows, np.stack([value, -value]), covariance)
+    weights = normalised(state.weights[:, None] * np.ones(2), told + prior)
     before, now = np.flatnonzero(weights.any(axis=1)), np.flatnonzero(weights.any(axis=0))
     signs = tuple((1, -1)[b] for b in now)
     parts = tuple(
@@ -170,19 +170,23 @@ def merged(weights: Array, parts: Sequence[Gaussian | None]) -> Gaussian:
     return Gaussian(mean, symmetric(covariance))
 
 
-def fit(state: Gaussian, rows: slice, value: Array, covariance: Array) -> float:
-    """Return the log-likelihood, but for a constant, of an observation of some entries of a state.
+def fits(states: Sequence[Gaussian], rows: slice, values: Array, covariance: Array) -> Array:
+    """(k, m) log-likelihoods, but for a constant, of observations of some entries of k states.
 
     Args:
-        state: before the observation.
+        states: before the observation.
         rows: the entries, angular ones first, which alone are asked.
-        value, covariance: of the observation.
+        values: (m, n) of the observation, any of which may be the right one.
+        covariance: (n, n) of each.
     """
-    innovation = (value - state.mean[rows])[:_ASKED]
-    expected = (state.covariance[rows, rows] + covariance)[:_ASKED, :_ASKED]
-    nis = float(innovation @ np.linalg.solve(expected, innovation))
-    spread = float(np.linalg.slogdet(expected)[1])
-    return -(_DEGREES + _ASKED) / 2 * float(np.log1p(nis / _DEGREES)) - spread / 2
+    asked = slice(rows.start, rows.start + _ASKED)
+    means = np.stack([state.mean[asked] for state in states])
+    expected = np.stack([state.covariance[asked, asked] for state in states])
+    expected = expected + covariance[:_ASKED, :_ASKED]
+    innovations = (values[:, :_ASKED] - means[:, None]).swapaxes(1, 2)
+    nis = np.sum(innovations * np.linalg.solve(expected, innovations), axis=1)
+    spread = np.log(np.linalg.det(expected))[:, None]
+    return np.asarray(-(_DEGREES + _ASKED) / 2 * np.log1p(nis / _DEGREES) - spread / 2)
 
 
 def normalised(weights: Array, log_likelihoods: Array) -> Array:
