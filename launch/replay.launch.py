@@ -6,6 +6,7 @@ Needs ros2bag, and rqt_plot for plot.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from launch.actions import ExecuteProcess, OpaqueFunction, Shutdown
@@ -38,10 +39,13 @@ def generate_launch_description() -> LaunchDescription:
 
 def _player(context: Any) -> list[Any]:
     given = Given(context)
+    bag = Path(given.text("bag")).expanduser()
+    if not bag.exists():
+        raise RuntimeError(f"argument bag:={bag} does not exist")
     # The player's own delay: its publishers are there at once, and are found before the first
     # image.
     delay = str(given.seconds("delay"))
-    command = ["ros2", "bag", "play", given.text("bag"), "--clock", "--rate", given.text("rate")]
+    command = ["ros2", "bag", "play", str(bag), "--clock", "--rate", given.text("rate")]
     command += ["--delay", delay, *(["--loop"] if given.flag("loop") else [])]
     play = ExecuteProcess(cmd=command, output="screen", on_exit=Shutdown(reason="the bag is over"))
     started: list[Any] = filter_nodes(context) if given.flag("fusion") else []

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from typing import Any
 
 from blur_imu_ros.errors import install_hint
 
 
 def main() -> None:
     """Run the node; exit 1 with one line where ROS 2 cannot be imported."""
+    signal.signal(signal.SIGINT, _ended_early)
     try:
         from blur_imu_ros.ros.node import main as run
     except ModuleNotFoundError as error:
@@ -22,3 +25,9 @@ def main() -> None:
         )
         sys.exit(1)
     run()
+
+
+def _ended_early(number: int, frame: Any) -> None:
+    """End at once while modules are still being imported."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(0)

@@ -252,27 +252,39 @@ def test_a_flag_that_is_neither_true_nor_false_is_refused(name: str) -> None:
         run("blur_imu.launch.py", **{name: "yes"})
 
 
-def test_a_bag_is_played_with_its_clock_and_heard_from_its_first_message() -> None:
-    (player,) = run("replay.launch.py", bag="/data/walk.mcap", loop="true", rate="0.5")
+@pytest.fixture
+def bag(tmp_path: Path) -> str:
+    path = tmp_path / "walk.mcap"
+    path.touch()
+    return str(path)
+
+
+def test_a_bag_that_is_not_there_is_named_before_anything_starts() -> None:
+    with pytest.raises(RuntimeError, match="argument bag:=/no/such.mcap does not exist"):
+        run("replay.launch.py", bag="/no/such.mcap")
+
+
+def test_a_bag_is_played_with_its_clock_and_heard_from_its_first_message(bag: str) -> None:
+    (player,) = run("replay.launch.py", bag=bag, loop="true", rate="0.5")
     # The player is there at once and waits: who is found before the first image misses none.
     assert player.options["cmd"] == [
-        "ros2", "bag", "play", "/data/walk.mcap", "--clock", "--rate", "0.5", "--delay", "8.0",
+        "ros2", "bag", "play", bag, "--clock", "--rate", "0.5", "--delay", "8.0",
         "--loop",
     ]  # fmt: skip
     assert defaults(ROOT / "launch" / "replay.launch.py")["bag"] is None, "a bag must be given"
 
 
-def test_a_bag_is_played_to_the_filter_where_asked() -> None:
-    ekf, player = run("replay.launch.py", bag="/data/walk.mcap", fusion="true", motion="carried")
+def test_a_bag_is_played_to_the_filter_where_asked(bag: str) -> None:
+    ekf, player = run("replay.launch.py", bag=bag, fusion="true", motion="carried")
     assert ekf.options["executable"] == "ekf_node"
     assert given_to(ekf)[1] == {"use_sim_time": True}
 
 
-def test_the_angular_velocity_of_a_bag_is_plotted_where_asked() -> None:
-    _, plot = run("replay.launch.py", bag="/data/walk.mcap", plot="true", namespace="front")
+def test_the_angular_velocity_of_a_bag_is_plotted_where_asked(bag: str) -> None:
+    _, plot = run("replay.launch.py", bag=bag, plot="true", namespace="front")
     assert plot.options["arguments"] == ["/front/imu_visual/data_raw/angular_velocity/x:y:z"]
     with pytest.raises(RuntimeError, match="delay:=soon is not a number"):
-        run("replay.launch.py", bag="/data/walk.mcap", delay="soon")
+        run("replay.launch.py", bag=bag, delay="soon")
 
 
 def test_rviz_opens_the_shipped_view_on_the_same_clock() -> None:
