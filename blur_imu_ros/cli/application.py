@@ -670,7 +670,21 @@ def _checked() -> Any:
     for command in group.commands.values():
         for parameter in command.params:
             parameter.callback = _refusing_not_finite(parameter.callback)
+        options = {p.name: max(p.opts, key=len) for p in command.params}
+        command.callback = _known_to_notes(command.callback, options)
     return group
+
+
+def _known_to_notes(then: Callable[..., Any], options: dict[str, str]) -> Callable[..., Any]:
+    """Return a command that says, before it begins, which options notes and errors may name."""
+
+    def command(**given: Any) -> Any:
+        from blur_imu_ros.cli.notes import set_options
+
+        set_options(options)
+        return then(**given)
+
+    return command
 
 
 def _refusing_not_finite(then: Callable[..., Any] | None) -> Callable[..., Any]:
@@ -713,14 +727,13 @@ def main() -> None:
     for word in sys.argv[1:]:
         if not word or (word.startswith("-") and word.endswith("=")):
             _refuse(f"'{word}': an empty argument; is a shell variable not set?")
-    commands = _checked()
     try:
         with _stoppable():
-            commands(standalone_mode=True)
+            _checked()(standalone_mode=True)
     except BlurImuError as error:
         from blur_imu_ros.cli.notes import with_options
 
-        _refuse(with_options(error, commands.commands.get(next(iter(sys.argv[1:]), ""))))
+        _refuse(with_options(error))
     except OSError as error:
         if error.filename is None:
             raise

@@ -200,17 +200,17 @@ def _print(lines: list[Compared], frames: int, options: CompareOptions) -> None:
         cells = rmse_row(line.name, line.rmse)
         if line.result is None:
             cells = (line.name, "fails", *cells[2:])
-        rows.append((*cells, f"{line.failures} of {frames}"))
+        rows.append((*cells, str(line.failures)))
         if line.result is not None and line.result.invalid:
             rows.append((*rmse_row("  with its invalid rows", line.result.rmse_all_rows), ""))
-    table = Table.of("RMSE", ("method", *WITH_UNITS, "failures [frames]"), rows)
+    table = Table.of("RMSE", ("method", *WITH_UNITS, f"failed [of {frames}]"), rows)
     console = Console()
     for told in _header(options):
         console.print(told, highlight=False, soft_wrap=True)
     console.print(table.for_terminal())
     console.print(
-        "failures are frames without a velocity, left out of the RMSE; with its invalid rows: "
-        "those counted that the method itself refused",
+        "failed: frames without a velocity, left out of the RMSE; with its invalid rows: the RMSE "
+        "including the velocities that the method itself rejected",
         soft_wrap=True,
     )
 
@@ -224,7 +224,7 @@ def _header(options: CompareOptions) -> Iterator[str]:
         told.append(f"exposure {1e3 * exposure:g} ms")
     yield "; ".join(told)
     axes = MEANING[options.truth_axes]
-    yield f"against {options.truth.name} in {axes}; blur_imu_ros {__version__}"
+    yield f"against {options.truth.name}; {axes}; blur_imu_ros {__version__}"
 
 
 def _write(path: Path, lines: list[Compared], frames: int) -> None:

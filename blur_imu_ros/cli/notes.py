@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 
-import click
-
 from blur_imu_ros.core.series import Loss
 from blur_imu_ros.errors import RecordingError
 
@@ -23,11 +21,16 @@ def tell(*notes: str, strict: bool = False) -> None:
         print(f"blur-imu: {with_options(note)}", file=sys.stderr)
 
 
-def with_options(told: object, command: click.Command | None = None) -> str:
-    """Return an error or a note, with the options of the command (by default the one that runs)
-    that cure it."""
-    context = click.get_current_context(silent=True)
-    command = command or (context.command if context else None)
-    known = {} if command is None else {p.name: max(p.opts, key=len) for p in command.params}
-    options = [known[cure] for cure in getattr(told, "cures", ()) if cure in known]
+_options: dict[str, str] = {}
+
+
+def set_options(options: dict[str, str]) -> None:
+    """Say which options the command that runs has, by the names of their settings."""
+    _options.clear()
+    _options.update(options)
+
+
+def with_options(told: object) -> str:
+    """Return an error or a note, with those options of the command that runs that cure it."""
+    options = [_options[cure] for cure in getattr(told, "cures", ()) if cure in _options]
     return f"{told} ({', '.join(options)})" if options else str(told)

@@ -50,7 +50,10 @@ class Table:
             # Names and units share a narrow column on two lines.
             # As Text: in a plain string rich takes [rad/s] for a style.
             told = Text(heading.replace(" [", "\n["))
-            table.add_column(told, justify="right" if place else "left")
+            longest = max((len(w) for row in self.rows for w in row[0].split()), default=1)
+            table.add_column(
+                told, justify="right" if place else "left", min_width=1 if place else longest
+            )
         for row in self.rows:
             table.add_row(*map(Text, row))
         return table

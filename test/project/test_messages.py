@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
+import pytest
 
-from blur_imu_ros.cli.notes import with_options
+from blur_imu_ros.cli import notes
+from blur_imu_ros.cli.notes import set_options, with_options
 from blur_imu_ros.errors import Note, RecordingError
 
 ROOT = Path(__file__).parents[2]
@@ -41,13 +42,15 @@ def test_the_library_speaks_of_no_options() -> None:
     assert not found, "\n".join(found)
 
 
-def test_the_command_line_adds_the_options_of_the_command_that_runs() -> None:
-    options = [click.Option(["-x", "--exposure"]), click.Option(["--time-offset"])]
-    command = click.Command("run", params=list(options))
+def test_the_command_line_adds_the_options_of_the_command_that_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(notes, "_options", {})
+    set_options({"exposure": "--exposure", "time_offset": "--time-offset"})
     error = RecordingError("a.mp4: not known", cures=("exposure", "time_offset", "elsewhere"))
-    assert with_options(error, command) == "a.mp4: not known (--exposure, --time-offset)"
-    assert with_options(Note("assumed", cures=("elsewhere",)), command) == "assumed"
-    assert with_options("told", command) == "told"
+    assert with_options(error) == "a.mp4: not known (--exposure, --time-offset)"
+    assert with_options(Note("assumed", cures=("elsewhere",))) == "assumed"
+    assert with_options("told") == "told"
 
 
 def test_every_cure_is_an_option_of_some_command() -> None:
