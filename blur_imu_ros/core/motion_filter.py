@@ -21,6 +21,7 @@ from blur_imu_ros.core.motion_process import (
     Gaussian,
     MotionFilterConfig,
     axis,
+    observed,
     symmetric,
 )
 from blur_imu_ros.core.motion_signs import Mixture, Read, fits, normalised, read, unread
@@ -172,16 +173,15 @@ class MotionFilter:
                 predicted = Gaussian(mean, spread + harder**2 * shaken + slipping)
                 ways.append((sign, state, predicted))
                 weights.append(weight * share)
-        told = fits([predicted for *_, predicted in ways], _POSE, value[None], own)[:, 0]
+        fitting = fits([way[2] for way in ways], _POSE, value[None], own)[:, 0]
+        shares = normalised(np.array(weights), fitting)
+        kept = np.flatnonzero(shares)
+        values = np.broadcast_to(value, (len(kept), len(value)))
+        found = observed([ways[k][2] for k in kept], _POSE, values, own, degrees)
         return [
-            _Link(
-                *(sign, float(share), _Step(state, predicted, transition)),
-                predicted.observed(_POSE, value, own, degrees),
-            )
-            for share, (sign, state, predicted) in zip(
-                normalised(np.array(weights), told), ways, strict=True
-            )
-            if share > 0
+            _Link(sign, float(shares[k]), _Step(state, predicted, transition), seen)
+            for k, seen in zip(kept, found, strict=True)
+            for sign, state, predicted in [ways[k]]
         ]
 
     def resolved(

@@ -6,6 +6,7 @@ and the pose since the frame before that of velocity.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,25 +66,34 @@ class Gaussian:
     mean: Array
     covariance: Array
 
-    def observed(self, rows: slice, value: Array, covariance: Array, degrees: float) -> Gaussian:
-        """Return the posterior of an observation of some entries, its outliers held back.
-
-        Args:
-            rows: the entries that are observed.
-            value, covariance: of the observation.
-            degrees: of freedom of the Student-t distribution of the three angular innovations.
-        """
-        innovation = value - self.mean[rows]
-        across, within = self.covariance[:, rows], self.covariance[rows, rows]
-        angular = innovation[:3]
-        nis = float(angular @ np.linalg.solve((within + covariance)[:3, :3], angular))
-        heavier = max(1.0, (degrees + nis) / (degrees + 3))
-        gain = np.linalg.solve(within + heavier * covariance, across.T).T
-        return Gaussian(self.mean + gain @ innovation, symmetric(self.covariance - gain @ across.T))
-
     def part(self, rows: slice) -> Gaussian:
         """Return the marginal of some entries."""
         return Gaussian(self.mean[rows], self.covariance[rows, rows])
+
+
+def observed(
+    states: Sequence[Gaussian], rows: slice, values: Array, covariance: Array, degrees: float
+) -> list[Gaussian]:
+    """Return the posteriors of observations of some entries of n states, outliers held back.
+
+    Args:
+        states: before the observations.
+        rows: the entries that are observed.
+        values: (n, m) of the observations.
+        covariance: (m, m) of each of them.
+        degrees: of freedom of the Student-t distribution of the three angular innovations.
+    """
+    means = np.array([state.mean for state in states])
+    covariances = np.array([state.covariance for state in states])
+    innovations = values - means[:, rows]
+    across, within = covariances[:, :, rows], covariances[:, rows, rows]
+    angular = innovations[:, :3, None]
+    nis = np.sum(angular * np.linalg.solve((within + covariance)[:, :3, :3], angular), axis=(1, 2))
+    heavier = np.maximum(1.0, (degrees + nis) / (degrees + 3))[:, None, None]
+    gains = np.linalg.solve(within + heavier * covariance, across.swapaxes(1, 2)).swapaxes(1, 2)
+    means = means + (gains @ innovations[:, :, None])[:, :, 0]
+    covariances = symmetric(covariances - gains @ across.swapaxes(1, 2))
+    return [Gaussian(*one) for one in zip(means, covariances, strict=True)]
 
 
 def axis(dt: float, slowing: float, decay: float) -> tuple[Array, Array]:
@@ -114,4 +124,5 @@ def _response(s: Array, slowing: float, decay: float) -> Array:
 
 
 def symmetric(matrix: Array) -> Array:
-    return np.asarray((matrix + matrix.T) / 2)
+    """Return matrices (..., n, n) without what rounding made of their symmetry."""
+    return np.asarray((matrix + matrix.swapaxes(-1, -2)) / 2)

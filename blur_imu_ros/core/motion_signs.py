@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.motion_judge import BlurReading
-from blur_imu_ros.core.motion_process import Gaussian, symmetric
+from blur_imu_ros.core.motion_process import Gaussian, observed, symmetric
 
 _SMALLEST = 1e-3
 """Share below which a sign is given up."""
@@ -45,15 +46,16 @@ class Mixture:
         """Return a state of which no sign was ever asked."""
         return cls((1,), np.ones(1), (state,))
 
-    @property
+    @cached_property
     def merged(self) -> Gaussian:
         """Mean and covariance of the whole."""
         return merged(self.weights, self.parts)
 
     @property
     def by_sign(self) -> Mixture:
-        """The same with one part for each sign."""
-        signs = tuple(dict.fromkeys(self.signs))
+        """The same with one part for each sign that has a share."""
+        shown = zip(self.signs, self.weights, strict=True)
+        signs = tuple(dict.fromkeys(sign for sign, weight in shown if weight > 0))
         weights = self.weights * (np.array(signs)[:, None] == self.signs)
         return Mixture(signs, weights.sum(axis=1), tuple(merged(w, self.parts) for w in weights))
 
@@ -79,14 +81,14 @@ class Read:
     weights: Array
     parts: tuple[tuple[Gaussian | None, ...], ...]
 
-    @property
+    @cached_property
     def state(self) -> Mixture:
         """What is known of the frame, for each sign of its own."""
         columns = zip(*self.parts, strict=True)
         parts = [merged(w, column) for w, column in zip(self.weights.T, columns, strict=True)]
         return Mixture(self.signs, self.weights.sum(axis=0), tuple(parts))
 
-    @property
+    @cached_property
     def of_before(self) -> tuple[Array, list[Gaussian]]:
         """Shares of the parts `before`, and what is known of the frame under each."""
         parts = [merged(w, row) for w, row in zip(self.weights, self.parts, strict=True)]
@@ -137,19 +139,16 @@ def read(
     """
     value, covariance = reading.velocity, reading.covariance
     prior = np.log(np.clip([probability, 1 - probability], 1e-6, 1))
-    told = fits(state.parts, rows, np.stack([value, -value]), covariance)
-    weights = normalised(state.weights[:, None] * np.ones(2), told + prior)
+    both = np.array([value, -value])
+    fitting = fits(state.parts, rows, both, covariance)
+    weights = normalised(state.weights[:, None] * np.ones(2), fitting + prior)
+    possible = list(zip(*np.nonzero(weights), strict=True))
+    states = [state.parts[a] for a, _ in possible]
+    found = observed(states, rows, both[[b for _, b in possible]], covariance, degrees)
+    known = dict(zip(possible, found, strict=True))
     before, now = np.flatnonzero(weights.any(axis=1)), np.flatnonzero(weights.any(axis=0))
+    parts = tuple(tuple(known.get((a, b)) for b in now) for a in before)
     signs = tuple((1, -1)[b] for b in now)
-    parts = tuple(
-        tuple(
-            state.parts[a].observed(rows, sign * value, covariance, degrees)
-            if weights[a, b] > 0
-            else None
-            for b, sign in zip(now, signs, strict=True)
-        )
-        for a in before
-    )
     return Read(tuple(map(int, before)), signs, weights[np.ix_(before, now)], parts)
 
 
@@ -158,16 +157,14 @@ def merged(weights: Array, parts: Sequence[Gaussian | None]) -> Gaussian:
     kept = [(w, part) for w, part in zip(weights, parts, strict=True) if w > 0 and part is not None]
     if len(kept) == 1:
         return kept[0][1]
-    total = sum(w for w, _ in kept)
-    mean = np.sum([w / total * part.mean for w, part in kept], axis=0)
-    covariance = np.sum(
-        [
-            w / total * (part.covariance + np.outer(part.mean - mean, part.mean - mean))
-            for w, part in kept
-        ],
-        axis=0,
-    )
-    return Gaussian(mean, symmetric(covariance))
+    shares = np.array([w for w, _ in kept])
+    shares = shares / shares.sum()
+    means = np.array([part.mean for _, part in kept])
+    mean = shares @ means
+    apart = means - mean
+    covariances = np.array([part.covariance for _, part in kept])
+    covariance = (shares @ covariances.reshape(len(kept), -1)).reshape(covariances.shape[1:])
+    return Gaussian(mean, symmetric(covariance + (apart.T * shares) @ apart))
 
 
 def fits(states: Sequence[Gaussian], rows: slice, values: Array, covariance: Array) -> Array:
