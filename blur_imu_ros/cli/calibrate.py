@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from blur_imu_ros.choices import Axes, Unit
 from blur_imu_ros.cli.measured_axes import measured_axes
@@ -110,7 +111,8 @@ def _print(found: Calibration, options: CalibrateOptions) -> None:
     deviations = found.standard_deviations()
     for name, value in found.values().items():
         shown = f"{name} [{UNITS[name]}]" if name in UNITS else name
-        table.add_row(shown, *("\n".join(_lines(x)) for x in (value, deviations[name])))
+        # As Text: in a plain string rich takes [s] for a style.
+        table.add_row(Text(shown), *("\n".join(_lines(x)) for x in (value, deviations[name])))
     console = Console()
     console.print(table)
     rows, correlation = found.alignment.rows, found.alignment.correlation

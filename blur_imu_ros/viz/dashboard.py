@@ -17,7 +17,7 @@ from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.series import UNITS, VELOCITIES
 from blur_imu_ros.viz.overlay import draw_overlay, without_lens
 
-KEPT = 48
+KEPT = 40
 """Frames shown in the curves."""
 BARS = "▁▂▃▄▅▆▇█"
 PICTURE_WIDTH = 72
@@ -59,7 +59,7 @@ class Dashboard:
         estimate = express(self._last.estimate, self._axes)
         table = Table(title=MEANING[self._axes], title_justify="left")
         for heading in ("", "now", "1 sigma", "unit"):
-            table.add_column(heading, justify="right" if heading else "left")
+            table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
         table.add_column(f"last {len(self._past)} frames", min_width=KEPT, no_wrap=True)
         past = np.array(self._past)
         for index, name in enumerate(VELOCITIES):

@@ -233,6 +233,7 @@ def test_an_exposure_time_that_makes_the_recording_worse_is_told(tmp_path: Path)
     true, arguments = files(tmp_path)
     done = CliRunner().invoke(app, [*arguments, str(tmp_path / "good.yaml")])
     assert "rad/s as measured" in done.output and "keep the assumed one" not in done.output
+    assert "gyro_bias [rad/s]" in done.output
     factor = np.full(len(true.camera.t), 0.8)
     factor[::5] = 2.0
     estimate = np.column_stack([true.camera.t, factor[:, None] * true.camera.velocity / true.scale])
