@@ -9,12 +9,18 @@ from __future__ import annotations
 
 from launch.actions import OpaqueFunction
 
-from blur_imu_ros.ros.launching import FILTER, camera_node, declarations, filter_nodes
+from blur_imu_ros.ros.launching import (
+    FILTER,
+    camera_node,
+    check_filter,
+    declarations,
+    filter_nodes,
+)
 from launch import LaunchDescription
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the node, the filter, and the place of the camera where it is given."""
     # The filter comes after the node, whose launch file declares namespace and use_sim_time.
-    filter_too = OpaqueFunction(function=filter_nodes)
-    return LaunchDescription([*declarations(FILTER), camera_node(), filter_too])
+    check, filter_too = (OpaqueFunction(function=each) for each in (check_filter, filter_nodes))
+    return LaunchDescription([*declarations(FILTER), check, camera_node(), filter_too])

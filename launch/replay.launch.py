@@ -12,7 +12,15 @@ from typing import Any
 from launch.actions import ExecuteProcess, OpaqueFunction, Shutdown
 from launch_ros.actions import Node
 
-from blur_imu_ros.ros.launching import FILTER, Given, camera_node, declarations, filter_nodes
+from blur_imu_ros.ros.launching import (
+    FILTER,
+    Given,
+    camera_node,
+    check_filter,
+    declarations,
+    filter_nodes,
+    installed,
+)
 from launch import LaunchDescription
 
 ARGUMENTS = {
@@ -34,18 +42,34 @@ def generate_launch_description() -> LaunchDescription:
     """Return the node on the bag's clock, and the player."""
     node = camera_node(use_sim_time="true")
     declared = declarations(ARGUMENTS, FILTER)
-    return LaunchDescription([*declared, node, OpaqueFunction(function=_player)])
+    check, player = OpaqueFunction(function=_check), OpaqueFunction(function=_player)
+    return LaunchDescription([*declared, check, node, player])
+
+
+def _check(context: Any) -> list[Any]:
+    """Raise RuntimeError for what cannot be played, before the node starts: it would be left
+    running."""
+    given = Given(context)
+    if not _bag(given).exists():
+        raise RuntimeError(f"argument bag:={_bag(given)} does not exist")
+    given.seconds("delay")
+    given.flag("loop")
+    installed("ros2bag")
+    if given.flag("plot"):
+        installed("rqt_plot")
+    return check_filter(context) if given.flag("fusion") else []
+
+
+def _bag(given: Given) -> Path:
+    return Path(given.text("bag")).expanduser()
 
 
 def _player(context: Any) -> list[Any]:
     given = Given(context)
-    bag = Path(given.text("bag")).expanduser()
-    if not bag.exists():
-        raise RuntimeError(f"argument bag:={bag} does not exist")
     # The player's own delay: its publishers are there at once, and are found before the first
     # image.
     delay = str(given.seconds("delay"))
-    command = ["ros2", "bag", "play", str(bag), "--clock", "--rate", given.text("rate")]
+    command = ["ros2", "bag", "play", str(_bag(given)), "--clock", "--rate", given.text("rate")]
     command += ["--delay", delay, *(["--loop"] if given.flag("loop") else [])]
     play = ExecuteProcess(cmd=command, output="screen", on_exit=Shutdown(reason="the bag is over"))
     started: list[Any] = filter_nodes(context) if given.flag("fusion") else []

@@ -267,6 +267,29 @@ def transport_actions() -> list[Any]:
     return [*declarations(TRANSPORT), OpaqueFunction(function=transport_of)]
 
 
+def installed(package: str) -> None:
+    """Raise RuntimeError if a package of ROS is not installed."""
+    try:
+        get_package_share_directory(package)
+    except LookupError as error:
+        name = package.replace("_", "-")
+        raise RuntimeError(
+            f"{package} is not installed: sudo apt install ros-$ROS_DISTRO-{name}"
+        ) from error
+
+
+def check_filter(context: Any) -> list[Any]:
+    """Raise RuntimeError if the filter cannot start; before the node does, or that would be left
+    running."""
+    given = Given(context)
+    given.one_of("motion", MOTIONS)
+    installed("robot_localization")
+    if given.text("camera_frame"):
+        _place_values(given)
+        installed("tf2_ros")
+    return []
+
+
 def filter_nodes(context: Any) -> list[Node]:
     """Return the filter of robot_localization, and the camera's place where it is given."""
     given = Given(context)
@@ -288,10 +311,16 @@ def filter_nodes(context: Any) -> list[Node]:
     return [ekf, *([_place(given)] if given.text("camera_frame") else [])]
 
 
-def _place(given: Given) -> Node:
+def _place_values(given: Given) -> list[str]:
+    """Return x, y, z, roll, pitch, yaw as they were given."""
     values = [*given.text("camera_xyz").split(), *given.text("camera_rpy").split()]
     if len(values) != 6:
         raise RuntimeError("camera_xyz and camera_rpy take three numbers each, as '0.1 0 0.2'")
+    return values
+
+
+def _place(given: Given) -> Node:
+    values = _place_values(given)
     names = ("--x", "--y", "--z", "--roll", "--pitch", "--yaw")
     arguments = [part for pair in zip(names, values, strict=True) for part in pair]
     base_frame = given.text("base_frame") or str(PARAMETERS["base_frame"].default)

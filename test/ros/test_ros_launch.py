@@ -332,6 +332,34 @@ def test_fusion_starts_the_filter_and_places_the_camera_where_asked() -> None:
         run("fusion.launch.py", motion="flies")
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "package"),
+    [
+        ("fusion.launch.py", {}, "robot_localization"),
+        ("fusion.launch.py", {"camera_frame": "camera_frame"}, "tf2_ros"),
+        ("replay.launch.py", {}, "ros2bag"),
+        ("replay.launch.py", {"plot": "true"}, "rqt_plot"),
+        ("replay.launch.py", {"fusion": "true"}, "robot_localization"),
+    ],
+)
+def test_a_package_that_is_missing_is_named_before_the_node_starts(
+    name: str, given: dict[str, str], package: str, bag: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = [type(action).__name__ for action in actions(ROOT / "launch" / name)]
+    assert kinds.index("OpaqueFunction") < kinds.index("IncludeLaunchDescription")
+
+    def share(asked: str) -> str:
+        if asked == package:
+            raise LookupError(asked)
+        return str(ROOT)
+
+    # As it was imported when the launch file was read.
+    monkeypatch.setattr("blur_imu_ros.ros.launching.get_package_share_directory", share)
+    said = f"{package} is not installed: sudo apt install ros-$ROS_DISTRO-"
+    with pytest.raises(RuntimeError, match=re.escape(said)):
+        run(name, **given, **({"bag": bag} if name == "replay.launch.py" else {}))
+
+
 def test_the_robots_frame_reaches_node_filter_and_the_cameras_place() -> None:
     given = {"base_frame": "base_footprint", "camera_frame": "camera_frame"}
     (node,) = run("blur_imu.launch.py", **given)
