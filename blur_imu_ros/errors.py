@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
+_N = TypeVar("_N", bound="Note")
 
 
 class BlurImuError(Exception):
@@ -27,7 +26,7 @@ class Note(str):
 
     cures: tuple[str, ...]
 
-    def __new__(cls, text: str, *, cures: tuple[str, ...] = ()) -> Self:
+    def __new__(cls: type[_N], text: str, *, cures: tuple[str, ...] = ()) -> _N:
         """Return the text with its cures."""
         note = super().__new__(cls, text)
         note.cures = cures

@@ -5,16 +5,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
+_F = TypeVar("_F", bound="ResultFile")
 
 
 class ResultFile(ABC):
     """A file that is written in a `with` block."""
 
-    def __enter__(self) -> Self:
+    def __enter__(self: _F) -> _F:
         """Return the file."""
         return self
 

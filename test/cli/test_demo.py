@@ -119,6 +119,6 @@ def test_demo_says_why_frames_are_not_answered_and_axes_are_bad(
     monkeypatch.setattr(demo, "_has_ros", lambda: True)
     monkeypatch.setattr(demo, "_through_ros", through_ros)
     out = blur_imu("demo", "--seconds", 0.3, "--output", tmp_path / "demo").out
-    assert "8 of 9 frames answered" in out and "1 not: the first has none before it" in out
+    assert "8 of 9 frames answered" in out and "1 not: the first frame has no predecessor" in out
     assert re.search(r"vy (is|are) worse than zero velocity", out)
     assert "wx is worse than zero velocity" in out

@@ -140,7 +140,7 @@ def files_no_larger_than(size: int) -> Iterator[None]:
 
 def test_a_state_of_another_network_is_refused_by_the_recipe(run: Path) -> None:
     other = replace(CONFIG, network=replace(NETWORK, head_blocks=2))
-    with pytest.raises(TrainingError, match=r"begun with another network"):
+    with pytest.raises(TrainingError, match=r"started with another network"):
         Trainer(other, None, run, 1)
 
 
