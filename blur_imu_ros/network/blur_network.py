@@ -36,6 +36,28 @@ class Backend(Protocol):
         """Return the outputs for a normalised image (1, 3, height, width), in the card's order."""
 
 
+def _session(path: Path, content: bytes, device: str, threads: int | None) -> Any:
+    """Return ONNX Runtime's session of a model; ModelError where it cannot run on the device."""
+    import onnxruntime
+
+    providers = _providers(device)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or min(4, usual_jobs())
+    options.log_severity_level = 3
+    # Threads that wait in a loop take twice the processor time, also from whoever else needs it.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=providers)
+    except Exception as error:  # ONNX Runtime raises types of its own without a common base.
+        raise ModelError(f"{path}: ONNX Runtime cannot load it: {_first_line(error)}") from error
+    if session.get_providers()[0] != providers[0]:
+        raise ModelError(
+            f"device '{device}': ONNX Runtime's {providers[0]} is installed but does not start; "
+            "check the driver and the CUDA libraries, or use device cpu"
+        )
+    return session
+
+
 class OnnxBackend:
     """ONNX Runtime; on the CPU unless another device is asked for."""
 
@@ -49,28 +71,8 @@ class OnnxBackend:
     ) -> None:
         """Load the model, which has the hash `sha256` if one is given; ModelError names what is
         wrong."""
-        import onnxruntime
-
         self._made_of = (path, outputs, device, threads, sha256)
-        content = read_model(path, sha256)
-        providers = _providers(device)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or min(4, usual_jobs())
-        options.log_severity_level = 3
-        # Threads that wait in a loop take twice the processor time, also from whoever else needs
-        # it.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=providers)
-        except Exception as error:  # ONNX Runtime raises types of its own without a common base.
-            raise ModelError(
-                f"{path}: ONNX Runtime cannot load it: {_first_line(error)}"
-            ) from error
-        if self._session.get_providers()[0] != providers[0]:
-            raise ModelError(
-                f"device '{device}': ONNX Runtime's {providers[0]} is installed but does not "
-                "start; check the driver and the CUDA libraries, or use device cpu"
-            )
+        self._session = _session(path, read_model(path, sha256), device, threads)
         self._outputs = list(outputs)
         names = [output.name for output in self._session.get_outputs()]
         missing = [name for name in outputs if name not in names]
