@@ -29,6 +29,8 @@ from blur_imu_ros.core.pivot import skew
 from blur_imu_ros.core.registration import Registration
 
 _POSE, _VELOCITY, _ACCELERATION = slice(0, 6), slice(6, 12), slice(12, 18)
+_UNLIKELY = 1e-2
+"""Share of a wrong pair that is not thought of."""
 _LASTING = slice(6, 18)
 """What is kept from frame to frame: the pose begins anew at each."""
 
@@ -152,9 +154,10 @@ class MotionFilter:
             self._judge.blur(before, mean, variance)
         start = self._read(self._head, before, probability).state
         links = self._links(start, pair, dt, hold)
+        weights = np.array([link.weight for link in links])
         self._head = Mixture(
             tuple(link.sign for link in links),
-            np.array([link.weight for link in links]),
+            weights / weights.sum(),
             tuple(link.observed for link in links),
         )
         return Fused(tuple(links), self._read(self._head, now), jitter, self.config.lasting)
@@ -162,9 +165,12 @@ class MotionFilter:
     def _links(
         self, start: Mixture, pair: Registration, dt: float, hold: Hold | None
     ) -> list[_Link]:
-        """Return the ways from a frame to the next that a pair leaves possible."""
+        """Return the ways from a frame to the next that a pair leaves possible.
+
+        A pair that is wrong tells nothing.
+        """
         value, degrees = pair.velocity * dt, self.config.degrees
-        own = (pair.covariance - pair.shared_covariance) * dt**2
+        own = (pair.resolved(0.0).covariance - pair.shared_covariance) * dt**2
         transition, shaken, slipping = self._dynamics(dt, hold)
         ways, weights = [], []
         for sign, weight, state in zip(start.signs, start.weights, start.parts, strict=True):
@@ -178,11 +184,16 @@ class MotionFilter:
         kept = np.flatnonzero(shares)
         values = np.broadcast_to(value, (len(kept), len(value)))
         found = observed([ways[k][2] for k in kept], _POSE, values, own, degrees)
-        return [
-            _Link(sign, float(shares[k]), _Step(state, predicted, transition), seen)
-            for k, seen in zip(kept, found, strict=True)
-            for sign, state, predicted in [ways[k]]
-        ]
+        seen = dict(zip(kept.tolist(), found, strict=True))
+        links = []
+        for k, (sign, state, predicted) in enumerate(ways):
+            step = _Step(state, predicted, transition)
+            if k in seen:
+                share = (1 - pair.ambiguity) * float(shares[k])
+                links.append(_Link(sign, share, step, seen[k]))
+            if weights[k] * pair.ambiguity > _UNLIKELY:
+                links.append(_Link(sign, weights[k] * pair.ambiguity, step, predicted))
+        return links
 
     def resolved(
         self, pair: Registration, before: BlurReading | None, probability: float = 0.5
@@ -199,14 +210,16 @@ class MotionFilter:
         dt, sure = pair.t1 - pair.t0, pair.resolved(0.0)
         start = self._read(self._head, before, probability).state
         right = wrong = 0.0
-        transition, *noise = self._dynamics(dt, None)
+        wide = pair.resolved(1.0).covariance[:3, :3]
+        transition, shaken, slipping = self._dynamics(dt, None)
         for weight, state in zip(start.weights, start.parts, strict=True):
             mean, spread = _moved(state, transition)
             innovation = pair.velocity[:3] - mean[:3] / dt
-            expected = (spread + sum(noise))[:3, :3] / dt**2
-            right += weight * _density(innovation, expected + sure.covariance[:3, :3])
-            wide = pair.resolved(1.0).covariance[:3, :3]
-            wrong += weight * _density(innovation, expected + wide)
+            for harder, share in self.config.knocks:
+                expected = (spread + harder**2 * shaken + slipping)[:3, :3] / dt**2
+                chance = weight * share
+                right += chance * _density(innovation, expected + sure.covariance[:3, :3])
+                wrong += chance * _density(innovation, expected + wide)
         right, wrong = (1 - pair.ambiguity) * right, pair.ambiguity * wrong
         return pair.resolved(wrong / (right + wrong))
 

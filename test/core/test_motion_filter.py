@@ -259,6 +259,19 @@ def test_a_pair_that_may_be_wrong_is_believed_where_it_fits_what_is_known():
         assert (np.sqrt(found.covariance[1, 1]) > 0.25) == doubted
 
 
+def test_a_wrong_pair_that_may_be_one_does_not_turn_the_sign_of_the_blur():
+    """Registered the wrong way round, with a doubt of a quarter, while blur goes on as it was."""
+    turning = np.array([3.0, -6.0, -2.0, 0, 0, 0])
+    motions, reading = MotionFilter(), blur_of(turning, 1.0)
+    for k in range(20):
+        found = motions.push(pair_of(turning, k, 0.1), reading, reading)
+    pair = replace(pair_of(-turning, 20, 0.3), ambiguity=0.25)
+    wide = pair.covariance + 0.25 * np.diag([25.0] * 3 + [4.0] * 3)
+    found = motions.push(replace(pair, covariance=wide), reading, reading)
+    assert found.read.state.probability > 0.9
+    assert found.now.mean[:3] == pytest.approx(turning[:3], abs=1.0)
+
+
 def test_going_on_from_a_state_is_going_on():
     motion = shaken(30.0, 20)
     whole, first, second = MotionFilter(), MotionFilter(), MotionFilter()
