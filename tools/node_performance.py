@@ -74,7 +74,7 @@ def main() -> None:
     options = parser.parse_args()
     models = options.model or [FOR_CAMERAS]
     table(models, options.seconds)
-    hurried(models, options.seconds)
+    hurried(models[:1], options.seconds)
 
 
 def table(models: list[str], seconds: float) -> None:
