@@ -8,11 +8,11 @@ _N = TypeVar("_N", bound="Note")
 
 
 class BlurImuError(Exception):
-    """Base of every error raised for outside input; its text is one line for a person.
+    """Base of all errors about input; the text is one line for the user.
 
     Attributes:
-        cures: names of the settings that mend it, as `exposure`; the command line shows their
-            options.
+        cures: names of the settings that solve it, such as `exposure`; the command line shows
+            their options.
     """
 
     def __init__(self, text: str, *, cures: tuple[str, ...] = ()) -> None:
@@ -22,7 +22,7 @@ class BlurImuError(Exception):
 
 
 class Note(str):
-    """What a person should know, one line; `cures` as those of an error."""
+    """A remark for the user, one line; `cures` as for errors."""
 
     cures: tuple[str, ...]
 
@@ -58,9 +58,9 @@ class SettingsError(BlurImuError):
 
 
 class TrainingError(BlurImuError):
-    """A recipe, data set or run that cannot be trained with."""
+    """A recipe, data set or run that cannot be used for training."""
 
 
 def install_hint(extra: str) -> str:
-    """Return how to get what is optional: the package is on no index, so from its checkout."""
+    """Return how to install an extra: from the checkout, as the package is on no index."""
     return f"in the checkout of blur_imu_ros: pip install '.[{extra}]'"

@@ -128,7 +128,8 @@ def solver(model: str, seconds: float) -> None:
 
 
 def against_published(models: list[str], seconds: float) -> None:
-    """Print how many times as long the network of the paper takes, in turns with ours in one run."""
+    """Print how many times as long the network of the paper takes, in turns with ours in one
+    run."""
     print("\n### Beside the published network\n")
     if not has_torch():
         return
@@ -209,7 +210,8 @@ def weight() -> None:
     imported = python("-c", f"from blur_imu_ros import {names}") - bare
     shown_help = python("-m", "blur_imu_ros.cli", "--help")
     print(
-        f"`from blur_imu_ros import {names}`: {imported:.2f} s. `blur-imu --help`: {shown_help:.2f} s."
+        f"`from blur_imu_ros import {names}`: {imported:.2f} s. `blur-imu --help`: "
+        f"{shown_help:.2f} s."
     )
     with tempfile.TemporaryDirectory() as folder:
         options = ["--quiet", "--no-deps", "--wheel-dir", folder]
@@ -227,7 +229,8 @@ def starts(models: list[str]) -> None:
     print("\n### From the start of a process\n")
     size = f"{LARGE_IMAGE[0]}x{LARGE_IMAGE[1]}"
     print(
-        f"`blur-imu run` on JPEGs of {size}, all its defaults but the model (in 8 bits where that pays); frames a second of "
+        f"`blur-imu run` on JPEGs of {size}, all its defaults but the model (in 8 bits where that "
+        "pays); frames a second of "
         f"{FRAMES} frames without those of one, {REPEATS} times.\n"
     )
     heading("model", ["one frame [s]", f"{FRAMES} frames [s]", "frames/s, each time"])

@@ -44,7 +44,7 @@ def six_from_optical(axes: Axes) -> Array:
 
 
 def express(estimate: VelocityEstimate, axes: Axes) -> VelocityEstimate:
-    """Return an estimate in optical axes re-expressed in `axes`, its covariance with it."""
+    """Return an estimate in optical axes re-expressed in `axes`, with its covariance."""
     matrix = six_from_optical(axes)
     return replace(
         estimate,

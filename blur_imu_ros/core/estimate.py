@@ -24,17 +24,15 @@ class VelocityEstimate:
         covariance: (6, 6) of (angular, linear), always finite and positive definite.
         blur_px: median length of the motion blur, pixels of the network's view.
         residual_px: robust standard deviation of motion field minus its fit, pixels.
-        rank: number of directions of the six that the image determines.
+        rank: how many of the six degrees of freedom the image determines.
         condition: condition number of the solve in pixels (scaled columns).
-        direction_probability: that the sign is right; 0.5 while it is open.
+        direction_probability: probability that the sign is right; 0.5 if undecided.
         valid: whether the numbers may be used.
-        reasons: why not, each a short phrase; empty when valid.
-        shared_covariance: (6, 6) that part of `covariance` which other frames of the same scene and
-            model share, so that no average over frames removes it: scale of lengths and of depth.
-        single: (6,) what the image told alone, where its neighbours changed the velocity; else
-            None.
-        registration_quality: correlation of the frame before with this one, once they are
-            registered; 0 where they are not.
+        reasons: why not, as short phrases; empty if valid.
+        shared_covariance: (6, 6) the part of `covariance` that is common to frames of the same
+            scene and model and does not average out: scale of blur length and of depth.
+        single: (6,) velocity from the image alone, if neighbours changed it; else None.
+        registration_quality: correlation with the previous frame after registration; 0 without.
     """
 
     t: float
@@ -83,7 +81,7 @@ class VelocityEstimate:
 
     @property
     def covariance_with_sign(self) -> Array:
-        """(6, 6) covariance that also holds the doubt about the sign: C + 4 (1 - p) x x^T.
+        """(6, 6) covariance that includes the doubt about the sign: C + 4 (1 - p) x x^T.
 
         It is the mean squared deviation from x where the ground truth is -x with probability 1 - p.
         """
@@ -92,6 +90,6 @@ class VelocityEstimate:
 
     @property
     def is_moving(self) -> bool:
-        """Whether the velocity differs from zero by more than chance (95 %): its sign matters."""
+        """Whether the velocity differs significantly (95 %) from zero, so that its sign matters."""
         x = self.velocity
         return bool(x @ np.linalg.solve(self.covariance, x) > CHI2_95_SIX)

@@ -46,10 +46,10 @@ class Frame:
         t: time of the middle of the exposure, seconds.
         exposure_time: seconds.
         camera: calibration of `image`.
-        name: what a person would call it (file name, index, topic), for messages and CSV.
-        frame_id: what ROS calls the camera's axes; empty where it is not known.
-        received: when the recording got the image, seconds of its own clock; None if it has none.
-        tag: whatever the caller wants back with the measurement, such as a message's header.
+        name: for messages and CSV (file name, index, topic).
+        frame_id: the camera's frame in ROS; empty if unknown.
+        received: when the image was recorded, seconds on the clock of the recording, or None.
+        tag: anything that the caller wants back with the measurement, such as a message header.
         whole: reads the frame anew where `image` is smaller than what the camera gave; None where
             it is not.
     """

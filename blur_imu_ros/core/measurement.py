@@ -13,14 +13,14 @@ from blur_imu_ros.core.registration import Registration
 
 @dataclass(frozen=True)
 class Measurement:
-    """A velocity, and what it was measured from.
+    """A velocity, and the data behind it.
 
     Attributes:
         frame: the image as the camera gave it.
         estimate: the velocity at its mid-exposure.
-        registration: of the frame before on this one; None where there is none.
-        view: (height, width, 3) BGR, what the network saw; None where the frame was unusable.
-        field: what the network read; None where the frame was unusable.
+        registration: of this frame and the previous one, or None.
+        view: (height, width, 3) BGR, input of the network; None if the frame was unusable.
+        field: output of the network; None if the frame was unusable.
     """
 
     frame: Frame

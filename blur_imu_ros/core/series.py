@@ -27,15 +27,15 @@ class VelocitySeries:
 
     Attributes:
         t: (n,) seconds, strictly increasing.
-        velocity: (n, 6) angular (rad/s), then linear (m/s); NaN columns where not known.
+        velocity: (n, 6) angular (rad/s), then linear (m/s); NaN columns if unknown.
         sigma: (n, 6) standard deviations, or None.
         valid: (n,) whether a row may be used.
         blur_px: (n,) length of the motion blur, pixels of the network's view, or None.
         frames: the n names of the frames, or none.
-        latency: (n,) seconds from the stamp to the recording of each message of a bag, or None.
-        axes: that the file names as its own, or None.
-        single: (n, 6) what each image told alone, where neighbouring frames were fused, or None.
-        notes: on what was assumed or left out (`Loss`) when it was read, a line each.
+        latency: (n,) seconds from timestamp to recording of each message of a bag, or None.
+        axes: those named in the file, or None.
+        single: (n, 6) velocities from each image alone, if neighbouring frames were fused, or None.
+        notes: what was assumed or left out (`Loss`) when reading, one line each.
     """
 
     t: Array
@@ -50,7 +50,7 @@ class VelocitySeries:
     single: Array | None = None
 
     def to_dataframe(self) -> Any:
-        """Return a pandas DataFrame with a row a time, its columns named as in the CSV of `run`.
+        """Return a pandas DataFrame with one row per time and the columns of the CSV of `run`.
 
         Raises:
             ImportError: pandas is not installed.

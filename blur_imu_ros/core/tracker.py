@@ -39,7 +39,7 @@ class TrackerState:
 
 
 class Tracker:
-    """Takes measurements of single frames in order of time, and gives back what is settled."""
+    """Takes measurements of single frames in order of time, and returns them once final."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Tracker:
         return self._pivot
 
     def push(self, single: Measurement) -> list[Measurement]:
-        """Take the next frame, measured alone; return the measurements settled by it, oldest
+        """Take the next frame, measured alone; return the measurements that become final, oldest
         first."""
         node = self._node(single)
         self._taken += 1
@@ -100,7 +100,7 @@ class Tracker:
         return self._release()
 
     def flush(self) -> list[Measurement]:
-        """Return the measurements that still wait, and forget the past but for the lever arm."""
+        """Return the remaining measurements, and reset everything but the lever arm."""
         self._last = self._observed = None
         self._direction.flush()
         settled = self._release(everything=True)

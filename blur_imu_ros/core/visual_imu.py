@@ -50,16 +50,15 @@ class VisualImu:
         registration: RegistrationConfig | None = _REGISTRATION,
         motion: MotionFilterConfig | None = None,
     ) -> None:
-        """Measure with `network`; the solver and the choice of direction have good defaults.
+        """Measure with `network`; all other arguments have defaults.
 
-        `pivot` is for cameras held in a hand or fixed to something that turns: their linear
-        velocity follows from the turn. Without it nothing is assumed. `linear_scale` is how much
-        farther away things are than the network takes them to be, and so how much faster the camera
-        is. `track` registers neighbouring frames and fuses them as `motion` says, unless
-        `registration` is None.
+        `pivot` is for cameras that are hand-held or turn about a point: it ties their linear to
+        their angular velocity. Without it nothing is assumed. `linear_scale` is the ratio of true
+        to predicted depth, and multiplies the linear velocity. `track` registers neighbouring
+        frames and fuses them as set by `motion`, unless `registration` is None.
 
         Raises:
-            SettingsError: `linear_scale` cannot be one.
+            SettingsError: `linear_scale` is not a positive number.
         """
         if not (np.isfinite(linear_scale) and linear_scale > 0):
             raise SettingsError(f"linear_scale {linear_scale}: must be a positive number")
@@ -71,9 +70,9 @@ class VisualImu:
         self.registration, self.motion = registration, motion
 
     def measure(self, frame: Frame, prior: VelocityPrior | None = None) -> Measurement:
-        """Return the velocity from one image alone; its sign is open.
+        """Return the velocity from one image alone; its sign is undecided.
 
-        A camera or image that cannot be used gives an estimate that is not valid and says why.
+        An unusable camera or image gives an estimate that is not valid, with the reasons.
 
         Raises:
             FrameError: `frame` is not a Frame.
@@ -96,13 +95,14 @@ class VisualImu:
         return Measurement(frame, estimate, image, field)
 
     def tracker(self) -> Tracker:
-        """Return what decides the sign of measurements from their neighbours, without a past."""
+        """Return a new tracker, which fuses measurements with their neighbours and decides
+        signs."""
         return Tracker(self.solver, self.direction, self.pivot, self.registration, self.motion)
 
     def track(self, frames: Iterable[Frame]) -> Generator[Measurement, None, None]:
-        """Yield one measurement a frame, in input order, with its direction decided.
+        """Yield one measurement per frame, in input order, with its sign decided.
 
-        Where `frames` end in an error, what was measured before it comes first.
+        If `frames` ends in an error, the measurements before it are yielded first.
 
         Args:
             frames: in order of time.

@@ -214,14 +214,15 @@ def load_network(
     """Return a network by the name of a shipped model or the path of an ONNX file.
 
     Args:
-        name_or_path: of a shipped model, or a path ending in .onnx whose card lies beside it.
-        backend: `onnx` runs ONNX Runtime, `torch` the same weights in torch; `auto` ONNX Runtime,
-            on the CPU the model's variant in 8 bits where that is faster here and reads the same.
+        name_or_path: name of a shipped model, or path of an .onnx file with its card beside it.
+        backend: `onnx` runs ONNX Runtime, `torch` the same weights in torch; `auto` runs ONNX
+            Runtime, on the CPU with the 8-bit variant if that is faster here and gives the same
+            result.
         device: `cpu`, `cuda` or `tensorrt`.
-        threads: of the CPU, not more than there are cores; by default at most four.
+        threads: CPU threads, at most one per core; by default at most four.
 
     Raises:
-        ModelError: the file, its card, its hash or its interface is not right.
+        ModelError: the file, its card, its hash or its interface is wrong.
     """
     threads = threads and min(threads, usual_jobs())
     path = model_path(name_or_path)

@@ -64,9 +64,9 @@ _SHAPES = {
 
 
 def load_camera(path: str | Path) -> Camera:
-    """Read a camera: flat YAML (fx, fy, cx, cy, ...) or what other programs write.
+    """Read a camera: flat YAML (fx, fy, cx, cy, ...) or a file of another program.
 
-    A file of several cameras takes the name of one behind a colon: `camchain.yaml:cam1`.
+    If the file has several cameras, name one after a colon: `camchain.yaml:cam1`.
 
     Raises:
         CameraError: naming the file, and what is missing or not understood.

@@ -33,11 +33,11 @@ def open_recording(path: str | Path, settings: FrameSettings | None = None) -> R
 
     Args:
         path: of the recording.
-        settings: what it does not tell of itself.
+        settings: what is not recorded in it.
 
     Raises:
-        RecordingError: nothing is there, or it is of no known kind.
-        FrameError: the exposure time is not known, or cannot be one.
+        RecordingError: the path does not exist, or is not a known kind of recording.
+        FrameError: the exposure time is impossible.
     """
     path, settings = Path(path), settings or FrameSettings()
     if settings.exposure_time is not None:

@@ -30,18 +30,18 @@ CAMERA_UNKNOWN = (
 
 @dataclass(frozen=True)
 class FrameSettings:
-    """What the user says of a recording.
+    """What the user states about a recording.
 
     Attributes:
-        exposure_time: seconds; photos may tell their own.
-        camera: calibration; bags may hold their own.
-        stamps: (n,) seconds, one a frame, NaN where one cannot be used; without, the recording's
-            own.
-        stamp_names: names of the n image files that the stamps are of; without, they are in order.
-        stamp_note: what a person should know of how the stamps were read.
-        stamp_reference: which moment of the exposure a stamp means.
-        topic: of the images, in bags with several.
-        timed: whether neighbouring frames are used, so that timestamps matter.
+        exposure_time: seconds; by default that of EXIF or of a live camera.
+        camera: calibration; by default that of a bag or of EXIF.
+        stamps: (n,) timestamps, seconds, one per frame, NaN if unusable; by default the
+            recording's.
+        stamp_names: names of the n image files of the timestamps; by default they are in order.
+        stamp_note: a remark on how the timestamps were read.
+        stamp_reference: the moment of the exposure that a timestamp refers to.
+        topic: of the images, for bags with several.
+        timed: whether timestamps matter, because neighbouring frames are used.
         view: (width, height) of what images are looked at, pixels: JPEGs that are much larger are
             decoded smaller, which is faster; None keeps all pixels.
         strict: stop at the first image that cannot be used, instead of leaving it out.
