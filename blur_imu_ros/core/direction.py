@@ -35,14 +35,14 @@ class DirectionConfig:
     Attributes:
         mode: `adjacent` also uses the next frame (one frame of latency), `previous` only what has
             been seen (none), `smooth` the whole recording, `none` leaves the sign open.
-        width: of the small images that are compared, pixels.
-        spacing: of the pixels that are compared; blurred images tell nothing more in between.
+        width: width of the small images that are compared, pixels.
+        spacing: spacing of the compared pixels; blurred images hold no more detail.
         blur_px: their Gaussian blur, pixels of the network's view; hides the motion blur itself.
         evidence: nats for each unit of the logarithm of the ratio of two photometric errors.
         acceleration: standard deviation of each axis's angular acceleration, rad/s^2.
         outlier_likelihood: likelihood left to any change of velocity, so that photometric evidence
             can overrule continuity.
-        transition_probability: probability that the sign so far is wrong for reasons not modelled.
+        transition_probability: probability that the sign so far is wrong for unmodelled reasons.
         smallest_overlap: share of the image below which a pair is not compared.
         longest_gap: seconds between frames above which they are not compared.
     """

@@ -13,14 +13,14 @@ from blur_imu_ros.core.velocity import SolverConfig
 
 @dataclass(frozen=True, kw_only=True)
 class MethodSettings:
-    """The settings of each stage of the method, in the order in which a frame walks through it.
+    """The settings of each stage of the method, in the order of processing.
 
     Attributes:
-        solver: from the blur field of one image to its velocity.
+        solver: the velocity from the blur field of one image.
         direction: the sign of the motion.
-        registration: of neighbouring frames on each other; not used where it is switched off.
+        registration: the registration of neighbouring frames, unless switched off.
         motion: the fusion of blur and registration over frames.
-        pivot: the prior for cameras held in a hand; not used where no such prior is asked for.
+        pivot: the prior for hand-held cameras, if it is used.
     """
 
     solver: SolverConfig = field(default_factory=SolverConfig)

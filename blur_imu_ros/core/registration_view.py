@@ -28,30 +28,32 @@ class RegistrationConfig:
     """How two images are registered.
 
     Attributes:
-        width: of the finest level of the pyramid, pixels.
-        levels: of the pyramid.
-        shrink: how much narrower each is than the one below.
+        width: width of the finest level of the pyramid, pixels.
+        levels: number of levels of the pyramid.
+        shrink: ratio of the widths of successive levels.
         blur: Gaussian blur of the finest level, its pixels.
-        spacing: of the pixels that are compared at each level, finest first.
+        spacing: spacing of the compared pixels at each level, finest first.
         passes: of Gauss-Newton steps: the level, the finest being 0, and how many at most; after
             each only the best motions go on.
-        settled_px: movement of the image, in pixels of the level, at which they end.
-        survivors: how many motions go on after each pass, at most.
-        hopeless: evidence, in nats, by which one may lag behind the best and go on.
+        settled_px: movement of the image, in pixels of the level, at which the steps stop.
+        survivors: largest number of motions that are kept after each pass.
+        hopeless: evidence, in nats, by which a motion may be behind the best and still be kept.
         distinct_px: motions that move the image less apart than this, in pixels of the finest
             level, are one.
-        degrees: of freedom of the Student-t distribution of residuals.
+        degrees: degrees of freedom of the Student-t distribution of residuals.
         noise: standard deviation of a pixel's difference, grey levels.
         slack_px: the same for its place, pixels of the finest level; keeps edges from being taken
             for outliers.
         correlation_px: side of the square of the finest level whose residuals are one error.
-        angular_std, linear_std: of the zero-mean prior on each axis, rad/s and m/s.
+        angular_std, linear_std: standard deviation of the zero-mean prior on each axis, rad/s and
+            m/s.
         blocks: rows and columns of blocks of the image whose depth is wrong together.
         depth_share: standard deviation of their logarithm of depth, as a share of the network's.
         depth_tilt: share of that variance which grows linearly over the image.
         depth_reach: correlation length of the rest, as a share of half the image.
-        depth_memory: share of what parallax told of depth that holds until the next image.
-        depth_scale_std: relative error of depth of the whole image; no parallax tells it from v.
+        depth_memory: share of the depth corrections from parallax that carries over to the next
+            image.
+        depth_scale_std: relative error of the depth of the whole image; not separable from v.
         unknown_depth, unknown_depth_std: metres, and of its logarithm, where there is no field.
         angular_share, linear_share: standard deviation of each axis as a share of the speed:
             calibration and motion that changes in between; depth that no block describes.
@@ -61,10 +63,10 @@ class RegistrationConfig:
             common.
         chance_quality: correlation that the best of the wrong motions reaches; one of this is as
             likely wrong as right.
-        independent: number of parts of an image that agree or not by themselves.
-        search_above: ambiguity above which turns of all directions are tried as well.
+        independent: number of independent parts of an image.
+        search_above: ambiguity above which rotations in all directions are tried as well.
         search_step, search_roll: how far apart, shares of the view's width and radians.
-        searched: how many of them go on.
+        searched: how many of them are kept.
         search_doubt: by what that multiplies the odds of a wrong motion: the more are tried, the
             more fit by chance.
         angular_miss, linear_miss: errors of a wrong motion, rad/s and m/s.
