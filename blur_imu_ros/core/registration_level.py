@@ -107,7 +107,7 @@ class Level:
     def refined(self, motions: Array, most: int, belief: tuple[Array, Array]) -> Fits:
         """Follow k motions (k, 6) down to the nearest minimum of their residuals."""
         symmetric = len(motions) <= self.settings.survivors
-        jacobian = self._jacobian(self.gradient[None])
+        jacobian = np.empty(0) if symmetric else self._jacobian(self.gradient[None])
         robust = np.ones((1, self.values.size), np.float32)
         settled = False
         for step in range(most):
@@ -132,9 +132,11 @@ class Level:
 
     def _places(self, motions: Array) -> tuple[Array, Array, Array]:
         """Rotations (k, 3, 3) of points, and where in the second image they fall, (k, n) each."""
-        rotations = np.stack([cv2.Rodrigues(-motion[:3])[0] for motion in motions])
-        shifts = -(rotations @ motions[:, 3:, None])
-        projections = (self.matrix @ np.concatenate([rotations, shifts], axis=2)).astype(np.float32)
+        rotations = np.array([cv2.Rodrigues(-motion[:3])[0] for motion in motions])
+        projections = np.empty((len(motions), 3, 4), np.float32)
+        turned = self.matrix @ rotations
+        projections[:, :, :3] = turned
+        projections[:, :, 3:] = -(turned @ motions[:, 3:, None])
         points = (projections.reshape(-1, 4) @ self.points).reshape(len(motions), 3, -1)
         nearness = 1 / np.maximum(points[:, 2], _NEAREST)
         return rotations, points[:, 0] * nearness, points[:, 1] * nearness
