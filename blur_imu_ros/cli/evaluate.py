@@ -364,8 +364,8 @@ def _latency_remarks(latency: dict[str, float] | None) -> Iterator[str]:
 def _alignment_remarks(found: Alignment, linear: str) -> Iterator[str]:
     rows = "; ".join(" ".join(f"{x:+.4f}" for x in row) for row in found.rotation)
     tilt = " ".join(f"{x:.2f}" for x in np.degrees(found.rotation_std))
-    yield f"found: camera from truth [{rows}] +/- {tilt} degrees, applied"
-    yield f"found from {found.rows} rows, correlation {found.correlation:.3f}"
+    yield f"found: rotation from ground truth to camera [{rows}] +- {tilt} degrees, applied"
+    yield f"rotation found from {found.rows} rows, correlation {found.correlation:.3f}"
     if linear:
         yield f"found: linear velocity of the ground truth {linear}"
 

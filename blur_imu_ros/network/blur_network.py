@@ -260,7 +260,7 @@ def _in_8_bits(full: BlurNetwork, path: Path, threads: int | None) -> BlurNetwor
     if not trial.pays:
         return full
     reduced.note = (
-        f"model {reduced.name}: {trial.gain:.1f} times as fast here as {full.name}, and its field "
+        f"using {reduced.name}, {trial.gain:.1f} times as fast here as {full.name}; its field "
         f"differs by {trial.difference:.1%}"
     )
     return reduced
