@@ -73,7 +73,7 @@ def test_memory_and_latency_of_the_node_stay_flat(monkeypatch: pytest.MonkeyPatc
     from node_performance import SETTLING, node_at_work
 
     delays, memory = [], []
-    with node_at_work("compact") as (camera, process, _):
+    with node_at_work("compact", (640, 480), FRAME_RATE) as (camera, process, _):
         camera.play(SETTLING)
         for _ in range(PARTS):
             before = len(camera.delays)

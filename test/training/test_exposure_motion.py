@@ -96,7 +96,7 @@ def test_no_piece_goes_across_a_gap_in_the_log() -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [("1 2 3\n4 5 6\n", "expected rows"), ("a b c d\n", "no gyroscope log"), ("2 0 0 0\n1 0 0 0\n", "rise")],
+    [("1 2 3\n4 5 6\n", "expected rows"), ("a b c d\n", "not a gyroscope log"), ("2 0 0 0\n1 0 0 0\n", "does not increase")],
 )  # fmt: skip
 def test_a_damaged_log_is_refused_by_name(tmp_path: Path, content: str, reason: str) -> None:
     (tmp_path / "log.txt").write_text(content)

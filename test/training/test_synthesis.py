@@ -141,7 +141,7 @@ def test_real_frames_are_spread_over_the_folder(tmp_path: Path) -> None:
     for level in range(10):
         cv2.imwrite(str(tmp_path / f"{level}.png"), np.full((8, 8, 3), level, np.uint8))
     assert [int(image[0, 0, 0]) for image in read_real_frames(tmp_path, 4)] == [0, 3, 6, 9]
-    with pytest.raises(RecordingError, match="no folder"):
+    with pytest.raises(RecordingError, match="not a folder"):
         read_real_frames(tmp_path / "nowhere", 4)
 
 

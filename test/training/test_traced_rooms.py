@@ -240,7 +240,7 @@ def test_true_blur_is_read_back_as_held_out_frames(box: TracedRoom, tmp_path: Pa
     assert frames[0].inverse_depth.shape == (48, 64)
     with pytest.raises(TrainingError, match="of other settings"):
         next(true_blur.render_true_blur(rooms, folder, 3, (64, 48), 6))
-    with pytest.raises(TrainingError, match="no multiple of 8"):
+    with pytest.raises(TrainingError, match="not a multiple of 8"):
         next(true_blur.render_true_blur(rooms, folder, 3, (60, 48), 5))
 
 
