@@ -21,10 +21,10 @@ LONG = (50.0, 80.0)
 """Pixels of the full view, the mean of what both views read: up to the first a cell keeps what the
 full view says, from the second on it takes what the smaller one says."""
 
-WORTH_A_LOOK = 20.0
+WORTH_A_LOOK = 25.0
 """Pixels of the full view, as that reads them. It reads blur of 75 pixels as 34 at the median."""
-FEWEST = 0.02
-"""Share of the cells."""
+FEWEST = 0.2
+"""Share of the cells. Of the frames that a second look changes, it leaves out one in a hundred."""
 
 
 def has_long_blur(field: BlurField) -> bool:
