@@ -18,7 +18,7 @@ RECORD_SUFFIX = ".run.json"
 def refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
     """Refuse to write over what is read, or to write twice to one place.
 
-    A file that is in a folder of the inputs is read as read, unless it is a result of ours.
+    A file in a folder of the inputs counts as an input, unless it is a result of ours.
 
     Raises:
         RecordingError: naming the file.

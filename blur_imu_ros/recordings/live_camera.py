@@ -21,7 +21,7 @@ from blur_imu_ros.recordings.v4l2 import read_exposure
 USUAL_FIELD_OF_VIEW = 65.0
 """Degrees across: of a laptop's camera, about."""
 PATIENCE = 5.0
-"""Seconds without an image after which a camera is read as gone."""
+"""Seconds without an image after which a camera counts as gone."""
 READ_EXPOSURE_EVERY = 1.0
 """Seconds."""
 

@@ -25,7 +25,7 @@ _UNITS_BY_STEP = (
 _LONGEST_STEP = 100.0
 """Seconds between a few rows, whose steps may be of any kind."""
 _FAR = 1e4
-"""Median intervals from its neighbours, beyond which the time of a single row is read as
+"""Median intervals from its neighbours, beyond which the time of a single row counts as
 damaged."""
 
 

@@ -16,7 +16,7 @@ MOST_LATE = 10
 MOST_UNREAD = 10
 """Images from the first on that may be left out as unreadable; more, and it is their kind."""
 JUMP = 10
-"""A stamp is read as wrong where it goes forward so many times farther than that behind it."""
+"""A stamp counts as wrong where it goes forward so many times farther than that behind it."""
 
 
 @dataclass(frozen=True)
