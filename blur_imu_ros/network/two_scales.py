@@ -50,14 +50,11 @@ def _on_grid_of(full: BlurField, smaller: BlurField) -> BlurField:
     """Return a smaller view's motion in the pixels and cells of the full one, with its depth."""
     wider = full.camera.width / smaller.camera.width
     higher = full.camera.height / smaller.camera.height
-    rows, columns = full.q.shape[:2]
-    x = (np.arange(columns, dtype=np.float32) + 0.5) * full.stride / wider / smaller.stride - 0.5
-    y = (np.arange(rows, dtype=np.float32) + 0.5) * full.stride / higher / smaller.stride - 0.5
-    across, down = np.meshgrid(x, y)
+    cells = full.sigma.shape[::-1]
 
     def there(values: Array) -> Array:
-        single = np.ascontiguousarray(values, np.float32)
-        near = cv2.remap(single, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        # Both grids fill the same view, so that cells are placed as pixels of two sizes are.
+        near = cv2.resize(np.asarray(values, np.float32), cells, interpolation=cv2.INTER_LINEAR)
         return np.asarray(near, np.float64)
 
     # Bilinear means are of q, which has no sign; of motions opposite signs would cancel.

@@ -92,7 +92,7 @@ def test_places_are_exact_where_a_field_grows_across_the_image() -> None:
     )
     u, _ = merged.pixel_grid()
     expected = 100 + 20 * (u - FULL.cx) / FULL.fx
-    np.testing.assert_allclose(merged.q[:, 2:-2, 0], expected[:, 2:-2], atol=0.02)  # of 1/32 cell
+    np.testing.assert_allclose(merged.q[:, 2:-2, 0], expected[:, 2:-2], atol=0.02)
 
 
 def test_opposite_signs_do_not_cancel() -> None:
