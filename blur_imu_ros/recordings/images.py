@@ -26,7 +26,7 @@ from blur_imu_ros.recordings.photos import (
     decode_raw,
     read_photo_facts,
 )
-from blur_imu_ros.recordings.reduced_jpeg import reduced
+from blur_imu_ros.recordings.reduced_jpeg import reduced, reduction
 from blur_imu_ros.recordings.settings import FrameSettings
 from blur_imu_ros.recordings.usable_frames import MOST_UNREAD, Item, usable_frames
 
@@ -109,6 +109,8 @@ class ImageFolder:
         whole."""
         view = self._settings.view
         if view is None or path.suffix.lower() not in JPEG_SUFFIXES:
+            return None
+        if reduction(self._camera, view) == 1:  # The file would be read twice.
             return None
         try:
             return reduced(path.read_bytes(), self._camera, view)

@@ -32,7 +32,7 @@ def reduced(data: bytes, camera: Camera, view: tuple[int, int]) -> tuple[Image, 
         camera: calibration of the whole image.
         view: (width, height) that must be filled, pixels.
     """
-    factor = _factor(camera, view)
+    factor = reduction(camera, view)
     if factor == 1 or not _is_as_expected(data, camera, factor):
         return None
     whole = np.frombuffer(whole_image(data), np.uint8)
@@ -51,12 +51,14 @@ def reduced_message(
 ) -> tuple[Image, Camera] | None:
     """Return the same of an image message of ROS, None where that is not a JPEG in colour or
     grey."""
-    if view is None or hasattr(message, "encoding") or mosaic_of(message.format) is not None:
+    if view is None or reduction(camera, view) == 1:
+        return None
+    if hasattr(message, "encoding") or mosaic_of(message.format) is not None:
         return None
     return reduced(bytes(message.data), camera, view)
 
 
-def _factor(camera: Camera, view: tuple[int, int]) -> int:
+def reduction(camera: Camera, view: tuple[int, int]) -> int:
     """Return by how much an image may be reduced and still fill the view."""
     larger = min(camera.width / view[0], camera.height / view[1])
     return next((factor for factor in (8, 4, 2) if larger >= factor), 1)
