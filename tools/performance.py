@@ -326,7 +326,11 @@ def multiply_adds(path: Path) -> float:
     """Return the multiplications of all convolutions of a model, for one image."""
     import onnx
 
-    model = onnx.shape_inference.infer_shapes(onnx.load(path))
+    card, model = ModelCard.load(path.with_suffix(".json")), onnx.load(path)
+    sides = model.graph.input[0].type.tensor_type.shape.dim[2:]
+    for side, length in zip(sides, (card.height, card.width), strict=True):
+        side.dim_value = length  # It may be left open.
+    model = onnx.shape_inference.infer_shapes(model)
     weights = {one.name: list(one.dims) for one in model.graph.initializer}
     values = [*model.graph.value_info, *model.graph.output]
     shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in values}
