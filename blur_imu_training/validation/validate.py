@@ -314,9 +314,8 @@ def turn_ratio(errors: HeldOutErrors) -> float:
     short.
     """
     low, high = CALIBRATED
-    true = errors.truth[:, :3]
-    along = np.sum((true + errors.error[:, :3]) * true, axis=1) / np.sum(true**2, axis=1)
-    return _median(along[(errors.blur >= low) & (errors.blur < high)])
+    seen = (errors.blur >= low) & (errors.blur < high)
+    return _median(_along_truth(errors, slice(0, 3))[seen])
 
 
 def across_ratio(errors: HeldOutErrors) -> float:
@@ -406,9 +405,14 @@ def _translation_scale(errors: HeldOutErrors) -> Array:
 
 
 def _translation_slope(errors: HeldOutErrors) -> float:
-    true = errors.truth[:, 3:]
-    along = np.sum((true + errors.error[:, 3:]) * true, axis=1)
-    return _median(along / np.maximum(np.sum(true**2, axis=1), 1e-12))
+    return _median(_along_truth(errors, slice(3, 6)))
+
+
+def _along_truth(errors: HeldOutErrors, part: slice) -> Array:
+    """(n,) part of a velocity along its ground truth, over the ground truth."""
+    true = errors.truth[:, part]
+    along = np.sum((true + errors.error[:, part]) * true, axis=1)
+    return np.asarray(along / np.maximum(np.sum(true**2, axis=1), 1e-12))
 
 
 def _norm(vectors: Array) -> Array:
