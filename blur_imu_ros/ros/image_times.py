@@ -24,6 +24,10 @@ INTERVALS = 30
 SHORT = 10
 """Percentile of those intervals that is one period, give or take jitter, though many be missing."""
 
+PAUSE = 1.0
+"""Seconds. If neither image nor calibration is stamped for so long, the camera was off (or the bag
+was elsewhere): not a thousand lost images."""
+
 SHORTEST = 0.001
 """Seconds. No camera's period is shorter: the image came twice, or of two cameras."""
 
@@ -42,6 +46,8 @@ class ImageTimes:
         """Begin without a past."""
         self._lock = threading.Lock()
         self._last: float | None = None
+        # The newest sign of life, and since the last image the seconds in which there were some.
+        self._alive, self._alive_for = -math.inf, 0.0
         self._intervals: deque[float] = deque(maxlen=INTERVALS)
         self._due = -math.inf
         self.epoch = self.late = self.missing = self.skipped = 0
@@ -65,10 +71,18 @@ class ImageTimes:
             if step is not None and step < 0:
                 self._restart()
             elif step is not None:
-                self._learn(step)
+                self._learn(self._lived(seconds, step))
+            if step is None or step < 0:
+                self._alive, self._alive_for = seconds, 0.0
             self._last = seconds
             self._came += 1
         return seconds
+
+    def alive(self, stamp: Time) -> None:
+        """Take the stamp of a calibration: the camera was on, and took an image then."""
+        with self._lock:
+            if self._last is not None:
+                self._live_until(float(stamp.sec) + 1e-9 * float(stamp.nanosec))
 
     def recent(self) -> tuple[int, int]:
         """Return how many images came since the last call, and how many are missing among them."""
@@ -101,9 +115,25 @@ class ImageTimes:
         self._settled = self.missing
         self._intervals.clear()
 
+    def _live_until(self, seconds: float) -> None:
+        step = seconds - self._alive
+        if step > 0:
+            self._alive = seconds
+            self._alive_for += step if step < PAUSE else 0
+
+    def _lived(self, seconds: float, step: float) -> float:
+        """Return for how long the camera was on from the last image to that of `seconds`."""
+        self._live_until(seconds)
+        ahead = self._alive - seconds
+        if ahead >= PAUSE:  # The calibrations are stamped by another clock.
+            self._alive, ahead = seconds, 0.0
+            self._alive_for = step if step < PAUSE else 0.0
+        lived = max(0.0, self._alive_for - ahead)
+        self._alive_for = min(ahead, self._alive_for)
+        return lived
+
     def _learn(self, interval: float) -> None:
-        # A long pause is a camera that was off, not a thousand lost images.
-        if not SHORTEST <= interval < RESTART:
+        if interval < SHORTEST:
             return
         oldest = self._intervals[0] if len(self._intervals) == INTERVALS else None
         self._intervals.append(interval)

@@ -232,6 +232,7 @@ class Session:
     # --- in -----------------------------------------------------------------------------------
 
     def _on_camera_info(self, message: CameraInfo) -> None:
+        self.times.alive(message.header.stamp)
         try:
             self._camera = camera_of(message, self.settings.rectified)
         except BlurImuError as error:

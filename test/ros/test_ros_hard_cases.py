@@ -22,7 +22,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, TimeReference
-from std_msgs.msg import Float64
+from std_msgs.msg import Float64, Header
 
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
@@ -614,6 +614,19 @@ def test_a_pause_is_told_and_is_no_loss_of_images(bench: Any) -> None:
     assert one.fact("images missing") == one.fact("images late") == "0"
     stamps = [messages.seconds(m.header.stamp) for m in one.heard["imu"]]
     assert stamps[-1] - stamps[-2] > 10
+
+
+def test_images_lost_for_seconds_are_counted_where_camera_info_kept_coming(bench: Any) -> None:
+    one = started(bench)
+    for count in range(1, 7):
+        one.send(GREY)
+        assert one.answered(count)
+    for _ in range(15):
+        one.stamp += 0.2
+        one.calibrate(header=Header(stamp=messages.stamp(one.stamp)))
+    one.send(GREY)
+    assert one.until(lambda: one.fact("images missing") == "90")
+    assert any("90 of 91 images did not arrive" in s.message for s in one.statuses())
 
 
 class Slow(Oracle):

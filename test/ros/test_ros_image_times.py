@@ -97,3 +97,57 @@ def test_none_is_missing_where_all_came(jitter: float) -> None:
     for t in slow + 31:
         times.admit(messages.stamp(t))
     assert times.recent() == (300, 0)
+
+
+def followed(lost: range, infos: range, seconds: float = 20.0) -> ImageTimes:
+    """Return what is known of a 30 Hz camera whose images `lost`, and all `infos` but those, came.
+
+    Each calibration comes just before its image.
+    """
+    times = ImageTimes()
+    for k in range(round(seconds * CAMERA_RATE)):
+        stamp = messages.stamp(100 + k / CAMERA_RATE)
+        if k in infos:
+            times.alive(stamp)
+        if k not in lost:
+            times.admit(stamp)
+    return times
+
+
+def test_images_lost_for_seconds_are_counted_where_the_calibration_kept_coming() -> None:
+    assert followed(lost=range(100, 250), infos=range(600)).missing == 150
+    assert followed(lost=range(100, 110), infos=range(600)).missing == 10
+
+
+def test_of_a_camera_that_was_off_only_what_it_sent_is_missing() -> None:
+    assert followed(lost=range(100, 250), infos=range(0)).missing == 0
+    on = [*range(130), *range(220, 600)]
+    times = ImageTimes()
+    for k in on:
+        times.alive(messages.stamp(100 + k / CAMERA_RATE))
+        if not 100 <= k < 250:
+            times.admit(messages.stamp(100 + k / CAMERA_RATE))
+    assert times.missing == pytest.approx(60, abs=1)
+
+
+@pytest.mark.parametrize("ahead", [0.0, 0.3, -0.3, 5000.0, -90.0])
+def test_the_clock_and_order_of_calibrations_do_not_matter_where_all_images_come(
+    ahead: float,
+) -> None:
+    times = ImageTimes()
+    for start in (100.0, 50.0):
+        for k in range(100):
+            times.alive(messages.stamp(start + k / CAMERA_RATE + ahead))
+            times.admit(messages.stamp(start + k / CAMERA_RATE))
+            times.admit(messages.stamp(start + (k + 0.5) / CAMERA_RATE))
+    assert times.missing == 0 and times.epoch == 1
+
+
+def test_a_calibration_without_stamp_or_of_the_loop_before_is_no_sign() -> None:
+    times = ImageTimes()
+    for start in (100.0, 50.0):
+        for k in range(60):
+            times.admit(messages.stamp(start + k / CAMERA_RATE))
+            times.alive(messages.stamp(0.0))
+            times.alive(messages.stamp(102.0))
+    assert times.missing == 0
