@@ -93,7 +93,7 @@ class TruthAxes(str, Enum):
 
 
 class Unit(str, Enum):
-    """Unit of the time, or of the angular velocities, of a ground truth that does not tell it."""
+    """Unit of the time, or of the angular velocities, of a ground truth that does not state it."""
 
     SECONDS = "s"
     MILLISECONDS = "ms"

@@ -1,4 +1,4 @@
-"""Errors that tell a user which input is wrong and how to cure it."""
+"""Errors that name the wrong input and the cure."""
 
 from __future__ import annotations
 

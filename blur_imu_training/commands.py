@@ -195,10 +195,10 @@ def _validate(
     console = Console()
     if calibrate:
         figures = card.metrics | {"held_out": validation.as_metrics(result)}
-        told = {
+        facts = {
             "calibration": f"lengths, depth and directions: {' and '.join(held_out.terms(folder))}"
         }
-        replace(card, metrics=figures, training=card.training | told).save(path)
+        replace(card, metrics=figures, training=card.training | facts).save(path)
         console.print(
             f"{path}: length scale {card.length_scale:g}, exponent {card.length_exponent:g}, "
             f"depth slope {card.depth_slope:g}, across over along {card.across_ratio:g}"

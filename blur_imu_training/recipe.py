@@ -56,7 +56,7 @@ class NetworkChoice:
         head_blocks: residual ones before the output.
         kernel: side of what its residual blocks look at, pixels of their own grids; odd.
         structure_tensor: whether it is shown the local directions of gradients.
-        uncertainty: whether it tells how certain each cell is; else all are alike.
+        uncertainty: whether it predicts how certain each cell is; else all are alike.
         directed: whether that depends on the direction.
         width, height: of the view that it is given when it is used, of either kind.
         smaller_view: width and height of the view in which it reads long blur, or None.
@@ -122,7 +122,7 @@ class TrainingConfig:
             rendering costs more than a step.
         pseudo_labels: whether recorded frames keep, as their field and depth, what the weights
             that the run began with made of them; then only their pose teaches anything new.
-        exposure_time: seconds, of recordings that do not tell it.
+        exposure_time: seconds, of recordings that do not state it.
         rendering: where pictures are blurred; see `RENDERING`.
     """
 

@@ -1,4 +1,4 @@
-"""FLIR (spinnaker_camera_driver), which tells the exposure of each image on its topic meta."""
+"""FLIR (spinnaker_camera_driver), which publishes the exposure of each image on its topic meta."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train variants of a recipe for the same time each, and tell what each makes of held-out blur.
+"""Train variants of a recipe for the same time each, and measure each on held-out blur.
 
     tools/ablation.py tools/ablation.yaml --data DATA --minutes 30 --output runs/ablation --write
     docs/TRAINING.md
@@ -34,7 +34,7 @@ from markdown import write_part
 BEGIN, END = "<!-- ablation -->\n", "<!-- end of the ablation -->\n"
 
 DRAWS = 400
-"""Of as many frames out of all, to tell how far the median may be off."""
+"""Of as many frames out of all, to bound the error of the median."""
 
 
 @dataclass(frozen=True)

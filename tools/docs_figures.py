@@ -152,7 +152,7 @@ def double_angle_field() -> Figure:
 
 
 def parallax() -> Figure:
-    """Draw what tells sideways motion from a turn: the first depends on depth."""
+    """Draw what distinguishes sideways motion from a turn: the first depends on depth."""
     at_rest = constant_velocity(np.zeros(3), np.zeros(3)).pose(0.0)
     inverse = furnished_room().inverse_depth(CAMERA, at_rest)
     u, v = np.meshgrid(np.arange(CAMERA.width), np.arange(CAMERA.height))
@@ -187,7 +187,7 @@ class _Shot:
 
 
 def direction() -> Figure:
-    """Draw how the next frame tells the sign of a frame's motion, and what the filter makes of
+    """Draw how the next frame decides the sign of a frame's motion, and what the filter makes of
     it."""
     figure = plt.figure(figsize=(9, 4.8), constrained_layout=True)
     parts: Any = figure.subfigures(2, 1, height_ratios=(1, 1.1))

@@ -37,7 +37,7 @@ class Case:
 
     Attributes:
         name: of the picture's file.
-        told: a sentence for a person.
+        caption: a sentence for a person.
         angular, linear: rad/s and m/s, optical axes.
         exposure_time: seconds.
         change: what is done to the image.
@@ -45,7 +45,7 @@ class Case:
     """
 
     name: str
-    told: str
+    caption: str
     angular: tuple[float, float, float]
     linear: tuple[float, float, float] = (0.0, 0.0, 0.0)
     exposure_time: float = 0.012
@@ -130,7 +130,7 @@ def print_cases(imu: VisualImu, cases: Iterable[Case]) -> None:
         true = np.array([*case.angular, *case.linear])
         estimate_of = _measured(imu, case, true)
         print(
-            f"![{case.told}](pictures/gallery/{case.name}.jpg)\n**{case.told}** "
+            f"![{case.caption}](pictures/gallery/{case.name}.jpg)\n**{case.caption}** "
             f"{_found(estimate_of, true)}\n"
         )
     print("</div>")

@@ -52,14 +52,15 @@ class Ran:
 
     Attributes:
         status: its exit code.
-        told: what it printed.
+        output: what it printed.
         seconds: on the clock.
         processor: seconds of it and its processes; NaN where it does not wait for them.
-        memory: resident memory of the largest of its processes, MB, as time went on.
+        memory: resident memory of the largest of its processes, MB, from its first
+            result on.
     """
 
     status: int
-    told: str
+    output: str
     seconds: float
     processor: float
     memory: list[float] = field(default_factory=list)
@@ -135,10 +136,11 @@ class Work:
         check(stopped.status != 0 and 0 < done < self._count - 1, "the first run is stopped midway")
         self._row("stopped on the way", stopped, done)
         rest = self._run("out")
-        check(rest.status == 1, "a failure is told by the exit code")
+        check(rest.status == 1, "a failure is shown by the exit code")
         check(len(self._results("out")) == self._count - 1, "all others are measured")
         check(
-            rest.told.count("measured before") >= done - self._jobs, "what was there is left alone"
+            rest.output.count("measured before") >= done - self._jobs,
+            "what was there is left alone",
         )
         failures = [name for name, why in self._summary("out") if why]
         check(failures == [self._bad], "the summary names the bad one alone")
@@ -149,7 +151,7 @@ class Work:
         self._mend()
         mended = self._run("out")
         check(mended.status == 0, "with the bad one mended nothing fails")
-        check(mended.told.count("measured before") == self._count - 1, "one is measured")
+        check(mended.output.count("measured before") == self._count - 1, "one is measured")
         self._row("the bad one mended, once more", mended, 1)
         if importlib.util.find_spec("ray") is not None:
             self._ray()
@@ -169,15 +171,19 @@ class Work:
             *("-o", f"{out}/{{name}}.csv", "--camera", "camera.yaml", "--resume"),
             *("--summary", f"{out}.csv", "--model", self._model, "--jobs", f"{self._jobs}", *more),
         ]
-        log = self._folder / "told.txt"
+        log = self._folder / "output.txt"
         begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
         memory: list[float] = []
-        with log.open("w") as told:
+        present, warm = len(self._results(out)), False
+        with log.open("w") as log_file:
             process = subprocess.Popen(
-                command, cwd=self._folder, stdout=told, stderr=subprocess.STDOUT
+                command, cwd=self._folder, stdout=log_file, stderr=subprocess.STDOUT
             )
             while process.poll() is None:
                 time.sleep(LOOKED_AT_EVERY)
+                if not warm and len(self._results(out)) > present:
+                    memory.clear()  # Growth is that of a process that has loaded its model.
+                    warm = True
                 memory.append(max(map(resident_mb, family(process.pid)), default=0.0))
                 if stop_after is not None and len(self._results(out)) >= stop_after:
                     process.send_signal(signal.SIGTERM)
@@ -236,8 +242,8 @@ def family(process: int) -> Iterator[int]:
 def resident_mb(process: int) -> float:
     """Return the memory that a process holds (Linux); 0 where it has ended."""
     try:
-        told = Path(f"/proc/{process}/status").read_text()
-        return int(told.split("VmRSS:")[1].split()[0]) / 1e3
+        status = Path(f"/proc/{process}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1e3
     except (OSError, IndexError):
         return 0.0
 

@@ -215,15 +215,15 @@ def _figures(
     delays = camera.delays[heard:]
     if len(delays) < 2:
         raise SystemExit(f"the node answered nothing: {camera.facts}")
-    told = {name: float(value) for name, value in camera.facts.items() if name.endswith("[ms]")}
+    measured = {name: float(value) for name, value in camera.facts.items() if name.endswith("[ms]")}
     halves = delays[: len(delays) // 2], delays[len(delays) // 2 :]
     return NodeFigures(
         first_output=first_output,
         answered=len(delays) / (len(camera.sent) - sent),
         cores=spent / elapsed,
         memory_mb=(memory, resident_mb(process.pid)),
-        latency=(told["latency median [ms]"], told["latency p95 [ms]"]),
-        beyond=told["beyond measuring p95 [ms]"],
+        latency=(measured["latency median [ms]"], measured["latency p95 [ms]"]),
+        beyond=measured["beyond measuring p95 [ms]"],
         heard=(float(np.median(halves[0])), float(np.median(halves[1]))),
     )
 

@@ -3,7 +3,7 @@ MODEL ...`.
 
 The first model is the one that the others are compared with. Images are read one by one, without
 prior; where an image leaves the sign of its motion open, the ground truth gives it.
-docs/TRAINING.md tells the rule.
+docs/TRAINING.md has the rule.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ class Outcome:
 
     Attributes:
         figures: by name; less is better.
-        told: more of them, for the table alone.
+        extra: more of them, for the table alone.
     """
 
     figures: dict[str, float]
-    told: dict[str, float]
+    extra: dict[str, float]
 
     def ratio(self, to: Outcome) -> float:
         """Return the mean of these figures over those of another model."""
@@ -126,10 +126,10 @@ def of_sequence(imu: VisualImu, folder: Path) -> Outcome:
     error = found * factor - truth
     rmse = np.sqrt(np.mean(error**2, axis=0))
     names = [f"RMSE {name}" for name in VELOCITIES]
-    told = {name: float(x) for name, x in zip(names[3:], rmse[3:], strict=True) if np.isfinite(x)}
+    extra = {name: float(x) for name, x in zip(names[3:], rmse[3:], strict=True) if np.isfinite(x)}
     return Outcome(
         {name: float(x) for name, x in zip(names[:3], rmse[:3], strict=True)},
-        {**told, "lengths times": factor},
+        {**extra, "lengths times": factor},
     )
 
 
@@ -155,9 +155,9 @@ def print_set(name: str, found: dict[str, Outcome]) -> None:
     """Print what the models make of one set."""
     print(f"\n{name}\n", flush=True)
     first = next(iter(found.values()))
-    heading("model", [*first.figures, *first.told])
+    heading("model", [*first.figures, *first.extra])
     for model, outcome in found.items():
-        row(model, [*outcome.figures.values(), *outcome.told.values()], digits=3)
+        row(model, [*outcome.figures.values(), *outcome.extra.values()], digits=3)
 
 
 def print_scores(outcomes: dict[str, dict[str, Outcome]], models: list[str]) -> None:

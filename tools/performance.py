@@ -44,7 +44,7 @@ from markdown import heading, row, write_part
 BEGIN, END = "<!-- measured -->\n", "<!-- end of what is measured -->\n"
 ROOT = Path(__file__).resolve().parents[1]
 MATRIX = 1536
-"""Side of the matrices whose product tells what the machine can do."""
+"""Side of the matrices whose product shows what the machine can do."""
 FRAMES, LARGE_IMAGE, REPEATS = 181, (1092, 819), 3
 """Of the recordings that `run` measures, and how often it does."""
 QUANTILES = [50, 95, 99]
@@ -281,9 +281,9 @@ def recording(folder: Path, count: int) -> Path:
 def run_command(folder: Path, model: str) -> list[str]:
     """Return the command that measures a recording."""
     options = {"--camera": folder.with_suffix(".yaml"), "-o": folder.with_suffix(".csv")}
-    told = [str(part) for option in options.items() for part in option]
+    arguments = [str(part) for option in options.items() for part in option]
     command = [sys.executable, "-m", "blur_imu_ros.cli", "run", str(folder)]
-    return [*command, *told, "--model", model]
+    return [*command, *arguments, "--model", model]
 
 
 def child(command: list[str]) -> float:

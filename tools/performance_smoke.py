@@ -53,7 +53,7 @@ def main() -> None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         content = {"machine": machine(), "ratios": {k: round(v, 3) for k, v in now.items()}}
         options.json.write_text(json.dumps(content, indent=1) + "\n")
-    slower = told(now, before)
+    slower = slower_stages(now, before)
     if slower:
         raise SystemExit(f"more than {GROSS:g} times as slow as before: {', '.join(slower)}")
 
@@ -84,7 +84,7 @@ def calculates_in_8_bits() -> bool:
         return False
 
 
-def told(now: dict[str, float], before: dict[str, float]) -> list[str]:
+def slower_stages(now: dict[str, float], before: dict[str, float]) -> list[str]:
     """Print the ratios beside those of before; return the names of those grossly larger."""
     heading("ratio", ["now", "before", "times as large"])
     known = {name: now[name] / before[name] for name in now if name in before}

@@ -69,8 +69,10 @@ def requirements(one: Distribution) -> Iterator[str]:
 def component(one: Distribution, kind: str) -> dict[str, Any]:
     """Return what CycloneDX says of a distribution."""
     name, version = one.metadata["Name"], one.version
-    told = one.metadata
-    named = [told[field].strip() for field in ("License-Expression", "License") if field in told]
+    metadata = one.metadata
+    named = [
+        metadata[field].strip() for field in ("License-Expression", "License") if field in metadata
+    ]
     licence = next(filter(None, named), "see the package").splitlines()[0][:80]
     return {
         "type": kind,

@@ -117,7 +117,7 @@ TimeOffset = Annotated[
     float | None,
     typer.Option(
         help="Seconds to add to the estimate's time to get that of the ground truth. With axes "
-        "found, half a second off is enough, and by default the motion tells, if it is "
+        "found, half a second off is enough, and by default it is found from the motion, if it is "
         "unambiguous."
     ),
 ]
@@ -358,7 +358,7 @@ def evaluate(
             trajectory=trajectory,
             truth_units=tuple(truth_unit or ()),
             strict=strict,
-            truth_tells=truth_axes is None,
+            truth_has_axes=truth_axes is None,
         )
     )
 
@@ -566,7 +566,7 @@ def compare(
             strict=strict,
             axes=axes,
             from_rest=from_rest,
-            truth_tells=truth_axes is None,
+            truth_has_axes=truth_axes is None,
         )
     )
 
@@ -721,7 +721,7 @@ def _stoppable() -> Iterator[None]:
 
 def main() -> None:
     """Run the command line: exit 0 when done, 1 on bad input with one line, 2 on wrong usage."""
-    # What is wrong with an image or video is told by us, in one line.
+    # What is wrong with an image or video is reported by us, in one line.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     for word in sys.argv[1:]:

@@ -125,12 +125,12 @@ def _done(tasks: Sequence[Task], jobs: int, ray: str | None) -> Generator[Outcom
 
 
 def _shown(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
-    """Yield the outcomes, telling what is done and what was noted of it."""
+    """Yield the outcomes, printing what is done and what was noted."""
     for outcome in progress(outcomes, "recordings", total):
         for note in outcome.notes:
             print(f"{note} ({outcome.name})", file=sys.stderr)
-        if outcome.told:
-            print(outcome.told, flush=True)
+        if outcome.output:
+            print(outcome.output, flush=True)
         yield outcome
 
 
@@ -152,7 +152,7 @@ def _summary(path: Path | None) -> Iterator[Callable[[Outcome], Outcome]]:
         failures.unlink(missing_ok=True)
 
         def note(outcome: Outcome) -> Outcome:
-            rows.writerow((outcome.name, f"{outcome.seconds:.1f}", outcome.told, outcome.failure))
+            rows.writerow((outcome.name, f"{outcome.seconds:.1f}", outcome.output, outcome.failure))
             file.flush()
             if outcome.failure:
                 with failures.open("a", encoding="utf-8") as listed:

@@ -47,8 +47,8 @@ class BenchmarkOptions:
     @property
     def earlier(self) -> Path | None:
         """The figures to compare with, where they are those of an earlier benchmark."""
-        told = self.against
-        return Path(told) if told is not None and told.endswith(".json") else None
+        given = self.against
+        return Path(given) if given is not None and given.endswith(".json") else None
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""`blur-imu calibrate`: what a recording with a gyroscope tells of a camera, as YAML."""
+"""`blur-imu calibrate`: what a recording with a gyroscope says about a camera, as YAML."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.text import Text
 
 from blur_imu_ros.choices import Axes, Unit
 from blur_imu_ros.cli.measured_axes import measured_axes
-from blur_imu_ros.cli.notes import tell
+from blur_imu_ros.cli.notes import print_notes
 from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.evaluation.calibration import LENGTH_STD, Calibration, angular_rmse, calibrate
@@ -59,7 +59,7 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     """Calibrate, print a table, write the YAML, and return what was found.
 
     Raises:
-        BlurImuError: a file is wrong, or the data cannot tell.
+        BlurImuError: a file is wrong, or the data do not decide it.
     """
     inputs = [
         options.estimate,
@@ -77,7 +77,7 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     seen = read_velocities(options.estimate, options.topic)
     estimate = in_axes(seen, measured_axes(options.estimate, seen, options.axes), Axes.OPTICAL)
     truth = read_velocities(options.truth, options.truth_topic, options.truth_units)
-    tell(*seen.notes, *truth.notes, strict=options.strict)
+    print_notes(*seen.notes, *truth.notes, strict=options.strict)
     if options.truth_axes is not None:
         measured_axes(options.truth, truth, options.truth_axes, "--truth-axes")
     found = calibrate(estimate, truth, exposure_time, options.truth_axes, options.time_offset)
@@ -134,8 +134,11 @@ def _print(found: Calibration, options: CalibrateOptions) -> None:
 def _print_process_noise(estimate: VelocitySeries, truth: VelocitySeries) -> None:
     angular = process_noise_of(truth.t, truth.velocity)[0]
     _, linear = process_noise_of(estimate.t[estimate.valid], estimate.velocity[estimate.valid])
-    told = {f"angular {angular:.0f} (rad/s)^2/s": angular, f"linear {linear:.0f} (m/s)^2/s": linear}
-    known = [text for text, value in told.items() if not math.isnan(value)]
+    densities = {
+        f"angular {angular:.0f} (rad/s)^2/s": angular,
+        f"linear {linear:.0f} (m/s)^2/s": linear,
+    }
+    known = [text for text, value in densities.items() if not math.isnan(value)]
     if known:
         Console().print(
             f"process noise of a filter that follows this motion: {', '.join(known)} (docs/ROS.md, "

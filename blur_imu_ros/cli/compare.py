@@ -12,7 +12,7 @@ from rich.console import Console
 from blur_imu_ros import __version__
 from blur_imu_ros.choices import Axes, MotionPrior, Unit
 from blur_imu_ros.cli.measured_axes import measured_axes
-from blur_imu_ros.cli.notes import tell
+from blur_imu_ros.cli.notes import print_notes
 from blur_imu_ros.cli.run import RunOptions, frame_settings
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.axes import MEANING
@@ -49,8 +49,9 @@ from blur_imu_ros.viz.tables import WITH_UNITS, Table, rmse_row
 class CompareOptions:
     """What `blur-imu compare` was asked for; see its help.
 
-    `run` tells of recording, camera and model; `axes` are those of `others` that do not tell
-    theirs; with `truth_tells` those of the ground truth are what it tells, else `truth_axes`.
+    `run` holds recording, camera and model; `axes` are those of `others` that do not state
+    theirs; with `truth_has_axes` those of the ground truth are the ones it states, else
+    `truth_axes`.
     """
 
     run: RunOptions
@@ -65,7 +66,7 @@ class CompareOptions:
     strict: bool = False
     axes: Axes | None = None
     from_rest: bool = True
-    truth_tells: bool = False
+    truth_has_axes: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ def run_compare(options: CompareOptions, network: Network | None = None) -> list
     settings = frame_settings(options.run)
     recording = open_recording(options.run.source, settings)
     truth = read_velocities(options.truth, units=options.truth_units)
-    tell(*truth.notes, strict=options.strict)
-    given = None if options.truth_tells else options.truth_axes
+    print_notes(*truth.notes, strict=options.strict)
+    given = None if options.truth_has_axes else options.truth_axes
     known = measured_axes(options.truth, truth, given, "--truth-axes")
     options = replace(options, truth_axes=known)
     methods = list(_methods(options, truth, network))
@@ -119,17 +120,17 @@ def run_compare(options: CompareOptions, network: Network | None = None) -> list
     for method in methods:
         series = method.series(progress(recording, method.name, len(recording) or None))
         frames = frames or len(series.t)  # the first has a row for every frame
-        for name, told in _told_by(method.name, series):
-            lines.append(_compared(name, told, truth, options, frames, settings.exposure_time))
-    tell(*dict.fromkeys(recording.notes))  # Each method went through the recording.
+        for name, estimate in _estimates_of(method.name, series):
+            lines.append(_compared(name, estimate, truth, options, frames, settings.exposure_time))
+    print_notes(*dict.fromkeys(recording.notes))  # Each method went through the recording.
     _print(lines, frames, options)
     if options.json is not None:
         _write(options.json, lines, frames)
     return lines
 
 
-def _told_by(name: str, series: VelocitySeries) -> Iterator[tuple[str, VelocitySeries]]:
-    """Yield what a method says, and beside it what each image told it alone, where that differs."""
+def _estimates_of(name: str, series: VelocitySeries) -> Iterator[tuple[str, VelocitySeries]]:
+    """Yield what a method says, and beside it its single images, where these differ."""
     yield name, series
     if series.single is not None:
         yield "blur, each image alone", replace(series, velocity=series.single, sigma=None)
@@ -205,8 +206,8 @@ def _print(lines: list[Compared], frames: int, options: CompareOptions) -> None:
             rows.append((*rmse_row("  with its invalid rows", line.result.rmse_all_rows), ""))
     table = Table.of("RMSE", ("method", *WITH_UNITS, f"failed [of {frames}]"), rows)
     console = Console()
-    for told in _header(options):
-        console.print(told, highlight=False, soft_wrap=True)
+    for text in _header(options):
+        console.print(text, highlight=False, soft_wrap=True)
     console.print(table.for_terminal())
     console.print(
         "failed: frames without a velocity, left out of the RMSE; with its invalid rows: the RMSE "
@@ -219,10 +220,10 @@ def _header(options: CompareOptions) -> Iterator[str]:
     run = options.run
     prior = (MotionPrior.PIVOT if run.pivot else MotionPrior.NONE).value
     exposure = frame_settings(run).exposure_time
-    told = [f"recording {run.source.name}", f"model {run.model}", f"motion prior {prior}"]
+    parts = [f"recording {run.source.name}", f"model {run.model}", f"motion prior {prior}"]
     if exposure is not None:
-        told.append(f"exposure {1e3 * exposure:g} ms")
-    yield "; ".join(told)
+        parts.append(f"exposure {1e3 * exposure:g} ms")
+    yield "; ".join(parts)
     axes = MEANING[options.truth_axes]
     yield f"against {options.truth.name}; {axes}; blur_imu_ros {__version__}"
 

@@ -39,7 +39,7 @@ CAMERA = Camera(640, 480, 480.0, 480.0, 319.5, 239.5)
 FRAME_RATE = 30.0
 EXPOSURE_TIME = 0.015
 LEVER_ARM = (0.0, 0.0, 0.3)
-"""Metres, from the wrist to the camera; the chain is not told."""
+"""Metres, from the wrist to the camera; the chain does not know it."""
 CAREFUL = 0.5
 """Share of its time that the node may measure: transport and the player need theirs."""
 SLOWEST_RATE = 2.0
@@ -105,8 +105,8 @@ def run_demo(
     _plot(plot, received, truth)
     note = _video(video, measurements)
     _print(console, received, result, len(frames))
-    for told in (f"wrote {plot} and {video}", note):
-        console.print(told, highlight=False, markup=False, soft_wrap=True, end="\n" * bool(told))
+    for line in (f"wrote {plot} and {video}", note):
+        console.print(line, highlight=False, markup=False, soft_wrap=True, end="\n" * bool(line))
     _print_next(console)
     return result
 
@@ -201,11 +201,11 @@ def _print(console: Console, received: Received, result: Evaluation, sent: int) 
         rows.append(rmse_row("median sigma", np.median(received.series.sigma, axis=0)))
     title = f"velocity from blur against the ground truth, {MEANING[Axes.BODY]}"
     console.print(Table.of(title, ("", *WITH_UNITS), rows).for_terminal())
-    for told in _told(received, result, sent):
-        console.print(told, highlight=False, markup=False, soft_wrap=True)
+    for line in _lines(received, result, sent):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _told(received: Received, result: Evaluation, sent: int) -> Iterator[str]:
+def _lines(received: Received, result: Evaluation, sent: int) -> Iterator[str]:
     """Yield what a person should know of the figures."""
     yield f"{result.rows} of {sent} frames answered, {received.how}"
     for reason, count in received.unanswered.items():
@@ -250,10 +250,10 @@ def _are(names: list[str]) -> str:
 
 
 def _print_next(console: Console) -> None:
-    for told in (
+    for line in (
         "next, on your own recording:",
         "  blur-imu run VIDEO --camera camera.yaml --exposure 0.010 -o velocity.csv --overlay "
         "overlay.mp4",
         "  docs/QUICK_START.md covers a robot, a bag, a phone with its gyroscope log, and photos",
     ):
-        console.print(told, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from rich.console import Console
 from blur_imu_ros import __version__
 from blur_imu_ros.choices import Axes, Unit
 from blur_imu_ros.cli.measured_axes import measured_axes
-from blur_imu_ros.cli.notes import tell
+from blur_imu_ros.cli.notes import print_notes
 from blur_imu_ros.core.axes import MEANING
 from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.core.series import VelocitySeries
@@ -49,10 +49,10 @@ NO_EXPOSURE_FITS = "no exposure time fits: the rotations do not match the ground
 class EvaluateOptions:
     """What `blur-imu evaluate` was asked for; see its help.
 
-    `axes` is None where they are what the estimate tells, else optical; `truth_axes` where they are
-    to be found from the data, with the time offset, and not used with `truth_tells`, which takes
-    what the ground truth tells, else optical; `exposure` is None where it is what `run` noted, if
-    anything.
+    `axes` is None where they are those that the estimate states, else optical; `truth_axes` where
+    they are to be found from the data, with the time offset, and not used with `truth_has_axes`,
+    which takes those that the ground truth states, else optical; `exposure` is None where it is
+    what `run` noted, if anything.
     """
 
     estimate: Path
@@ -71,7 +71,7 @@ class EvaluateOptions:
     trajectory: Path | None = None
     truth_units: tuple[Unit, ...] = ()
     strict: bool = False
-    truth_tells: bool = False
+    truth_has_axes: bool = False
 
     @property
     def shown_axes(self) -> Axes:
@@ -158,9 +158,9 @@ def _read(options: EvaluateOptions) -> tuple[VelocitySeries, VelocitySeries, Eva
     """Return the estimate, in the axes of comparison, the ground truth, and the axes of that."""
     truth = read_velocities(options.truth, options.truth_topic, options.truth_units)
     estimate = read_velocities(options.estimate, options.topic)
-    tell(*truth.notes, *estimate.notes, strict=options.strict)
+    print_notes(*truth.notes, *estimate.notes, strict=options.strict)
     if options.truth_axes is not None:
-        given = None if options.truth_tells else options.truth_axes
+        given = None if options.truth_has_axes else options.truth_axes
         known = measured_axes(options.truth, truth, given, "--truth-axes")
         options = replace(options, truth_axes=known)
     axes = measured_axes(options.estimate, estimate, options.axes)
@@ -265,8 +265,8 @@ def _print(
 ) -> None:
     console = Console()
     console.print(_title(options), style="bold", highlight=False, soft_wrap=True)
-    for told in header:
-        console.print(told, highlight=False, markup=False, soft_wrap=True)
+    for line in header:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for table in tables_of(result):
         console.print(table.for_terminal())
     for remark in remarks:
@@ -276,16 +276,16 @@ def _print(
 def _header(options: EvaluateOptions, record: RunRecord | None) -> Iterator[str]:
     """Yield what was compared, as far as run noted it."""
     if record is not None:
-        told = record.recipe.get
-        exposure = told("exposure_time")
+        stated = record.recipe.get
+        exposure = stated("exposure_time")
         facts = (
-            ("recording", Path(str(told("recording"))).name if told("recording") else None),
-            ("model", told("model")),
+            ("recording", Path(str(stated("recording"))).name if stated("recording") else None),
+            ("model", stated("model")),
             ("exposure", f"{1e3 * exposure:g} ms" if isinstance(exposure, int | float) else None),
-            ("direction", told("direction")),
-            ("motion prior", told("motion_prior")),
-            ("axes", told("axes")),
-            ("measured by blur_imu_ros", told("version")),
+            ("direction", stated("direction")),
+            ("motion prior", stated("motion_prior")),
+            ("axes", stated("axes")),
+            ("measured by blur_imu_ros", stated("version")),
         )
         yield "; ".join(f"{name} {value}" for name, value in facts if value is not None)
     yield f"compared by blur_imu_ros {__version__}; {MEANING[options.shown_axes]}"
@@ -297,14 +297,14 @@ def _offset_remark(
     """Yield the time offset: the one that was found or given and applied, or that would fit."""
     if found is not None:
         offset, std = found.time_offset, 1e3 * found.time_offset_std
-        told = f"{1e3 * offset:+.2f} +- {std:.2f} ms" if abs(offset) < 1 else f"{offset:+.4f} s"
-        yield f"time offset {told} (to add to the estimate's time; found and applied)"
+        text = f"{1e3 * offset:+.2f} +- {std:.2f} ms" if abs(offset) < 1 else f"{offset:+.4f} s"
+        yield f"time offset {text} (to add to the estimate's time; found and applied)"
     elif given is not None:
         rest = f"{result.time_offset * 1e3:+.1f} ms"
         yield f"time offset {given:+.4f} s (given and applied; {rest} more would fit best)"
     else:
-        told = f"{result.time_offset * 1e3:+.1f} ms"
-        yield f"time offset {told} (to add to the estimate's time; would fit best, not applied)"
+        text = f"{result.time_offset * 1e3:+.1f} ms"
+        yield f"time offset {text} (to add to the estimate's time; would fit best, not applied)"
 
 
 def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iterator[str]:
@@ -321,11 +321,11 @@ def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iter
         yield f"sign accuracy: no row rotates faster than {CLEAR_TURN:g} rad/s"
     yield from _axes_remark(result, options)
     yield _exposure_remark(result, scale, options)
-    told = [f"{x:.2f} ({name})" for x, name in zip(result.nees, "wv", strict=True) if x == x]
-    if told:
+    values = [f"{x:.2f} ({name})" for x, name in zip(result.nees, "wv", strict=True) if x == x]
+    if values:
         yield (
-            f"NEES over its degrees of freedom {', '.join(told)}, from the standard deviations; 1 "
-            "is consistent, more is overconfident"
+            f"NEES over its degrees of freedom {', '.join(values)}, from the standard deviations; "
+            "1 is consistent, more is overconfident"
         )
 
 

@@ -75,12 +75,12 @@ def run_live(options: LiveOptions, network: Network | None = None) -> None:
             None if output is None else stack.enter_context(CsvWriter(output, axes=options.axes))
         )
         shown = stack.enter_context(Live(dashboard, console=console, refresh_per_second=8))
-        told, end = 0, time.monotonic() + (options.seconds or float("inf"))
+        noted, end = 0, time.monotonic() + (options.seconds or float("inf"))
         for frame in source:
             begun = time.monotonic()
-            for note in source.notes[told:]:
+            for note in source.notes[noted:]:
                 shown.console.print(f"blur-imu: {note}", highlight=False, soft_wrap=True)
-            told = len(source.notes)
+            noted = len(source.notes)
             for measurement in tracker.push(imu.measure(frame)):
                 now = time.monotonic()
                 dashboard.dropped = source.dropped
@@ -109,7 +109,7 @@ class LiveSource(Protocol):
 
 
 def _opened(options: LiveOptions) -> LiveSource:
-    """Open the source, and ask a person for the exposure time where nothing tells it."""
+    """Open the source, and ask a person for the exposure time where nothing states it."""
     camera = None if options.camera is None else load_camera(options.camera)
     exposure = options.exposure
     if exposure is None and options.camera is not None:

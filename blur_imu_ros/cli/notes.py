@@ -1,4 +1,4 @@
-"""What a command tells beside its results."""
+"""What a command prints beside its results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from blur_imu_ros.core.series import Loss
 from blur_imu_ros.errors import RecordingError
 
 
-def tell(*notes: str, strict: bool = False) -> None:
+def print_notes(*notes: str, strict: bool = False) -> None:
     """Write notes for a person, a line each, where they do not mix with results.
 
     Raises:
@@ -30,7 +30,7 @@ def set_options(options: dict[str, str]) -> None:
     _options.update(options)
 
 
-def with_options(told: object) -> str:
+def with_options(error: object) -> str:
     """Return an error or a note, with those options of the command that runs that cure it."""
-    options = [_options[cure] for cure in getattr(told, "cures", ()) if cure in _options]
-    return f"{told} ({', '.join(options)})" if options else str(told)
+    options = [_options[cure] for cure in getattr(error, "cures", ()) if cure in _options]
+    return f"{error} ({', '.join(options)})" if options else str(error)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from blur_imu_ros import __version__
 from blur_imu_ros.choices import FOR_RECORDINGS, Axes, Direction, MotionPrior, StampReference
-from blur_imu_ros.cli.notes import tell
+from blur_imu_ros.cli.notes import print_notes
 from blur_imu_ros.cli.run_summary import RunSummary
 from blur_imu_ros.core.axes import MEANING, express
 from blur_imu_ros.core.estimate import VelocityEstimate
@@ -107,7 +107,7 @@ class RunOptions:
 
     @property
     def pivot(self) -> PivotConfig | None:
-        """How the camera is held; what is not told is guessed from the kind of recording.
+        """How the camera is held; what is not given is guessed from the kind of recording.
 
         Bags come from robots as a rule, images and videos from hands.
         """
@@ -167,7 +167,7 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     threads = 1 if options.jobs > 1 else options.threads
     network = network or load_network(options.model, options.backend, options.device, threads)
     if note := getattr(network, "note", ""):
-        tell(note)
+        print_notes(note)
     record = RunRecord(_recipe(options, settings, network), len(recording))
     earlier = _earlier(options, record) if options.resume else None
     if earlier is not None and earlier.finished:
@@ -175,16 +175,16 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     if not options.force:
         _keep_other_result(options)
     known = len(recording.notes)
-    tell(*recording.notes)
+    print_notes(*recording.notes)
     summary = RunSummary()
     count = _measure(options, recording, network, earlier or record, summary)
-    tell(*recording.notes[known:])
+    print_notes(*recording.notes[known:])
     if count == 0:
         raise RecordingError(f"{options.source}: holds no images")
     if count == 1:
-        tell("a single image does not tell the sign of the motion: it may be the opposite")
+        print_notes("a single image does not tell the sign of the motion: it may be the opposite")
     for note in summary.notes(signs=options.direction is not Direction.NONE):
-        tell(f"{options.output}: {note}")
+        print_notes(f"{options.output}: {note}")
     if options.plot is not None:
         _plot(options)
     replace(record, rows=count, finished=True).save(options.output)
@@ -235,12 +235,13 @@ def _measure(
             if options.can_be_completed and state is not None and state.decided == count:
                 keeper.keep(count, state)
     if video.note:
-        tell(video.note)
+        print_notes(video.note)
     return count
 
 
 def measured_alone(imu: VisualImu, frames: Iterable[Frame], jobs: int = 1) -> Iterator[Measurement]:
-    """Yield what each frame tells alone, in order; the same for any number of threads `jobs`."""
+    """Yield the measurement of each frame alone, in order; the same for any number of threads
+    `jobs`."""
     for _, measurement in in_order(imu.measure, frames, jobs):
         yield measurement
 
@@ -277,7 +278,7 @@ def _earlier(options: RunOptions, now: RunRecord) -> RunRecord | None:
     rows = whole_rows(options.output)
     if rows is not None and rows < earlier.rows:
         # What the filter knew at the last of these rows is not kept.
-        tell(
+        print_notes(
             f"{options.output}: holds {rows} of the {earlier.rows} rows that were written to it; "
             "starting anew"
         )
@@ -286,7 +287,7 @@ def _earlier(options: RunOptions, now: RunRecord) -> RunRecord | None:
         whole = options.overlay is None or options.overlay.is_file()
         return earlier if whole and earlier.frames == now.frames else None
     if not options.can_be_completed:
-        tell("a bag, an overlay video or a .rrd cannot be resumed; starting anew")
+        print_notes("a bag, an overlay video or a .rrd cannot be resumed; starting anew")
         return None
     return replace(earlier, frames=now.frames)
 
@@ -302,7 +303,9 @@ def _keep_other_result(options: RunOptions) -> None:
     live = address_of(options.source) is not None  # Each time it is another recording.
     if live or earlier is None or earlier.recipe.get("recording") != _name_of(options.source):
         kept = moved_aside(options.output)
-        tell(f"{options.output}: held the result of another recording, which is kept as {kept}")
+        print_notes(
+            f"{options.output}: held the result of another recording, which is kept as {kept}"
+        )
 
 
 def _name_of(source: Path) -> str:
@@ -398,7 +401,7 @@ def _viewer(options: RunOptions) -> Iterator[Any]:
 
 
 def frame_settings(options: RunOptions) -> FrameSettings:
-    """Return what the options tell of the recording."""
+    """Return what the options say about the recording."""
     exposure_time = options.exposure
     if exposure_time is None:
         exposure_time = options.known.exposure_time
@@ -419,7 +422,7 @@ def frame_settings(options: RunOptions) -> FrameSettings:
 
 
 def _view(options: RunOptions, network: Network | None) -> tuple[int, int] | None:
-    """Return the size of the network's view, None where loading the network will tell why not."""
+    """Return the size of the network's view, None where loading the network will say why not."""
     if network is not None:
         return network.input_size
     try:

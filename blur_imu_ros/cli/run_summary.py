@@ -14,7 +14,7 @@ from blur_imu_ros.core.pivot import PivotFilter
 from blur_imu_ros.results.ros_fields import MINIMUM_DIRECTION_PROBABILITY
 
 LEAST_BLUR = 2.0
-"""Pixels of the network's view, below which motion blur can hardly be told from softness."""
+"""Pixels of the network's view, below which motion blur looks like softness."""
 
 
 class RunSummary:
@@ -55,7 +55,7 @@ class RunSummary:
             self._open += 1
 
     def notes(self, signs: bool) -> Iterator[str]:
-        """Yield what there is to tell, a line each; of signs only where they were to be decided."""
+        """Yield the notes, a line each; of signs only where they were to be decided."""
         if self._camera is not None:
             yield from doubts(self._camera)
         suspected = list(self._exposure.doubts())

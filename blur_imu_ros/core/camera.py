@@ -171,7 +171,7 @@ class Camera:
 
 
 def in_pixels(camera: Camera) -> Camera:
-    """Return a camera that was told by others; CameraError where its focal length is of another
+    """Return a camera stated by others; CameraError where its focal length is of another
     unit."""
     longer = max(camera.width, camera.height)
     if min(camera.fx, camera.fy) < SHORTEST_FOCAL * longer:
@@ -202,9 +202,9 @@ def lens_name(model: str) -> str:
 def lens_of(model: str, coefficients: Sequence[float]) -> tuple[str, tuple[float, ...]]:
     """Return distortion model and coefficients as `Camera` takes them, of what others call so.
 
-    Drivers fill coefficients up with zeros, and call a rational model plumb_bob where OpenCV tells
-    the two apart by their number: what is certain is understood, the rest is left for `Camera` to
-    refuse.
+    Drivers fill coefficients up with zeros, and call a rational model plumb_bob where OpenCV
+    distinguishes the two by their number: what is certain is understood, the rest is left for
+    `Camera` to refuse.
 
     Raises:
         CameraError: there are coefficients, but no model.

@@ -1,4 +1,4 @@
-"""What the images themselves tell of the exposure time that was given for them.
+"""What the images themselves say about the exposure time that was given for them.
 
 Blur is how far the image moves during the exposure, and from image to image it moves for a whole
 frame interval: the ratio of the two lengths is that of the two times, whatever the motion.
@@ -16,13 +16,13 @@ from blur_imu_ros.core.measurement import Measurement
 
 FEWEST_PAIRS = 3
 MOST_PAIRS = 12
-"""Pairs of images that tell, after which the answer is certain."""
+"""Informative pairs of images, after which the answer is certain."""
 MOST_TRIED = 300
 """Pairs, counted from the first on, of which some are compared."""
 ALL_OF, EVERY = 12, 3
 """All of the first pairs are compared, behind them every third: it takes some milliseconds each."""
 LARGEST_FACTOR = 3.0
-"""Between what was given and what the images tell, below which a coarse comparison proves
+"""Between what was given and what the images say, below which a coarse comparison proves
 nothing."""
 LONGEST_SHARE = 1.02
 """Of the frame interval that an exposure may take, by the accuracy of timestamps."""
@@ -31,7 +31,7 @@ FASTEST = 20.0
 _LONGEST_INTERVAL = 0.2
 """Seconds, beyond which two images are not compared."""
 _SHORTEST = 2.0
-"""Pixels of a motion that can be told from noise."""
+"""Pixels of a motion that stands out from noise."""
 _FEWEST_POINTS, _MOST_POINTS = 12, 150
 _LARGEST_RETURN = 1.0
 """Pixels by which a point that is followed there and back may miss itself."""
@@ -40,7 +40,7 @@ _NARROWEST = 240
 
 
 class ExposureEvidence:
-    """Collects what measurements, in order of time, tell of the exposure time."""
+    """Collects what measurements, in order of time, say about the exposure time."""
 
     def __init__(self) -> None:
         """Start without images."""
@@ -73,7 +73,7 @@ class ExposureEvidence:
 
     @property
     def exposure_time(self) -> float | None:
-        """Seconds that the images tell, coarsely; None where they do not."""
+        """Seconds, coarsely, from the images; None where they do not decide."""
         return float(np.median(self._found)) if len(self._found) >= FEWEST_PAIRS else None
 
     def doubts(self) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 r, the lever arm, points from the pivot to the camera, in the camera's axes. It is estimated online
 and causally by a Kalman filter on v - omega x r = 0, or given. Turned round, the same equation
-tells the solver what linear velocity to expect of the turn that it sees.
+gives the solver the linear velocity to expect of the turn that it sees.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class PivotState:
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What an image alone tells of a velocity x: exp(-x' information x / 2 + information_vector'
+    """What an image alone says about a velocity x: exp(-x' information x / 2 + information_vector'
     x).
 
     Attributes:
@@ -154,7 +154,7 @@ class PivotFilter:
         return factor * arm, factor**2 * covariance
 
     def prior(self, estimate: VelocityEstimate) -> VelocityPrior | None:
-        """Return what the lever arm tells of a frame's velocity, or None while it is not trusted.
+        """Return what the lever arm says about a frame's velocity, or None while it is not trusted.
 
         Args:
             estimate: of the frame, without this prior; its angular velocity says how far the
@@ -175,7 +175,7 @@ class PivotFilter:
         """Learn from a frame's velocity; its sign does not matter: v and omega change it together.
 
         Angular velocity, lever arm and constraint noise are solved for jointly, because the image
-        tells sideways motion from a turn so badly that v alone would mislead.
+        separates sideways motion from a turn so badly that v alone would mislead.
 
         Args:
             estimate: solved without the prior of this filter.

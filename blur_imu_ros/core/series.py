@@ -83,7 +83,7 @@ def series_of(estimates: Iterable[VelocityEstimate]) -> VelocitySeries:
 
 
 def _singles(estimates: list[VelocityEstimate]) -> Array | None:
-    """Return what each image told alone (n, 6); None where no neighbour changed anything."""
+    """Return (n, 6) velocities of each image alone; None where no neighbour changed anything."""
     if all(e.single is None for e in estimates):
         return None
     return np.stack([e.velocity if e.single is None else e.single for e in estimates])

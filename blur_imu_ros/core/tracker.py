@@ -123,7 +123,7 @@ class Tracker:
 
     @property
     def state(self) -> TrackerState | None:
-        """What `resume` takes; None where there is no past, or more of it than one frame tells."""
+        """What `resume` takes; None where there is no past, or more of it than one frame holds."""
         links = None if self._links is None else self._links.state
         if self._last is None or (links is None) != (self._links is None):
             return None
@@ -158,7 +158,7 @@ class Tracker:
         return Node(held) if self._links is None else self._links.node(single, held)
 
     def _about_pivot(self, single: Measurement) -> Measurement:
-        """Return the measurement with what the frames before told of the lever arm."""
+        """Return the measurement with what the frames before said about the lever arm."""
         pivot = self._pivot
         if pivot is None:
             return single

@@ -9,7 +9,7 @@ estimates are, which is the true exposure time over the one assumed. R and the o
 best of a search (Wahba's problem, solved at every offset), if it is clearly the best; then all are
 refined together by robust least squares. That trusts the frames that hardly turn, whose errors are
 small: right for the bias, but short blur is misread by another factor than long blur. So k is
-fitted once more by itself, with each error judged against the one that its estimate tells of, which
+fitted once more by itself, with each error judged against the one that its estimate states, which
 leaves fast turns their say.
 """
 
@@ -28,7 +28,7 @@ from blur_imu_ros.evaluation.time_offset import SAME_PLACE, Place, fitting_place
 
 FEWEST_ROWS = 30
 LEAST_TURN = 0.2
-"""rad/s, standard deviation about some axis. What turns less tells nothing of a rotation."""
+"""rad/s, standard deviation about some axis. Slower turns say nothing about a rotation."""
 LEAST_SPREAD = 0.05
 """Turn about the second axis as a share of that about the first, without which R is not known."""
 LEAST_AGREEMENT = 0.7
@@ -40,7 +40,7 @@ REACH = 0.5
 EPOCH = 1e8
 """Seconds; clocks beyond it count from the same moment, or do not count from their own start."""
 ALONE_STD, ALONE_SHARE = 0.3, 0.12
-"""Standard deviation of what one image tells of each axis: rad/s or m/s at rest, and a share of the
+"""Standard deviation of one image about each axis: rad/s or m/s at rest, and a share of the
 speed."""
 LONGEST_INTERVAL = 0.5
 """Seconds between the rows of a ground truth."""
@@ -64,7 +64,7 @@ class Alignment:
         time_offset_std: seconds.
         bias: (3,) of the gyroscope, in its own axes, rad/s.
         bias_std: (3,) rad/s.
-        exposure_scale: true over assumed exposure time, by what each image tells alone.
+        exposure_scale: true over assumed exposure time, by single images.
         exposure_scale_std: of that.
         correlation: of the angular velocities at the best offset of the search; 1 is perfect.
         rows: how many estimates took part.
@@ -114,7 +114,7 @@ def align(
         near: time offset (s) that is known to `REACH`; None searches the whole truth.
 
     Raises:
-        RecordingError: the data cannot tell, for the reason that it gives.
+        RecordingError: the data do not decide it; the message says why.
     """
     truth = _known(truth)
     used = estimate.valid & np.isfinite(estimate.velocity[:, :3]).all(axis=1)
@@ -146,9 +146,9 @@ def align(
 
 
 def each_image_alone(estimate: VelocitySeries) -> VelocitySeries:
-    """Return what blur alone tells: registered neighbours do not depend on the exposure time.
+    """Return the single-image measurements: only these depend on the exposure time.
 
-    Of each image alone the estimate tells no standard deviations, so the usual ones are put in.
+    The estimate has no standard deviations of single images, so typical ones are used.
     """
     if estimate.single is None:
         return estimate
@@ -256,7 +256,7 @@ def _covered(t: Array, truth: VelocitySeries, offset: float, margin: float) -> A
 
 
 def _check_motion(gyro: Array) -> None:
-    """Refuse motions from which neither rotation nor offset can be told."""
+    """Refuse motions that determine neither rotation nor offset."""
     turns = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(gyro.T)), 0))
     if turns[2] < LEAST_TURN:
         raise RecordingError(
@@ -350,12 +350,12 @@ def fitted_ratio(t: Array, seen: Array, true: Array, spread: Array) -> tuple[flo
 
 
 def expected_error(sigma: Array | None, columns: slice, rows: int) -> Array:
-    """Return (rows, 1) how large an error each row tells of, all alike where one does not tell."""
+    """Return (rows, 1) the standard deviation of each row, all alike where one has none."""
     if sigma is None:
         return np.ones((rows, 1))
     spread = np.sqrt(np.mean(sigma[:, columns] ** 2, axis=1, keepdims=True))
-    told = np.isfinite(spread) & (spread > 0)
-    return spread if told.all() else np.ones((rows, 1))
+    stated = np.isfinite(spread) & (spread > 0)
+    return spread if stated.all() else np.ones((rows, 1))
 
 
 def robust_weights(residual: Array) -> Array:
@@ -426,14 +426,17 @@ def with_linear(
     agreements = [_linear_agreement(estimate, series, exposure_time) for series in (turned, left)]
     if np.isnan(agreements).any():
         return turned, ""
-    told = ", ".join(f"{x:.2f}" for x in agreements)
+    correlations = ", ".join(f"{x:.2f}" for x in agreements)
     if agreements[0] >= agreements[1]:
         return (
             turned,
-            f"taken to be in the gyroscope's axes, not the camera's (correlations {told})",
+            f"taken to be in the gyroscope's axes, not the camera's (correlations {correlations})",
         )
-    told = ", ".join(f"{x:.2f}" for x in agreements[::-1])
-    return left, f"taken to be in the camera's axes, not the gyroscope's (correlations {told})"
+    correlations = ", ".join(f"{x:.2f}" for x in agreements[::-1])
+    return (
+        left,
+        f"taken to be in the camera's axes, not the gyroscope's (correlations {correlations})",
+    )
 
 
 def _linear_agreement(

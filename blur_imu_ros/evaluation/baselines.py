@@ -159,7 +159,7 @@ class OpticalFlow:
 
 @dataclass(frozen=True)
 class RegistrationFromRest:
-    """Each frame registered on one before it, from rest: what neighbouring frames tell without
+    """Each frame registered on one before it, from rest: what neighbouring frames measure without
     blur.
 
     The velocity is the mean between the two, and stamped midway.

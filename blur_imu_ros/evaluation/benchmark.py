@@ -277,7 +277,7 @@ def _timing(seconds: list[float]) -> Timing:
 
 
 def peak_memory_mb() -> float:
-    """Return the most memory that this process has held, MB; NaN where the system does not tell."""
+    """Return the peak memory of this process, MB; NaN where the system does not report it."""
     try:
         import resource
     except ImportError:

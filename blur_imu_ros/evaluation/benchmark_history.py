@@ -12,7 +12,7 @@ from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation.benchmark import Result, Timing
 
 SLOWER = 1.15
-"""Times as long that a stage must take to be told: medians of one machine wander by less."""
+"""Times as long that a stage must take to be listed: medians of one machine wander by less."""
 
 
 @dataclass(frozen=True)

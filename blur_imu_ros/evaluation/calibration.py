@@ -1,4 +1,5 @@
-"""What a recording with a gyroscope tells of a camera: exposure time, clock, mounting and scale."""
+"""What a recording with a gyroscope says about a camera: exposure time, clock, mounting and
+scale."""
 
 from __future__ import annotations
 
@@ -28,14 +29,14 @@ LARGEST_ROTATION_STD = np.radians(3.0)
 LARGEST_OFFSET_STD = 0.005
 """Seconds."""
 OBSERVABLE_BIAS_STD = 0.03
-"""rad/s; a bias that is told worse than this, which is more than common ones are, is left out."""
+"""rad/s; a bias less certain than this, which is more than common ones are, is left out."""
 LENGTH_STD = 0.1
 """Of lengths that a model reads on scenes that it does not know, all in the same direction: its
 held-out ratios are 0.90 to 1.10. The exposure time takes it up."""
 _ROUNDS = 20
 LARGEST_SCALE_STD = 0.05
 LEAST_SPEED = 0.05
-"""m/s, root mean square. What moves less tells nothing of the scale of linear velocity."""
+"""m/s, root mean square. Slower motion says nothing about the scale of linear velocity."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def calibrate(
     truth_axes: Axes | None = None,
     near: float | None = None,
 ) -> Calibration:
-    """Return what estimates and a gyroscope's series tell of each other.
+    """Return what estimates and a gyroscope's series say about each other.
 
     Args:
         estimate: in optical axes.
@@ -115,7 +116,7 @@ def calibrate(
         near: time offset (s) as far as it is known; see `align`.
 
     Raises:
-        RecordingError: the data cannot tell, for the reason that it gives.
+        RecordingError: the data do not decide it; the message says why.
     """
     known = truth if truth_axes is None else in_axes(truth, truth_axes, Axes.OPTICAL)
     found = _fixed_point(estimate, known, exposure_time, near)
@@ -212,7 +213,7 @@ def _from_axes(found: Alignment, axes: Axes) -> Alignment:
 def _linear_scale(
     estimate: VelocitySeries, truth: VelocitySeries, found: Alignment, exposure_time: float | None
 ) -> tuple[float | None, float | None]:
-    """Return the factor on the linear velocity and its standard deviation, where they can be told.
+    """Return the factor on the linear velocity and its standard deviation, where they can be found.
 
     The ground truth is in the camera's axes and on its clock.
     """

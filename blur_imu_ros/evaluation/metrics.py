@@ -31,9 +31,9 @@ _OFFSET_ROWS = 5000
 
 
 BLUR_EDGES = (0.0, 2.0, 5.0, 10.0, 20.0, 40.0, np.inf)
-"""Pixels of the network's view between which errors are told apart."""
+"""Pixels of the network's view between which errors are listed separately."""
 SPEED_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, np.inf)
-"""rad/s of the ground truth between which errors are told apart."""
+"""rad/s of the ground truth between which errors are listed separately."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class Evaluation:
         nees: normalised squared errors of omega and of v over their degrees of freedom, from the
             standard deviations; (2,), NaN without them.
         coverage: (2, 6) share of errors within 1 and 2 standard deviations.
-        by_blur: errors by the length of the motion blur, where the estimate tells it.
+        by_blur: errors by the length of the motion blur, where the estimate has it.
         by_speed: errors by the angular speed of the ground truth.
-        rmse_single: (6,) RMSE of what each image told alone, NaN where no neighbours were fused.
+        rmse_single: (6,) RMSE of each image alone, NaN where no neighbours were fused.
         nees_axes: (6,) mean of (error / standard deviation)^2 of each axis; 1 is consistent.
     """
 
@@ -127,7 +127,7 @@ class MatchedSeries:
         outside: how many estimates lay outside the ground truth's time, and were left out.
         blur_px: (n,) pixels, or None.
         frames: n names, or none.
-        single: (n, 6) what each image told alone, where neighbouring frames were fused, or None.
+        single: (n, 6) of each image alone, where neighbouring frames were fused, or None.
     """
 
     t: Array
@@ -209,7 +209,7 @@ def match(
     Estimates at times of which the ground truth knows no angular velocity are left out.
 
     Raises:
-        RecordingError: hardly any valid row is left, for the reason that it tells.
+        RecordingError: hardly any valid row is left; the message says why.
     """
     true = truth_at(truth, estimate.t, exposure_time)
     inside = (estimate.t >= truth.t[0] - 1e-6) & (estimate.t <= truth.t[-1] + 1e-6)
@@ -279,7 +279,7 @@ def evaluate(matched: MatchedSeries) -> Evaluation:
     omega, true_omega = used.estimate[:, :3], used.truth[:, :3]
     clear = np.linalg.norm(true_omega, axis=1) > CLEAR_TURN
     right = np.sum(omega * true_omega, axis=1) > 0
-    # Registration does not know the exposure time, so it is fitted by what images tell alone.
+    # Registration does not know the exposure time, so it is fitted by single images.
     alone = np.full_like(used.estimate, np.nan) if used.single is None else used.single
     blurred = omega if used.single is None else alone[:, :3]
     energy, agreement = float(np.sum(blurred**2)), float(np.sum(blurred * true_omega))

@@ -2,7 +2,7 @@
 
 At every offset of the two clocks one rotation brings the camera's angular velocities nearest to the
 log's (Wahba's problem); all products that it needs come from FFT correlations over the whole log.
-What each place explains is told as the logarithm of a likelihood ratio, so that a good fit over a
+What each place explains is given as the logarithm of a likelihood ratio, so that a good fit over a
 short overlap is not taken for a better one than a fair fit over all of the recording.
 """
 
@@ -79,7 +79,7 @@ def fitting_places(
         )
     seen, log = _sampled(t, omega), _sampled(log_t, log_omega)
     correlation, overlap = _correlations(seen, log)
-    # Neighbouring samples tell nearly the same.
+    # Neighbouring samples say nearly the same.
     independent = 3 * overlap / _samples_alike(seen)
     likelihood = -independent / 2 * np.log1p(-(np.clip(correlation, 0, 1 - 1e-9) ** 2))
     offsets = log_t[0] - t[0] + STEP * (np.arange(len(likelihood)) - seen.shape[1] + 1)

@@ -44,14 +44,14 @@ class Outcome:
 
     Attributes:
         name: of the task.
-        told: what the work returned; empty where it failed.
+        output: what the work returned; empty where it failed.
         failure: why it failed; empty where it did not.
         notes: what it said meanwhile, line by line.
         seconds: that it took.
     """
 
     name: str
-    told: str = ""
+    output: str = ""
     failure: str = ""
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -62,7 +62,7 @@ def attempt(task: Task) -> Outcome:
     begun, said = time.monotonic(), io.StringIO()
     with redirect_stderr(said):
         try:
-            outcome = Outcome(task.name, told=task.work())
+            outcome = Outcome(task.name, output=task.work())
         except BlurImuError as error:
             outcome = Outcome(task.name, failure=" ".join(str(error).splitlines()))
         except Exception as error:  # A bug that one recording meets must not end the others.
@@ -124,7 +124,7 @@ class _Worker:
 
     def give(self, task: Task) -> None:
         self._task, self._given = task, self._given + 1
-        with suppress(BrokenPipeError):  # It died meanwhile, which its outcome tells.
+        with suppress(BrokenPipeError):  # It died meanwhile, which its outcome shows.
             self.pipe.send(task)
 
     def outcome(self) -> Outcome:
@@ -145,8 +145,8 @@ class _Worker:
 
 
 def _attempt_and_send(pipe: Connection) -> None:
-    """Do tasks in a process that ends in order, its files completed, when it is told to."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The main process tells us.
+    """Do tasks in a process that ends in order, its files completed, on request."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The main process sends it on.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     threading.Thread(target=end_with_parent, daemon=True).start()
     keep_to_one_core()

@@ -12,7 +12,7 @@ from typing import Any
 from blur_imu_ros.errors import RecordingError
 
 RECORD_SUFFIX = ".run.json"
-"""Of the record beside a result of `blur-imu run`, which tells that it is one."""
+"""Of the record beside a result of `blur-imu run`, which marks it as one."""
 
 
 def refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
@@ -42,7 +42,8 @@ _Place = Path | tuple[int, int]
 
 
 def _places(path: Path) -> set[_Place]:
-    """Return what tells a file: where it lies, and, where it is there, its number on its disk."""
+    """Return what identifies a file: where it lies, and, where it is there, its number on its
+    disk."""
     places: set[_Place] = {path.resolve()}
     with suppress(OSError):
         known = path.stat()

@@ -16,7 +16,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
-"""Where Linux tells a container how many microseconds of processor time it has in each period."""
+"""Where Linux shows a container how many microseconds of processor time it has in each period."""
 
 AHEAD = 2
 """How many things each thread is given before the first of them is waited for."""

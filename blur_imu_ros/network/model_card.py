@@ -73,9 +73,9 @@ class ModelCard:
             it is.
         sigma_scale: factor on the predicted standard deviation of the field, from held-out frames.
         across_ratio: of `blur_field/1`: standard deviation of the motion across the blur over that
-            along it, which is the one that the model tells; from held-out frames. 1 takes all
+            along it, which is the one that the model predicts; from held-out frames. 1 takes all
             directions for equally sure.
-        flow_sigma: of `signed_flow/1`, which tells no uncertainty of its own: the standard
+        flow_sigma: of `signed_flow/1`, which predicts no uncertainty: the standard
             deviation of its flow, pixels; taken for shared by the whole image.
         log_depth_sigma: of `signed_flow/1`: the standard deviation of the logarithm of its depth.
     """

@@ -1,8 +1,8 @@
 """What a model file may hold before a runtime is handed it.
 
 ONNX is data, not code, but it can name other files to be read, run without end, or ask for more
-than a machine has. The few fields that tell are read here from the protobuf itself, so that nothing
-of a refused file is ever built.
+than a machine has. The few fields that matter are read here from the protobuf itself, so that
+nothing of a refused file is ever built.
 """
 
 from __future__ import annotations

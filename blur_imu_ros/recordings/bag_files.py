@@ -257,7 +257,7 @@ def _read_by_library(reader: Any) -> StorageFile:
 
 
 def _metadata_of(folder: Path) -> dict[str, Any]:
-    """Return what rosbag2 tells beside its files; nothing where that cannot be read."""
+    """Return what rosbag2 writes beside its files; nothing where that cannot be read."""
     try:
         content = yaml.safe_load((folder / METADATA).read_text(encoding="utf-8"))
         information = content["rosbag2_bagfile_information"]
@@ -288,7 +288,7 @@ def _defined_by(connection: Connection) -> Typestore | None:
 
 
 def _is_right(store: Typestore, connection: Connection) -> bool:
-    """Whether a type is that of the connection's hash, as far as it tells one."""
+    """Whether a type is that of the connection's hash, as far as it has one."""
     wanted, kind = connection.digest, connection.msgtype
     if not wanted or wanted == "*":
         return True

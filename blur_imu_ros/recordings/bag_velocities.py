@@ -30,7 +30,7 @@ TRANSFORMS = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
 
 @dataclass(frozen=True)
 class Row:
-    """What a message tells.
+    """The content of a message.
 
     Attributes:
         velocity: (6,) rad/s and m/s, NaN where not known.
@@ -88,7 +88,7 @@ def read_topic(path: Path, topic: str | None) -> VelocitySeries:
 
 
 def _choose(path: Path, reader: BagFile, wanted: str | None) -> str:
-    """Return the topic asked for, else the only one of the kind that tells most."""
+    """Return the topic asked for, else the only one of the most informative kind."""
     kinds = {c.topic: c.msgtype for c in reader.connections if _rank(c.msgtype) is not None}
     if not kinds:
         known = ", ".join(kind.split("/")[-1] for kind in (*_ROWS, TRANSFORMS[0]))
@@ -147,7 +147,7 @@ def _pair(transform: Any) -> tuple[str, str]:
 
 
 def _rows_of(kind: str, message: Any, pair: tuple[str, str] | None) -> Iterator[tuple[Any, Row]]:
-    """Yield what is stamped, and what it tells."""
+    """Yield stamps and contents."""
     if pair is None:
         yield message, _ROWS[kind](message)
         return
@@ -166,9 +166,9 @@ def _series(name: str, t: Array, rows: list[Row], recorded: Array) -> VelocitySe
         return replace(series, notes=(*series.notes, note))
     kept, notes = rising_rows(t, name)
     valid = np.array([row.valid for row in rows])[kept]
-    told = None if np.isnan(sigma).all() else sigma[kept]
+    std = None if np.isnan(sigma).all() else sigma[kept]
     latency = (recorded - t)[kept]
-    return VelocitySeries(t[kept], velocity[kept], told, valid, latency=latency, notes=tuple(notes))
+    return VelocitySeries(t[kept], velocity[kept], std, valid, latency=latency, notes=tuple(notes))
 
 
 def _imu_row(message: Any) -> Row:

@@ -268,8 +268,8 @@ class Bag:
         chosen = [c for c in reader.connections if c.topic == self._info_topic]
         camera, refusals = None, list[RecordingError]()
         # No connections would be taken for all.
-        told = self._messages(reader, chosen) if chosen else iter(())
-        while camera is None and len(refusals) < MOST_UNREAD and (info := next(told, None)):
+        cameras = self._messages(reader, chosen) if chosen else iter(())
+        while camera is None and len(refusals) < MOST_UNREAD and (info := next(cameras, None)):
             try:
                 camera = self._camera_of(info)
             except RecordingError as error:

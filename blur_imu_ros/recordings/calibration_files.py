@@ -12,7 +12,7 @@ from blur_imu_ros.recordings.camera_files import load_yaml
 
 SCALES = (0.01, 100.0)
 LARGEST = 1e15
-"""More than any clock tells; YAML also knows integers that no float holds."""
+"""More than any clock reads; YAML also knows integers that no float holds."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Camera calibrations as ROS, OpenCV, Kalibr, EuRoC, SLAM systems, Basalt and COLMAP write them.
 
 What a file says is looked up by the usual names of its keys, whatever their spelling. What seems to
-tell of the lens and is not understood is refused: images of a lens are never measured as if they
+describe the lens and is not understood is refused: images of a lens are never measured as if they
 had none.
 """
 
@@ -243,7 +243,7 @@ def _size_of(keys: Keys) -> tuple[int, int]:
 
 
 def _model_of(keys: Keys) -> str:
-    """Return the name that tells most of the lens, passing over those of products."""
+    """Return the most specific name of the lens, passing over those of products."""
     given = [str(model) for model in (keys.get([name]) for name in _MODELS) if model]
     given = list(dict.fromkeys([*given, *keys.lenses()]))
     known = {lens_name(model): model for model in reversed(given)}
@@ -255,9 +255,11 @@ def _model_of(keys: Keys) -> str:
         if name in known:
             return known[name]
     foreign = [model for model in given if _FOREIGN.search(model.lower())]
-    told = keys.get(["distortionmodel"])
+    stated = keys.get(["distortionmodel"])
     # Coefficients of a mere pinhole are those of OpenCV.
-    return next(iter(foreign), str(told) if told else "" if "none" in known else "".join(given[:1]))
+    return next(
+        iter(foreign), str(stated) if stated else "" if "none" in known else "".join(given[:1])
+    )
 
 
 def _pinhole_of(keys: Keys) -> tuple[list[Any], list[float]]:
@@ -300,6 +302,6 @@ def _coefficients_of(keys: Keys, model: str) -> list[float]:
     if model == "equidistant":  # VINS begins with k2
         names = ("k2", "k3", "k4", "k5") if keys.get(["k5"]) is not None else _RADIAL
     values = [keys.get([name]) for name in names]
-    told = max((k + 1 for k, value in enumerate(values) if value is not None), default=0)
-    count = min(n for n in (0, 4, 5, 8, 12, 14) if n >= told)
+    last = max((k + 1 for k, value in enumerate(values) if value is not None), default=0)
+    count = min(n for n in (0, 4, 5, 8, 12, 14) if n >= last)
     return [as_number(value or 0, name) for name, value in zip(names, values[:count], strict=False)]

@@ -89,7 +89,7 @@ def series_of_table(
 
     Args:
         table: a CSV of ours or of others.
-        seconds: that one unit of t lasts; where None, the steps tell it of what is not ours.
+        seconds: that one unit of t lasts; where None, the steps decide for files of others.
         radians: rad/s that one unit of wx, wy, wz is.
     """
     if "t" not in table.names:

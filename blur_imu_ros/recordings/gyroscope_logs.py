@@ -1,6 +1,6 @@
 """Logs of gyroscopes as apps for phones, cameras, autopilots and data sets write them.
 
-The headings tell which columns are the time and the three rates; a time whose unit nothing names is
+The headings say which columns are the time and the three rates; a time whose unit nothing names is
 known judging by its steps.
 """
 
@@ -37,7 +37,7 @@ _TIMES = (
     re.compile(r"^(t|tid|čas|aika|idő|(milli|micro|nano)?sec(ond)?s?|ms|us|ns)$"),
 )
 _OTHER_SENSORS = ("accelerometer", "gravity", "magnetometer", "totalacceleration", "orientation")
-"""Sensor Logger gives all its tables the same headings; their files' names tell them apart."""
+"""Sensor Logger gives all its tables the same headings; their files' names distinguish them."""
 
 
 def names_gyroscope(names: Sequence[str]) -> bool:
@@ -55,8 +55,9 @@ def read_log(
 
     Args:
         table: the log.
-        seconds: that one unit of its time lasts; None takes what it tells, or what its steps do.
-        radians: rad/s that one unit of its rates is; None takes what it tells, or 1.
+        seconds: that one unit of its time lasts; None takes the stated one, else the one that its
+            steps suggest.
+        radians: rad/s that one unit of its rates is; None takes the stated one, else 1.
 
     Raises:
         RecordingError: no time rises, cells are not numbers, or it is the table of another sensor.
@@ -72,8 +73,8 @@ def read_log(
         raise RecordingError(f"{table.path}: holds no angular velocities; give Gyroscope.csv")
     # Betaflight's raw values and browsers' are degrees a second.
     in_degrees = "gyroadc" in rates[0].stem or rates[0].stem == WEB
-    told = rates[0].radians or (np.pi / 180 if in_degrees else 1.0)
-    factor = (radians or told) * (_of_preamble(table, "gscale") or 1.0)
+    stated = rates[0].radians or (np.pi / 180 if in_degrees else 1.0)
+    factor = (radians or stated) * (_of_preamble(table, "gscale") or 1.0)
     omega = np.stack([table.column(table.names[h.index]) for h in rates], axis=1)
     name, t, unit = max(times, key=lambda time: np.sum(np.diff(time[1]) > 0))
     return _series(table, name, t, seconds or _of_preamble(table, "tscale") or unit, factor * omega)

@@ -18,7 +18,7 @@ LARGEST_SIDE = 16384
 
 
 SENSOR_BITS = (10, 12, 14, 16)
-"""What samples of 16 bits may hold; the brightest of an image tells."""
+"""What samples of 16 bits may hold; the brightest of an image decides."""
 
 
 @dataclass(frozen=True)

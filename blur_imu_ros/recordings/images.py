@@ -47,8 +47,8 @@ FALLBACK_FRAME_RATE = 30.0
 LEAST_TRIES, MOST_TRIES = 3, 1000
 """Frames in succession that are tried to decode before a video is taken to be at its end."""
 ALL_BUT_A_FEW = 0.9
-"""Share of the frames that a video says to hold, below which it is told; the number is a guess in
-some containers."""
+"""Share of the frames that a video says to hold, below which a note says so; the number is a guess
+in some containers."""
 
 
 class ImageFolder:
@@ -69,9 +69,9 @@ class ImageFolder:
                 f"{path}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}) and no bag"
             )
         self._stamps = self._own_stamps() if settings.stamps is None else self._given_stamps()
-        told = ((path, read_photo_facts(path)) for path in self._images[:MOST_UNREAD])
+        of_each = ((path, read_photo_facts(path)) for path in self._images[:MOST_UNREAD])
         first, facts = next(
-            ((p, f) for p, f in told if f.is_known), (self._images[0], PhotoFacts())
+            ((p, f) for p, f in of_each if f.is_known), (self._images[0], PhotoFacts())
         )
         settings.require(path, facts.exposure_time, facts.film_focal is not None)
         self._note_exposure(facts)

@@ -1,4 +1,4 @@
-"""A camera of this machine or of the network as a recording that ends when it is told to."""
+"""A camera of this machine or of the network as a recording that ends on request."""
 
 from __future__ import annotations
 
@@ -89,27 +89,26 @@ class LiveVideo:
 
 
 class CameraClock:
-    """Puts the times that a camera tells, which are even, on the clock of this machine."""
+    """Puts the times of a camera, which are even, on the clock of this machine."""
 
     def __init__(self) -> None:
         """Start without a past."""
         self._begin: float | None = None
         self._before = -np.inf
 
-    def stamp(self, told: float) -> float:
-        """Return the stamp (s since 1970) of an image that came now, and of which its camera told
-        `told`."""
+    def stamp(self, camera_time: float) -> float:
+        """Return the stamp (s since 1970) of an image that came now, stamped `camera_time`."""
         now = time.time()
-        if not np.isfinite(told) or told <= self._before or told <= 0:
-            self._before = told if np.isfinite(told) else -np.inf
+        if not np.isfinite(camera_time) or camera_time <= self._before or camera_time <= 0:
+            self._before = camera_time if np.isfinite(camera_time) else -np.inf
             self._begin = None
             return now
-        self._before = told
+        self._before = camera_time
         if self._begin is None:
-            self._begin = now - told
+            self._begin = now - camera_time
         # It cannot have been taken after it came: then the camera's clock is fast, or began anew.
-        self._begin = min(self._begin, now - told)
-        return self._begin + told
+        self._begin = min(self._begin, now - camera_time)
+        return self._begin + camera_time
 
 
 @contextmanager

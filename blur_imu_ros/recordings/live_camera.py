@@ -48,7 +48,7 @@ class LiveCamera:
             exposure_time: seconds; None asks the driver.
             camera: calibration; None assumes a pinhole of `field_of_view`.
             field_of_view: degrees across the image; None assumes the usual one of a webcam.
-            clock: makes stamps, s, of what a camera or stream tells, s; None stamps images when
+            clock: makes stamps, s, of the times of a camera or stream, s; None stamps images when
                 they come, by the monotonic clock.
 
         Raises:
@@ -83,7 +83,7 @@ class LiveCamera:
 
     @property
     def exposure_time(self) -> float:
-        """Seconds: what was given, else what the driver told last."""
+        """Seconds: what was given, else what the driver last reported."""
         if self._exposure_time is not None:
             return self._exposure_time
         if time.monotonic() - self._asked > READ_EXPOSURE_EVERY:

@@ -1,5 +1,5 @@
-"""What a photo tells of itself, exposure time and focal length, from EXIF; photos of phones and raw
-ones."""
+"""What a photo says about itself, exposure time and focal length, from EXIF; photos of phones and
+raw ones."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PhotoFacts:
 
     @property
     def is_known(self) -> bool:
-        """Whether the photo tells anything."""
+        """Whether the photo says anything."""
         return self.exposure_time is not None or self.film_focal is not None
 
 
@@ -83,14 +83,14 @@ def _open_heif() -> None:
 
 
 def read_photo_facts(path: Path) -> PhotoFacts:
-    """Return what a photo tells; nothing where it has no EXIF or cannot be read."""
+    """Return what a photo says about itself; nothing where it has no EXIF or cannot be read."""
     try:
         if path.suffix.lower() in HEIF_SUFFIXES:
             _open_heif()
         with warnings.catch_warnings(), Image.open(path) as photo:
             warnings.simplefilter("ignore")
             tags = photo.getexif().get_ifd(ExifTags.IFD.Exif)
-    except Exception:  # Pillow raises what its readers meet; the image's decoder tells it better.
+    except Exception:  # Pillow raises what its readers meet; the image's decoder says it better.
         return _raw_facts(path) if path.suffix.lower() in RAW_SUFFIXES else PhotoFacts()
     return PhotoFacts(
         _positive(tags.get(ExifTags.Base.ExposureTime)),
@@ -99,7 +99,7 @@ def read_photo_facts(path: Path) -> PhotoFacts:
 
 
 def _raw_facts(path: Path) -> PhotoFacts:
-    """Return what a raw photo tells that holds no preview, which Pillow would know."""
+    """Return the facts of a raw photo that holds no preview, which Pillow would know."""
     try:
         import rawpy
 

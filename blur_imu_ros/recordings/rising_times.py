@@ -15,7 +15,7 @@ MOST_WRONG = 0.05
 MOST_REPEATED = 0.6
 """Share of the rows that may repeat the time before, as coarse clocks and phones do."""
 FEWEST_ROWS = 10
-"""From which on one wrong row counts as few, and steps tell a unit."""
+"""From which on one wrong row counts as few, and steps reveal a unit."""
 _UNITS_BY_STEP = (
     (500.0, 1e-3, "milliseconds"),
     (2e5, 1e-6, "microseconds"),

@@ -137,10 +137,10 @@ class CutRosbag1:
                     yield inner, raw
 
     def _connection(self, number: int, fields: Fields, data: bytes) -> Connection:
-        told = _fields(data) or {}
+        fields = _fields(data) or {}
 
         def text(name: str) -> str:
-            return told.get(name, b"").decode(errors="replace")
+            return fields.get(name, b"").decode(errors="replace")
 
         return Connection(
             number,

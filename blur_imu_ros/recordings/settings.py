@@ -1,4 +1,4 @@
-"""What a recording does not tell of itself: camera, exposure time, stamps."""
+"""What a recording does not say about itself: camera, exposure time, stamps."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class FrameSettings:
         return float(self.stamps[index])
 
     def stamp_notes(self, images: int) -> list[str]:
-        """Return what there is to tell of the stamps that are given, also if there are too many."""
+        """Return the notes about the stamps that are given, also if there are too many."""
         notes = [self.stamp_note] if self.stamp_note else []
         count = 0 if self.stamps is None else len(self.stamps)
         if count <= images:
@@ -118,8 +118,8 @@ class FrameSettings:
 
         Args:
             source: for the message.
-            exposure_time: seconds, what the recording itself tells.
-            has_camera: whether it tells its camera.
+            exposure_time: seconds, as the recording itself states it.
+            has_camera: whether it states its camera.
 
         Raises:
             FrameError: the exposure time cannot be one.

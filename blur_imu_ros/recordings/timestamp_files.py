@@ -19,7 +19,8 @@ Array = NDArray[np.float64]
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 """Seconds that a unit lasts."""
 SHORTEST_STEP = 0.002
-"""Seconds. Frames are taken to be 0.002 s to 2 s apart, so that steps tell the unit of a stamp."""
+"""Seconds. Frames are taken to be 0.002 s to 2 s apart, so that steps reveal the unit of a
+stamp."""
 LONGEST_STEP = 1000.0
 """Seconds between frames that are stamped in seconds since 1970; more, and it is another unit."""
 EPOCH = 1e9, 5e9
@@ -44,8 +45,8 @@ class Timestamps:
 
     Attributes:
         times: (n,) seconds, rising, NaN where one cannot be used; or None, where none are given.
-        names: of the n image files, or none where the file does not tell.
-        note: how their unit was found, for a person; empty where the file tells it.
+        names: of the n image files, or none where the file has none.
+        note: how their unit was found, for a person; empty where the file states it.
     """
 
     times: Array | None
@@ -55,7 +56,7 @@ class Timestamps:
 
 @dataclass(frozen=True)
 class _Table:
-    """Cells of a file: rows of the same kind, the unit of their time if it is told."""
+    """Cells of a file: rows of the same kind, the unit of their time if it is stated."""
 
     rows: list[list[str]]
     time_column: int | None = None
@@ -67,7 +68,7 @@ def read_timestamps(path: Path) -> Timestamps:
 
     It is a table with a heading (`t`, in seconds; `timestamp [ns]`, ...), or rows that begin with a
     number or a date, name of the image behind it or not; `# timecode format v2` counts
-    milliseconds. Where no unit is told, the steps from one to the next tell it.
+    milliseconds. Where no unit is stated, the steps from one to the next decide.
 
     Raises:
         RecordingError: what is wrong with the file.
@@ -80,9 +81,9 @@ def read_timestamps(path: Path) -> Timestamps:
     return Timestamps(times, _names(table, column), _doubt(path, times, table.unit, unit))
 
 
-def _doubt(path: Path, times: Array, told: str | None, unit: str) -> str:
+def _doubt(path: Path, times: Array, stated: str | None, unit: str) -> str:
     """Return what a person should know of the unit, if anything."""
-    if told is None and unit != "s":
+    if stated is None and unit != "s":
         return f"stamps of {path.name} are read as {unit}, judging by their steps"
     steps = np.diff(times[np.isfinite(times)])
     if len(steps) and np.median(steps) >= 1000 * SHORTEST_STEP:
@@ -177,8 +178,8 @@ def _headed(path: Path, heading: Sequence[str], lines: Sequence[str]) -> _Table:
     for index, name in sorted(enumerate(names), key=lambda pair: pair[1] != "t"):
         words = re.split(r"[^a-zµ]+", name)
         if _TIME_NAME.match(name.replace("_", " ")):
-            told = next((_UNIT_NAMES[word] for word in words[1:] if word in _UNIT_NAMES), None)
-            unit = "s" if name in ("t", "seconds", "sec") else told
+            stated = next((_UNIT_NAMES[word] for word in words[1:] if word in _UNIT_NAMES), None)
+            unit = "s" if name in ("t", "seconds", "sec") else stated
             return _Table(rows, index, unit)
     raise RecordingError(
         f"{path}: lacks a column t (seconds); found {', '.join(heading) or 'nothing'}"

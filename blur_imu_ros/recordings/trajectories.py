@@ -75,7 +75,8 @@ def read_poses(path: str | Path, seconds: float | None = None) -> PoseSeries:
     Args:
         path: rows of t x y z qx qy qz qw; of the 12 numbers of [R | t], with times.txt beside; or
             with headings, as of EuRoC's ground truth and StrayScanner's odometry.
-        seconds: that one unit of its time lasts; None takes what the heading or the steps tell.
+        seconds: that one unit of its time lasts; None takes the stated one, else the one that its
+            steps suggest.
 
     Raises:
         RecordingError: what is wrong with the file.

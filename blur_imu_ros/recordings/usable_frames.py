@@ -94,20 +94,20 @@ class _LeftOut:
 
     def notes(self) -> list[str]:
         """Return what a person should know, a line for each kind."""
-        told = []
+        notes = []
         if self.unread:
             why = str(self.unread[0][1]).removeprefix(f"{self.source} ")
-            told.append(f"{self._counted(len(self.unread))} as they cannot be read: {why}")
+            notes.append(f"{self._counted(len(self.unread))} as they cannot be read: {why}")
         if self.late:
             names = f"{self.late[0]}{', ...' * (len(self.late) > 1)}"
-            told.append(
+            notes.append(
                 Note(
                     f"{self._counted(len(self.late))} ({names}): their timestamps are not later "
                     "than that of the image before; a file of timestamps gives others",
                     cures=("stamps",),
                 )
             )
-        return told
+        return notes
 
     def _counted(self, number: int) -> str:
         of = f" of {self.count}" if self.count else ""

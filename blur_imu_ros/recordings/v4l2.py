@@ -1,4 +1,4 @@
-"""What a camera of Video4Linux tells of its exposure."""
+"""The exposure as a Video4Linux camera reports it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _UNIT = 1e-4
 
 @dataclass(frozen=True)
 class ExposureControl:
-    """The exposure of a camera as its driver tells it.
+    """The exposure of a camera as its driver reports it.
 
     Attributes:
         exposure_time: seconds.
-        automatic: whether the camera changes it; many drivers then do not tell the present one.
+        automatic: whether the camera changes it; many drivers then do not report the present one.
     """
 
     exposure_time: float
@@ -29,7 +29,7 @@ class ExposureControl:
 
 
 def read_exposure(device: str | Path) -> ExposureControl | None:
-    """Return what the driver of a device (/dev/video0) tells, None where it tells nothing."""
+    """Return what the driver of a device (/dev/video0) reports, None where it reports nothing."""
     time = _control(device, _EXPOSURE_ABSOLUTE)
     if time is None or time <= 0:
         return None

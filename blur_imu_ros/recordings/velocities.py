@@ -34,7 +34,7 @@ def read_velocities(
             or BlurMotion, or with the poses of Odometry, PoseStamped, TransformStamped or tf, or a
             video of an action camera with its gyroscope in it.
         topic: which one, for bags with several.
-        units: of a file that tells them not or wrongly.
+        units: of a file that does not state them, or wrongly.
 
     Raises:
         RecordingError: what is wrong with the file, or which topics there are.
@@ -64,9 +64,7 @@ def read_velocities(
     if not table.names:
         if not table.width:
             raise RecordingError(f"{path}: the file is empty")
-        raise RecordingError(
-            f"{path}: has no headings that tell what its {table.width} columns are"
-        )
+        raise RecordingError(f"{path}: has no headings that say what its {table.width} columns are")
     raise RecordingError(
         f"{path}: names neither a gyroscope nor a trajectory: it needs columns t, wx, wy, wz; "
         f"found {', '.join(table.names[:20])}"

@@ -44,7 +44,7 @@ class CsvWriter(ResultFile):
         """Create the file, or go on behind its first `kept` rows; RecordingError if it cannot be.
 
         `axes` are those of the estimates, and stand in every row. `neighbours` adds what each frame
-        tells alone, and how well the one before fits it.
+        measures alone, and how well the one before fits it.
         """
         make_folder_of(path)
         self._neighbours, columns = neighbours, COLUMNS + NEIGHBOURS if neighbours else COLUMNS

@@ -1,4 +1,4 @@
-"""What ROS is told of an estimate, as plain fields: one place for the live node and for bags."""
+"""An estimate as ROS gets it, in plain fields: one place for the live node and for bags."""
 
 from __future__ import annotations
 

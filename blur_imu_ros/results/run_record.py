@@ -122,14 +122,14 @@ def record_path(result: Path) -> Path:
 
 
 def exposure_of(result: Path) -> float | None:
-    """Return the exposure time (s) that a result was measured with, None where nothing tells
+    """Return the exposure time (s) that a result was measured with, None where nothing states
     one."""
     known = _noted(result, "exposure_time")
     return float(known) if isinstance(known, int | float) and known > 0 else None
 
 
 def axes_of(result: Path) -> Axes | None:
-    """Return the axes that a result was written in, None where nothing tells them."""
+    """Return the axes that a result was written in, None where nothing states them."""
     known = _noted(result, "axes")
     return next((axes for axes in Axes if axes.value == known), None)
 

@@ -32,7 +32,7 @@ class Acceleration:
 
 
 class Accelerometer:
-    """Remembers what an Imu topic tells of acceleration; `at` gives it for another time and
+    """Remembers the acceleration of an Imu topic; `at` gives it for another time and
     frame."""
 
     def __init__(self, transforms: Transforms) -> None:
@@ -50,7 +50,7 @@ class Accelerometer:
         value = np.array([a.x, a.y, a.z], float)
         stamp = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
         if covariance[0, 0] < 0 or not np.isfinite(value).all():
-            self.state = "tells no acceleration"
+            self.state = "gives no acceleration"
             return
         with self._lock:
             if self._known and stamp < self._known[-1][0]:

@@ -16,7 +16,7 @@ from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.ros.parameters import Settings
 
 PAIRS = 300
-"""Images over which diagnostics tell how many could be registered on the one before."""
+"""Images over which diagnostics count how many could be registered on the one before."""
 
 
 class Chain:

@@ -1,4 +1,4 @@
-"""What the node tells of itself once a second: counts, latency, and the reason of every silence."""
+"""What the node reports once a second: counts, latency, and the reason of every silence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ WINDOW = 300
 """Latencies remembered."""
 
 REASONS = 12
-"""Different reasons of silence that are told apart; damaged messages can invent endless ones."""
+"""Different reasons of silence that are counted separately; damaged messages can invent endless
+ones."""
 
 OTHER = "other reasons"
 
@@ -92,7 +93,7 @@ class Health:
     def silent(self, reason: str) -> None:
         """Count an image from which nothing was published, and why.
 
-        Reasons that differ in their numbers only are one, told with the newest numbers.
+        Reasons that differ in their numbers only are one, shown with the newest numbers.
         """
         kind = re.sub(r"\d+", "0", reason)
         with self._lock:

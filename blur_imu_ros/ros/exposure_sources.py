@@ -66,7 +66,7 @@ class FixedExposure:
 
 @dataclass(frozen=True)
 class Reading:
-    """An exposure as a message tells it; `stamp` (s) is None where it has none."""
+    """An exposure as a message states it; `stamp` (s) is None where it has none."""
 
     value: float
     stamp: float | None
@@ -74,7 +74,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class TopicKind:
-    """A message that tells the exposure.
+    """A message that states the exposure.
 
     Attributes:
         package, message: its type.
@@ -106,7 +106,7 @@ class _Known:
 
 
 class TopicExposure:
-    """What a topic told last: nearest in stamp within a tolerance, forgotten after a while."""
+    """The last message of a topic: nearest in stamp within a tolerance, forgotten after a while."""
 
     def __init__(self, name: str, topic: str, unit: str, tolerance: float, timeout: float) -> None:
         """Read messages of a kind.
@@ -126,7 +126,7 @@ class TopicExposure:
         self._told = threading.Condition()
 
     def take(self, message: Any) -> None:
-        """Remember what a message tells; one that tells nonsense is remembered as a complaint."""
+        """Remember the content of a message; nonsense is remembered as a complaint."""
         try:
             reading = self._read(message)
             if reading is None:

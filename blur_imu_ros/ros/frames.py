@@ -125,8 +125,8 @@ class BodyFrame:
         self._out = publisher(TFMessage, "/tf_static")
         self._told: dict[str, TransformStamped] = {}
 
-    def tell(self, optical_frame: str, stamp: Any) -> None:
-        """Publish the transform of an optical frame that is new, with those told before."""
+    def publish(self, optical_frame: str, stamp: Any) -> None:
+        """Publish the transform of an optical frame that is new, with those published before."""
         if optical_frame and optical_frame not in self._told:
             self._told[optical_frame] = body_transform(optical_frame, stamp)
             # Who comes late gets the last message only.

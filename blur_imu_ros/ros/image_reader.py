@@ -37,8 +37,8 @@ class ImageReader:
         name: what reads them, for people.
     """
 
-    def __init__(self, tell: Callable[[str], Any]) -> None:
-        """Look for cv_bridge; `tell` hears why it is not used where it is there but fails."""
+    def __init__(self, warn: Callable[[str], Any]) -> None:
+        """Look for cv_bridge; `warn` is given the reason where it is there but fails."""
         self._bridge, self.name = None, "own reader"
         try:
             self._bridge = importlib.import_module("cv_bridge").CvBridge()
@@ -47,10 +47,10 @@ class ImageReader:
         except ModuleNotFoundError as error:
             self._bridge = None
             if not str(error.name).startswith("cv_bridge"):
-                tell(f"cv_bridge does not work ({error}), so images are read without it")
+                warn(f"cv_bridge does not work ({error}), so images are read without it")
         except Exception as error:  # One built for another numpy fails in ways of its own.
             self._bridge = None
-            tell(f"cv_bridge does not work ({error}), so images are read without it")
+            warn(f"cv_bridge does not work ({error}), so images are read without it")
 
     def read(self, message: Any) -> NDArray[np.uint8]:
         """Return the BGR (height, width, 3) or grey (height, width) image of a message.

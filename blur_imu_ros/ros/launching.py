@@ -256,10 +256,10 @@ def transport_of(context: Any) -> list[Any]:
     if not wanted:
         return []
     before = os.environ.get(TRANSPORT_VARIABLE, "")
-    told = f"{TRANSPORT_VARIABLE}={wanted}: whoever talks to these nodes needs it, too"
+    message = f"{TRANSPORT_VARIABLE}={wanted}: whoever talks to these nodes needs it, too"
     if before not in ("", wanted):
-        told += f"; the environment says {before}"
-    return [LogInfo(msg=told), SetEnvironmentVariable(TRANSPORT_VARIABLE, wanted)]
+        message += f"; the environment says {before}"
+    return [LogInfo(msg=message), SetEnvironmentVariable(TRANSPORT_VARIABLE, wanted)]
 
 
 def transport_actions() -> list[Any]:

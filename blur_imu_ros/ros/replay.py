@@ -178,12 +178,12 @@ def _collected(listener: _Listener, sent: dict[float, float]) -> Heard:
 def _unanswered(listener: _Listener, sent: Array, answered: Array) -> dict[str, int]:
     """Return how many of the frames sent (by stamp) were not answered, by the reason."""
     motions = {messages.seconds(m.header.stamp): m for m in listener.motions}
-    told = np.array([*motions, np.inf])
+    bounds = np.array([*motions, np.inf])
     reasons: Counter[str] = Counter()
     for t in sent:
         if np.min(np.abs(answered - t)) < SAME_STAMP:
             continue
-        nearest = float(told[np.argmin(np.abs(told - t))])
+        nearest = float(bounds[np.argmin(np.abs(bounds - t))])
         if abs(nearest - t) > SAME_STAMP:
             reasons["the node was still busy with an earlier one"] += 1
         elif not motions[nearest].valid:

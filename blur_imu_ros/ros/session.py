@@ -59,10 +59,10 @@ STUCK = 5.0
 """Seconds for one image after which something is wrong, however slow the computer."""
 
 MANY_MISSING = 0.05
-"""Share of the images that may be missing before it is told."""
+"""Share of the images that may be missing before a warning."""
 
 MOTION_WINDOW = 300
-"""Velocities from which the process noise of a filter is told; ten seconds of most cameras."""
+"""Velocities from which the process noise of a filter is computed; ten seconds of most cameras."""
 
 TOO_SLOW = (
     "this computer does not keep up with the camera: set maximum_rate, or play a bag more slowly"
@@ -98,7 +98,7 @@ class Session:
             node: on which the topics are.
             settings: of the parameters.
             load: gives the network by model, backend, device and threads.
-            health: is told what happens.
+            health: counts what happens.
 
         Raises:
             BlurImuError: what cannot be had; whatever was created has been given back.
@@ -325,7 +325,7 @@ class Session:
         image_frame = arrival.message.header.frame_id
         frame_id = self._frame_id = self._output_frame(image_frame)
         if self._body is not None:
-            self._body.tell(image_frame, arrival.message.header.stamp)
+            self._body.publish(image_frame, arrival.message.header.stamp)
         settings = self.settings
         estimate = express(measurement.estimate, settings.axes)
         stamp = self._output_stamp(arrival, estimate.t)
@@ -364,7 +364,7 @@ class Session:
             return self.settings.frame_id
         return output_frame(self.settings.axes, image_frame)
 
-    # --- what diagnostics tell ----------------------------------------------------------------
+    # --- diagnostics --------------------------------------------------------------------------
 
     def facts(self) -> dict[str, str]:
         """Tell `health` what is doubtful, and return the numbers worth showing."""
@@ -421,10 +421,10 @@ class Session:
         dropped, self._dropped = self._worker.dropped - self._dropped, self._worker.dropped
         if missing <= MANY_MISSING * (came + missing):
             return ""
-        told = f"{missing} of {came + missing} images did not arrive"
+        summary = f"{missing} of {came + missing} images did not arrive"
         cure = TOO_SLOW if dropped else self.images.cure_of_losses()
-        self._node.get_logger().warning(f"{told}: {cure}", throttle_duration_sec=60.0)
-        return f"{told}: {cure}"
+        self._node.get_logger().warning(f"{summary}: {cure}", throttle_duration_sec=60.0)
+        return f"{summary}: {cure}"
 
     def _place(self) -> dict[str, str]:
         """Return how the output's frame is reached from the robot's."""

@@ -25,7 +25,7 @@ class Topics:
     """Makes entities on a node and remembers them."""
 
     def __init__(self, node: Node, mismatch: Callable[[str], None]) -> None:
-        """Make them on `node`; `mismatch` is told of a publisher whose QoS does not fit."""
+        """Make them on `node`; `mismatch` is called with a publisher whose QoS does not fit."""
         self._node, self._mismatch = node, mismatch
         self._owned: dict[Any, Callable[[Any], Any]] = {}
 
@@ -40,14 +40,14 @@ class Topics:
     ) -> Any:
         """Return a subscription."""
 
-        def tell(event: Any) -> None:
+        def report(event: Any) -> None:
             policy = qos_policy_name_from_kind(event.last_policy_kind)
             name = self._node.resolve_topic_name(topic)
             text = f"a publisher of {name} offers another QoS than requested: {policy}"
             self._mismatch(text)
             self._node.get_logger().warning(text)
 
-        events = SubscriptionEventCallbacks(incompatible_qos=tell)
+        events = SubscriptionEventCallbacks(incompatible_qos=report)
         subscription: Any = self._node.create_subscription(
             message, topic, callback, profile, event_callbacks=events
         )

@@ -22,7 +22,7 @@ class NewestWorker(Generic[T]):
     """
 
     def __init__(self, work: Callable[[T], None], failed: Callable[[BaseException], None]) -> None:
-        """Take what to do, and whom to tell when that raises."""
+        """Take what to do, and what to call when that raises."""
         self._work, self._failed = work, failed
         self._item: T | None = None
         self._stopped = threading.Event()
@@ -83,5 +83,5 @@ class NewestWorker(Generic[T]):
     def _tell(self, error: BaseException) -> None:
         try:
             self._failed(error)
-        except BaseException:  # Who cannot be told must not end the work.
-            logger.exception("%s: and nobody could be told of it", error)
+        except BaseException:  # A failing handler must not end the work.
+            logger.exception("%s: and the handler of errors failed too", error)

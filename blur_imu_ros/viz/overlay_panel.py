@@ -106,7 +106,7 @@ class OverlayPanel:
     ) -> None:
         """Draw (n, 6) velocities of the frames remembered between two columns of the canvas.
 
-        The first three as they are told, the others, thin, as each image told them alone.
+        The first three as fused, the others, thin, of each image alone.
         """
         pad = round(36 * self._text)
         top, bottom, begin, end = pad, self.height - pad, left + pad, right - pad

@@ -41,7 +41,7 @@ class OverlayWriter:
 
     @property
     def note(self) -> str:
-        """What a person should know of the kind of video; empty where there is nothing to tell."""
+        """What a person should know of the kind of video; empty where there is nothing to say."""
         return "" if self._encoder is None else self._encoder.note
 
     def write(self, measurement: Measurement) -> None:

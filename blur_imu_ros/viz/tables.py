@@ -1,4 +1,4 @@
-"""The tables of an evaluation, as a terminal and a report show them: units told, nothing empty."""
+"""The tables of an evaluation, as a terminal and a report show them: with units, nothing empty."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Table:
     """Headings and rows of text, the first column names.
 
     Attributes:
-        title: what the table tells.
+        title: what the table shows.
         headings: of the columns, with units.
         rows: cells; an empty one is not known.
     """
@@ -49,10 +49,10 @@ class Table:
         for place, heading in enumerate(self.headings):
             # Names and units share a narrow column on two lines.
             # As Text: in a plain string rich takes [rad/s] for a style.
-            told = Text(heading.replace(" [", "\n["))
+            label = Text(heading.replace(" [", "\n["))
             longest = max((len(w) for row in self.rows for w in row[0].split()), default=1)
             table.add_column(
-                told, justify="right" if place else "left", min_width=1 if place else longest
+                label, justify="right" if place else "left", min_width=1 if place else longest
             )
         for row in self.rows:
             table.add_row(*map(Text, row))
@@ -60,7 +60,7 @@ class Table:
 
 
 def tables_of(result: Evaluation) -> list[Table]:
-    """Return everything that is told in tables, none of them empty."""
+    """Return all tables, none of them empty."""
     tables = [error_table(result), consistency_table(result)]
     tables.append(_binned("errors by angular speed", "true |w| [rad/s]", result.by_speed))
     blur = "motion blur [px of the network's view]"

@@ -1,7 +1,7 @@
 """Videos that play in a browser and on a phone, each picture at its own time.
 
 H.264 through PyAV or the ffmpeg executable, whichever is there; VP9 or AV1 where their FFmpeg lacks
-H.264; else what OpenCV can write by itself, with a note that tells what it is worth.
+H.264; else what OpenCV can write by itself, with a note that says what it is worth.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Encoder(Protocol):
     """Takes pictures of one size and writes a video.
 
     Attributes:
-        note: what a person should know of the kind of video; empty where there is nothing to tell.
+        note: what a person should know of the kind of video; empty where there is nothing to say.
     """
 
     note: str
@@ -82,10 +82,10 @@ def _encoder_of_pyav() -> str | None:
 def _encoder_of_ffmpeg() -> str | None:
     if shutil.which("ffmpeg") is None:
         return None
-    told = subprocess.run(
+    encoders = subprocess.run(
         ["ffmpeg", "-hide_banner", "-encoders"], capture_output=True, text=True, check=False
     ).stdout.split()
-    return _first_that(lambda name: name in told)
+    return _first_that(lambda name: name in encoders)
 
 
 def forget_encoders() -> None:
@@ -165,7 +165,7 @@ class _PyAv:
 
 
 class _Ffmpeg:
-    """The ffmpeg executable, which gets the pictures as a Matroska stream: that tells their
+    """The ffmpeg executable, which gets the pictures as a Matroska stream, which has their
     times."""
 
     def __init__(self, path: Path, width: int, height: int, name: str) -> None:
@@ -196,11 +196,11 @@ class _Ffmpeg:
 
     def close(self) -> None:
         try:
-            _, told = self._process.communicate()
+            _, output = self._process.communicate()
         except ValueError:  # closed before
             return
         if self._process.returncode:
-            lines = told.decode(errors="replace").strip().splitlines()
+            lines = output.decode(errors="replace").strip().splitlines()
             raise _unwritable(self._path, lines[-1] if lines else "ffmpeg failed")
 
 

@@ -31,7 +31,7 @@ VELOCITIES = "velocity.csv"
 def gyro_samples(folder: Path, width: int = 320, height: int = 224) -> Iterator[BlurredSample]:
     """Yield the frames of a recording as they are, with the motion that the sensors measured.
 
-    Depth is not known, nor is the field; translation is where the velocities tell it. Frames beyond
+    Depth is not known, nor is the field; translation is where there are velocities. Frames beyond
     the ends of the velocities are left out.
 
     Args:

@@ -47,7 +47,7 @@ def open_samples(path: Path, width: int, height: int, exposure_time: float) -> S
     Args:
         path: what `KNOWN` lists.
         width, height: of the view of real frames, pixels; sets on disk have sizes of their own.
-        exposure_time: seconds, of recordings that do not tell it.
+        exposure_time: seconds, of recordings that do not state it.
 
     Raises:
         TrainingError: it is nothing of that.
@@ -84,7 +84,8 @@ def _told(path: Path, found: PublishedSamples | SampleFolder | AveragedFrames) -
 class SampleMixture:
     """Draws from several sets, each with its share, windows of the size that is trained on.
 
-    Sample `index` is the same at every restart. What cannot be read any more is left out and told.
+    Sample `index` is the same at every restart. What cannot be read any more is left out and
+    listed.
     """
 
     def __init__(

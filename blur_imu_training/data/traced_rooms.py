@@ -127,9 +127,9 @@ def srgb(light: Float) -> NDArray[np.uint8]:
 
 
 def millimetres(depth: Float) -> NDArray[np.uint16]:
-    """Return depth in metres as 16-bit millimetres, 0 where it is 0 or too far to be told."""
-    told = np.where(depth < FARTHEST, depth, 0)
-    return np.asarray(np.round(told * 1000), np.uint16)
+    """Return depth in metres as 16-bit millimetres, 0 where it is 0 or too far."""
+    kept = np.where(depth < FARTHEST, depth, 0)
+    return np.asarray(np.round(kept * 1000), np.uint16)
 
 
 def drawn_seed(rng: np.random.Generator) -> int:

@@ -38,7 +38,7 @@ MOST_RENAMED = 40
 
 
 def import_mitsuba() -> Any:
-    """Return Mitsuba, ready; TrainingError tells how to get what is missing."""
+    """Return Mitsuba, ready; TrainingError says how to get what is missing."""
     if "DRJIT_LIBLLVM_PATH" not in os.environ:
         found = next((path for path in LLVM_PATHS if os.path.exists(path)), None)
         if found is not None:

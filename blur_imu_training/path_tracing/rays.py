@@ -1,4 +1,4 @@
-"""Rays of a camera that moves while its shutter is open, and what they tell of depth.
+"""Rays of a camera that moves while its shutter is open, and what they say about depth.
 
 Poses are camera to world, in OpenCV's camera axes (x right, y down, z forward), in a world whose y
 axis points upwards. Mitsuba's own cameras look along z as well, but have x to the left and y up.

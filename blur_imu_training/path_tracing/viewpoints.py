@@ -45,7 +45,7 @@ TRIES = 300
 
 
 class Room(Protocol):
-    """What `PathTracer` tells of a room."""
+    """What `PathTracer` says about a room."""
 
     start: Pose
 

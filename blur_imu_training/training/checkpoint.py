@@ -24,7 +24,7 @@ BEST = "best.safetensors"
 TEACHER = "teacher.safetensors"
 
 TOLD = ("recipe", "sets", "held_out", "selected_on")
-"""Facts of a run that are told beside its network, where they are known."""
+"""Facts of a run that are kept beside its network, where they are known."""
 
 Tensors = dict[str, Tensor]
 Facts = dict[str, Any]
@@ -91,8 +91,8 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _facts(file: Any) -> Facts:
-    told = file.metadata() or {}
-    return {name: json.loads(text) for name, text in told.items() if name != "format"}
+    metadata = file.metadata() or {}
+    return {name: json.loads(text) for name, text in metadata.items() if name != "format"}
 
 
 def part(tensors: Tensors, prefix: str) -> Tensors:
@@ -168,9 +168,9 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> None:
 
 
 def progress_of(facts: Facts, uses: int) -> Progress:
-    """Return the progress that a state tells; of older ones less is known."""
-    told = facts["progress"]
-    return Progress(**{"first": told["samples"] // uses, **told})
+    """Return the progress that a state holds; of older ones less is known."""
+    progress = facts["progress"]
+    return Progress(**{"first": progress["samples"] // uses, **progress})
 
 
 def facts_of(progress: Progress, recipe: Facts) -> Facts:

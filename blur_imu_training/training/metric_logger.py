@@ -1,4 +1,4 @@
-"""What a training tells: a bar for a person, lines of JSON, and TensorBoard where it is
+"""What a training reports: a bar for a person, lines of JSON, and TensorBoard where it is
 installed."""
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class MetricLogger:
             )
 
     def write(self, kind: str, figures: dict[str, float], where: dict[str, float]) -> None:
-        """Write one row; `where` tells minutes and samples."""
+        """Write one row; `where` holds minutes and samples."""
         if not self._heard:
             return
         row: dict[str, Any] = {k: round(v, 4) for k, v in {**where, **figures}.items()}

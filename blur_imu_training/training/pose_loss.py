@@ -17,14 +17,14 @@ from blur_imu_ros.network.architectures.compact import CompactOutput, DirectedOu
 from blur_imu_training.training.directions import oriented, whitened
 
 PARALLAX_SHARE = 3.0
-"""Weight of the part that tells translation from rotation: few pixels, and all that linear velocity
-is."""
+"""Weight of the part that separates translation from rotation: few pixels, and all that linear
+velocity is."""
 
 NOISE_FLOOR = 0.1
 """Pixels; no cell is believed more than this."""
 
 SHIFT_ROUNDS = 3
-"""Of telling which way cells moved, and the shift by that."""
+"""Of deciding which way cells moved, and the shift by that."""
 
 _RIDGE = 1e-6
 
@@ -36,7 +36,7 @@ def pose_loss(out: CompactOutput | DirectedOutput, batch: dict[str, Tensor]) -> 
         out: of the network.
         batch: with `rows` (n, 2, 6, rows, columns), the equations F = A x of each cell at the
             normalised inverse depth 1, `motion` (n, 6), the true x, and `known` (n, 6), which is 0
-            where that is not known: where only a gyroscope tells the ground truth, only turns are
+            where that is not known: where the ground truth is a gyroscope's, only turns are
             judged.
     """
     seen = torch.exp(batch["log_inverse_depth"])

@@ -1,8 +1,9 @@
-"""The losses of the published recipe, for a network that tells signed flow and depth of each pixel.
+"""The losses of the published recipe, for a network that predicts signed flow and depth of each
+pixel.
 
 L1 of the flow, with the sign, for each image, that agrees with the prediction; L1 of the depth; and
 the squared error of the pose that a least-squares solve makes of both, again of the sign that is
-nearer. Samples tell the ground truth of cells; what pixels are asked for follows from it by the
+nearer. Samples have the ground truth of cells; what pixels are asked for follows from it by the
 motion field.
 """
 
@@ -17,7 +18,7 @@ from blur_imu_ros.network.architectures.published import PublishedOutput
 from blur_imu_training.training.pose_loss import equations_of, solved
 
 FLOW, DEPTH = 1e-4, 1e-3
-"""Weights beside the one of the pose, which the stages of a recipe tell: 1e3 as published."""
+"""Weights beside the one of the pose, which the stages of a recipe set: 1e3 as published."""
 
 ROTATION, TRANSLATION = 1.0, 10.0
 """Weights within the pose: of the rotation matrix, and of the translation in metres."""

@@ -161,7 +161,7 @@ def rendered(data: Path | None, count: int) -> list[HeldOutFrame]:
 
 
 def read(network: nn.Module, card: ModelCard, frames: list[HeldOutFrame]) -> HeldOutErrors:
-    """Return what a network in evaluation mode makes of frames; the card tells its view."""
+    """Return what a network in evaluation mode makes of frames; the card has its view."""
     return measure(VisualImu(BlurNetwork(_InMemory(network), card)), frames)
 
 

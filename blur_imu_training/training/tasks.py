@@ -45,7 +45,7 @@ class Task:
             the error of the solved velocity.
         labelled: returns a batch with an output in place of the ground truth of recorded frames.
         main: the loss that must fall where one batch is learned by heart.
-        uncertainty: what cards of such models say of theirs, where the network tells none.
+        uncertainty: what cards of such models say of theirs, where the network predicts none.
     """
 
     interface: str

@@ -180,9 +180,9 @@ class Trainer:
         self.progress.elapsed += seconds
         if self.accelerator.num_processes == 1:
             return
-        told = [self.progress.elapsed, float(self._stop)]
+        values = [self.progress.elapsed, float(self._stop)]
         elapsed, stop = reduce(
-            torch.tensor(told, dtype=torch.float64, device=self.accelerator.device), "mean"
+            torch.tensor(values, dtype=torch.float64, device=self.accelerator.device), "mean"
         ).tolist()
         self.progress.elapsed, self._stop = elapsed, stop > 0
 
@@ -274,8 +274,12 @@ class Trainer:
     def summary(self) -> str:
         """Return one line about the run, for a person."""
         minutes, samples, _ = self._where()
-        told = f"{self.folder}: {samples} samples in {minutes:.1f} minutes"
-        return told if self.selection.best is None else f"{told}; best of it: {self.selection.best}"
+        summary = f"{self.folder}: {samples} samples in {minutes:.1f} minutes"
+        return (
+            summary
+            if self.selection.best is None
+            else f"{summary}; best of it: {self.selection.best}"
+        )
 
     def _resume(self) -> None:
         path = self.folder / STATE

@@ -29,7 +29,7 @@ from blur_imu_ros.network.model_card import (
 from blur_imu_training.data.held_out import HeldOutFrame
 
 PIXELS_ACROSS = 320
-"""Blur is told in pixels of a view so wide, so that the same blur is the same for every
+"""Blur is given in pixels of a view so wide, so that the same blur is the same for every
 model."""
 
 LENGTH_BINS = (0.0, 2.0, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 80.0)

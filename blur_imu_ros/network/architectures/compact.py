@@ -20,7 +20,7 @@ STD = (0.229, 0.224, 0.225)
 
 
 class CompactOutput(NamedTuple):
-    """What the network tells of each cell; (batch, channels, rows, columns) each.
+    """What the network predicts for each cell; (batch, channels, rows, columns) each.
 
     Attributes:
         q: 2 channels, double-angle field, pixels.
@@ -34,7 +34,7 @@ class CompactOutput(NamedTuple):
 
 
 class DirectedOutput(NamedTuple):
-    """What a network tells whose standard deviation of the motion depends on the direction.
+    """What a network predicts whose standard deviation of the motion depends on the direction.
 
     Attributes:
         q, log_inverse_depth: as of `CompactOutput`.
@@ -144,7 +144,7 @@ class CompactNetwork(nn.Module):
         """Take the widths at 1/2, 1/4, 1/8, 1/16, 1/32 and the residual blocks at 1/4 to 1/32.
 
         kernel: side of what residual blocks look at, odd; beyond 3 in each channel on its own.
-        directed: whether it tells a precision with a direction (`DirectedOutput`).
+        directed: whether it predicts a precision with a direction (`DirectedOutput`).
         """
         super().__init__()
         half, quarter, eighth, sixteenth, coarse = widths

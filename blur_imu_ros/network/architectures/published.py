@@ -26,7 +26,7 @@ _TINY = 1e-6
 
 
 class PublishedOutput(NamedTuple):
-    """What the network tells of each pixel; (batch, channels, height, width) each.
+    """What the network predicts for each pixel; (batch, channels, height, width) each.
 
     Attributes:
         flow: 2 channels, motion over the exposure, pixels; its sign is the network's guess.
