@@ -151,7 +151,7 @@ def test_the_body_frame_is_published_once_for_each_camera(monkeypatch: pytest.Mo
 
     body = frames.BodyFrame(publisher)
     for frame in ("left_optical", "left_optical", "", "right_optical"):
-        body.tell(frame, Time(sec=5))
+        body.publish(frame, Time(sec=5))
     assert topics == ["/tf_static"]
     told = [[transform.child_frame_id for transform in message.transforms] for message in sent]
     assert told == [["left"], ["left", "right"]]
