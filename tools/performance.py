@@ -22,8 +22,8 @@ import numpy as np
 
 from blur_imu_ros.choices import FOR_CAMERAS, FOR_RECORDINGS
 from blur_imu_ros.cli.benchmark import PUBLISHED, BenchmarkOptions, contenders_of
-from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.core.velocity import VelocitySolver
+from blur_imu_ros.core.visual_imu import network_view
 from blur_imu_ros.evaluation.benchmark import (
     EXPOSURE_TIME,
     SIZES,
@@ -120,7 +120,7 @@ def stages(models: list[str], seconds: float) -> None:
 def solver(model: str, seconds: float) -> None:
     """Print what a solve takes alone: in the chain it finds caches that the network has filled."""
     network, frame = load_network(model, "onnx"), rendered_frames(SIZES[0])[0].frame(0)
-    view = NetworkView(frame.camera, *network.input_size)
+    view = network_view(network, frame.camera)
     field = network.predict(view.apply(frame.image), view.camera)
     solve = VelocitySolver().solve
     (taken,) = durations([lambda: solve(field, frame.exposure_time, frame.t)], seconds)

@@ -118,6 +118,11 @@ class Camera:
         return float(np.sqrt(self.fx * self.fy))
 
     @property
+    def longer_side(self) -> int:
+        """Of width and height the larger one, pixels."""
+        return max(self.width, self.height)
+
+    @property
     def is_distorted(self) -> bool:
         """Whether straight lines bend in the image."""
         return any(self.distortion) or self.distortion_model not in PINHOLES
@@ -173,7 +178,7 @@ class Camera:
 def in_pixels(camera: Camera) -> Camera:
     """Return a camera stated by others; CameraError where its focal length is of another
     unit."""
-    longer = max(camera.width, camera.height)
+    longer = camera.longer_side
     if min(camera.fx, camera.fy) < SHORTEST_FOCAL * longer:
         raise CameraError(
             f"camera focal length fx={camera.fx:g}, fy={camera.fy:g} is far too small for an image "

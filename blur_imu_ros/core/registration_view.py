@@ -28,7 +28,7 @@ class RegistrationConfig:
     """How two images are registered.
 
     Attributes:
-        width: width of the finest level of the pyramid, pixels.
+        width: longer side of the finest level of the pyramid, pixels.
         levels: number of levels of the pyramid.
         shrink: ratio of the widths of successive levels.
         blur: Gaussian blur of the finest level, its pixels.
@@ -170,8 +170,8 @@ def view_of(
     pinhole = field.camera if field is not None else camera
     assert pinhole is not None, "a view needs a field or a camera"
     grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    width = min(settings.width, pinhole.width)
-    height = max(8, round(width * pinhole.height / pinhole.width))
+    scale = min(1.0, settings.width / pinhole.longer_side)
+    width, height = (max(8, round(side * scale)) for side in (pinhole.width, pinhole.height))
     small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
     levels = _pyramid(small.astype(np.float32), settings)
     blur = None

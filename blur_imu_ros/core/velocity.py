@@ -51,9 +51,9 @@ class SolverConfig:
         angular_std: standard deviation of the weak zero-mean prior on each axis, rad/s.
         linear_std: the same for the linear velocity, m/s.
         correlation_length: side of the square of the network's view inside which errors of the
-            field are one error, as a share of the view's width: they go with what the scene shows,
-            not with cells. With 0.39 about two thirds of the shipped models' held-out errors fall
-            within one standard deviation.
+            field are one error, as a share of the view's longer side: they go with what the scene
+            shows, not with cells. With 0.39 about two thirds of the shipped models' held-out errors
+            fall within one standard deviation.
         noise_floor_px: residual below which the field is not believed however well it fits.
         smallest_scale: the field's standard deviations are scaled by the residuals, but not below
             this: errors that vary smoothly over the image fit well and are wrong all the same.
@@ -64,7 +64,7 @@ class SolverConfig:
         steps: re-weighted solves at most of the best start on all cells.
         tolerance: change of the motion, as a share of it, at which these end.
         confident_width: standard deviation below which a cell counts as read, as a share of the
-            view's width.
+            view's longer side.
         confident_share: the same as a share of the cell's blur length; the larger limit holds.
         fewest_share: share of confident cells below which the estimate is refused. Of every real
             frame that was tried the shipped models read 42 % of the cells or more, most often all;
@@ -255,7 +255,7 @@ class VelocitySolver:
         ata[_WITH_DEPTH2] *= inverse_depth
         information = np.diag((self._weak_std() * tau) ** -2.0)
         information_vector = np.zeros(6)
-        correlated = self.config.correlation_length * field.camera.width / field.stride
+        correlated = self.config.correlation_length * field.camera.longer_side / field.stride
         if prior is not None:
             information = information + prior.information / tau**2
             information_vector = prior.information @ prior.mean / tau
@@ -372,7 +372,7 @@ class VelocitySolver:
         )
 
     def _gated(self, estimate: VelocityEstimate, field: BlurField) -> VelocityEstimate:
-        least = self.config.confident_width * field.camera.width
+        least = self.config.confident_width * field.camera.longer_side
         limit = np.maximum(least, self.config.confident_share * field.blur_length)
         confident = field.principal_sigmas[0] < limit
         if confident.mean() < self.config.fewest_share:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from dataclasses import replace
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -35,6 +35,14 @@ class Network(Protocol):
 
     def predict(self, image: Image, camera: Camera) -> BlurField:
         """Return the blur field of a BGR image (height, width, 3) seen by `camera`."""
+
+
+@runtime_checkable
+class AnyShape(Protocol):
+    """A network that takes views of any shape."""
+
+    def view_size(self, camera: Camera) -> tuple[int, int]:
+        """Return (width, height) of the view that shows most of a camera's image, pixels."""
 
 
 class VisualImu:
@@ -83,7 +91,7 @@ class VisualImu:
                 "camera)"
             )
         try:
-            view = _network_view(frame.camera, *self.network.input_size)
+            view = network_view(self.network, frame.camera)
             image = _as_colour(view.apply(frame.image))
             field = self.network.predict(image, view.camera)
             field = replace(field, inverse_depth=field.inverse_depth / self.linear_scale)
@@ -108,6 +116,12 @@ class VisualImu:
             frames: in order of time.
         """
         return self.tracker().follow(map(self.measure, frames))
+
+
+def network_view(network: Network, camera: Camera) -> NetworkView:
+    """Return the view that a network takes of a camera; CameraError where there is none."""
+    size = network.view_size(camera) if isinstance(network, AnyShape) else network.input_size
+    return _network_view(camera, *size)
 
 
 @lru_cache(maxsize=8)

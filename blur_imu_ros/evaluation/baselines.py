@@ -23,7 +23,7 @@ from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.core.registration import Registrar, RegistrationConfig, View
 from blur_imu_ros.core.series import VelocitySeries, series_of
 from blur_imu_ros.core.velocity import VelocitySolver
-from blur_imu_ros.core.visual_imu import Network, VisualImu
+from blur_imu_ros.core.visual_imu import Network, VisualImu, network_view
 from blur_imu_ros.errors import CameraError, FrameError, RecordingError
 from blur_imu_ros.evaluation.metrics import truth_at
 from blur_imu_ros.recordings.trajectories import PoseSeries
@@ -143,7 +143,7 @@ class OpticalFlow:
 
     def _view(self, camera: Camera) -> NetworkView:
         if self.network is not None:
-            return NetworkView(camera, *self.network.input_size)
+            return network_view(self.network, camera)
         height = round(self.width * camera.height / camera.width / _STRIDE) * _STRIDE
         return NetworkView(camera, self.width, max(_STRIDE, height))
 
@@ -203,10 +203,12 @@ class RegistrationFromRest:
 
     def _view(self, registrar: Registrar, frame: Frame) -> View | None:
         """Return what registration needs; None where the camera or the image cannot be used."""
-        height = round(self.width * frame.camera.height / frame.camera.width)
-        size = (self.width, max(8, height)) if self.network is None else self.network.input_size
+        height = max(8, round(self.width * frame.camera.height / frame.camera.width))
         try:
-            seen = NetworkView(frame.camera, *size)
+            if self.network is None:
+                seen = NetworkView(frame.camera, self.width, height)
+            else:
+                seen = network_view(self.network, frame.camera)
             image = seen.apply(frame.image)
             field = None
             if self.network is not None:

@@ -29,10 +29,9 @@ from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.links import Links, Node
 from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.motion_process import MotionFilterConfig
-from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.core.registration import RegistrationConfig
 from blur_imu_ros.core.velocity import VelocitySolver
-from blur_imu_ros.core.visual_imu import Network, VisualImu
+from blur_imu_ros.core.visual_imu import Network, VisualImu, network_view
 from blur_imu_ros.errors import FrameError
 from blur_imu_ros.execution.parallel import usual_jobs
 from blur_imu_ros.recordings.image_messages import LARGEST_SIDE, decode_compressed
@@ -195,7 +194,7 @@ class _Stopwatch:
     ) -> None:
         self._contender, self._frames, self._bag = contender, frames, bag
         self._clock = clock
-        self._view = NetworkView(frames[0].camera, *contender.network.input_size)
+        self._view = network_view(contender.network, frames[0].camera)
         self._solver, self._direction = VelocitySolver(), DirectionFilter()
         self._links = Links(
             RegistrationConfig(),

@@ -23,6 +23,7 @@ from blur_imu_ros.network.model_card import ModelCard
 from blur_imu_ros.network.model_file import read_model
 from blur_imu_ros.network.precision import try_out, with_8_bits
 from blur_imu_ros.network.two_scales import has_long_blur, with_long_blur
+from blur_imu_ros.network.view_sizes import in_shape_of, smaller
 
 
 class Backend(Protocol):
@@ -145,19 +146,28 @@ class BlurNetwork:
         """What runs the model and where, as it is and not as it was asked for."""
         return self.backend.runs_on
 
+    def view_size(self, camera: Camera) -> tuple[int, int]:
+        """Return width and height of the view of a camera, pixels.
+
+        It has the shape of the camera's image if the model takes images of any size.
+        """
+        one_size = self.card.smaller_view is None
+        return self.input_size if one_size else in_shape_of(camera, self.input_size)
+
     def predict(self, image: NDArray[np.uint8], camera: Camera) -> BlurField:
         """Return the blur field of a view.
 
         Args:
-            image: (height, width, 3) BGR or (height, width) grey, uint8, of `input_size`.
+            image: (height, width, 3) BGR or (height, width) grey, uint8, of `input_size` or
+                `view_size`.
             camera: pinhole of the view.
         """
         field = self._read(image, camera)
         if self.card.smaller_view is None or not has_long_blur(field):
             return field
-        smaller = cv2.resize(image, self.card.smaller_view, interpolation=cv2.INTER_AREA)
-        seen_by = camera.resized(*self.card.smaller_view)
-        return with_long_blur(field, self._read(np.asarray(smaller, np.uint8), seen_by))
+        size = smaller((camera.width, camera.height), self.input_size, self.card.smaller_view)
+        small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        return with_long_blur(field, self._read(small, camera.resized(*size)))
 
     def _read(self, image: NDArray[np.uint8], camera: Camera) -> BlurField:
         outputs = self.backend.run(self.prepared(image))

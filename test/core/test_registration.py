@@ -434,3 +434,9 @@ def test_errors_that_pairs_share_grow_with_the_linear_velocity_alone():
     shared = shared_covariance(np.array([9, 9, 9, 2.0, 0, 0]), settings)
     assert np.all(shared[:3] == 0)
     assert np.diag(shared)[3:] == pytest.approx([1.0 + 0.04, 0.04, 0.04])
+
+
+def test_an_upright_image_is_compared_at_the_size_of_a_wide_one() -> None:
+    camera = Camera(352, 480, 400.0, 400.0, 175.5, 239.5)
+    view = Registrar().view(np.zeros((480, 352), np.uint8), None, 0.0, camera)
+    assert view.levels[0].shape == (160, 117)
