@@ -151,8 +151,7 @@ class BlurNetwork:
 
         It has the shape of the camera's image if the model takes images of any size.
         """
-        one_size = self.card.smaller_view is None
-        return self.input_size if one_size else in_shape_of(camera, self.input_size)
+        return in_shape_of(camera, self.input_size) if self.card.any_size else self.input_size
 
     def predict(self, image: NDArray[np.uint8], camera: Camera) -> BlurField:
         """Return the blur field of a view.
@@ -239,10 +238,11 @@ def load_network(
     card = ModelCard.load(path.with_suffix(".json"))
     if backend in ("auto", "onnx"):
         runs = OnnxBackend(path, card.outputs, device, threads, card.sha256)
-        if card.smaller_view and runs.one_size:
+        if runs.one_size and (card.smaller_view or card.any_size):
+            named = "a smaller_view" if card.smaller_view else "any_size"
             raise ModelError(
-                f"{path}: takes images of one size only, but its card names a smaller_view; "
-                "export the model again, or take smaller_view out of the card"
+                f"{path}: takes images of one size only, but its card names {named}; export the "
+                "model again, or take that out of the card"
             )
         network = BlurNetwork(runs, card)
         if (backend, device) != ("auto", "cpu"):

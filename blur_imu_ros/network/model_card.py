@@ -52,8 +52,9 @@ class ModelCard:
             `flow` (1, 2, height, width; pixels over the exposure) and `depth` (1, 1, height, width;
             metres at `focal_reference`).
         width, height: of the input, pixels.
+        any_size: whether the model also takes images of other sizes, in multiples of 32 pixels.
         smaller_view: (width, height) of the view in which long motion blur is read, pixels; None
-            where the model takes images of one size only.
+            where there is none.
         stride: side of a cell of the blur field, pixels; dense outputs are averaged over it.
         mean, std: of the input's channels.
         focal_reference: pixels; depth is predicted for this focal length, and what a lens twice as
@@ -100,6 +101,7 @@ class ModelCard:
     log_depth_sigma: float = 0.0
     weights_sha256: str = ""
     smaller_view: tuple[int, int] | None = None
+    any_size: bool = False
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -136,6 +138,7 @@ class ModelCard:
                 f"{', '.join(OUTPUTS)}"
             )
         self._check_values(path)
+        self._check_any_size(path)
         if self.smaller_view is not None:
             self._check_smaller_view(path, self.smaller_view)
         if not abs(self.length_exponent) < 1:
@@ -178,6 +181,12 @@ class ModelCard:
                 raise ModelError(f"{path}: {name} must be positive")
         if not LEAST_ACROSS_RATIO <= self.across_ratio <= 1:
             raise ModelError(f"{path}: across_ratio must lie between {LEAST_ACROSS_RATIO:g} and 1")
+
+    def _check_any_size(self, path: Path) -> None:
+        if type(self.any_size) is not bool:
+            raise ModelError(f"{path}: any_size must be true or false")
+        if self.any_size and self.interface == SIGNED_FLOW:
+            raise ModelError(f"{path}: any_size is of our own networks")
 
     def _check_smaller_view(self, path: Path, view: tuple[int, ...]) -> None:
         """Refuse what is no size of whole cells below that of the input."""

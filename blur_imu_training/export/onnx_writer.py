@@ -95,7 +95,7 @@ def _export(
 def _open_axes(card: ModelCard, any_batch: bool) -> dict[str, dict[int, str]]:
     """Return the names of the axes that may have another length in use than here."""
     batch = {0: "batch"} if any_batch else {}
-    sides = {2: "height", 3: "width"} if card.smaller_view else {}
+    sides = {2: "height", 3: "width"} if card.smaller_view or card.any_size else {}
     cells = {axis: f"{name}_cells" for axis, name in sides.items()}
     return {"image": batch | sides} | {name: batch | cells for name in card.outputs}
 

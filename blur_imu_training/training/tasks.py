@@ -69,6 +69,7 @@ class Task:
             width=network.width,
             height=network.height,
             smaller_view=network.smaller_view,
+            any_size=self.interface != SIGNED_FLOW,
             stride=STRIDE,
             mean=MEAN,
             std=STD,

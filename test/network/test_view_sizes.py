@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.visual_imu import VisualImu, network_view
-from blur_imu_ros.network.blur_network import BlurNetwork
-from blur_imu_ros.network.model_card import INTERFACE, ModelCard
+from blur_imu_ros.errors import ModelError
+from blur_imu_ros.network.blur_network import BlurNetwork, load_network, shipped_models
+from blur_imu_ros.network.model_card import INTERFACE, SIGNED_FLOW, ModelCard
 from blur_imu_ros.network.view_sizes import in_shape_of, smaller
 
 FULL = (480, 352)
@@ -34,9 +36,9 @@ class Seeing:
         return q, np.zeros((1, 1, rows, columns)), np.zeros((1, 2, rows, columns))
 
 
-def network_of(backend: Seeing, smaller_view: tuple[int, int] | None = (224, 160)) -> BlurNetwork:
+def network_of(backend: Seeing, any_size: bool = True) -> BlurNetwork:
     card = ModelCard("c", INTERFACE, *FULL, STRIDE, (0, 0, 0), (1, 1, 1), 400.0, "")
-    return BlurNetwork(backend, replace(card, smaller_view=smaller_view))
+    return BlurNetwork(backend, replace(card, smaller_view=(224, 160), any_size=any_size))
 
 
 def camera_of(width: int, height: int) -> Camera:
@@ -71,7 +73,7 @@ def test_most_of_an_image_is_in_the_view(image) -> None:
 
 
 def test_a_model_of_one_size_keeps_it() -> None:
-    assert network_of(Seeing(), None).view_size(camera_of(1080, 1920)) == FULL
+    assert network_of(Seeing(), False).view_size(camera_of(1080, 1920)) == FULL
 
 
 def test_a_frame_is_measured_in_a_view_of_its_shape() -> None:
@@ -86,3 +88,21 @@ def test_a_frame_is_measured_in_a_view_of_its_shape() -> None:
 def test_the_smaller_view_of_the_full_one_is_that_of_the_card() -> None:
     assert smaller(FULL, FULL, (224, 160)) == (224, 160)
     assert smaller((352, 480), FULL, (224, 160)) == (160, 224)
+
+
+@pytest.mark.parametrize("model", shipped_models())
+def test_the_shipped_models_read_upright_images(model) -> None:
+    network, camera = load_network(model, "onnx"), camera_of(480, 640)
+    width, height = network.view_size(camera)
+    assert width < height
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    view = network_view(network, camera).camera
+    field = network.predict(image, view)
+    assert field.sigma.shape == (height // STRIDE, width // STRIDE)
+
+
+def test_any_size_of_networks_that_tell_signs_is_refused() -> None:
+    card = ModelCard("c", SIGNED_FLOW, *FULL, STRIDE, (0, 0, 0), (1, 1, 1), 400.0, "")
+    known = replace(card, flow_sigma=1.0, log_depth_sigma=1.0, any_size=True)
+    with pytest.raises(ModelError, match="our own networks"):
+        known.check(Path("card.json"))

@@ -111,9 +111,16 @@ def test_a_model_with_a_smaller_view_takes_images_of_both_sizes(tmp_path: Path) 
 
 def test_a_smaller_view_of_a_model_of_one_size_is_refused(tmp_path: Path) -> None:
     card = write_model(small_network(), CARD, tmp_path / "one.onnx")
-    replace(card, smaller_view=(32, 32)).save(tmp_path / "one.json")
-    with pytest.raises(ModelError, match="one size only"):
-        load_network(tmp_path / "one.onnx", "onnx")
+    for named in (replace(card, smaller_view=(32, 32)), replace(card, any_size=True)):
+        named.save(tmp_path / "one.json")
+        with pytest.raises(ModelError, match="one size only"):
+            load_network(tmp_path / "one.onnx", "onnx")
+
+
+def test_a_model_of_any_size_takes_upright_images(tmp_path: Path) -> None:
+    write_model(small_network(), replace(CARD, any_size=True), tmp_path / "any.onnx")
+    backend = load_network(tmp_path / "any.onnx", "onnx").backend
+    assert backend.run(np.zeros((1, 3, 96, 32), np.float32))[0].shape[2:] == (12, 4)
 
 
 class _Moody(torch.nn.Module):
