@@ -1,9 +1,10 @@
 """Many frames: angular and linear velocity from the blur of each and the registration of each pair.
 
 Blur tells the velocity at the middle of an exposure, its sign left open, registration its mean
-between two of them, and so the sign. The state is (omega, v) and its acceleration; the pose since
-the frame before is carried along, so that a mean is an exact linear measurement. With a lever arm r
-the process is that of (omega, u), v = omega x r + u: what is left of v is the constraint noise.
+between two of them, and so the sign. The state is (omega, v), its acceleration, and the vibration
+that is in omega; the pose since the frame before is carried along, so that a mean is an exact
+linear measurement. With a lever arm r the process is that of (omega, u), v = omega x r + u: what is
+left of v is the constraint noise.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from blur_imu_ros.core.motion_process import (
     SLOWEST,
     Gaussian,
     MotionFilterConfig,
+    Turning,
     axis,
     observed,
     symmetric,
@@ -31,8 +33,13 @@ from blur_imu_ros.core.registration import Registration
 _POSE, _VELOCITY, _ACCELERATION = slice(0, 6), slice(6, 12), slice(12, 18)
 _UNLIKELY = 1e-2
 """Share of a wrong pair that is not thought of."""
-_LASTING = slice(6, 18)
+_VIBRATION = slice(18, 21)
+_LASTING = slice(6, 21)
 """What is kept from frame to frame: the pose begins anew at each."""
+_STANDING = np.outer((0.0, 1.0, 0.0, 1.0), (0.0, 1.0, 0.0, 1.0))
+"""What a vibration of variance 1 is before anything is known of it: (4, 4) of one axis."""
+_LEAST_CHANCE = 0.2
+"""Share of the covariance of a pair that errs by chance, at least."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +63,11 @@ class MotionFilterState:
     weights: list[float]
     means: list[list[float]]
     covariances: list[list[list[float]]]
-    judge_mean: list[list[float]]
-    judge_covariance: list[list[list[float]]]
-    accelerations: list[list[float]]
+    judge_mean: list[list[list[float]]]
+    judge_covariance: list[list[list[list[float]]]]
+    ways: list[list[float]]
     blur_scales: list[list[float]]
+    alike: list[list[float]]
 
 
 @dataclass(frozen=True)
@@ -67,9 +75,9 @@ class _Step:
     """A step from one frame to the next, as smoothing needs it.
 
     Attributes:
-        before: (18,) of the frame before, its blur included.
-        predicted: (18,) of the next frame, before anything was measured of it.
-        transition: (18, 12) from one to the other, in which the pose begins anew.
+        before: (21,) of the frame before, its blur included.
+        predicted: (21,) of the next frame, before anything was measured of it.
+        transition: (21, 15) from one to the other, in which the pose begins anew.
     """
 
     before: Gaussian
@@ -77,7 +85,7 @@ class _Step:
     transition: Array
 
     def back(self, after: Gaussian) -> Gaussian:
-        """Return (18,) the frame before, by all that is known of the next (Rauch-Tung-Striebel)."""
+        """Return (21,) the frame before, by all that is known of the next (Rauch-Tung-Striebel)."""
         spread = self.transition @ self.before.covariance[_LASTING]
         gain = _solved(self.predicted.covariance, spread).T
         mean = self.before.mean + gain @ (after.mean - self.predicted.mean)
@@ -93,7 +101,7 @@ class _Link:
         sign: of the blur of the frame before, +1 or -1.
         weight: its share.
         step: from that frame to this one.
-        observed: (18,) of this frame by the pair, its blur left out.
+        observed: (21,) of this frame by the pair, its blur left out.
     """
 
     sign: int
@@ -110,17 +118,19 @@ class MotionFilter:
         self.config = config or MotionFilterConfig()
         self._judge = Judge(self.config)
         self._head = Mixture.of(self._unknown(None))
+        self._alike: Array = np.zeros((3, 3))
 
     def _unknown(self, hold: Hold | None) -> Gaussian:
-        """Return what is known of a frame before anything is measured, (18,)."""
+        """Return what is known of a frame before anything is measured, (21,)."""
         config = self.config
-        covariance = np.zeros((18, 18))
+        covariance = np.zeros((21, 21))
         turning = np.diag([config.angular_std**2] * 3)
         sliding = np.eye(3) * config.linear_std**2 if hold is None else hold.slip
         covariance[_VELOCITY, _VELOCITY] = _tied(hold, turning, sliding)
         shaken, pushed = self._accelerations(hold)
         covariance[_ACCELERATION, _ACCELERATION] = _tied(hold, shaken, pushed)
-        return Gaussian(np.zeros(18), covariance)
+        covariance += _vibrating(hold, self._judge.vibrations, _STANDING)
+        return Gaussian(np.zeros(21), covariance)
 
     def restart(self, hold: Hold | None = None) -> None:
         """Begin at a frame that nothing links to those before."""
@@ -147,9 +157,11 @@ class MotionFilter:
             probability: that the sign of `before` is right, by what was not taken; where it began.
         """
         dt = pair.t1 - pair.t0
+        pair, self._alike = _by_chance(pair, self.config.alike)
         pair = _jittered(pair, jitter)
         pair = self.resolved(pair, before, probability)
-        mean, variance = self._judge.pair(pair, dt)
+        turning = Turning.of(dt, self.config)
+        mean, variance = self._judge.pair(pair, turning, dt)
         if before is not None:
             self._judge.blur(before, mean, variance)
         start = self._read(self._head, before, probability).state
@@ -160,7 +172,7 @@ class MotionFilter:
             weights / weights.sum(),
             tuple(link.observed for link in links),
         )
-        return Fused(tuple(links), self._read(self._head, now), jitter, self.config.lasting)
+        return Fused(tuple(links), self._read(self._head, now), self._unseen(jitter))
 
     def _links(
         self, start: Mixture, pair: Registration, dt: float, hold: Hold | None
@@ -225,7 +237,10 @@ class MotionFilter:
 
     def current(self, now: BlurReading | None, jitter: float = 0.0) -> Gaussian:
         """Return (6,) the velocity of the frame taken last, with its blur."""
-        return _velocity(self._read(self._head, now).state.merged, jitter, self.config.lasting)
+        return self._unseen(jitter).velocity(self._read(self._head, now).state)
+
+    def _unseen(self, jitter: float) -> Unseen:
+        return Unseen(jitter, self.config.lasting, self._alike)
 
     def _read(self, state: Mixture, reading: BlurReading | None, probability: float = 0.5) -> Read:
         if reading is None:
@@ -236,25 +251,28 @@ class MotionFilter:
         return read(state, own, _VELOCITY, self.config.degrees, probability)
 
     def _dynamics(self, dt: float, hold: Hold | None) -> tuple[Array, Array, Array]:
-        """Return the transition (18, 12) of a step, and two parts (18, 18) of its noise.
+        """Return the transition (21, 15) of a step, and two parts (21, 21) of its noise.
 
         The first is that of the shaken camera, the other that of the pivot.
         """
         config, decay = self.config, 1 / self.config.acceleration_time
-        angular, angular_noise = axis(dt, SLOWEST, decay)
+        turning = Turning.of(dt, config)
         slowing = SLOWEST if hold is None else 1 / config.constraint_noise_time
         linear, linear_noise = axis(dt, slowing, decay)
         shaken, pushed = self._accelerations(hold)
         nothing, held = np.zeros((3, 3)), _held(hold)
         released = 2 * np.eye(6) - held  # the inverse of `held`
-        turning = held[:, :3] @ released[:3]
-        sliding = held[:, 3:] @ released[3:]
-        transition = _kron(angular, turning) + _kron(linear, sliding)
-        noise = _kron(angular_noise, _tied(hold, shaken, nothing))
-        along = _kron(linear_noise, _tied(hold, nothing, pushed))
-        if hold is None:
-            return transition[:, 6:], noise + along, np.zeros_like(along)
-        return transition[:, 6:], noise, along
+        transition = np.zeros((21, 15))
+        transition[:18, :12] = _kron(turning.transition[:3, :2], held[:, :3] @ released[:3])
+        transition[:18, :12] += _kron(linear[:, 1:], held[:, 3:] @ released[3:])
+        transition[:18, 12:] = _kron(turning.transition[:3, 2:], held[:, :3])
+        transition[_VIBRATION, 12:] = turning.transition[3, 2] * np.eye(3)
+        noise = np.zeros((21, 21))
+        noise[:18, :18] = _kron(turning.shaken[:3, :3], _tied(hold, shaken, nothing))
+        along = _vibrating(hold, self._judge.vibrations, turning.vibrating)
+        sliding = _kron(linear_noise, _tied(hold, nothing, pushed))
+        (noise if hold is None else along)[:18, :18] += sliding
+        return transition, noise, along
 
     def _accelerations(self, hold: Hold | None) -> tuple[Array, Array]:
         """Return covariances (3, 3) of the angular acceleration and of the linear one beside it."""
@@ -272,7 +290,7 @@ class MotionFilter:
         judge, head = self._judge, self._head
         means = [part.mean.tolist() for part in head.parts]
         covariances = [part.covariance.tolist() for part in head.parts]
-        parts = judge.mean, judge.covariance, judge.accelerations, judge.blur_scales
+        parts = judge.mean, judge.covariance, judge.ways, judge.blur_scales, self._alike
         judged = [part.tolist() for part in parts]
         return MotionFilterState(
             list(head.signs), head.weights.tolist(), means, covariances, *judged
@@ -287,8 +305,33 @@ class MotionFilter:
         ]
         self._head = Mixture(tuple(state.signs), np.array(state.weights), tuple(parts))
         judge.mean, judge.covariance = np.array(state.judge_mean), np.array(state.judge_covariance)
-        judge.accelerations = np.array(state.accelerations)
+        judge.ways = np.array(state.ways)
         judge.blur_scales = np.array(state.blur_scales)
+        self._alike = np.array(state.alike)
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """What no filter sees of its errors.
+
+    Attributes:
+        jitter: standard deviation of the frames' time stamps, seconds.
+        lasting: frames for which errors of depth stay alike.
+        alike: (3, 3) covariance of the errors that registered angular velocities share.
+    """
+
+    jitter: float
+    lasting: float
+    alike: Array
+
+    def velocity(self, state: Mixture) -> Gaussian:
+        """Return (6,) the velocity of a state, with all of its covariance."""
+        velocity, change = state.merged.part(_VELOCITY), state.merged.part(_ACCELERATION)
+        std = np.sqrt([1.0] * 3 + [self.lasting] * 3)
+        moved = change.covariance + np.outer(change.mean, change.mean)
+        covariance = velocity.covariance * np.outer(std, std) + self.jitter**2 * moved
+        covariance[:3, :3] += self.alike
+        return Gaussian(velocity.mean, covariance)
 
 
 @dataclass(frozen=True)
@@ -298,14 +341,12 @@ class Fused:
     Attributes:
         links: the ways from the frame before.
         read: of the frame, by the past and its own blur.
-        jitter: standard deviation of the frames' time stamps, seconds.
-        lasting: see the configuration.
+        unseen: what is added to the covariance of its velocities.
     """
 
     links: tuple[_Link, ...]
     read: Read
-    jitter: float
-    lasting: float
+    unseen: Unseen
 
     @property
     def now(self) -> Gaussian:
@@ -319,7 +360,7 @@ class Fused:
 
     @cached_property
     def last(self) -> Mixture:
-        """(18,) the frame before, for each sign of its blur, by one frame of its future too."""
+        """(21,) the frame before, for each sign of its blur, by one frame of its future too."""
         return self._back(*self.read.of_before)
 
     def last_given(self, later: Mixture) -> Mixture:
@@ -333,7 +374,7 @@ class Fused:
 
     def velocity(self, state: Mixture) -> Gaussian:
         """Return (6,) the velocity of a state."""
-        return _velocity(state.merged, self.jitter, self.lasting)
+        return self.unseen.velocity(state)
 
 
 def smoothed(chain: Sequence[Fused]) -> list[tuple[Gaussian, float]]:
@@ -350,25 +391,26 @@ def smoothed(chain: Sequence[Fused]) -> list[tuple[Gaussian, float]]:
 
 
 def _moved(state: Gaussian, transition: Array) -> tuple[Array, Array]:
-    """Return mean (18,) and covariance (18, 18) of a state one step on, without the noise of it."""
+    """Return mean (21,) and covariance (21, 21) of a state one step on, without the noise of it."""
     lasting = state.part(_LASTING)
     spread = transition @ lasting.covariance @ transition.T
     return transition @ lasting.mean, symmetric(spread)
 
 
-def _velocity(state: Gaussian, jitter: float, lasting: float) -> Gaussian:
-    """Return (6,) the velocity of a state (18,), with what no filter sees in its covariance.
+def _by_chance(pair: Registration, alike: float) -> tuple[Registration, Array]:
+    """Return a pair with the covariance of what errs by chance, and (3, 3) of what does not.
+
+    The latter is half of what is taken out: pairs claim twice as much as they err.
 
     Args:
-        state: of a frame.
-        jitter: standard deviation of its time stamp, seconds.
-        lasting: frames for which errors of depth stay alike.
+        pair: as registered.
+        alike: see the configuration.
     """
-    velocity, change = state.part(_VELOCITY), state.part(_ACCELERATION)
-    std = np.sqrt([1.0] * 3 + [lasting] * 3)
-    moved = change.covariance + np.outer(change.mean, change.mean)
-    covariance = velocity.covariance * np.outer(std, std) + jitter**2 * moved
-    return Gaussian(velocity.mean, covariance)
+    own = pair.resolved(0.0).covariance - pair.shared_covariance
+    chance = np.maximum(1 - alike**2 / np.diag(own)[:3], _LEAST_CHANCE)
+    std = np.sqrt(np.append(chance, [1.0] * 3))
+    change = own * (np.outer(std, std) - 1)
+    return replace(pair, covariance=pair.covariance + change), -change[:3, :3] / 2
 
 
 def _jittered(pair: Registration, jitter: float) -> Registration:
@@ -392,6 +434,23 @@ def _tied(hold: Hold | None, angular: Array, linear: Array) -> Array:
     """Return the covariance (6, 6) of (omega, v) from those of omega and u, (3, 3) each."""
     held = _held(hold)
     return np.asarray(held[:, :3] @ angular @ held[:, :3].T + held[:, 3:] @ linear @ held[:, 3:].T)
+
+
+def _vibrating(hold: Hold | None, variances: Array, noise: Array) -> Array:
+    """Return covariance (21, 21) of a state by a vibration in omega.
+
+    Args:
+        hold: how the camera is held.
+        variances: (3,) of the vibration of each axis.
+        noise: (4, 4) of pose, velocity, acceleration and vibration of one axis, for variance 1.
+    """
+    held = _held(hold)[:, :3]
+    found = np.zeros((21, 21))
+    found[:18, :18] = _kron(noise[:3, :3], (held * variances) @ held.T)
+    found[:18, _VIBRATION] = _kron(noise[:3, 3:], held * variances)
+    found[_VIBRATION, :18] = found[:18, _VIBRATION].T
+    found[_VIBRATION, _VIBRATION] = noise[3, 3] * np.diag(variances)
+    return found
 
 
 def _density(innovation: Array, covariance: Array) -> float:

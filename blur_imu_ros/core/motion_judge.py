@@ -1,10 +1,10 @@
-"""What is judged by registrations alone: how hard a camera is shaken, and how wrong its blur is
-read.
+"""What is judged by registrations alone: how a camera moves, and how wrong its blur is read.
 
 Both differ from camera to camera by far more than any constant could cover. On each axis, the
-standard deviation of acceleration is chosen by how well each of a few predicts the next pair, and
-the scale of blur's covariance by how well its reading fits the pairs before and behind it. Neither
-can deceive itself: blur has no part in the state that judges it.
+standard deviations of acceleration and vibration are chosen by how well each of a few, followed for
+itself, predicts the next pair, and the scale of blur's covariance by how well its reading fits the
+pairs before and behind it. Neither can deceive itself: blur has no part in the state that judges
+it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,17 @@ import numpy as np
 
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.estimate import VelocityEstimate
-from blur_imu_ros.core.motion_process import SLOWEST, MotionFilterConfig, axis, symmetric
+from blur_imu_ros.core.motion_process import MotionFilterConfig, Turning, symmetric
 from blur_imu_ros.core.registration import Registration
 from blur_imu_ros.core.velocity import VelocityPrior
+
+_VIBRATION = np.outer((1.0, 0.0, 1.0), (1.0, 0.0, 1.0))
+"""Covariance of velocity, acceleration and vibration, that a vibration of variance 1 makes."""
+_DEGREES = 3.0
+"""Of freedom of the Student-t distribution of the distance of blur from pairs: of a hand that jerks
+between frames pairs tell little, and one such frame is no reason to mistrust blur."""
+_NO_VIBRATION = 1e-3
+"""Standard deviation of a vibration that is none, rad/s: covariances stay regular."""
 
 
 @dataclass(frozen=True)
@@ -69,64 +77,81 @@ class BlurReading:
 
 @dataclass
 class Judge:
-    """What pairs alone tell of each axis: how hard it is shaken, and how wrong blur is.
+    """What pairs alone tell of each axis: how it moves, and how wrong blur is.
+
+    A Kalman filter follows each axis under each of k ways to move, an acceleration and a vibration
+    of the configuration (multiple models: Magill 1965).
 
     Attributes:
-        mean: (3, 2) angular velocity and acceleration of each axis.
-        covariance: (3, 2, 2) of these.
-        accelerations: (3, k) log-weight of each acceleration of the configuration.
+        mean: (3, k, 3) angular velocity, acceleration and vibration of each axis.
+        covariance: (3, k, 3, 3) of these.
+        ways: (3, k) log-weight of each way to move.
         blur_scales: (3, l) log-weight of each scale of the configuration.
     """
 
     config: MotionFilterConfig
     mean: Array = field(init=False)
     covariance: Array = field(init=False)
-    accelerations: Array = field(init=False)
+    ways: Array = field(init=False)
     blur_scales: Array = field(init=False)
 
     def __post_init__(self) -> None:
-        self.accelerations = np.zeros((3, len(self.config.accelerations)))
-        self.blur_scales = np.zeros((3, len(self.config.blur_scales)))
+        config = self.config
+        both = np.meshgrid(config.accelerations, config.vibrations, indexing="ij")
+        self._accelerations, self._vibrations = (np.square(std).ravel() for std in both)
+        self.ways = np.zeros((3, len(self._accelerations)))
+        self.blur_scales = np.zeros((3, len(config.blur_scales)))
         self.restart()
 
     def restart(self) -> None:
         """Forget the velocity, not what was learnt of camera and blur."""
-        self.mean = np.zeros((3, 2))
-        self.covariance = np.zeros((3, 2, 2))
-        self.covariance[:, 0, 0] = self.config.angular_std**2
-        self.covariance[:, 1, 1] = self.variances
+        self.mean = np.zeros((*self.ways.shape, 3))
+        self.covariance = np.zeros((*self.ways.shape, 3, 3))
+        self.covariance[..., 0, 0] = self.config.angular_std**2
+        self.covariance[..., 1, 1] = self._accelerations
+        vibration = self._vibrations[:, None, None] * _VIBRATION
+        self.covariance += vibration
 
     @property
     def variances(self) -> Array:
         """(3,) of the angular acceleration of each axis, (rad/s^2)^2."""
-        return np.asarray(_shares(self.accelerations) @ np.square(self.config.accelerations))
+        own, together = _shares(self.ways) @ self._accelerations, self.config.together
+        return np.asarray((1 - together) * own + together * own.mean())
+
+    @property
+    def vibrations(self) -> Array:
+        """(3,) variances of the vibration of each axis, (rad/s)^2; never zero."""
+        return np.asarray(np.maximum(_shares(self.ways) @ self._vibrations, _NO_VIBRATION**2))
 
     @property
     def scales(self) -> Array:
         """(3,) by what the variance of blur is to be multiplied on each axis."""
         return np.asarray(1 / (_shares(self.blur_scales) @ (1 / np.array(self.config.blur_scales))))
 
-    def pair(self, registration: Registration, dt: float) -> tuple[Array, Array]:
+    def pair(self, registration: Registration, turning: Turning, dt: float) -> tuple[Array, Array]:
         """Take the pair that ends at this frame; return (3,) mean and variance of omega before
         it."""
-        transition, noise = axis(dt, SLOWEST, 1 / self.config.acceleration_time)
-        rows = transition[:, 1:]
-        predicted = self.mean @ rows.T
-        settled = rows @ self.covariance @ rows.T
-        innovation = registration.velocity[:3] * dt - predicted[:, 0]
+        transition = turning.transition
+        predicted = self.mean @ transition.T
+        across = self.covariance @ transition.T
+        spread = transition @ across
+        spread += self._accelerations[:, None, None] * turning.shaken
+        spread += self._vibrations[:, None, None] * turning.vibrating
         own = np.diag(registration.covariance)[:3] * dt**2
-        shaken = np.square(self.config.accelerations) * noise[0, 0]
-        expected = (settled[:, 0, 0] + own)[:, None] + shaken
-        self.accelerations = self._weighed(self.accelerations, innovation, expected)
-        spread = settled + self.variances[:, None, None] * noise
-        total = spread[:, 0, 0] + own
-        before = (self.covariance @ rows[0]) / total[:, None]
-        mean = self.mean[:, 0] + before[:, 0] * innovation
-        variance = self.covariance[:, 0, 0] - before[:, 0] ** 2 * total
-        gain = spread[:, :, 0] / total[:, None]
-        self.mean = (predicted + gain * innovation[:, None])[:, 1:]
-        self.covariance = (spread - gain[:, :, None] * spread[:, None, 0, :])[:, 1:, 1:]
-        return mean, variance
+        innovation = registration.velocity[:3, None] * dt - predicted[..., 0]
+        total = spread[..., 0, 0] + own[:, None]
+        self.ways = self._weighed(self.ways, -0.5 * (np.log(total) + innovation**2 / total))
+        gain = across[..., 0, 0] / total
+        before = self.mean[..., 0] + gain * innovation
+        variance = self.covariance[..., 0, 0] - gain**2 * total
+        gains = spread[..., 0] / total[..., None]
+        self.mean = (predicted + gains * innovation[..., None])[..., 1:]
+        spread -= gains[..., None] * spread[..., None, 0, :]
+        self.covariance = spread[..., 1:, 1:]
+        shares = _shares(self.ways)
+        mean = np.sum(shares * before, axis=1)
+        apart = before - mean[:, None]
+        return mean, np.sum(shares * (variance + apart**2), axis=1)
 
     def blur(self, reading: BlurReading, mean: Array, variance: Array) -> None:
         """Take the blur of a frame whose angular velocity the pairs around it tell, (3,) each."""
@@ -135,12 +160,14 @@ class Judge:
         spread = variance + np.diag(reading.covariance)[:3] * self.scales
         towards = float(np.sum(reading.velocity[:3] * mean / spread))
         innovation = np.copysign(1.0, towards) * reading.velocity[:3] - mean
-        self.blur_scales = self._weighed(self.blur_scales, innovation, variance[:, None] + own)
+        expected = variance[:, None] + own
+        nis = innovation[:, None] ** 2 / expected
+        likelihood = -0.5 * np.log(expected) - (_DEGREES + 1) / 2 * np.log1p(nis / _DEGREES)
+        self.blur_scales = self._weighed(self.blur_scales, likelihood)
 
-    def _weighed(self, weights: Array, innovation: Array, variance: Array) -> Array:
-        """Return log-weights (3, k) after one more innovation (3,), by its variances (3, k)."""
-        likelihood = -0.5 * (np.log(variance) + innovation[:, None] ** 2 / variance)
-        weights = self.config.memory * weights + likelihood
+    def _weighed(self, weights: Array, log_likelihood: Array) -> Array:
+        """Return log-weights (3, k) after one more observation."""
+        weights = self.config.memory * weights + log_likelihood
         return np.asarray(weights - weights.max(axis=1, keepdims=True))
 
 

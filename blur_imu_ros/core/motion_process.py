@@ -1,7 +1,8 @@
 """The process that a moving camera follows, and the settings of the filter over it.
 
 Acceleration is an Ornstein-Uhlenbeck process (Singer 1970) on each axis; velocity is its integral,
-and the pose since the frame before that of velocity.
+and the pose since the frame before that of velocity. To angular velocity a vibration is added, such
+a process as well but much shorter: it moves the camera, and nothing foretells it.
 """
 
 from __future__ import annotations
@@ -26,14 +27,20 @@ class MotionFilterConfig:
         accelerations: standard deviations of angular acceleration among which each axis chooses,
             rad/s^2: from a robot that rolls to a hand that jerks.
         acceleration_time: correlation time of acceleration, seconds.
+        together: share of the variance of acceleration that all axes have in common: what shakes
+            one shakes the others.
+        vibrations: standard deviations of a vibration among which each axis chooses, rad/s.
+        vibration_time: its correlation time, seconds.
         lever: linear acceleration for each rad/s^2 of angular acceleration, metres: without a
             lever arm, what turns also moves.
         linear_acceleration: of a camera that does not turn, m/s^2.
         constraint_noise_time: correlation time of the velocity of the pivot, seconds.
         knocks: how many times as hard as usual a camera may be shaken from one frame to the next,
             and how often it is.
-        memory: share of the evidence for an acceleration, or for a scale of blur's covariance, that
-            is still there one frame later.
+        memory: share of the evidence for an acceleration, a vibration or a scale of blur's
+            covariance that is still there one frame later.
+        alike: error of a registered angular velocity that stays alike from pair to pair, as depth
+            is wrong there, rad/s: part of its covariance, and not averaged away.
         blur_scales: by what blur's covariance may have to be multiplied.
         lasting: frames for which errors of depth stay alike; by that the covariance of a linear
             velocity is multiplied in the end, because these errors are not averaged away.
@@ -43,13 +50,17 @@ class MotionFilterConfig:
         degrees: of freedom of the Student-t distribution of innovations.
     """
 
-    accelerations: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+    accelerations: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
     acceleration_time: float = 0.1
+    together: float = 0.2
+    vibrations: tuple[float, ...] = (0.0, 0.03, 0.1)
+    vibration_time: float = 0.02
     lever: float = 0.3
     linear_acceleration: float = 2.0
     constraint_noise_time: float = 0.03
-    knocks: tuple[tuple[float, float], ...] = ((1.0, 0.8), (3.0, 0.15), (10.0, 0.05))
+    knocks: tuple[tuple[float, float], ...] = ((1.0, 0.85), (5.0, 0.15))
     memory: float = 0.9
+    alike: float = 0.05
     blur_scales: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0)
     lasting: float = 5.0
     angular_std: float = 10.0
@@ -94,6 +105,44 @@ def observed(
     means = means + (gains @ innovations[:, :, None])[:, :, 0]
     covariances = symmetric(covariances - gains @ across.swapaxes(1, 2))
     return [Gaussian(*one) for one in zip(means, covariances, strict=True)]
+
+
+@dataclass(frozen=True)
+class Turning:
+    """A step of the angular velocity of one axis: pose, velocity, acceleration and vibration, where
+    velocity holds the vibration as well.
+
+    Attributes:
+        transition: (4, 3) of the last three to all; the pose begins anew.
+        shaken: (4, 4) noise of an acceleration of variance 1.
+        vibrating: (4, 4) noise of a vibration of variance 1.
+    """
+
+    transition: Array
+    shaken: Array
+    vibrating: Array
+
+    @classmethod
+    def of(cls, dt: float, config: MotionFilterConfig) -> Turning:
+        """Return a step of `dt` seconds."""
+        smooth, noise = axis(dt, SLOWEST, 1 / config.acceleration_time)
+        time = config.vibration_time
+        kept = np.exp(-dt / time)
+        transition = np.zeros((4, 3))
+        transition[:3, :2] = smooth[:, 1:]
+        transition[:2, 2] = (1 - kept) * time - smooth[0, 1], kept - smooth[1, 1]
+        transition[3, 2] = kept
+        shaken = np.zeros((4, 4))
+        shaken[:3, :3] = noise
+        moved = 2 * time * (dt - 2 * time * (1 - kept) + time * (1 - kept**2) / 2)
+        both, left = time * (1 - kept) ** 2, 1 - kept**2
+        vibrating = np.zeros((4, 4))
+        vibrating[np.ix_((0, 1, 3), (0, 1, 3))] = (
+            (moved, both, both),
+            (both, left, left),
+            (both, left, left),
+        )
+        return cls(transition, shaken, vibrating)
 
 
 def axis(dt: float, slowing: float, decay: float) -> tuple[Array, Array]:
