@@ -18,13 +18,13 @@ from blur_imu_ros.core.estimate import CHI2_95_SIX
 from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.motion_filter import (
     Fused,
-    Hold,
     MotionFilter,
     MotionFilterState,
     smoothed,
 )
 from blur_imu_ros.core.motion_judge import BlurReading
 from blur_imu_ros.core.motion_process import Gaussian, MotionFilterConfig
+from blur_imu_ros.core.motion_step import Hold
 from blur_imu_ros.core.registration import (
     REPEATED,
     DepthTold,
@@ -247,10 +247,11 @@ class Links:
 
     def _resolved(self, found: Registration, first: Node) -> Registration:
         """Return a pair of two likely motions, valid if the past leaves one of them."""
-        resolved = self._motion.resolved(found, first.reading)
-        if resolved.ambiguity > self._registrar.settings.largest_ambiguity:
+        doubt = self._motion.doubt(found, first.reading)
+        if doubt > self._registrar.settings.largest_ambiguity:
             return found
-        return replace(resolved, valid=True, reasons=())
+        # It keeps its own ambiguity: the filter will judge it by the same past.
+        return replace(found, valid=True, reasons=())
 
     def _starts(self, first: Measurement, second: Measurement) -> Array:
         """(k, 6) mean velocities that two frames and the past may mean."""

@@ -7,7 +7,6 @@ a process as well but much shorter: it moves the camera, and nothing foretells i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,29 +81,47 @@ class Gaussian:
         return Gaussian(self.mean[rows], self.covariance[rows, rows])
 
 
-def observed(
-    states: Sequence[Gaussian], rows: slice, values: Array, covariance: Array, degrees: float
-) -> list[Gaussian]:
-    """Return the posteriors of observations of some entries of n states, outliers held back.
+@dataclass(frozen=True)
+class Gaussians:
+    """n Gaussians of m entries: means (n, m) and covariances (n, m, m)."""
 
-    Args:
-        states: before the observations.
-        rows: the entries that are observed.
-        values: (n, m) of the observations.
-        covariance: (m, m) of each of them.
-        degrees: of freedom of the Student-t distribution of the three angular innovations.
-    """
-    means = np.array([state.mean for state in states])
-    covariances = np.array([state.covariance for state in states])
-    innovations = values - means[:, rows]
-    across, within = covariances[:, :, rows], covariances[:, rows, rows]
-    angular = innovations[:, :3, None]
-    nis = np.sum(angular * np.linalg.solve((within + covariance)[:, :3, :3], angular), axis=(1, 2))
-    heavier = np.maximum(1.0, (degrees + nis) / (degrees + 3))[:, None, None]
-    gains = np.linalg.solve(within + heavier * covariance, across.swapaxes(1, 2)).swapaxes(1, 2)
-    means = means + (gains @ innovations[:, :, None])[:, :, 0]
-    covariances = symmetric(covariances - gains @ across.swapaxes(1, 2))
-    return [Gaussian(*one) for one in zip(means, covariances, strict=True)]
+    means: Array
+    covariances: Array
+
+    def __getitem__(self, rows: Array | list[int]) -> Gaussians:
+        """Return some of them, in the order of `rows`."""
+        return Gaussians(self.means[rows], self.covariances[rows])
+
+    def observed(
+        self, rows: slice, values: Array, covariance: Array, nis: Array, degrees: float
+    ) -> Gaussians:
+        """Return the posteriors of observations of some entries, outliers held back.
+
+        Args:
+            rows: the entries that are observed, k of them, angular ones first.
+            values: (n, k) of the observations.
+            covariance: (k, k) of each of them.
+            nis: (n,) normalised squared innovation of the three angular entries.
+            degrees: of freedom of the Student-t distribution of these.
+        """
+        innovations = values - self.means[:, rows]
+        across, within = self.covariances[:, rows], self.covariances[:, rows, rows]
+        heavier = np.maximum(1.0, (degrees + nis) / (degrees + 3))[:, None, None]
+        gains = np.linalg.solve(within + heavier * covariance, across).swapaxes(1, 2)
+        means = self.means + (gains @ innovations[:, :, None])[:, :, 0]
+        return Gaussians(means, symmetric(self.covariances - gains @ across))
+
+    def merged(self, weights: Array) -> Gaussians:
+        """Return one Gaussian for each of r mixtures (r, n) of these, their shares not all zero."""
+        shares = weights / weights.sum(axis=1, keepdims=True)
+        if len(self.means) == 1:
+            return self if len(shares) == 1 else self[[0] * len(shares)]
+        means = shares @ self.means
+        apart = self.means - means[:, None]
+        size = self.covariances.shape[1:]
+        covariances = (shares @ self.covariances.reshape(len(self.means), -1)).reshape(-1, *size)
+        covariances += (apart * shares[:, :, None]).swapaxes(1, 2) @ apart
+        return Gaussians(means, symmetric(covariances))
 
 
 @dataclass(frozen=True)
@@ -136,11 +153,13 @@ class Turning:
         shaken[:3, :3] = noise
         moved = 2 * time * (dt - 2 * time * (1 - kept) + time * (1 - kept**2) / 2)
         both, left = time * (1 - kept) ** 2, 1 - kept**2
-        vibrating = np.zeros((4, 4))
-        vibrating[np.ix_((0, 1, 3), (0, 1, 3))] = (
-            (moved, both, both),
-            (both, left, left),
-            (both, left, left),
+        vibrating = np.array(
+            (
+                (moved, both, 0.0, both),
+                (both, left, 0.0, left),
+                (0.0, 0.0, 0.0, 0.0),
+                (both, left, 0.0, left),
+            )
         )
         return cls(transition, shaken, vibrating)
 

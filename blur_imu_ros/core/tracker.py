@@ -10,8 +10,8 @@ from blur_imu_ros.choices import Direction
 from blur_imu_ros.core.direction import DirectionConfig, DirectionFilter, Observation
 from blur_imu_ros.core.links import Links, LinksState, Node
 from blur_imu_ros.core.measurement import Measurement
-from blur_imu_ros.core.motion_filter import Hold
 from blur_imu_ros.core.motion_process import MotionFilterConfig
+from blur_imu_ros.core.motion_step import Hold
 from blur_imu_ros.core.pivot import PivotConfig, PivotFilter, PivotState
 from blur_imu_ros.core.registration import RegistrationConfig
 from blur_imu_ros.core.velocity import VelocitySolver

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from blur_imu_ros.core.motion_filter import Fused, Hold, MotionFilter, smoothed
+from blur_imu_ros.core.motion_filter import Fused, MotionFilter, smoothed
 from blur_imu_ros.core.motion_judge import BlurReading
 from blur_imu_ros.core.motion_process import MotionFilterConfig, Turning, axis
+from blur_imu_ros.core.motion_step import Hold
 from blur_imu_ros.core.registration import Registration
 from blur_imu_ros.core.velocity import VelocitySolver
 
@@ -334,6 +335,24 @@ def test_a_pair_that_may_be_wrong_is_believed_where_it_fits_what_is_known():
         stds.append(np.sqrt(found.covariance[1, 1]))
     believed, doubted = stds
     assert doubted > 1.1 * believed
+
+
+def test_what_is_known_before_a_doubtful_pair_counts_once():
+    """Asked for its doubt and then given the same pair, the filter judges both alike."""
+    steady = np.array([0.0, 2.0, 0.0, 0.0, 0.0, 0.0])
+    motions = MotionFilter()
+    for k, noise in enumerate(0.3 * np.random.default_rng(0).standard_normal(20)):
+        motions.push(pair_of(steady + noise, k, 0.1), None, None)
+    state = motions.state
+    for off in (0.5, 1.0, 1.5, 2.0):
+        pair = replace(pair_of(steady + [0, off, 0, 0, 0, 0], 20, 0.1), ambiguity=0.4)
+        wide = pair.covariance + 0.4 * np.diag([25.0] * 3 + [4.0] * 3)
+        pair = replace(pair, covariance=wide)
+        motions.resume(state)
+        doubt = motions.doubt(pair, None)
+        links = motions.push(pair, None, None).links
+        unlinked = np.all(links.observed.means == links.ways.predicted.means, axis=1)
+        assert links.ways.weights[unlinked].sum() == pytest.approx(doubt, abs=0.05)
 
 
 def test_a_wrong_pair_that_may_be_one_does_not_turn_the_sign_of_the_blur():
