@@ -32,6 +32,8 @@ class BlurField:
             b) in the covariance sigma^2 expm([[a, b], [b, -a]]) of the motion. The least certain
             direction is at half the angle of (a, b), sigma exp(|(a, b)| / 2) there and sigma
             exp(-|(a, b)| / 2) across it; like q it is the same for F and -F.
+        shown: (rows, columns) bool, False for cells that show the camera's own body and must not be
+            used; None if all show the scene.
     """
 
     q: Array
@@ -43,6 +45,7 @@ class BlurField:
     signed_motion: Array | None = None
     shared_errors: bool = False
     anisotropy: Array | None = None
+    shown: Array | None = None
 
     @cached_property
     def motion(self) -> Array:

@@ -34,6 +34,7 @@ from blur_imu_ros.core.registration import (
     View,
     shared_covariance,
 )
+from blur_imu_ros.core.still_parts import StillParts
 from blur_imu_ros.core.velocity import VelocityPrior
 
 _SIGNS = ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0))
@@ -142,6 +143,7 @@ class LinksState:
         registration: of the last frame; None where it is the first.
         linked: whether the last frame is linked to the one before.
         intervals: between frames, seconds.
+        still: counts of `StillParts`.
     """
 
     motion: MotionFilterState
@@ -149,6 +151,7 @@ class LinksState:
     registration: dict[str, Any] | None
     linked: bool
     intervals: list[float]
+    still: list[list[int]]
 
 
 class Links:
@@ -172,6 +175,7 @@ class Links:
         """
         self._registrar, self._config = Registrar(registration), motion
         self._motion, self._assumed, self._clock = MotionFilter(motion), assumed, Clock()
+        self._still = StillParts()
         self._lag, self._smooth = lag, smooth
         self._chain: list[Fused] = []
         self._members: list[Node] = []
@@ -180,6 +184,7 @@ class Links:
     def forget(self) -> None:
         """Forget the frames, not what was learnt of the camera."""
         self._close()
+        self._still.forget()
         self._last: Node | None = None
         self._head: Node | None = None
         self._velocity: Array | None = None
@@ -210,11 +215,18 @@ class Links:
                 reading = replace(reading, velocity=-reading.velocity)
         return Node(held, view=view, reading=reading, settings=self._registrar.settings)
 
+    def shown(self, single: Measurement) -> Array | None:
+        """Return which cells of a frame's blur field show the scene, not the camera's own body;
+        None if all do."""
+        return None if single.field is None else self._still.shown(single.field.sigma.shape)
+
     def link(self, node: Node) -> Node | None:
         """Register `node` on a frame before it; return that frame, None where none fits."""
+        shown = None if node.view is None else self._still.take(node.view)
         for first in dict.fromkeys((self._last, self._head)):
             if first is None or first.view is None or node.view is None:
                 continue
+            first.view = replace(first.view, shown=shown)
             starts = self._starts(first.measurement, node.measurement)
             found = self._registrar.register(first.view, node.view, starts)
             if found.only_ambiguous and first is self._head:
@@ -336,11 +348,14 @@ class Links:
         last, head = self._last, self._head
         if self._smooth or self._ahead or last is None or head not in (None, last):
             return None
+        if self._still.shown((1, 1)) is not None:
+            return None  # The last frame was read without what was known to stand still before it.
         velocity = None if self._velocity is None else self._velocity.tolist()
         registration = last.registration
         plain = None if registration is None else _plain(registration)
         intervals = list(self._clock.intervals)
-        return LinksState(self._motion.state, velocity, plain, head is last, intervals)
+        still = self._still.counts.tolist()
+        return LinksState(self._motion.state, velocity, plain, head is last, intervals, still)
 
     def resume(self, last: Node, state: LinksState) -> None:
         """Go on behind the frame `last`, whose probability is known."""
@@ -352,6 +367,8 @@ class Links:
             last.registration = _registration(state.registration)
             last.view = self._registrar.corrected(last.view, last.registration)
         self._clock.intervals.extend(state.intervals)
+        if last.view is not None and state.still:
+            self._still.resume(last.view, np.array(state.still))
         if state.linked:
             last.fused = self._motion.current(last.reading, self._clock.jitter)
 

@@ -76,6 +76,7 @@ class Level:
         self.matrix = sized(second.camera, *self.other.shape[::-1]).matrix
         spacing = settings.spacing[number]
         some = slice(spacing // 2, None, spacing)
+        self.shown = _shown(first, image.shape, some)
         depth = resized(first.inverse_depth, image.shape)[some, some]
         self.shape = depth.shape
         rays, rows = _geometry(camera, spacing)
@@ -161,7 +162,7 @@ class Level:
         robust weights (k or 1, n) of the step before.
         """
         found = self._seen_at(self.other, u, v, _OUTSIDE)
-        seen = (found > _UNSEEN).astype(np.float32)
+        seen = (found > _UNSEEN).astype(np.float32) * self.shown
         seen_precision = seen * self.precision
         weights = robust * seen_precision
         weighted = weights * found
@@ -331,6 +332,13 @@ def _moved(motions: Array, rotations: Array, steps: Array) -> Array:
         together = rotations[k] @ cv2.Rodrigues(-step[:3])[0]
         moved[k, :3] = -cv2.Rodrigues(together)[0][:, 0]
     return moved
+
+
+def _shown(view: View, shape: tuple[int, ...], some: slice) -> Array:
+    """(n or 1,) share of each compared pixel that shows the scene."""
+    if view.shown is None:
+        return np.ones(1, np.float32)
+    return resized(view.shown.astype(np.float32), shape)[some, some].reshape(-1)
 
 
 @lru_cache(maxsize=16)

@@ -147,6 +147,8 @@ class View:
             where it is not known.
         told: what the parallax of the views before told of `inverse_depth`, in which it is; None
             where there were none.
+        shown: (h, w) bool of the finest level, False where the camera's own body is seen; None if
+            all of it shows the scene.
     """
 
     t: float
@@ -157,6 +159,7 @@ class View:
     gradients: tuple[Array, ...]
     blur: Array | None
     told: DepthTold | None = None
+    shown: Array | None = None
 
 
 def view_of(

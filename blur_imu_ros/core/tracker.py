@@ -154,8 +154,19 @@ class Tracker:
             self._waiting.append(node)
 
     def _node(self, single: Measurement) -> Node:
-        held = self._about_pivot(single)
-        return Node(held) if self._links is None else self._links.node(single, held)
+        if self._links is None:
+            return Node(self._about_pivot(single))
+        single = self._of_the_scene(single, self._links)
+        return self._links.node(single, self._about_pivot(single))
+
+    def _of_the_scene(self, single: Measurement, links: Links) -> Measurement:
+        """Return the measurement without what the camera's own body shows."""
+        shown, field = links.shown(single), single.field
+        if shown is None or field is None:
+            return single
+        frame, field = single.frame, replace(field, shown=shown)
+        estimate = self._solver.solve(field, frame.exposure_time, frame.t)
+        return replace(single, field=field, estimate=estimate)
 
     def _about_pivot(self, single: Measurement) -> Measurement:
         """Return the measurement with what the frames before said about the lever arm."""

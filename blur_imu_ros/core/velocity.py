@@ -128,15 +128,16 @@ class _Equations:
     information_vector: Array
     signed: bool
 
-    def sample(self, cells: Array) -> _Equations:
+    def sample(self, cells: Array | slice) -> _Equations:
         """Return the equations of some cells, carrying the information of all."""
+        length2 = self.length2[cells]
         return _Equations(
             self.ata[:, cells],
             self.atb[:, cells],
-            self.length2[cells],
+            length2,
             self.variance[cells],
             self.half_depth_variance[cells],
-            self.cells_per_sample * len(cells) / len(self.length2),
+            self.cells_per_sample * len(length2) / len(self.length2),
             self.information,
             self.information_vector,
             self.signed,
@@ -259,7 +260,7 @@ class VelocitySolver:
         if prior is not None:
             information = information + prior.information / tau**2
             information_vector = prior.information @ prior.mean / tau
-        return _Equations(
+        equations = _Equations(
             ata=ata,
             atb=atb,
             length2=motion_x * weighed_x + motion_y * weighed_y,
@@ -270,6 +271,11 @@ class VelocitySolver:
             information_vector=information_vector,
             signed=field.signed_motion is not None,
         )
+        if field.shown is None:
+            return equations
+        # The others tell nothing, so the errors of these stay as alike as they are.
+        sampled = equations.sample(_shown(field))
+        return replace(sampled, cells_per_sample=equations.cells_per_sample)
 
     def _start(self, equations: _Equations) -> Array:
         """Return the best of many starts, each followed for a few solves on a sample of cells."""
@@ -354,7 +360,7 @@ class VelocitySolver:
             angular_velocity=x[:3] / tau,
             linear_velocity=x[3:] / tau,
             covariance=(own + own.T) / 2 + shared,
-            blur_px=float(np.sqrt(_median(_length2(field.motion)[None])[0])),
+            blur_px=float(np.sqrt(_median(_length2(field.motion)[None, _shown(field)])[0])),
             residual_px=float(np.sqrt(_median(_residual2(field, fit, x))[0] / _MEDIAN_OF_CHI2)),
             rank=int(np.sum(np.linalg.eigvalsh(information * np.outer(weak, weak)) > 1)),
             condition=_condition(data),
@@ -375,6 +381,8 @@ class VelocitySolver:
         least = self.config.confident_width * field.camera.longer_side
         limit = np.maximum(least, self.config.confident_share * field.blur_length)
         confident = field.principal_sigmas[0] < limit
+        if field.shown is not None:
+            confident = confident & field.shown
         if confident.mean() < self.config.fewest_share:
             estimate = estimate.rejected(
                 f"blur could be read in only {confident.sum()} of {confident.size} cells"
@@ -473,10 +481,17 @@ def _residual2(field: BlurField, fit: _Fit, x: Array) -> Array:
     """(1, n) squared residuals of the motion x, pixels^2, all directions alike."""
     if field.anisotropy is None:
         return fit.residual2
-    columns = _geometry(field.camera, *field.q.shape[:2], field.stride).columns
+    cells = _shown(field)
+    columns = _geometry(field.camera, *field.q.shape[:2], field.stride).columns[..., cells]
     turned = np.tensordot(columns[:, :3], x[:3], (1, 0))
-    moved = turned + np.tensordot(columns[:, 3:], x[3:], (1, 0)) * field.inverse_depth.ravel()
-    return _length2((fit.signs * field.motion.reshape(-1, 2).T - moved).T)[None]
+    nearness = field.inverse_depth.ravel()[cells]
+    moved = turned + np.tensordot(columns[:, 3:], x[3:], (1, 0)) * nearness
+    return _length2((fit.signs * field.motion.reshape(-1, 2)[cells].T - moved).T)[None]
+
+
+def _shown(field: BlurField) -> Array | slice:
+    """Return which of the n cells show the scene."""
+    return slice(None) if field.shown is None else np.flatnonzero(field.shown)
 
 
 @lru_cache(maxsize=8)
