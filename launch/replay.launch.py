@@ -30,7 +30,8 @@ ARGUMENTS = {
     "delay": (
         "8.0",
         "Seconds that the player waits before the first message, for the node to load its model "
-        "and for both to find each other; a large model on a GPU may need more.",
+        "and for both to find each other; a large model on a GPU may need more. With loop, it "
+        "waits before every turn.",
     ),
     "fusion": ("false", "Start the filter of fusion.launch.py, too: true or false."),
     "plot": ("false", "Plot the angular velocity with rqt_plot: true or false."),
@@ -71,9 +72,14 @@ def _player(context: Any) -> list[Any]:
     delay = str(given.seconds("delay"))
     command = ["ros2", "bag", "play", str(_bag(given)), "--clock", "--rate", given.text("rate")]
     command += ["--delay", delay, *(["--loop"] if given.flag("loop") else [])]
-    play = ExecuteProcess(cmd=command, output="screen", on_exit=Shutdown(reason="the bag is over"))
+    play = ExecuteProcess(cmd=command, output="screen", on_exit=_after)
     started: list[Any] = filter_nodes(context) if given.flag("fusion") else []
     return [*started, play, *([_plot(given)] if given.flag("plot") else [])]
+
+
+def _after(event: Any, context: Any) -> list[Any]:
+    """Return the end of the launch when the bag is over; after Ctrl-C a second one would fail."""
+    return [] if context.is_shutdown else [Shutdown(reason="the bag is over")]
 
 
 def _plot(given: Given) -> Node:

@@ -259,6 +259,15 @@ def bag(tmp_path: Path) -> str:
     return str(path)
 
 
+def test_the_end_of_the_bag_ends_the_launch_unless_ctrl_c_has_done_so() -> None:
+    (play,) = of_kind(run("replay.launch.py", bag=str(ROOT)), "ExecuteProcess")
+    after = play.options["on_exit"]
+    (ended,) = after(None, SimpleNamespace(is_shutdown=False))
+    assert type(ended).__name__ == "Shutdown"
+    # A second shutdown makes launch_ros fail: the node would be left to itself.
+    assert after(None, SimpleNamespace(is_shutdown=True)) == []
+
+
 def test_a_bag_that_is_not_there_is_named_before_anything_starts() -> None:
     with pytest.raises(RuntimeError, match="argument bag:=/no/such.mcap does not exist"):
         run("replay.launch.py", bag="/no/such.mcap")
