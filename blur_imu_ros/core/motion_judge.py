@@ -115,13 +115,15 @@ class Judge:
     @property
     def variances(self) -> Array:
         """(3,) of the angular acceleration of each axis, (rad/s^2)^2."""
-        own, together = _shares(self.ways) @ self._accelerations, self.config.together
+        own = np.square(_shares(self.ways) @ np.sqrt(self._accelerations))
+        together = self.config.together
         return np.asarray((1 - together) * own + together * own.mean())
 
     @property
     def vibrations(self) -> Array:
         """(3,) variances of the vibration of each axis, (rad/s)^2; never zero."""
-        return np.asarray(np.maximum(_shares(self.ways) @ self._vibrations, _NO_VIBRATION**2))
+        std = _shares(self.ways) @ np.sqrt(self._vibrations)
+        return np.asarray(np.square(np.maximum(std, _NO_VIBRATION)))
 
     @property
     def scales(self) -> Array:
