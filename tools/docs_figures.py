@@ -28,6 +28,7 @@ from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.motion_field import double_angle, half_angle, motion_field
+from blur_imu_ros.core.motion_filter import MotionFilter
 from blur_imu_ros.core.registration import Registrar, Registration, RegistrationConfig
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.simulation.room_renderer import (
@@ -63,6 +64,7 @@ def main() -> None:
         ("parallax.png", parallax),
         ("direction.png", direction),
         ("neighbours.png", neighbours),
+        ("rattle.png", rattle),
     )
     for name, draw in figures:
         figure = draw()
@@ -275,6 +277,48 @@ def _draw_registered(
     )
     panel.set(xlabel="time [s]", ylabel="wy [rad/s]")
     panel.legend(loc="upper right", fontsize=9, ncols=2)
+
+
+def rattle() -> Figure:
+    """One filter at once behind the pairs of a robot that rattles, and of a hand."""
+    figure, panels = plt.subplots(1, 2, figsize=(12, 3.6), constrained_layout=True)
+    t = np.arange(0, 3, 1 / 600)
+    robot = 0.5 * np.sin(2 * np.pi * 0.4 * t) + 0.06 * sum(
+        np.sin(2 * np.pi * hertz * t + hertz) for hertz in (9, 13)
+    )
+    hand = 3 * np.sin(2 * np.pi * 1.1 * t) + 2 * np.sin(2 * np.pi * 1.9 * t + 1)
+    for panel, rate, name in zip(panels, (robot, hand), ("a robot", "a hand"), strict=True):
+        _draw_at_once(panel, t, rate)
+        panel.set(title=name, xlabel="time [s]", ylabel="wy [rad/s]", xlim=(1, 3))
+    panels[0].legend(loc="lower left", fontsize=9)
+    return figure
+
+
+def _draw_at_once(panel: Panel, t: Array, rate: Array) -> None:
+    """Draw a rate, its pairs extrapolated by half their change, and what the filter says at
+    once."""
+    frames, rng, filtered = np.arange(0, len(t), 20), np.random.default_rng(0), MotionFilter()
+    std, means, found = 0.04, [], []
+    for a, b in pairwise(frames):
+        velocity = np.concatenate([[0, rate[a:b].mean(), 0], np.zeros(3)])
+        velocity[:3] += std * rng.standard_normal(3)
+        covariance = np.diag([std**2 + 0.05**2] * 3 + [0.1**2] * 3)
+        pair = Registration(
+            t[a], t[b], velocity, covariance, 1.0, 1.0, 0.0, True, (), np.zeros((6, 6))
+        )
+        means.append(velocity[1])
+        found.append(filtered.push(pair, None, None).now)
+    at = t[frames[1:]]
+    mean, sigma = (
+        np.array([g.mean[1] for g in found]),
+        np.sqrt([g.covariance[1, 1] for g in found]),
+    )
+    panel.axhline(0, color="0.8", linewidth=0.8)
+    panel.plot(t, rate, color=TRUTH, label="ground truth")
+    panel.plot(at[1:], 1.5 * np.array(means[1:]) - 0.5 * np.array(means[:-1]), "x", color="0.5",
+               label="last two pairs, extrapolated")  # fmt: skip
+    panel.fill_between(at, mean - sigma, mean + sigma, color=ESTIMATE, alpha=0.2, linewidth=0)
+    panel.plot(at, mean, ".-", color=ESTIMATE, label="the filter, with its sigma")
 
 
 def _shots(trajectory: Trajectory, count: int) -> list[_Shot]:
