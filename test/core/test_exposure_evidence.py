@@ -11,6 +11,7 @@ from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.exposure_evidence import ExposureEvidence
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.measurement import Measurement
+from blur_imu_ros.core.registration import Registration
 from helpers.synthetic_fields import CAMERA, field_of, seen_after, texture
 
 RATE = np.array([0.4, 2.0, -1.0])
@@ -60,3 +61,44 @@ def test_without_images_speeds_beyond_reason_are_told() -> None:
 @pytest.mark.parametrize("count", [0, 1])
 def test_a_single_image_tells_nothing(count: int) -> None:
     assert told(0.12, count) == []
+
+
+def registered(
+    given: float, count: int = 12, quality: float = 0.99, blur: float = 1.0, read: float = 1.0
+) -> list[str]:
+    """What is said of registered images whose blur is read as `read` of its length."""
+    evidence, covariance = ExposureEvidence(), np.eye(6)
+    for k in range(count):
+        image = np.full((CAMERA.height, CAMERA.width, 3), 128, np.uint8)
+        frame = Frame(image, k * INTERVAL, given, CAMERA, str(k))
+        sign = (-1) ** k  # That of a single image is open.
+        rate = sign * read * RATE * TRUE / given
+        single = np.concatenate([rate, np.zeros(3)])
+        estimate = VelocityEstimate(
+            frame.t, given, RATE, np.zeros(3), covariance, 7.0, 0.1, 6, 1.0, 1.0, single=single
+        )
+        field = field_of(blur * RATE * TRUE / 0.01, np.zeros(3), camera=CAMERA, sigma=0.3)
+        velocity = np.concatenate([RATE, np.zeros(3)])
+        pair = Registration(
+            frame.t - INTERVAL, frame.t, velocity, covariance, quality, 0.9, 0.0, True, (),
+            np.zeros((6, 6)),
+        )  # fmt: skip
+        evidence.add(Measurement(frame, estimate, image, field, None if k == 0 else pair))
+    return list(evidence.doubts())
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_registered_images_tell_a_factor_of_two(factor: float) -> None:
+    (said,) = registered(factor * TRUE)
+    assert "contradicts the images" in said and "suggest about 0.01 s" in said
+    assert ("less" if factor < 1 else "more") in said.split("from frame to frame")[1]
+
+
+@pytest.mark.parametrize("read", [0.74, 1.37])
+def test_what_networks_misread_of_blur_is_no_reason_for_doubt(read: float) -> None:
+    assert registered(TRUE, read=read) == []
+
+
+def test_few_or_doubtful_pairs_and_sharp_images_do_not_tell_it() -> None:
+    assert registered(2 * TRUE, count=6) == registered(2 * TRUE, quality=0.85) == []
+    assert registered(2 * TRUE, blur=0.5) == []
