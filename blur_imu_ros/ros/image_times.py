@@ -37,6 +37,7 @@ class ImageTimes:
 
     Attributes:
         epoch: counts the beginnings; what was learnt in another epoch is no longer true.
+        steps_back: how many of them are because time stepped back.
         late: images that were refused because a newer one, or the same, had come before.
         missing: images that the camera must have taken but that never came.
         skipped: images that were left out because more come than are asked for.
@@ -50,13 +51,14 @@ class ImageTimes:
         self._alive, self._alive_for = -math.inf, 0.0
         self._intervals: deque[float] = deque(maxlen=INTERVALS)
         self._due = -math.inf
-        self.epoch = self.late = self.missing = self.skipped = 0
+        self.epoch = self.steps_back = self.late = self.missing = self.skipped = 0
         self._settled = 0
         self._came = self._came_before = self._missing_before = 0
 
-    def begin_anew(self) -> None:
-        """Forget the past: the clock has jumped, or the node has rested."""
+    def begin_anew(self, stepped_back: bool = False) -> None:
+        """Forget the past: the clock has stepped back, or the node has rested."""
         with self._lock:
+            self.steps_back += stepped_back
             self._restart()
 
     def admit(self, stamp: Time) -> float:
@@ -69,6 +71,7 @@ class ImageTimes:
                 again = "has the stamp of" if step == 0 else "is older than"
                 raise FrameError(f"the image {again} the one before")
             if step is not None and step < 0:
+                self.steps_back += 1
                 self._restart()
             elif step is not None:
                 self._learn(self._lived(seconds, step))

@@ -56,6 +56,8 @@ FILTER: Arguments = {
     ),
     "camera_xyz": ("0 0 0", "Place of camera_frame in base_frame, metres."),
     "camera_rpy": ("0 0 0", "Roll, pitch, yaw of camera_frame in base_frame, radians."),
+    # The node calls it when a bag begins anew.
+    "filter_reset_service": ("reset", NODE_PARAMETERS["filter_reset_service"][1]),
 }
 """Arguments of the filter; base_frame is a parameter of the node and holds for both."""
 

@@ -48,7 +48,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         self.add_post_set_parameters_callback(self._take_parameters)
         self._clock_jumps = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1)),
-            post_callback=lambda jump: self._begin_anew(),
+            post_callback=self._begin_anew,
         )
         self._diagnostics_out = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         # Not on ROS time: a simulation that has not begun is worth a report, too.
@@ -123,9 +123,9 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         self._health.resting(f"cannot be configured: {reason}", failed=True)
         return TransitionCallbackReturn.FAILURE
 
-    def _begin_anew(self) -> None:
+    def _begin_anew(self, jump: Any) -> None:
         if self._session is not None:
-            self._session.times.begin_anew()
+            self._session.times.begin_anew(stepped_back=jump.delta.nanoseconds < 0)
 
     # --- parameters while running -------------------------------------------------------------
 

@@ -250,6 +250,12 @@ PARAMETERS: dict[str, _Parameter] = {
         "Publish the camera's body frame on /tf_static, as a child of the image frame; for drivers "
         "that publish only the optical frame. Needs axes body.",
     ),
+    "filter_reset_service": _Parameter(
+        "",
+        "Service (std_srvs/Empty) to call when simulated time, as of a bag, steps back: reset of "
+        "robot_localization, which otherwise ignores all messages until the old time is reached "
+        "again. Empty: none.",
+    ),
     "diagnostics_period": _Parameter(1.0, "Seconds between diagnostics.", least=0.1, most=60.0),
 }
 
@@ -294,6 +300,7 @@ class Settings:
     frame_id: str
     base_frame: str
     publish_body_frame: bool
+    filter_reset_service: str
     diagnostics_period: float
 
     @property

@@ -41,6 +41,7 @@ from blur_imu_ros.ros.exposure_sources import (
     TopicExposure,
     message_type,
 )
+from blur_imu_ros.ros.filter_reset import FilterReset
 from blur_imu_ros.ros.frames import BaseFrame, BodyFrame, Transforms
 from blur_imu_ros.ros.image_reader import ImageReader
 from blur_imu_ros.ros.image_times import ImageTimes
@@ -125,6 +126,7 @@ class Session:
         health.fact("model", self._chain.model)
         health.fact("backend", self._chain.runs_on)
         self._epoch, self._last_time = self.times.epoch, 0.0
+        self._steps_back = 0
         self._topics = Topics(node, health.mismatch)
         try:
             self._create_topics()
@@ -175,6 +177,7 @@ class Session:
         self._base = BaseFrame(node, settings.base_frame)
         latched = partial(topics.publisher, profile=LATCHED)
         self._body = BodyFrame(latched) if settings.publish_body_frame else None
+        self.filter_reset = FilterReset(node, topics, settings.filter_reset_service)
         self._exposure = self._exposure_source()
         self._health.fact("exposure source", self._exposure.name)
         self._reader = ImageReader(node.get_logger().warning)
@@ -283,6 +286,10 @@ class Session:
         for measurement in self._chain.flush():
             self._publish(measurement)
         self._epoch, self._last_time = epoch, 0.0
+        # After the last message of the old time, before the first of the new.
+        if self._steps_back != self.times.steps_back:
+            self._steps_back = self.times.steps_back
+            self.filter_reset.time_stepped_back()
         self._outputs.begin_anew()
         self._published.clear()
         if self._reset:

@@ -1,4 +1,4 @@
-"""The publishers, subscriptions and services of a session: made here, and given back together."""
+"""Publishers, subscriptions, services and clients of a session: made and given back together."""
 
 from __future__ import annotations
 
@@ -63,6 +63,12 @@ class Topics:
         """Offer a service."""
         service: Any = self._node.create_service(kind, name, callback)
         self._owned[service] = self._node.destroy_service
+
+    def client(self, kind: Any, name: str) -> Any:
+        """Return what calls a service."""
+        client: Any = self._node.create_client(kind, name)
+        self._owned[client] = self._node.destroy_client
+        return client
 
     def drop(self, entity: Any) -> None:
         """Give one back."""

@@ -269,6 +269,44 @@ def test_a_clock_that_jumps_back_makes_the_direction_filter_forget(bench: Any) -
     assert one.until(lambda: len(one.heard["imu"]) > 1)
 
 
+@pytest.mark.parametrize("simulated", [True, False], ids=["simulated", "real"])
+def test_a_filter_is_reset_where_simulated_time_steps_back(bench: Any, simulated: bool) -> None:
+    empty = pytest.importorskip("std_srvs.srv", reason="std_srvs is not installed").Empty
+    one = started(bench, use_sim_time=simulated, filter_reset_service="reset")
+    resets: list[int] = []
+
+    def reset(request: Any, response: Any) -> Any:
+        resets.append(len(one.heard["imu"]))
+        return response
+
+    one.peer.create_service(empty, "reset", reset)
+    assert one.until(lambda: one.session.filter_reset.is_offered)
+    for count, stamp in enumerate((100.0, 50.0, 51.0, 40.0), start=1):
+        one.stamp = stamp
+        one.send(GREY)
+        assert one.until(lambda count=count: len(one.heard["imu"]) == count)
+    one.wait(0.3)
+    assert len(resets) == (2 if simulated else 0)
+    one.node.trigger_deactivate()
+    one.node.trigger_activate()
+    one.send(GREY)
+    assert one.until(lambda: len(one.heard["imu"]) == 5)
+    one.wait(0.2)
+    assert len(resets) == (2 if simulated else 0), "a pause of ours is none of the filter's"
+
+
+def test_a_filter_that_is_not_there_is_no_fault_but_its_name_must_be_one(bench: Any) -> None:
+    one = started(bench, use_sim_time=True, filter_reset_service="reset")
+    for count, stamp in enumerate((100.0, 50.0), start=1):
+        one.stamp = stamp
+        one.send(GREY)
+        assert one.until(lambda count=count: len(one.heard["imu"]) == count)
+    one = bench(Oracle(), namespace="/other", filter_reset_service="no such name")
+    assert str(one.node.trigger_configure()).endswith("FAILURE")
+    said = "parameter filter_reset_service is 'no such name'"
+    assert one.until(lambda: any(said in s.message for s in one.statuses()))
+
+
 # --- what may be looked at --------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]"
 import rclpy
 from geometry_msgs.msg import TransformStamped
 from rclpy.executors import SingleThreadedExecutor
+from rosgraph_msgs.msg import Clock
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import Imu
 
@@ -165,23 +167,32 @@ def test_the_real_tf2_turns_the_acceleration_into_the_axes_of_the_output(
 FILES = {"drives": ["ekf.yaml"], "carried": ["ekf.yaml", "ekf_carried.yaml"]}
 
 
-@pytest.fixture(params=FILES)
-def ekf(request: pytest.FixtureRequest, ros: None) -> Iterator[str]:
-    """robot_localization with the shipped parameters; yields for which motion."""
+@contextmanager
+def filter_of(motion: str, *more: str) -> Iterator[None]:
+    """Run robot_localization with the shipped parameters of a motion."""
     known = shutil.which("ros2") and subprocess.run(
         ["ros2", "pkg", "prefix", "robot_localization"], capture_output=True
     )
     if not known or known.returncode:
         pytest.skip("robot_localization is not installed")
-    files = [str(ROOT / "config" / name) for name in FILES[request.param]]
+    files = [str(ROOT / "config" / name) for name in FILES[motion]]
     given = [part for file in files for part in ("--params-file", file)]
     process = subprocess.Popen(
-        ["ros2", "run", "robot_localization", "ekf_node", "--ros-args", *given],
+        ["ros2", "run", "robot_localization", "ekf_node", "--ros-args", *given, *more],
         start_new_session=True,
     )
-    yield request.param
-    os.killpg(process.pid, signal.SIGINT)
-    process.wait(timeout=15)
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(timeout=15)
+
+
+@pytest.fixture(params=FILES)
+def ekf(request: pytest.FixtureRequest, ros: None) -> Iterator[str]:
+    """robot_localization with the shipped parameters; yields for which motion."""
+    with filter_of(request.param):
+        yield request.param
 
 
 def test_robot_localization_follows_a_step_within_two_frames(bench: Any, ekf: str) -> None:
@@ -211,6 +222,36 @@ def test_robot_localization_follows_a_step_within_two_frames(bench: Any, ekf: st
     after = [m for m in heard if messages.seconds(m.header.stamp) > due]
     assert after and after[0].twist.twist.angular.z > 0.9
     np.testing.assert_allclose([m.twist.twist.angular.z for m in after], 1.0, atol=0.1)
+
+
+def test_robot_localization_goes_on_in_the_second_turn_of_a_bag(bench: Any) -> None:
+    odometry = pytest.importorskip("nav_msgs.msg", reason="nav_msgs is not installed").Odometry
+    with filter_of("drives", "-p", "use_sim_time:=true"):
+        one = started(
+            bench,
+            Oracle((0, -2, 0)),
+            use_sim_time=True,
+            frame_id="base_link",
+            filter_reset_service="reset",
+        )
+        heard: list[Any] = []
+        one.peer.create_subscription(odometry, "odometry/filtered", heard.append, 10)
+        clock = one.peer.create_publisher(Clock, "/clock", 1)
+        assert one.until(lambda: one.session.filter_reset.is_offered, 30)
+
+        def turn_from(start: float) -> bool:
+            one.stamp = start
+            for _ in range(60):
+                one.send()
+                clock.publish(Clock(clock=messages.stamp(one.stamp)))
+                if one.until(lambda: heard, 0.1):
+                    return True
+            return False
+
+        assert turn_from(100.0)
+        heard.clear()
+        assert turn_from(50.0), "the filter ignores what is older than it has seen"
+        assert messages.seconds(heard[0].header.stamp) < 60
 
 
 @pytest.mark.parametrize("ekf", ["drives"], indirect=True)

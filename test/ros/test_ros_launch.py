@@ -133,7 +133,8 @@ def test_included_launch_files_are_there_and_know_their_arguments(path: Path) ->
         other = Path(include.args[0].name)
         assert other in LAUNCH_FILES
         said_again = set(defaults(path)) & set(defaults(other))
-        assert said_again <= {"camera"}, "an argument is said once"
+        other_defaults = {"camera", "filter_reset_service"}
+        assert said_again <= other_defaults, "an argument is said once"
         assert set(dict(include.options.get("launch_arguments", []))) <= set(defaults(other))
 
 
@@ -319,6 +320,14 @@ def test_no_transport_is_set_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -
     assert one.args == ("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
     with pytest.raises(RuntimeError, match="transport:=fast is not one of default, large_data"):
         transports(transport="fast")
+
+
+@pytest.mark.parametrize(
+    ("name", "service"),
+    [("fusion.launch.py", "reset"), ("replay.launch.py", "reset"), ("blur_imu.launch.py", "")],
+)
+def test_the_filter_of_a_launch_is_reset_with_a_bag(name: str, service: str) -> None:
+    assert all_defaults(ROOT / "launch" / name)["filter_reset_service"] == service
 
 
 def test_fusion_starts_the_filter_and_places_the_camera_where_asked() -> None:
