@@ -131,7 +131,7 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
 
     def _check_parameters(self, changes: list[Parameter[Any]]) -> SetParametersResult:
         try:
-            parameters.check_changes(changes, self._session is not None)
+            parameters.check_changes(self, changes, self._session is not None)
         except RosSetupError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
@@ -358,21 +359,30 @@ def checked(values: dict[str, Any], before: Settings | None = None) -> Settings:
     return Settings(**values)
 
 
-def check_changes(changes: Iterable[Parameter[Any]], configured: bool) -> None:
+def check_changes(node: Node, changes: Iterable[Parameter[Any]], configured: bool) -> None:
     """Raise RosSetupError if a change has a wrong value, or must wait until the node is cleaned up.
 
-    Parameters that are not ours (use_sim_time) are left to their owners.
+    Values that hold already may be set again: `ros2 param load` sets all. Parameters that are not
+    ours (use_sim_time) are left to their owners.
     """
     for change in changes:
         parameter = PARAMETERS.get(change.name)
         if parameter is None:
             continue
         parameter.check(change.name, change.value)
-        if configured and not parameter.live:
+        if configured and not parameter.live and not _holds(node, change):
             raise RosSetupError(
                 f"parameter {change.name} cannot change while the node is configured: deactivate "
                 "and clean up first"
             )
+
+
+def _holds(node: Node, change: Parameter[Any]) -> bool:
+    """Return whether a parameter has the value of a change already."""
+    known, new = node.get_parameter(change.name).value, change.value
+    if isinstance(new, str):
+        return bool(known == new)
+    return np.array_equal(np.atleast_1d(known), np.atleast_1d(new))
 
 
 def _calibrated(values: dict[str, Any], known: KnownCalibration | None) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import double_angle
 from blur_imu_ros.errors import ModelError
 from blur_imu_ros.network.blur_network import load_network
-from blur_imu_ros.ros import messages, node, session
+from blur_imu_ros.ros import messages, node, parameters, session
 from helpers.command_line import MODEL, needs_model
 from helpers.ros_bench import (
     FOCAL,
@@ -305,6 +305,17 @@ def test_a_filter_that_is_not_there_is_no_fault_but_its_name_must_be_one(bench: 
     assert str(one.node.trigger_configure()).endswith("FAILURE")
     said = "parameter filter_reset_service is 'no such name'"
     assert one.until(lambda: any(said in s.message for s in one.statuses()))
+
+
+# --- parameters -------------------------------------------------------------------------------
+
+
+def test_values_that_hold_already_may_be_set_again_at_any_time(bench: Any) -> None:
+    one = started(bench, lever_arm=[0.0, 0.1, -0.3], motion_prior="pivot")
+    for name in parameters.PARAMETERS:  # As `ros2 param load` does with what `dump` wrote.
+        assert one.set(name, one.node.get_parameter(name).value) == ""
+    assert "cannot change while the node is configured" in one.set("lever_arm", [0.0, 0.1, -0.2])
+    assert "cannot change while the node is configured" in one.set("threads", 2)
 
 
 # --- what may be looked at --------------------------------------------------------------------
