@@ -107,7 +107,7 @@ def test_a_bug_or_a_killed_process_is_a_failure_of_its_task_only() -> None:
     ]
     assert [o.failure.split(":")[0] for o in one_by_one(tasks[:2])] == ["", "ValueError"]
     ended = {outcome.name: outcome for outcome in in_processes(tasks, 2)}
-    assert ended["good"].told == "7" and not ended["good"].failure
+    assert ended["good"].output == "7" and not ended["good"].failure
     assert "ValueError" in ended["bug"].failure
     assert "killed (exit code 3)" in ended["killed"].failure
 
@@ -121,7 +121,7 @@ def test_processes_go_on_to_the_next_task_and_make_room_for_fresh_ones(
     ended = {outcome.name: outcome for outcome in in_processes(tasks, 1)}
     assert ended.keys() == {task.name for task in tasks}
     assert [name for name, outcome in ended.items() if outcome.failure] == ["4"]
-    by_process = [ended[f"{k}"].told for k in (0, 1, 2, 3, 5, 6, 7)]
+    by_process = [ended[f"{k}"].output for k in (0, 1, 2, 3, 5, 6, 7)]
     assert len(set(by_process)) == 3 and by_process == sorted(by_process, key=by_process.index)
     assert by_process[0] == by_process[2] != by_process[3], "a fresh one after three"
     assert by_process[4] == by_process[6] != by_process[3], "and one for that which died"
