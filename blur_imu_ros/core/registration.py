@@ -98,20 +98,25 @@ class Registration:
 
 @dataclass(frozen=True)
 class _Found:
-    """The best motions between two views.
+    """The best motion between two views.
 
     Attributes:
-        level: the finest one.
-        fits: of the motions there.
-        kept: which of them are left, the best first.
-        belief: prior that the fits hold.
-        ambiguity: probability that the best is not the right one.
+        level: of the details of the finest one.
+        fits: of the motion there.
+        correlation, overlap: of all that the two images show.
+        rivals: (k, 6) other motions.
+        belief: prior that the fit holds.
+        covariance: (6, 6) of its motion.
+        ambiguity: probability that one of the others is the right one.
     """
 
     level: Level
     fits: Fits
-    kept: Array
+    correlation: float
+    overlap: float
+    rivals: Array
     belief: tuple[Array, Array]
+    covariance: Array
     ambiguity: float
 
     def doubted(self, times: float) -> _Found:
@@ -165,7 +170,7 @@ class Registrar:
         dt = second.t - first.t
         if not 0 < dt <= self.settings.longest_gap:
             return self._blind(first, second, f"{dt:.3g} s lie between the two images")
-        level = Level(first, second, self.settings.passes[0][0], self.settings)
+        level = Level(first, second, self.settings.levels - 1, self.settings)
         motions = self._starts(level, np.asarray(starts, float).reshape(-1, 6) * dt)
         if np.ptp(first.levels[0]) < 1:
             return self._blind(first, second, "the image shows no texture")
@@ -173,40 +178,82 @@ class Registrar:
             return self._repeated(first, second, motions / dt)
         found = self._followed(first, second, level, motions, prior)
         if found.ambiguity > self.settings.search_above:
-            known = found.fits.motions[found.kept]
-            motions = np.vstack([known, self._searched(level, dt, prior)])
+            searched = self._searched(level, dt, prior)
+            motions = np.vstack([found.fits.motions, found.rivals, searched])
             found = self._followed(first, second, level, motions, prior).doubted(
                 self.settings.search_doubt
             )
         return self._registration(first, second, found)
 
     def _followed(
-        self, first: View, second: View, level: Level, motions: Array, prior: VelocityPrior | None
+        self, first: View, second: View, coarse: Level, motions: Array, prior: VelocityPrior | None
     ) -> _Found:
-        """Return the best of motions (k, 6), each followed down all passes from the coarsest."""
-        dt, settled = second.t - first.t, False
-        for number, steps in self.settings.passes:
-            if level.number != number:
-                level = Level(first, second, number, self.settings)
-            elif settled and len(motions) == 1:
-                continue
+        """Return the best of motions (k, 6), each followed down from the coarsest level."""
+        settings, dt = self.settings, second.t - first.t
+        belief = self._belief(prior, dt, motions[0])
+        level = Level(first, second, 0, settings)
+        detailed = level.detailed(first, second)
+        for steps in settings.coarse_steps:
+            fits = coarse.refined(motions, steps, belief)
+            motions = fits.motions[self._kept(coarse, fits)]
             belief = self._belief(prior, dt, motions[0])
-            fits = level.refined(motions, steps, belief)
-            settled = fits.settled
-            kept = self._kept(level, fits, self.settings.survivors)
-            motions = fits.motions[kept]
-        if fits.correlation[kept[0]] < self.settings.alike and first.blur is not None:
-            level = Level(*blurred_alike(first, second), level.number, self.settings)
-            fits = level.refined(motions, steps, belief)
-            kept = self._kept(level, fits, self.settings.survivors)
-        return _Found(level, fits, kept, belief, self._ambiguity(fits, kept))
+            if len(motions) == 1:
+                refined = detailed.refined(motions, settings.steps, belief)
+                fits = level.refined(refined.motions, 0, belief)
+                near = level.apart(refined.motions[0], motions[0]) < settings.details_reach
+                if near and fits.correlation[0] > settings.clear:
+                    return self._found(detailed, refined, fits, np.array([0]), belief, dt)
+        fits = level.refined(motions, settings.steps, belief)
+        kept = self._kept(level, fits)
+        if fits.correlation[kept[0]] < settings.alike and first.blur is not None:
+            first, second = blurred_alike(first, second, settings)
+            level = Level(first, second, 0, settings)
+            detailed = level.detailed(first, second)
+            fits = level.refined(fits.motions[kept], settings.steps, belief)
+            kept = self._kept(level, fits)
+        best = fits.motions[kept[:1]]
+        detailed = detailed.trusting(level, fits, int(kept[0]))
+        refined = detailed.refined(best, settings.steps, belief)
+        if level.apart(refined.motions[0], best[0]) > settings.details_reach:
+            detailed, refined = level, fits.only(int(kept[0]))
+        return self._found(detailed, refined, fits, kept, belief, dt)
 
-    def _ambiguity(self, fits: Fits, kept: Array) -> float:
-        """Return the probability that the best of the motions kept is not the right one."""
-        settings, best = self.settings, kept[0]
+    def _found(
+        self,
+        level: Level,
+        refined: Fits,
+        fits: Fits,
+        kept: Array,
+        belief: tuple[Array, Array],
+        dt: float,
+    ) -> _Found:
+        """Return the best of the motions kept of `fits`, which was refined on details.
+
+        How well the images agree, and whether another motion is as good, is seen better with all
+        that they show.
+        """
+        settings, best, rivals = self.settings, kept[0], kept[1:]
+        refined = replace(refined, overlap=fits.overlap[kept[:1]])
+        turning = np.linalg.norm(refined.motions[0, :3])
+        may_be = (settings.still_std * dt) ** 2 + (settings.lever * turning) ** 2
+        covariance = level.covariance(refined, belief, may_be * np.eye(3))
+        if len(rivals):
+            apart = fits.motions[rivals] - refined.motions[0]
+            apart2 = np.sum(apart * np.linalg.solve(covariance, apart.T).T, axis=1)
+            rivals = rivals[apart2 > settings.distinct_sigmas**2]
         chance = evidence_of(np.array([settings.chance_quality]), fits.overlap[kept[:1]], settings)
-        rivals = np.append(fits.evidence[kept[1:]], chance)
-        return 1 - 1 / (1 + float(np.sum(np.exp(rivals - fits.evidence[best]))))
+        others = np.append(fits.evidence[rivals], chance)
+        ambiguity = 1 - 1 / (1 + float(np.sum(np.exp(others - fits.evidence[best]))))
+        return _Found(
+            level,
+            refined,
+            float(fits.correlation[best]),
+            float(fits.overlap[best]),
+            fits.motions[rivals],
+            belief,
+            covariance,
+            ambiguity,
+        )
 
     def _searched(self, level: Level, dt: float, prior: VelocityPrior | None) -> Array:
         """(k, 6) the likeliest of turns of all directions: no start led to the other image."""
@@ -218,7 +265,8 @@ class Registrar:
     def _belief(self, prior: VelocityPrior | None, dt: float, motion: Array) -> tuple[Array, Array]:
         """Information matrix and vector of the prior, of (theta, t), next to a motion."""
         settings = self.settings
-        std = np.array([settings.angular_std] * 3 + [settings.linear_std] * 3) * dt
+        linear = np.hypot(settings.linear_std * dt, settings.sway * np.linalg.norm(motion[:3]))
+        std = np.array([settings.angular_std * dt] * 3 + [linear] * 3)
         information: Array = np.diag(std**-2.0)
         vector: Array = np.zeros(6)
         if prior is not None:
@@ -238,9 +286,10 @@ class Registrar:
                 kept.append(k)
         return motions[kept]
 
-    def _kept(self, level: Level, fits: Fits, most: int) -> Array:
+    def _kept(self, level: Level, fits: Fits, most: int | None = None) -> Array:
         """Return which motions go on: the best, and the best of those far from it."""
         settings, order = self.settings, np.argsort(-fits.evidence)
+        most = most or settings.survivors
         kept = order[:1]
         for k in order[1:]:
             if len(kept) == most or (fits.evidence[k] < fits.evidence[kept[0]] - settings.hopeless):
@@ -250,19 +299,19 @@ class Registrar:
         return kept
 
     def _registration(self, first: View, second: View, found: _Found) -> Registration:
-        settings, dt, best = self.settings, second.t - first.t, int(found.kept[0])
+        settings, dt = self.settings, second.t - first.t
         level, fits, belief, ambiguity = found.level, found.fits, found.belief, found.ambiguity
-        motion = fits.motions[best]
+        motion = fits.motions[0]
         to_middle = np.kron(np.eye(2), _half_rotation(motion[:3]).T) / dt
         velocity = to_middle @ motion
         shared = shared_covariance(velocity, settings)
         covariance = (
-            to_middle @ level.covariance(fits, best, belief) @ to_middle.T
+            to_middle @ found.covariance @ to_middle.T
             + np.diag(_unmodelled(velocity, settings))
             + ambiguity * np.diag(_spread(settings))
             + shared
         )
-        quality, overlap = float(fits.correlation[best]), float(fits.overlap[best])
+        quality, overlap = found.correlation, found.overlap
         reasons = []
         if quality < settings.smallest_quality:
             reasons.append(f"the two images agree to {quality:.2f} only")
@@ -281,7 +330,7 @@ class Registrar:
             not reasons,
             tuple(reasons),
             shared,
-            None if reasons else level.told_of_depth(first, second, fits, best, belief),
+            None if reasons else level.told_of_depth(first, second, fits, belief),
             (settings.angular_miss, settings.linear_miss),
         )
 

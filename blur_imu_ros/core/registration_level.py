@@ -10,6 +10,8 @@ Signs are those of `motion_field`: P moves by -t - theta x P while the camera mo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -47,7 +49,6 @@ class Fits:
         overlap: (k,) share of pixels that are seen.
         correlation: (k,) of the pixels that are seen.
         evidence: (k,) logarithm of the likelihood of the motion.
-        settled: whether the steps ended by themselves.
     """
 
     motions: Array
@@ -58,7 +59,13 @@ class Fits:
     overlap: Array
     correlation: Array
     evidence: Array
-    settled: bool
+
+    def only(self, best: int) -> Fits:
+        """Return one of them."""
+        own = slice(best, best + 1)
+        parts = {name: value[own] for name, value in vars(self).items() if name != "jacobian"}
+        jacobian = self.jacobian[own] if len(self.jacobian) > 1 else self.jacobian
+        return Fits(jacobian=jacobian, **parts)
 
 
 class Level:
@@ -68,36 +75,77 @@ class Level:
         self, first: View, second: View, number: int, settings: RegistrationConfig
     ) -> None:
         self.settings, self.number = settings, number
+        self.shown: Array | None = None
         self.finest = number == 0
-        image, self.other = first.levels[number], second.levels[number]
-        self.other_gradients = second.gradients[number]
-        camera = sized(first.camera, *image.shape[::-1])
-        self.camera = camera
-        self.matrix = sized(second.camera, *self.other.shape[::-1]).matrix
-        spacing = settings.spacing[number]
-        some = slice(spacing // 2, None, spacing)
-        self.shown = _shown(first, image.shape, some)
-        depth = resized(first.inverse_depth, image.shape)[some, some]
+        shape = first.levels[number].shape
+        self.camera = sized(first.camera, *shape[::-1])
+        self.matrix = sized(second.camera, *second.levels[number].shape[::-1]).matrix
+        self.spacing = settings.spacing[number]
+        some = slice(self.spacing // 2, None, self.spacing)
+        depth = resized(first.inverse_depth, shape)[some, some]
         self.shape = depth.shape
-        rays, rows = _geometry(camera, spacing)
+        rays, rows = _geometry(self.camera, self.spacing)
         self.points = np.vstack([rays, depth.reshape(1, -1)])
         self.rows = rows.copy()
         self.rows[:, 3:] *= self.points[3]
-        grey = image[some, some].reshape(-1)
-        self.values = grey - grey.mean()
-        self.gradient = first.gradients[number][:, some, some].reshape(2, -1)
-        scale = settings.shrink**number
-        self.settled = settings.settled_px * scale
-        slack = settings.slack_px / scale
-        steep = np.sum(self.gradient * self.gradient, axis=0)
-        self.variance = np.float32(settings.noise**2) + np.float32(slack**2) * steep
-        self.precision = 1 / self.variance
-        self.cells_per_sample = max(1.0, settings.correlation_px / scale / spacing) ** 2
-        self.moments = np.stack([np.ones_like(self.values), self.values, self.values**2], axis=1)
+        self.scale = settings.shrink**number
+        self.settled = settings.settled_px * self.scale
         self.depth_information = _depth_information(first, settings) if self.finest else None
         rows = self.rows.reshape(2, 6, -1)
         self.metric = (rows @ rows.swapaxes(1, 2)).sum(axis=0).astype(float)
-        self.metric *= scale**2 / self.values.size
+        self.metric *= self.scale**2 / depth.size
+        images = first.levels[number], second.levels[number]
+        gradients = first.gradients[number], second.gradients[number]
+        self._compare(images, gradients, settings.correlation_px)
+        self._leave_out((_shown(first, shape, 1), _shown(second, self.other.shape, 1)))
+
+    def _compare(
+        self, images: tuple[Array, Array], gradients: tuple[Array, Array], correlation_px: float
+    ) -> None:
+        """Compare these images, whose residuals are one error in squares of that side."""
+        settings, some = self.settings, slice(self.spacing // 2, None, self.spacing)
+        self.other, self.other_gradients = images[1], gradients[1]
+        grey = images[0][some, some].reshape(-1)
+        self.values = grey - grey.mean()
+        self.gradient = gradients[0][:, some, some].reshape(2, -1)
+        slack = settings.slack_px / self.scale
+        steep = np.sum(self.gradient * self.gradient, axis=0)
+        self.variance = np.float32(settings.noise**2) + np.float32(slack**2) * steep
+        self.precision = 1 / self.variance
+        self.cells_per_sample = max(1.0, correlation_px / self.scale / self.spacing) ** 2
+
+    def detailed(self, first: View, second: View) -> Level:
+        """Return the same of the details of two views; see the settings."""
+        settings, level = self.settings, copy(self)
+        margin = round(settings.detail_px)
+        level._compare(
+            (first.detail, second.detail),
+            (first.detail_gradients, second.detail_gradients),
+            settings.detail_correlation_px,
+        )
+        images = (first, first.detail.shape), (second, second.detail.shape)
+        shown = [_framed(_shown(view, shape, margin), shape, margin) for view, shape in images]
+        level._leave_out(shown)
+        return level
+
+    def _leave_out(self, shown: Sequence[Array | None]) -> None:
+        """Compare what both images show alone, (h, w) each of 0 and 1; None is all."""
+        before, after = shown
+        if before is not None:
+            some = slice(self.spacing // 2, None, self.spacing)
+            self.shown = before[some, some].reshape(-1)
+            mean = float(self.shown @ self.values) / max(float(self.shown.sum()), 1.0)
+            self.values = (self.values - np.float32(mean)) * self.shown
+        if after is not None:
+            self.other = np.where(after > 0, self.other, np.float32(_OUTSIDE))
+        self.moments = np.stack([np.ones_like(self.values), self.values, self.values**2], axis=1)
+
+    def trusting(self, other: Level, fits: Fits, best: int) -> Level:
+        """Return the same with less weight for pixels that do not fit at another level."""
+        level = copy(self)
+        fitting = np.minimum(fits.weights[best] * other.variance, 1)
+        level.precision = level.precision * fitting
+        return level
 
     def apart(self, motion: Array, others: Array) -> Array:
         """(...) how differently motions (..., 6) move the image, RMS pixels of the finest level."""
@@ -110,7 +158,6 @@ class Level:
         symmetric = len(motions) <= self.settings.survivors
         jacobian = np.empty(0) if symmetric else self._jacobian(self.gradient[None])
         robust = np.ones((1, self.values.size), np.float32)
-        settled = False
         for step in range(most):
             rotations, u, v = self._places(motions)
             residual, robust, weights, scale2, gain, *_ = self._residuals(u, v, robust)
@@ -120,16 +167,13 @@ class Level:
             vector = vector + belief[1] - motions @ belief[0]
             steps = np.linalg.solve(normal + belief[0], vector[:, :, None])[:, :, 0]
             motions = _moved(motions, rotations, steps)
-            settled = bool(self.apart(np.zeros(6), steps).max() < self.settled)
-            if settled:
+            if self.apart(np.zeros(6), steps).max() < self.settled:
                 break
         _, u, v = self._places(motions)
         residual, robust, weights, scale2, gain, overlap = self._residuals(u, v, robust)
         correlation = self._agreement(residual, weights * self.variance)
         evidence = evidence_of(correlation, overlap, self.settings)
-        return Fits(
-            motions, jacobian, weights, residual, scale2, overlap, correlation, evidence, settled
-        )
+        return Fits(motions, jacobian, weights, residual, scale2, overlap, correlation, evidence)
 
     def _places(self, motions: Array) -> tuple[Array, Array, Array]:
         """Rotations (k, 3, 3) of points, and where in the second image they fall, (k, n) each."""
@@ -162,7 +206,9 @@ class Level:
         robust weights (k or 1, n) of the step before.
         """
         found = self._seen_at(self.other, u, v, _OUTSIDE)
-        seen = (found > _UNSEEN).astype(np.float32) * self.shown
+        seen = (found > _UNSEEN).astype(np.float32)
+        if self.shown is not None:
+            seen *= self.shown
         seen_precision = seen * self.precision
         weights = robust * seen_precision
         weighted = weights * found
@@ -244,17 +290,17 @@ class Level:
         return self._block_sums(slopes)
 
     def told_of_depth(
-        self, first: View, second: View, fits: Fits, best: int, belief: tuple[Array, Array]
+        self, first: View, second: View, fits: Fits, belief: tuple[Array, Array]
     ) -> DepthTold | None:
         """Return what parallax, now and before, tells of the depth of the second view.
 
         Corrections stay with what the image shows; of those that left the view nothing is known.
         """
         settings = self.settings
-        motion, size = fits.motions[best], 1 / (float(fits.scale2[best]) * self.cells_per_sample)
-        jacobian = fits.jacobian[best if len(fits.jacobian) > 1 else 0]
-        weighted = jacobian * fits.weights[best]
-        sums = self._depth_sums(motion, jacobian, weighted, fits.residual[best]) * size
+        motion, size = fits.motions[0], 1 / (float(fits.scale2[0]) * self.cells_per_sample)
+        jacobian = fits.jacobian[0]
+        weighted = jacobian * fits.weights[0]
+        sums = self._depth_sums(motion, jacobian, weighted, fits.residual[0]) * size
         assert self.depth_information is not None
         change = np.linalg.solve(self.depth_information + np.diag(sums[7]), sums[6])
         correction = change.reshape(settings.blocks)
@@ -267,7 +313,7 @@ class Level:
         if not _positive_definite(information):
             return None  # lost to rounding
         known = np.linalg.inv(information)
-        memory = settings.depth_memory * float(fits.overlap[best])
+        memory = settings.depth_memory * float(fits.overlap[0])
         return DepthTold(
             memory * _turned(correction, first.camera, second.camera, motion[:3]),
             memory**2 * known + (1 - memory**2) * _depth_covariance(second, settings),
@@ -279,26 +325,38 @@ class Level:
         values = values.reshape(len(values), *self.shape)
         return np.asarray(rows @ (values @ columns)).reshape(len(values), -1).astype(float)
 
-    def covariance(self, fits: Fits, best: int, belief: tuple[Array, Array]) -> Array:
-        """(6, 6) covariance of one of the fits, of (theta, t).
+    def covariance(self, fits: Fits, belief: tuple[Array, Array], spread: Array) -> Array:
+        """(6, 6) covariance of the fit of one motion, of (theta, t).
 
         A vignette stands still whatever the camera does, so the slopes that it may make count for
-        nothing.
+        nothing. Wrong depth errs by what the camera may have moved, not by what was found.
+
+        Args:
+            fits: of it.
+            belief: prior that it holds.
+            spread: (3, 3) covariance of a translation before anything is known of it.
         """
-        own = slice(best, best + 1)
-        jacobian = fits.jacobian[own] if len(fits.jacobian) > 1 else fits.jacobian
-        normal, _ = self._equations(
-            fits.motions[own],
-            jacobian - self._jacobian(self._evenly(self.gradient)[None]),
-            fits.weights[own],
-            fits.residual[own],
-            fits.scale2[own],
-        )
+        jacobian = fits.jacobian[0] - self._jacobian(self._evenly(self.gradient)[None])[0]
+        size = 1 / (float(fits.scale2[0]) * self.cells_per_sample)
+        weighted = jacobian * fits.weights[0]
+        normal = (weighted @ jacobian.T).astype(float) * size
+        if self.finest:
+            translation = fits.motions[0, 3:]
+            moment = np.outer(translation, translation) + spread
+            sums = self._parallax_sums(jacobian, weighted) * size
+            assert self.depth_information is not None
+            normal = normal - _lost_to_any_depth(sums, moment, self.depth_information)
         # In the prior's own units; rounding must not make the images tell less than nothing.
         to_prior = np.linalg.inv(np.linalg.cholesky(belief[0]))
-        told, axes = np.linalg.eigh(to_prior @ normal[0] @ to_prior.T)
+        told, axes = np.linalg.eigh(to_prior @ normal @ to_prior.T)
         root = to_prior.T @ axes / np.sqrt(1 + np.maximum(told, 0))
         return np.asarray(root @ root.T)
+
+    def _parallax_sums(self, jacobian: Array, weighted: Array) -> Array:
+        """(3, 6, blocks) products of each block's slopes along the three axes of translation."""
+        products = np.empty((3, 6, jacobian.shape[1]), np.float32)
+        np.multiply(weighted[3:, None], jacobian, out=products)
+        return self._block_sums(products.reshape(18, -1)).reshape(3, 6, -1)
 
     def _agreement(self, residual: Array, weights: Array) -> Array:
         """(k,) correlation of what the images show, without brightness that changes evenly."""
@@ -313,6 +371,51 @@ class Level:
         image."""
         even = _even(self.shape)
         return np.asarray((values @ even.T) @ even)
+
+
+def _lost_to_any_depth(sums: Array, moment: Array, depth_information: Array) -> Array:
+    """(6, 6) information that unknown depth takes, of a translation of which little is known.
+
+    Along each axis of its second moment, depth errs anew.
+
+    Args:
+        sums: (3, 6, blocks) of `Level._parallax_sums`.
+        moment: (3, 3) of the translation.
+        depth_information: (blocks, blocks) before, of the logarithm of depth.
+    """
+    size, axes = np.linalg.eigh(moment)
+    axes = axes * np.sqrt(np.maximum(size, 0))
+    along = np.tensordot(axes, sums, axes=(0, 0))
+    own = np.tensordot(axes, along[:, 3:], axes=(0, 1))
+    blocks = len(depth_information)
+    information = np.zeros((3, blocks, 3, blocks))
+    np.einsum("ibjb->ijb", information)[:] = own
+    for k in range(3):
+        information[k, :, k] += depth_information
+    vectors = along.transpose(1, 0, 2).reshape(6, -1)
+    square = information.reshape(3 * blocks, 3 * blocks)
+    return np.asarray(vectors @ np.linalg.solve(square, vectors.T))
+
+
+def _shown(view: View, shape: tuple[int, ...], margin: int) -> Array | None:
+    """(h, w) 1 where a view shows the scene, and so do all pixels up to `margin` around; or None,
+    which is everywhere."""
+    if view.black is None and view.shown is None:
+        return None
+    shown = np.ones(view.inverse_depth.shape, bool) if view.shown is None else view.shown
+    if view.black is not None:
+        shown = shown & ~view.black
+    inside = (resized(shown.astype(np.float32), shape) > 0.99).astype(np.uint8)
+    side = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
+    return cv2.erode(inside, side).astype(np.float32)
+
+
+def _framed(shown: Array | None, shape: tuple[int, ...], margin: int) -> Array:
+    """Return the same without a margin at the edges of the image."""
+    framed = np.zeros(shape, np.float32)
+    inside = slice(margin, -margin)
+    framed[inside, inside] = 1 if shown is None else shown[inside, inside]
+    return framed
 
 
 def evidence_of(correlation: Array, overlap: Array, settings: RegistrationConfig) -> Array:
@@ -332,13 +435,6 @@ def _moved(motions: Array, rotations: Array, steps: Array) -> Array:
         together = rotations[k] @ cv2.Rodrigues(-step[:3])[0]
         moved[k, :3] = -cv2.Rodrigues(together)[0][:, 0]
     return moved
-
-
-def _shown(view: View, shape: tuple[int, ...], some: slice) -> Array:
-    """(n or 1,) share of each compared pixel that shows the scene."""
-    if view.shown is None:
-        return np.ones(1, np.float32)
-    return resized(view.shown.astype(np.float32), shape)[some, some].reshape(-1)
 
 
 @lru_cache(maxsize=16)

@@ -19,6 +19,9 @@ less."""
 _LARGEST_CORRECTION = 2.0
 """Of the logarithm of depth, by parallax."""
 _LARGEST_INVERSE_DEPTH = 20.0
+_BLACK, _MUCH_BLACK = 0.5, 0.05
+"""Grey level below which there is no image, as in a half-delivered frame, and share of it that
+matters: its edge is no edge of the scene."""
 _TAPS = 9
 """Places along a motion blur whose mean stands for it."""
 
@@ -33,13 +36,22 @@ class RegistrationConfig:
         shrink: ratio of the widths of successive levels.
         blur: Gaussian blur of the finest level, its pixels.
         spacing: spacing of the compared pixels at each level, finest first.
-        passes: of Gauss-Newton steps: the level, the finest being 0, and how many at most; after
-            each only the best motions go on.
+        coarse_steps: Gauss-Newton steps at most at the coarsest level, of all motions and then of
+            those that are left.
+        steps: at the finest one.
         settled_px: movement of the image, in pixels of the level, at which the steps stop.
-        survivors: largest number of motions that are kept after each pass.
+        survivors: largest number of motions that are kept at each level.
         hopeless: evidence, in nats, by which a motion may be behind the best and still be kept.
         distinct_px: motions that move the image less apart than this, in pixels of the finest
             level, are one.
+        distinct_sigmas: so are those that are less apart than this many standard deviations.
+        detail_px: standard deviation of the Gaussian, pixels of the finest level, whose mean is
+            taken off both images before the best motion is refined: reflections and shadows are
+            smooth, and do not move as the scene does.
+        detail_share: share of that mean which is taken off.
+        details_reach: pixels of the finest level by which details may move the image; where they
+            do it by more, there are too few.
+        detail_correlation_px: `correlation_px` of what is left.
         degrees: degrees of freedom of the Student-t distribution of residuals.
         noise: standard deviation of a pixel's difference, grey levels.
         slack_px: the same for its place, pixels of the finest level; keeps edges from being taken
@@ -47,6 +59,10 @@ class RegistrationConfig:
         correlation_px: side of the square of the finest level whose residuals are one error.
         angular_std, linear_std: standard deviation of the zero-mean prior on each axis, rad/s and
             m/s.
+        sway: more of the linear one for each rad/s, metres: what turns also moves.
+        still_std, lever: standard deviation of the linear velocity that a camera may have on each
+            axis, m/s, when it does not turn, and more of it for each rad/s: by that wrong depth
+            takes its part in the covariance, however small the velocity found is.
         blocks: rows and columns of blocks of the image whose depth is wrong together.
         depth_share: standard deviation of their logarithm of depth, as a share of the network's.
         depth_tilt: share of that variance which grows linearly over the image.
@@ -58,6 +74,7 @@ class RegistrationConfig:
         angular_share, linear_share: standard deviation of each axis as a share of the speed:
             calibration and motion that changes in between; depth that no block describes.
         angular_floor, linear_floor: the same of a camera at rest, rad/s and m/s.
+        clear: correlation above which the only motion left is the right one.
         alike: correlation below which each image is blurred as the other one is, and both are
             registered once more: images blurred along different directions have few edges in
             common.
@@ -79,17 +96,26 @@ class RegistrationConfig:
     shrink: int = 5
     blur: float = 1.0
     spacing: tuple[int, ...] = (3, 1)
-    passes: tuple[tuple[int, int], ...] = ((1, 3), (1, 4), (0, 3))
+    coarse_steps: tuple[int, ...] = (3, 4)
+    steps: int = 3
     settled_px: float = 0.03
     survivors: int = 2
     hopeless: float = 6.0
     distinct_px: float = 1.5
+    distinct_sigmas: float = 2.0
+    detail_px: float = 4.0
+    detail_share: float = 0.9
+    details_reach: float = 3.0
+    detail_correlation_px: float = 12.0
     degrees: float = 3.0
     noise: float = 1.0
     slack_px: float = 0.3
     correlation_px: float = 17.0
     angular_std: float = 20.0
-    linear_std: float = 2.0
+    linear_std: float = 1.0
+    sway: float = 0.3
+    still_std: float = 0.5
+    lever: float = 0.2
     blocks: tuple[int, int] = (6, 8)
     depth_share: float = 0.8
     depth_tilt: float = 0.5
@@ -102,6 +128,7 @@ class RegistrationConfig:
     linear_share: float = 0.2
     angular_floor: float = 0.03
     linear_floor: float = 0.03
+    clear: float = 0.96
     alike: float = 0.95
     chance_quality: float = 0.8
     independent: float = 12.0
@@ -143,6 +170,9 @@ class View:
         inverse_depth: (h, w) float32 of the finest level, 1/m.
         sigma_log_depth: (rows, columns) float32 of each block, standard deviation of the logarithm.
         gradients: of each level, (2, h, w) along x and y, grey levels per pixel.
+        detail, detail_gradients: the finest level without its slow changes, and its gradients.
+        black: (h, w) where the finest level shows nothing; None where it shows something nearly
+            everywhere.
         blur: (rows, columns, 2) double-angle field of motion blur, pixels of the finest level; None
             where it is not known.
         told: what the parallax of the views before told of `inverse_depth`, in which it is; None
@@ -157,6 +187,9 @@ class View:
     inverse_depth: Array
     sigma_log_depth: Array
     gradients: tuple[Array, ...]
+    detail: Array
+    detail_gradients: Array
+    black: Array | None
     blur: Array | None
     told: DepthTold | None = None
     shown: Array | None = None
@@ -188,7 +221,20 @@ def view_of(
     depth = np.clip(depth, 0, _LARGEST_INVERSE_DEPTH)
     sigma = np.clip(sigma, *_SIGMA_LOG_DEPTH)
     gradients = tuple(_gradients(level) for level in levels)
-    return View(t, sized(pinhole, width, height), levels, depth, sigma, gradients, blur)
+    camera, detail = sized(pinhole, width, height), _detail(levels[0], settings)
+    black = levels[0] < _BLACK
+    return View(
+        t,
+        camera,
+        levels,
+        depth,
+        sigma,
+        gradients,
+        detail,
+        _gradients(detail),
+        black if np.count_nonzero(black) > _MUCH_BLACK * black.size else None,
+        blur,
+    )
 
 
 def corrected(view: View, told: DepthTold) -> View:
@@ -209,12 +255,19 @@ def _pyramid(image: Array, settings: RegistrationConfig) -> tuple[Array, ...]:
     return tuple(levels)
 
 
-def blurred_alike(first: View, second: View) -> tuple[View, View]:
+def _detail(image: Array, settings: RegistrationConfig) -> Array:
+    """Return an image without its slow changes."""
+    side = 2 * round(2 * settings.detail_px) + 1  # the Gaussian's tails hardly weigh
+    slow = cv2.GaussianBlur(image, (side, side), settings.detail_px)
+    return np.asarray(image - np.float32(settings.detail_share) * slow)
+
+
+def blurred_alike(first: View, second: View, settings: RegistrationConfig) -> tuple[View, View]:
     """Return the finest levels of two views, each blurred as the other one is as well."""
-    return _blurred(first, second.blur), _blurred(second, first.blur)
+    return _blurred(first, second.blur, settings), _blurred(second, first.blur, settings)
 
 
-def _blurred(view: View, blur: Array | None) -> View:
+def _blurred(view: View, blur: Array | None, settings: RegistrationConfig) -> View:
     """Return a view whose finest level is blurred along a double-angle field (rows, columns, 2)."""
     if blur is None:
         return view
@@ -233,10 +286,13 @@ def _blurred(view: View, blur: Array | None) -> View:
         for tap in taps
     )
     blurred = np.asarray(total) / np.float32(_TAPS)
+    detail = _detail(blurred, settings)
     return replace(
         view,
         levels=(blurred, *view.levels[1:]),
         gradients=(_gradients(blurred), *view.gradients[1:]),
+        detail=detail,
+        detail_gradients=_gradients(detail),
     )
 
 
