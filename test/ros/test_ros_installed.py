@@ -269,3 +269,5 @@ def test_robot_localization_turns_as_our_node_tells(bench: Any, ekf: str) -> Non
         one.send(np.roll(wall, round(2 * FOCAL * (one.stamp - begun)), axis=1))
         one.wait(1 / 30)
     assert heard[-1].twist.twist.angular.z == pytest.approx(2, abs=0.5)
+    said = "functioning properly"
+    assert one.until(lambda: any(said in s.message for s in one.statuses()), 5)
