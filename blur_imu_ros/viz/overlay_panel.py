@@ -37,7 +37,8 @@ class OverlayPanel:
         """Prepare for images of `width` by `height` pixels; the panel is as wide."""
         self.width = width
         self.height = max(64, 2 * round(HEIGHT * height / 2))
-        self._text = self.height / 400
+        self._text = min(self.height / 400, self.width / 1200)  # upright images are narrow
+        self._thick = max(3, self.height // 40)
         self._past: deque[tuple[float, NDArray[Any]]] = deque()
         self._near: float | None = None
         self._start: float | None = None
@@ -70,7 +71,7 @@ class OverlayPanel:
     def _draw_depth(self, canvas: Image, field: BlurField | None) -> int:
         """Draw the depth at the left, linear in its inverse as perspective is; return where it
         ends."""
-        room = (self.width // 3, self.height - round(60 * self._text))
+        room = (self.width // 3, self.height - 2 * self._thick - round(40 * self._text))
         if field is None:
             return room[0]
         scale = min(room[0] / field.camera.width, room[1] / field.camera.height)
@@ -84,13 +85,15 @@ class OverlayPanel:
     def _draw_scale(self, canvas: Image, near: float, size: tuple[int, int]) -> None:
         """Draw what the colours mean beneath the depth: from infinity to `near` metres."""
         width, top = size
-        margin, thick = width // 12, max(3, self.height // 40)
+        margin, thick = width // 12, self._thick
         ramp = np.linspace(0, 1 / near, width - 2 * margin)[None]
         canvas[top + thick : top + 2 * thick, margin : width - margin] = depth_in_colours(
             ramp, near
         )
-        for share in (0.0, 0.5, 1.0):
-            text = "depth: far" if share == 0 else f"{near / share:g} m"
+        labels = {0.0: "depth: far", 0.5: f"{2 * near:g} m", 1.0: f"{near:g} m"}
+        if sum(map(self._width, labels.values())) > width:  # beneath an upright image
+            labels = {0.0: "far", 1.0: f"{near:g} m"}
+        for share, text in labels.items():
             place = margin + share * (width - 2 * margin)
             self._write(canvas, text, place, top + 2 * thick + 34 * self._text, WRITING, 0.5)
 
@@ -146,12 +149,14 @@ class OverlayPanel:
             cv2.line(canvas, (x, down[0]), (x, down[1]), GRID, 1)
             self._write(canvas, f"{second} s", x, down[1] + 30 * self._text, WRITING, 0.5)
 
+    def _width(self, text: str) -> int:
+        return int(cv2.getTextSize(text, _TEXT, self._text, 1)[0][0])
+
     def _write(
         self, canvas: Image, text: str, x: float, y: float, colour: Any, centred: float
     ) -> None:
         """Write text on a line at `y`, `centred` (0 to 1) of its width to the left of `x`."""
-        width = cv2.getTextSize(text, _TEXT, self._text, 1)[0][0]
-        place = max(2, round(x - centred * width)), round(y)
+        place = max(2, round(x - centred * self._width(text))), round(y)
         cv2.putText(canvas, text, place, _TEXT, self._text, colour, 1, cv2.LINE_AA)
 
 
