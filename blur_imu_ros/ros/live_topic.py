@@ -9,7 +9,6 @@ from typing import Any
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from blur_imu_ros.core.camera import Camera
@@ -18,15 +17,17 @@ from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.execution.newest import Newest
 from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
 from blur_imu_ros.recordings.image_messages import image_of
+from blur_imu_ros.ros.calibration_topic import calibration_profile
 from blur_imu_ros.ros.image_topic import offered, profile_of
 from blur_imu_ros.ros.messages import seconds
 
 PATIENCE = 5.0
 """Seconds to wait for a publisher, for the calibration, and for an image."""
+DISCOVERY = 1.0
+"""Seconds in which the publisher of the calibration is found after that of the images."""
 KINDS = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
 QUEUE = 5
 """Images that may wait to be taken; only the newest is measured."""
-_BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class LiveTopic:
@@ -97,9 +98,14 @@ class LiveTopic:
             if kind is CompressedImage:
                 parent = parent.rpartition("/")[0]
             self._info_topic = f"{parent}/camera_info"
-            self._node.create_subscription(
-                CameraInfo, self._info_topic, self._on_info, _BEST_EFFORT
-            )
+            self._wait_for_publisher(self._info_topic)
+            profile = calibration_profile(self._node, self._info_topic)
+            self._node.create_subscription(CameraInfo, self._info_topic, self._on_info, profile)
+
+    def _wait_for_publisher(self, topic: str) -> None:
+        end = time.monotonic() + DISCOVERY
+        while not self._node.count_publishers(topic) and time.monotonic() < end:
+            self._executor.spin_once(timeout_sec=0.05)
 
     def _on_info(self, message: CameraInfo) -> None:
         if self._camera is None:

@@ -33,6 +33,7 @@ from blur_imu_ros.recordings.reduced_jpeg import reduced_message
 from blur_imu_ros.results.ros_fields import output_frame, silence
 from blur_imu_ros.ros import messages
 from blur_imu_ros.ros.accelerometer import Acceleration, Accelerometer
+from blur_imu_ros.ros.calibration_topic import CalibrationTopic
 from blur_imu_ros.ros.chain import Chain
 from blur_imu_ros.ros.diagnostics import Health
 from blur_imu_ros.ros.exposure_sources import (
@@ -48,7 +49,7 @@ from blur_imu_ros.ros.image_times import ImageTimes
 from blur_imu_ros.ros.image_topic import LOOK_PERIOD, ImageTopic
 from blur_imu_ros.ros.outputs import Outputs
 from blur_imu_ros.ros.parameters import Settings
-from blur_imu_ros.ros.topics import FAST_SENSOR, LATCHED, NEWEST_ONLY, SENSOR, Topics
+from blur_imu_ros.ros.topics import FAST_SENSOR, LATCHED, SENSOR, Topics
 from blur_imu_ros.ros.worker import NewestWorker
 
 try:
@@ -182,7 +183,7 @@ class Session:
         self._health.fact("exposure source", self._exposure.name)
         self._reader = ImageReader(node.get_logger().warning)
         self._health.fact("images are read by", self._reader.name)
-        topics.subscription(CameraInfo, "camera_info", self._on_camera_info, NEWEST_ONLY)
+        calibration = CalibrationTopic(node, topics, self._on_camera_info)
         self._transforms = Transforms(node)
         self._accelerometer = Accelerometer(self._transforms)
         if settings.merge_accelerometer:
@@ -197,7 +198,8 @@ class Session:
             settings.image_depth,
             self._on_image,
         )
-        topics.timer(LOOK_PERIOD, self.images.follow, Clock(clock_type=ClockType.STEADY_TIME))
+        for follow in (calibration.follow, self.images.follow):
+            topics.timer(LOOK_PERIOD, follow, Clock(clock_type=ClockType.STEADY_TIME))
 
     def _exposure_source(self) -> ExposureSource:
         settings, name = self.settings, self.settings.exposure_source

@@ -9,9 +9,10 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]")
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 
-from helpers.ros_bench import Bench, started
+from blur_imu_ros.ros.topics import LATCHED
+from helpers.ros_bench import WIDTH, Bench, Oracle, started
 
 OFFERED = {
     "reliable": QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE),
@@ -45,6 +46,27 @@ def test_of_two_publishers_the_weaker_decides(bench: Any) -> None:
     assert one.until(lambda: one.session.images.reliability == "best_effort")
     one.peer.destroy_publisher(other)
     assert one.until(lambda: one.session.images.reliability == "reliable")
+
+
+def test_a_calibration_that_was_published_once_and_for_all_is_heard(bench: Any) -> None:
+    one = bench(Oracle((0, -2, 0)))
+    one.peer.destroy_publisher(one.info)
+    one.info = one.peer.create_publisher(CameraInfo, "camera_info", LATCHED)
+    one.calibrate()  # Long before the node listens.
+    one.node.trigger_configure()
+    one.node.trigger_activate()
+    assert one.send_until(lambda: one.heard["imu"])
+    # A camera that sends it with each image instead is heard as before.
+    one.peer.destroy_publisher(one.info)
+    one.info = one.peer.create_publisher(CameraInfo, "camera_info", OFFERED["best_effort"])
+    assert one.until(lambda: one.info.get_subscription_count() > 0)
+    one.heard["diag"].clear()
+    for _ in range(60):
+        one.calibrate(width=WIDTH + 1)
+        one.send()
+        if one.until(lambda: any(f"{WIDTH + 1}x" in s.message for s in one.statuses()), 0.1):
+            break
+    assert any(f"{WIDTH + 1}x" in s.message for s in one.statuses())
 
 
 def test_what_the_user_asks_for_is_kept(bench: Any) -> None:

@@ -17,6 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.ros import live_topic, messages
 from blur_imu_ros.ros.live_topic import LiveTopic
+from blur_imu_ros.ros.topics import LATCHED
 from helpers.synthetic_fields import CAMERA
 
 
@@ -45,6 +46,33 @@ def topic() -> Iterator[str]:
     thread.join()
     node.destroy_node()
     rclpy.try_shutdown(context=context)
+
+
+def test_a_calibration_that_was_published_once_and_for_all_is_heard() -> None:
+    context = Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node("camera", context=context)
+    images = node.create_publisher(Image, "/latched/image_raw", 5)
+    infos = node.create_publisher(CameraInfo, "/latched/camera_info", LATCHED)
+    infos.publish(messages.camera_info_message(CAMERA, 1.0, "camera"))
+    source = LiveTopic("/latched/image_raw", 0.01, None)
+    ended = threading.Event()
+
+    def publish() -> None:
+        picture = np.full((CAMERA.height, CAMERA.width, 3), 90, np.uint8)
+        while not ended.wait(0.03):
+            images.publish(messages.image_message(picture, 1.0, "camera"))
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        assert next(iter(source)).camera == CAMERA
+    finally:
+        ended.set()
+        thread.join()
+        source.close()
+        node.destroy_node()
+        rclpy.try_shutdown(context=context)
 
 
 def test_images_come_with_the_calibration_beside_them(topic: str) -> None:
