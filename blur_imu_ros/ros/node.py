@@ -6,7 +6,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -156,24 +156,26 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the node until it is asked to stop (SIGINT or SIGTERM)."""
     arguments = sys.argv if arguments is None else arguments
     signal.signal(signal.SIGINT, _interrupt)
+    nodes: list[BlurImuNode] = []
     try:
         namespaces = _namespaces(arguments)
         rclpy.init(args=arguments)
-        nodes = [BlurImuNode(namespace=name) for name in namespaces]
-    except (RuntimeError, ValueError) as error:  # Arguments that ROS cannot parse, wrong names.
-        print(f"blur_imu_node: {str(error).splitlines()[0]}", file=sys.stderr)
-        sys.exit(2)
-    # The work is done in a thread of each node.
-    executor = SingleThreadedExecutor()
-    for node in nodes:
-        executor.add_node(node)
+    except (RuntimeError, ValueError) as error:  # Arguments that ROS cannot parse.
+        _refuse(error)
+    except KeyboardInterrupt:
+        sys.exit(0)
     try:
+        _create(nodes, namespaces)
+        # The work is done in a thread of each node.
+        executor = SingleThreadedExecutor()
+        for node in nodes:
+            executor.add_node(node)
         for node in nodes:
             node.autostart()
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except RuntimeError:
+    except (RuntimeError, ValueError):
         # A signal while something is being created invalidates the context under it.
         if rclpy.ok():
             raise
@@ -185,6 +187,22 @@ def main(arguments: list[str] | None = None) -> None:
         rclpy.try_shutdown()
         # While Python ends, a handler of its own would be the default one again.
         _take_no_more(signal.SIG_IGN)
+
+
+def _create(nodes: list[BlurImuNode], namespaces: list[str]) -> None:
+    """Append a node for each namespace; end the process where a name is wrong."""
+    for namespace in namespaces:
+        try:
+            nodes.append(BlurImuNode(namespace=namespace))
+        except (RuntimeError, ValueError) as error:
+            if not rclpy.ok():
+                raise
+            _refuse(error)
+
+
+def _refuse(error: Exception) -> NoReturn:
+    print(f"blur_imu_node: {str(error).splitlines()[0]}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _interrupt(number: int, frame: Any) -> None:

@@ -260,3 +260,29 @@ def test_one_ctrl_c_from_terminal_and_launch_ends_the_process_cleanly(after: flo
         time.sleep(after)
         process.send_signal(signal.SIGINT)
     assert ended_cleanly(process)
+
+
+SLOW = """
+import time
+from blur_imu_ros.ros import node
+
+class Slow(node.BlurImuNode):
+    def __init__(self, **options):
+        super().__init__(**options)
+        print("creating", flush=True)
+        time.sleep(30)
+
+node.BlurImuNode = Slow
+node.main(["blur_imu_node"])
+"""
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_while_the_node_is_created_ends_the_process_cleanly(times: int) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "creating\n"
+    for _ in range(times):
+        process.send_signal(signal.SIGINT)
+    assert ended_cleanly(process)
