@@ -91,7 +91,8 @@ class Node:
             single = replace(single, registration_quality=quality)
             return replace(directed, estimate=single, registration=registration)
         mean, covariance = self.fused.mean, self.fused.covariance
-        shared = shared_covariance(mean, self.settings)
+        nearness = 0.0 if self.view is None else self.view.nearness
+        shared = shared_covariance(mean, self.settings, nearness)
         estimate = replace(
             single,
             angular_velocity=mean[:3],

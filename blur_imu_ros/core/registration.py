@@ -304,7 +304,7 @@ class Registrar:
         motion = fits.motions[0]
         to_middle = np.kron(np.eye(2), _half_rotation(motion[:3]).T) / dt
         velocity = to_middle @ motion
-        shared = shared_covariance(velocity, settings)
+        shared = shared_covariance(velocity, settings, second.nearness)
         covariance = (
             to_middle @ found.covariance @ to_middle.T
             + np.diag(_unmodelled(velocity, settings))
@@ -376,15 +376,23 @@ def _unmodelled(velocity: Array, settings: RegistrationConfig) -> Array:
     return np.repeat([settings.angular_floor**2 + angular**2, settings.linear_floor**2], 3)
 
 
-def shared_covariance(velocity: Array, settings: RegistrationConfig) -> Array:
+def shared_covariance(velocity: Array, settings: RegistrationConfig, nearness: float) -> Array:
     """(6, 6) covariance of a velocity (6,) that all pairs of a scene share: depth that is wrong.
 
-    The scale of depth errs along the velocity, its pattern in any direction.
+    The scale of depth errs along the velocity, its pattern in any direction. What it errs by of
+    sideways motion is made up for by a turn, so that the image stays where it is at the usual
+    inverse depth `nearness`, 1/m.
     """
     linear = np.concatenate([np.zeros(3), velocity[3:]])
-    pattern = settings.linear_share**2 * float(linear @ linear)
     scale = settings.depth_scale_std**2 * np.outer(linear, linear)
-    return np.asarray(scale + np.diag(np.repeat([0.0, pattern], 3)))
+    forward, sideways = float(linear[5] ** 2), float(linear[3:5] @ linear[3:5])
+    turning = np.vstack([nearness * _TURN_OF_SHIFT, np.eye(3)])
+    pattern = sideways * turning @ turning.T + np.diag(np.repeat([0.0, forward], 3))
+    return np.asarray(scale + settings.linear_share**2 * pattern)
+
+
+_TURN_OF_SHIFT = np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 0]])
+"""(3, 3) turn that moves what is 1 m away as a shift does, in the middle of the image."""
 
 
 @lru_cache(maxsize=8)

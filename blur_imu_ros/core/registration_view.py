@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -193,6 +193,11 @@ class View:
     blur: Array | None
     told: DepthTold | None = None
     shown: Array | None = None
+
+    @cached_property
+    def nearness(self) -> float:
+        """Median of the inverse depth, 1/m."""
+        return float(np.median(self.inverse_depth[::4, ::4]))
 
 
 def view_of(

@@ -463,7 +463,7 @@ def test_whatever_is_shown_the_numbers_are_numbers(seed):
 
 def test_errors_that_pairs_share_grow_with_the_linear_velocity_alone():
     settings = RegistrationConfig(depth_scale_std=0.5, linear_share=0.1)
-    shared = shared_covariance(np.array([9, 9, 9, 2.0, 0, 0]), settings)
+    shared = shared_covariance(np.array([9, 9, 9, 2.0, 0, 0]), settings, 0.0)
     assert np.all(shared[:3] == 0)
     assert np.diag(shared)[3:] == pytest.approx([1.0 + 0.04, 0.04, 0.04])
 
@@ -472,3 +472,20 @@ def test_an_upright_image_is_compared_at_the_size_of_a_wide_one() -> None:
     camera = Camera(352, 480, 400.0, 400.0, 175.5, 239.5)
     view = Registrar().view(np.zeros((480, 352), np.uint8), None, 0.0, camera)
     assert view.levels[0].shape == (160, 117)
+
+
+def test_sideways_motion_that_depth_gets_wrong_is_made_up_for_by_a_turn() -> None:
+    settings, nearness = RegistrationConfig(), 0.5
+    shared = shared_covariance(np.array([0, 0, 0, 2.0, 0, 0]), settings, nearness)
+    pattern = 2 * settings.linear_share
+    # The middle of the image stays: 1/m times the shift, against the turn.
+    assert shared[1, 1] == pytest.approx((nearness * pattern) ** 2)
+    assert shared[1, 3] == pytest.approx(-nearness * pattern**2)
+    assert shared[0, 4] == pytest.approx(nearness * pattern**2) and shared[2, 2] == 0
+    still = motion_field(
+        CAMERA, np.array([CAMERA.cx]), np.array([CAMERA.cy]), np.array([nearness]),
+        np.array([1.0, -1.0, 0]) * nearness, np.array([1.0, 1.0, 0]),
+    )  # fmt: skip
+    np.testing.assert_allclose(still, 0, atol=1e-9)
+    ahead = shared_covariance(np.array([0, 0, 0, 0, 0, 2.0]), settings, nearness)
+    assert not ahead[:3].any() and np.linalg.eigvalsh(shared).min() > -1e-12
