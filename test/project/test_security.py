@@ -68,13 +68,33 @@ def test_the_policy_names_the_topics_and_services_of_the_node_and_no_others(benc
     assert told(node.get_subscriber_names_and_types_by_node, namespace, heard) == heard
     assert heard < allowed("topic", "subscribe")
     assert allowed("topic", "subscribe") == {
-        "/image", "/image/compressed", "/camera_info", "/exposure", "/accelerometer", "/clock"
+        "/image", "/image/compressed", "/camera_info", "/exposure", "/accelerometer", "/clock",
+        "/tf", "/tf_static",
     }  # fmt: skip
-    on_demand = set() if "odometry" in values else {"/imu/data", "/odom_visual"}
+    on_demand = {"/tf_static"}
+    if "odometry" not in values:
+        on_demand |= {"/imu/data", "/odom_visual"}
     said = allowed("topic", "publish") - on_demand
     assert told(node.get_publisher_names_and_types_by_node, namespace, said) == said
     served = allowed("service", "reply")
     assert told(node.get_service_names_and_types_by_node, namespace, served) == served
+
+
+def test_the_policy_covers_tf_and_the_reset_of_a_filter(bench):
+    pytest.importorskip("tf2_ros", reason="tf2_ros is not installed")
+    from helpers.ros_bench import Oracle
+
+    values = {"publish_body_frame": True, "filter_reset_service": "reset"}
+    node = bench(Oracle(), namespace="/policy_tf", **values).node
+    assert str(node.trigger_configure()).endswith("SUCCESS")
+    assert str(node.trigger_activate()).endswith("SUCCESS")
+    heard = {"/image", "/camera_info", "/tf", "/tf_static"}
+    assert told(node.get_subscriber_names_and_types_by_node, "/policy_tf", heard) == heard
+    assert heard < allowed("topic", "subscribe")
+    said = allowed("topic", "publish") - {"/imu/data", "/odom_visual"}
+    assert told(node.get_publisher_names_and_types_by_node, "/policy_tf", said) == said
+    asked = allowed("service", "request")
+    assert told(node.get_client_names_and_types_by_node, "/policy_tf", asked) == asked == {"/reset"}
 
 
 def sources() -> list[Path]:
