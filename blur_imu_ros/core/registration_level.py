@@ -337,15 +337,23 @@ class Level:
             spread: (3, 3) covariance of a translation before anything is known of it.
         """
         jacobian = fits.jacobian[0] - self._jacobian(self._evenly(self.gradient)[None])[0]
-        size = 1 / (float(fits.scale2[0]) * self.cells_per_sample)
-        weighted = jacobian * fits.weights[0]
-        normal = (weighted @ jacobian.T).astype(float) * size
+        precision = fits.weights[0] / fits.scale2[0]
         if self.finest:
             translation = fits.motions[0, 3:]
             moment = np.outer(translation, translation) + spread
-            sums = self._parallax_sums(jacobian, weighted) * size
+            size, axes = np.linalg.eigh(moment)
+            axes = (axes * np.sqrt(np.maximum(size, 0))).astype(np.float32)
+            slopes = axes.T @ jacobian[3:]
+            inner = np.float32(self.settings.depth_inner_std**2) * np.einsum(
+                "kn,kn->n", slopes, slopes
+            )
+            precision = precision / (1 + precision * inner)
+        weighted = jacobian * (precision / np.float32(self.cells_per_sample))
+        normal = (weighted @ jacobian.T).astype(float)
+        if self.finest:
+            sums = self._parallax_sums(jacobian, weighted)
             assert self.depth_information is not None
-            normal = normal - _lost_to_any_depth(sums, moment, self.depth_information)
+            normal = normal - _lost_to_any_depth(sums, axes.astype(float), self.depth_information)
         # In the prior's own units; rounding must not make the images tell less than nothing.
         to_prior = np.linalg.inv(np.linalg.cholesky(belief[0]))
         told, axes = np.linalg.eigh(to_prior @ normal @ to_prior.T)
@@ -373,18 +381,16 @@ class Level:
         return np.asarray((values @ even.T) @ even)
 
 
-def _lost_to_any_depth(sums: Array, moment: Array, depth_information: Array) -> Array:
+def _lost_to_any_depth(sums: Array, axes: Array, depth_information: Array) -> Array:
     """(6, 6) information that unknown depth takes, of a translation of which little is known.
 
     Along each axis of its second moment, depth errs anew.
 
     Args:
         sums: (3, 6, blocks) of `Level._parallax_sums`.
-        moment: (3, 3) of the translation.
+        axes: (3, 3) root of the second moment of the translation.
         depth_information: (blocks, blocks) before, of the logarithm of depth.
     """
-    size, axes = np.linalg.eigh(moment)
-    axes = axes * np.sqrt(np.maximum(size, 0))
     along = np.tensordot(axes, sums, axes=(0, 0))
     own = np.tensordot(axes, along[:, 3:], axes=(0, 1))
     blocks = len(depth_information)

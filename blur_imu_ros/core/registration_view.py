@@ -67,6 +67,8 @@ class RegistrationConfig:
         depth_share: standard deviation of their logarithm of depth, as a share of the network's.
         depth_tilt: share of that variance which grows linearly over the image.
         depth_reach: correlation length of the rest, as a share of half the image.
+        depth_inner_std: standard deviation of the logarithm of depth from place to place inside a
+            block; counts in the covariance.
         depth_memory: share of the depth corrections from parallax that carries over to the next
             image.
         depth_scale_std: relative error of the depth of the whole image; not separable from v.
@@ -102,7 +104,7 @@ class RegistrationConfig:
     survivors: int = 2
     hopeless: float = 6.0
     distinct_px: float = 1.5
-    distinct_sigmas: float = 2.0
+    distinct_sigmas: float = 1.5
     detail_px: float = 4.0
     detail_share: float = 0.9
     details_reach: float = 3.0
@@ -120,6 +122,7 @@ class RegistrationConfig:
     depth_share: float = 0.8
     depth_tilt: float = 0.5
     depth_reach: float = 0.3
+    depth_inner_std: float = 0.3
     depth_memory: float = 0.9
     depth_scale_std: float = 0.3
     unknown_depth: float = 3.0

@@ -31,7 +31,7 @@ from blur_imu_ros.simulation.room_renderer import (
     furnished_room,
     hand_held,
 )
-from helpers.synthetic_fields import CAMERA, EXPOSURE
+from helpers.synthetic_fields import CAMERA, EXPOSURE, texture
 
 STEP = 1 / 30
 STRIDE = 8
@@ -327,8 +327,31 @@ def test_of_a_camera_that_may_have_moved_unsure_depth_says_less():
             views = (replace(v, sigma_log_depth=0 * v.sigma_log_depth + unsure) for v in views)
             found = registrar.register(*views, REST)
             sigmas[unsure, lever] = np.sqrt(np.diag(found.covariance))[3:].max()
-    assert sigmas[0.5, 0.2] > 1.15 * sigmas[0.5, 0.0]
-    assert sigmas[0.02, 0.2] < 1.1 * sigmas[0.02, 0.0]
+    assert sigmas[0.5, 0.2] > 1.3 * sigmas[0.5, 0.0]
+    assert sigmas[0.02, 0.2] < 1.2 * sigmas[0.02, 0.0]
+
+
+def test_before_a_wall_with_a_relief_that_is_not_there_little_is_claimed():
+    """Through a long lens a turn and a sideways motion look the same, but for depth."""
+    camera = Camera(320, 224, 700.0, 700.0, 159.5, 111.5)
+    wall, rng = texture(0), np.random.default_rng(0)
+    depth, true = 2.0, np.array([0.3, 0.8, 0.0, 0.8, -0.2, 0.0])
+    shift = np.array([true[1] - true[3] / depth, -true[0] - true[4] / depth]) * 700 * STEP
+    before = wall[400:624, 400:720]
+    after = cv2.warpAffine(
+        wall, np.float32([[1, 0, -400 - shift[0]], [0, 1, -400 - shift[1]]]), (320, 224)
+    )
+    relief = cv2.resize(rng.normal(-0.7, 0.3, (4, 5)), (40, 28), interpolation=cv2.INTER_CUBIC)
+    ones = np.ones((28, 40))
+    field = BlurField(np.zeros((28, 40, 2)), ones, np.exp(relief), 0.5 * ones, camera, STRIDE)
+    views = (REGISTRAR.view(i, field, t) for i, t in ((before, 0.0), (after, STEP)))
+    views = tuple(views)
+    found = REGISTRAR.register(*views, REST)
+    sigma = np.sqrt(np.diag(found.covariance))
+    assert abs(found.covariance[1, 3]) > 0.7 * sigma[1] * sigma[3]
+    believed = RegistrationConfig(still_std=0.0, lever=0.0, depth_inner_std=0.0)
+    sure = Registrar(believed).register(*views, REST)
+    assert np.all(sigma[[0, 1, 3, 4]] > 2 * np.sqrt(np.diag(sure.covariance))[[0, 1, 3, 4]])
 
 
 def test_without_a_field_depth_is_unknown_and_rotation_is_not():
