@@ -25,6 +25,7 @@ from blur_imu_ros.core.registration_view import (
     blurred_alike,
     corrected,
     view_of,
+    without_bands,
 )
 from blur_imu_ros.core.velocity import VelocityPrior
 
@@ -177,6 +178,9 @@ class Registrar:
         if np.array_equal(first.levels[0], second.levels[0]):
             return self._repeated(first, second, motions / dt)
         found = self._followed(first, second, level, motions, prior)
+        if found.correlation < self.settings.alike:
+            first, second, found = self._unbanded(first, second, found, motions, prior)
+            level = Level(first, second, self.settings.levels - 1, self.settings)
         if found.ambiguity > self.settings.search_above:
             searched = self._searched(level, dt, prior)
             motions = np.vstack([found.fits.motions, found.rivals, searched])
@@ -254,6 +258,22 @@ class Registrar:
             covariance,
             ambiguity,
         )
+
+    def _unbanded(
+        self,
+        first: View,
+        second: View,
+        found: _Found,
+        motions: Array,
+        prior: VelocityPrior | None,
+    ) -> tuple[View, View, _Found]:
+        """Return what is found without bands of mains light, if the images agree better then."""
+        views = without_bands(first), without_bands(second)
+        level = Level(*views, self.settings.levels - 1, self.settings)
+        other = self._followed(*views, level, motions, prior)
+        if other.correlation > found.correlation and other.ambiguity < found.ambiguity:
+            return *views, other
+        return first, second, found
 
     def _searched(self, level: Level, dt: float, prior: VelocityPrior | None) -> Array:
         """(k, 6) the likeliest of turns of all directions: no start led to the other image."""

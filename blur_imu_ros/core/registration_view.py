@@ -304,6 +304,12 @@ def _blurred(view: View, blur: Array | None, settings: RegistrationConfig) -> Vi
     )
 
 
+def without_bands(view: View) -> View:
+    """Return a view without the mean of each row: a rolling shutter sees bands of mains light."""
+    levels = tuple(level - level.mean(axis=1, keepdims=True) for level in view.levels)
+    return replace(view, levels=levels, gradients=tuple(_gradients(level) for level in levels))
+
+
 def _gradients(image: Array) -> Array:
     """(2, h, w) slopes along x and y, grey levels per pixel."""
     return np.stack(

@@ -221,6 +221,21 @@ def test_exposure_may_change():
     as_expected(found, MOTION)
 
 
+@pytest.mark.parametrize("strength", [0.1, 0.3])
+@pytest.mark.parametrize("period", [60, 110, 220])
+def test_bands_of_mains_light_are_not_the_scene(strength, period):
+    """A rolling shutter sees them; from image to image they wander, whatever the camera does."""
+    v = np.arange(224)[:, None, None]
+    bands = (1 + strength * np.sin(2 * np.pi * v / period + phase) for phase in (0.3, 2.4))
+    lit = [
+        np.clip(image * band, 0, 255).astype(np.uint8)
+        for image, band in zip(images(MOTION), bands, strict=True)
+    ]
+    found = registered(*lit, np.array([0.8 * MOTION, -0.8 * MOTION]))
+    as_expected(found, MOTION)
+    assert found.velocity[:3] == pytest.approx(MOTION[:3], abs=0.15)
+
+
 def test_a_moving_thing_is_an_outlier():
     before, after = images(MOTION)
     thing = cv2.resize(before[60:140, 40:120], (110, 130))
