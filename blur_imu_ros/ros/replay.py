@@ -215,6 +215,8 @@ def our_node(
         sys.executable, "-m", "blur_imu_ros.ros.node", "--ros-args", "--log-level", "warn",
         "-p", f"model:={model}", "-p", f"exposure_time:={exposure_time}",
         "-p", "stamp_reference:=middle",
+        # The frames have stamps of their own time.
+        "-p", "use_sim_time:=true",
         "-p", f"minimum_direction_probability:={minimum_direction_probability}",
         "-p", "motion_prior:=pivot",
     ]  # fmt: skip

@@ -7,6 +7,7 @@ messages. The first two happen in the executor's thread, the others in the worke
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -69,6 +70,9 @@ ENOUGH_IMAGES = 30
 MOTION_WINDOW = 300
 """Velocities from which the process noise of a filter is computed; ten seconds of most cameras."""
 
+FOREIGN_CLOCK = 5.0
+"""Seconds between stamps and ROS time above which they are of different clocks."""
+
 TOO_SLOW = (
     "this computer does not keep up with the camera: set maximum_rate, or play a bag more slowly"
 )
@@ -114,7 +118,7 @@ class Session:
         self._camera_error = NO_CAMERA
         self._calibration_came, self._waited = threading.Event(), False
         self._active = self._reset = False
-        self._dropped, self._lost = 0, ""
+        self._dropped, self._lost, self._age = 0, "", math.nan
         self._published: deque[tuple[float, Array]] = deque(maxlen=MOTION_WINDOW)
         self._frame_id = ""
         self._exposure: ExposureSource = FixedExposure(None)
@@ -263,6 +267,8 @@ class Session:
         except BlurImuError as error:
             self._health.silent(str(error))
             return
+        now = self._node.get_clock().now().nanoseconds * 1e-9
+        self._age = now - stamp if now else math.nan  # Simulated time may not have begun.
         if not self.times.is_due(stamp, self.settings.maximum_rate):
             return
         self._worker.put(_Arrival(message, stamp, time.monotonic(), self.times.epoch))
@@ -389,12 +395,28 @@ class Session:
             "images skipped by maximum_rate": str(self.times.skipped),
             "images dropped for newer ones": str(self._worker.dropped),
             "image reliability": self.images.reliability,
+            **self._clock(),
             **self._exposure.facts(),
             **self._chain.facts(),
             **self._merging(),
             **self._motion(),
             **self._place(),
         }
+
+    def _clock(self) -> dict[str, str]:
+        """Return how old images are by ROS time when they arrive; log it where that cannot be."""
+        age = self._age
+        if math.isnan(age):
+            return {}
+        if abs(age) > FOREIGN_CLOCK:
+            side = "before" if age > 0 else "after"
+            self._node.get_logger().warning(
+                f"images are stamped {abs(age):.0f} s {side} ROS time: a filter that fuses other "
+                "sensors, and TF, need stamps in ROS time; let the driver stamp so, or set "
+                "use_sim_time for a bag that is played with --clock",
+                once=True,
+            )
+        return {"image age at arrival [s]": f"{age:.3f}"}
 
     def _motion(self) -> dict[str, str]:
         """Return the process noise that a filter needs to follow what was published of late."""

@@ -307,6 +307,20 @@ def test_a_filter_that_is_not_there_is_no_fault_but_its_name_must_be_one(bench: 
     assert one.until(lambda: any(said in s.message for s in one.statuses()))
 
 
+@pytest.mark.parametrize(("offset", "foreign"), [(-0.05, False), (-30.0, True), (30.0, True)])
+def test_stamps_of_another_clock_than_ros_are_told(
+    bench: Any, capfd: Any, offset: float, foreign: bool
+) -> None:
+    one = started(bench)
+    for _ in range(3):
+        one.stamp = time.time() + offset
+        one.send()
+        one.wait(0.1)
+    assert one.until(lambda: one.fact("image age at arrival [s]"))
+    assert float(one.fact("image age at arrival [s]")) == pytest.approx(-offset, abs=1.0)
+    assert ("30 s" in capfd.readouterr().err) is foreign
+
+
 # --- parameters -------------------------------------------------------------------------------
 
 
@@ -355,7 +369,7 @@ def test_diagnostics_tell_all_that_a_person_asks(bench: Any) -> None:
     for name in (
         "image rate [Hz]", "latency median [ms]", "latency p95 [ms]", "latency p99 [ms]",
         "beyond measuring p95 [ms]",
-        "images dropped for newer ones", "images late", "images missing", "blur length [px]",
+        "image age at arrival [s]", "images dropped for newer ones", "images late", "images missing", "blur length [px]",
         "direction probability", "exposure source", "exposure time [ms]", "model", "backend",
     ):  # fmt: skip
         assert one.fact(name), name
