@@ -98,7 +98,8 @@ class ExposureEvidence:
         return len(self._turned) >= FEWEST_TURNS
 
     def doubts(self) -> Iterator[str]:
-        """Yield why the exposure time can hardly be right, with a likelier one."""
+        """Yield why the exposure time can hardly be right, with a likelier one, or what else is
+        amiss."""
         if not self._intervals:
             return
         given, interval = float(np.median(self._exposures)), float(np.median(self._intervals))
@@ -114,6 +115,13 @@ class ExposureEvidence:
             yield (
                 f"an exposure time of {given:g} s does not fit between images that are "
                 f"{interval:.2g} s apart{likelier or f', is it {given / 10:g}?'}; {cure}"
+            )
+        elif found is not None and found > LONGEST_SHARE * interval:
+            yield (
+                f"the images are blurred {found / interval:.2g} times as far as they move from one "
+                "to the next, which no exposure time explains: does the camera vibrate faster than "
+                f"{1 / interval:.3g} images a second show, or is it out of focus? Velocities from "
+                "neighbouring frames do not include such a vibration, nor does their sigma"
             )
         elif found is not None and not 1 / largest < given / found < largest:
             yield (

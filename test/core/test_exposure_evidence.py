@@ -102,3 +102,17 @@ def test_what_networks_misread_of_blur_is_no_reason_for_doubt(read: float) -> No
 def test_few_or_doubtful_pairs_and_sharp_images_do_not_tell_it() -> None:
     assert registered(2 * TRUE, count=6) == registered(2 * TRUE, quality=0.85) == []
     assert registered(2 * TRUE, blur=0.5) == []
+
+
+def test_blur_longer_than_the_motion_to_the_next_image_is_told_as_vibration() -> None:
+    evidence, scene = ExposureEvidence(), texture()
+    for k in range(6):
+        image = seen_after(RATE * k * INTERVAL / 4, scene)
+        frame = Frame(image, k * INTERVAL, TRUE, CAMERA, str(k))
+        estimate = VelocityEstimate(
+            frame.t, TRUE, RATE, np.zeros(3), np.eye(6), 7.0, 0.1, 6, 1.0, 1.0
+        )
+        field = field_of(2 * RATE * TRUE / 0.01, np.zeros(3), camera=CAMERA, sigma=0.3)
+        evidence.add(Measurement(frame, estimate, image, field))
+    (said,) = evidence.doubts()
+    assert "vibrate faster than 30 images a second" in said and "suggest" not in said
