@@ -413,7 +413,7 @@ class Session:
             self._node.get_logger().warning(
                 f"images are stamped {abs(age):.0f} s {side} ROS time: a filter that fuses other "
                 "sensors, and TF, need stamps in ROS time; let the driver stamp so, or set "
-                "use_sim_time for a bag that is played with --clock",
+                "use_sim_time for a bag whose player publishes the clock",
                 once=True,
             )
         return {"image age at arrival [s]": f"{age:.3f}"}
