@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.motion_gain import Gain
 from blur_imu_ros.core.motion_judge import BlurReading, Judge
 from blur_imu_ros.core.motion_process import (
     Gaussian,
@@ -34,7 +35,7 @@ _VIBRATION = slice(18, 21)
 _CERTAIN = 1e-3
 """Ambiguity below which a pair is not asked for doubt."""
 _CHANGED = 0.02
-"""Change of the logarithm of blur's scales below which what was read with them holds."""
+"""Change of the logarithm of blur's scales or gain below which what was read with them holds."""
 _LEAST_CHANCE = 0.2
 """Share of the covariance of a pair that errs by chance, at least."""
 
@@ -51,8 +52,11 @@ class MotionFilterState:
     judge_covariance: list[list[list[list[float]]]]
     ways: list[list[float]]
     blur_scales: list[list[float]]
+    gains: list[float]
+    unseen: list[float]
     scales: list[float]
     alike: list[list[float]]
+    gain: list[float]
 
 
 @dataclass(frozen=True)
@@ -181,7 +185,7 @@ class MotionFilter:
         self.config = config or MotionFilterConfig()
         self._judge = Judge(self.config)
         self._alike: Array = np.zeros((3, 3))
-        self._scales = self._judge.scales
+        self._scales, self._gain = self._judge.scales, self._judge.gains.gain
         self._known: _Known | None = None
         self.restart()
 
@@ -248,13 +252,15 @@ class MotionFilter:
         return self._unseen(jitter).velocity(self._read(now).state)
 
     def _unseen(self, jitter: float) -> Unseen:
-        return Unseen(jitter, self.config.lasting, self._alike)
+        return Unseen(jitter, self.config.lasting, self._alike + np.diag(self._judge.unseen))
 
     def _rescale(self) -> None:
-        """Take the scales of blur that the judge found, once they have changed by a little."""
-        scales = self._judge.scales
-        if np.abs(np.log(scales / self._scales)).max() > _CHANGED:
-            self._scales, self._known = scales, None
+        """Take the scales and the gain of blur that the judge found, once they have changed by a
+        little."""
+        scales, gain = self._judge.scales, self._judge.gains.gain
+        change = np.abs(np.log(scales / self._scales)).max()
+        if max(change, abs(gain.log - self._gain.log)) > _CHANGED:
+            self._scales, self._gain, self._known = scales, gain, None
 
     def _read(self, reading: BlurReading | None, probability: float = 0.5) -> Read:
         """Return what is known of the frame taken last, with its blur."""
@@ -265,6 +271,7 @@ class MotionFilter:
             return known.read
         std = np.sqrt(np.append(self._scales, [np.exp(np.log(self._scales).mean())] * 3))
         own = replace(reading, covariance=reading.covariance * np.outer(std, std))
+        own = own.multiplied(self._gain)
         found = read(self._head, own, VELOCITY, self.config.degrees, probability)
         self._known = _Known(self._head, reading, probability, found)
         return found
@@ -275,8 +282,9 @@ class MotionFilter:
         judge, head = self._judge, self._head
         parts = head.signs, head.weights, head.parts.means, head.parts.covariances
         judged = judge.mean, judge.covariance, judge.ways, judge.blur_scales
-        every = *parts, *judged, self._scales, self._alike
-        return MotionFilterState(*(array.tolist() for array in every))
+        gain = np.array([self._gain.log, self._gain.variance])
+        learnt = judge.gains.found, judge.unseen, self._scales, self._alike, gain
+        return MotionFilterState(*(array.tolist() for array in (*parts, *judged, *learnt)))
 
     def resume(self, state: MotionFilterState) -> None:
         """Go on from what another filter of this configuration had learnt."""
@@ -285,7 +293,9 @@ class MotionFilter:
         self._head = Mixture(np.array(state.signs), np.array(state.weights), parts)
         judge.mean, judge.covariance = np.array(state.judge_mean), np.array(state.judge_covariance)
         judge.ways, judge.blur_scales = np.array(state.ways), np.array(state.blur_scales)
+        judge.gains.found, judge.unseen = np.array(state.gains), np.array(state.unseen)
         self._scales, self._alike = np.array(state.scales), np.array(state.alike)
+        self._gain = Gain(*state.gain)
         self._known = None
 
 
@@ -311,7 +321,8 @@ class Unseen:
     Attributes:
         jitter: standard deviation of the frames' time stamps, seconds.
         lasting: frames for which errors of depth stay alike.
-        alike: (3, 3) covariance of the errors that registered angular velocities share.
+        alike: (3, 3) covariance of the errors that registered angular velocities share, and of
+            motion between frames that no pair shows.
     """
 
     jitter: float

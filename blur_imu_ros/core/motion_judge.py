@@ -3,18 +3,21 @@
 Both differ from camera to camera by far more than any constant could cover. On each axis, the
 standard deviations of acceleration and vibration are chosen by how well each of a few, followed for
 itself, predicts the next pair, and the scale of blur's covariance by how well its reading fits the
-pairs before and behind it. Neither can deceive itself: blur has no part in the state that judges
-it.
+pairs before and behind it; so is the factor by which all blur is too short. None can deceive
+itself: blur has no part in the state that judges it. What blur shows and no pair does is motion
+between frames.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.estimate import VelocityEstimate
+from blur_imu_ros.core.motion_gain import Gain, GainEvidence
 from blur_imu_ros.core.motion_process import MotionFilterConfig, Turning, symmetric
 from blur_imu_ros.core.registration import Registration
 from blur_imu_ros.core.velocity import VelocityPrior
@@ -24,6 +27,10 @@ _VIBRATION = np.outer((1.0, 0.0, 1.0), (1.0, 0.0, 1.0))
 _DEGREES = 3.0
 """Of freedom of the Student-t distribution of the distance of blur from pairs: of a hand that jerks
 between frames pairs tell little, and one such frame is no reason to mistrust blur."""
+_LARGEST_EXCESS = 25.0
+"""Of the square of a distance of blur from pairs, in variances: one frame is not a vibration."""
+_CHANCE = 1.75
+"""Of that in variances: what is thought to be none. Readings claim a little more than they err."""
 _NO_VIBRATION = 1e-3
 """Standard deviation of a vibration that is none, rad/s: covariances stay regular."""
 
@@ -74,6 +81,13 @@ class BlurReading:
         covariance = covariance + np.diag([angular**2] * 3 + [linear**2] * 3)
         return cls(velocity, symmetric(covariance))
 
+    def multiplied(self, gain: Gain) -> BlurReading:
+        """Return it with a factor, and with what is not known of that."""
+        factor = math.exp(gain.log)
+        velocity = factor * self.velocity
+        unsure = gain.variance * np.outer(velocity, velocity)
+        return BlurReading(velocity, factor**2 * self.covariance + unsure)
+
 
 @dataclass
 class Judge:
@@ -87,6 +101,9 @@ class Judge:
         covariance: (3, k, 3, 3) of these.
         ways: (3, k) log-weight of each way to move.
         blur_scales: (3, l) log-weight of each scale of the configuration.
+        gains: evidence for the factor by which all blur is too short.
+        unseen: (3,) variance of a motion that blur shows and pairs do not, (rad/s)^2: a vibration
+            that is faster than the frames.
     """
 
     config: MotionFilterConfig
@@ -94,6 +111,8 @@ class Judge:
     covariance: Array = field(init=False)
     ways: Array = field(init=False)
     blur_scales: Array = field(init=False)
+    gains: GainEvidence = field(init=False)
+    unseen: Array = field(init=False)
 
     def __post_init__(self) -> None:
         config = self.config
@@ -101,6 +120,10 @@ class Judge:
         self._accelerations, self._vibrations = (np.square(std).ravel() for std in both)
         self.ways = np.zeros((3, len(self._accelerations)))
         self.blur_scales = np.zeros((3, len(config.blur_scales)))
+        self.gains = GainEvidence(
+            config.gain_std, config.largest_gain, config.gain_share, config.gain_memory
+        )
+        self.unseen = np.zeros(3)
         self.restart()
 
     def restart(self) -> None:
@@ -157,15 +180,30 @@ class Judge:
 
     def blur(self, reading: BlurReading, mean: Array, variance: Array) -> None:
         """Take the blur of a frame whose angular velocity the pairs around it tell, (3,) each."""
-        own = np.diag(reading.covariance)[:3, None] * np.array(self.config.blur_scales)
+        std = np.sqrt(self.scales)
+        expected = np.diag(variance + self.config.alike**2)
+        expected += reading.covariance[:3, :3] * np.outer(std, std)
+        self.gains.take(reading.velocity[:3], mean, expected)
+        # Without its variance: that would take all noise of blur for a factor that is not known.
+        reading = reading.multiplied(replace(self.gains.gain, variance=0.0))
+        blur, claimed = reading.velocity[:3], np.diag(reading.covariance)[:3]
         # Of both signs the one that fits the pairs: a wrong one would be taken for a wrong reading.
-        spread = variance + np.diag(reading.covariance)[:3] * self.scales
-        towards = float(np.sum(reading.velocity[:3] * mean / spread))
-        innovation = np.copysign(1.0, towards) * reading.velocity[:3] - mean
+        towards = float(np.sum(blur * mean / (variance + claimed * self.scales)))
+        blur = np.copysign(1.0, towards) * blur
+        innovation = blur - mean
+        self._unexplained(innovation, variance + claimed, longer=bool(blur @ innovation > 0))
+        own = claimed[:, None] * np.array(self.config.blur_scales)
         expected = variance[:, None] + own
         nis = innovation[:, None] ** 2 / expected
         likelihood = -0.5 * np.log(expected) - (_DEGREES + 1) / 2 * np.log1p(nis / _DEGREES)
         self.blur_scales = self._weighed(self.blur_scales, likelihood)
+
+    def _unexplained(self, innovation: Array, claimed: Array, longer: bool) -> None:
+        """Take the distance (3,) of blur from pairs, and its variance; blur that is too short shows
+        no motion."""
+        found = np.minimum(innovation**2, _LARGEST_EXCESS * claimed) if longer else 0.0
+        kept = self.config.memory
+        self.unseen = np.maximum(kept * self.unseen + (1 - kept) * (found - _CHANCE * claimed), 0.0)
 
     def _weighed(self, weights: Array, log_likelihood: Array) -> Array:
         """Return log-weights (3, k) after one more observation."""

@@ -41,6 +41,11 @@ class MotionFilterConfig:
         alike: error of a registered angular velocity that stays alike from pair to pair, as depth
             is wrong there, rad/s: part of its covariance, and not averaged away.
         blur_scales: by what blur's covariance may have to be multiplied.
+        gain_std: how far from 1 the factor is, as a rule, by which all blur of a recording is too
+            short: half of the logarithms are nearer to 0, and a few far away.
+        largest_gain: the largest such factor; the smallest is its inverse.
+        gain_share: share of a frame's evidence for it that counts: neighbouring ones err alike.
+        gain_memory: share of that which is still there one frame later.
         lasting: frames for which errors of depth stay alike; by that the covariance of a linear
             velocity is multiplied in the end, because these errors are not averaged away.
         angular_std, linear_std: of the velocity before anything is known, rad/s and m/s.
@@ -61,6 +66,10 @@ class MotionFilterConfig:
     memory: float = 0.9
     alike: float = 0.05
     blur_scales: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0)
+    gain_std: float = 0.03
+    largest_gain: float = 4.0
+    gain_share: float = 0.5
+    gain_memory: float = 0.97
     lasting: float = 5.0
     angular_std: float = 10.0
     linear_std: float = 4.0

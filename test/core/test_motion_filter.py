@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from blur_imu_ros.core.motion_filter import Fused, MotionFilter, smoothed
+from blur_imu_ros.core.motion_gain import GainEvidence
 from blur_imu_ros.core.motion_judge import BlurReading
 from blur_imu_ros.core.motion_process import MotionFilterConfig, Turning, axis
 from blur_imu_ros.core.motion_step import Hold
@@ -219,6 +220,68 @@ def test_one_jerk_is_no_reason_to_mistrust_blur():
 def rmse_of(chain: list[Fused], truth: np.ndarray) -> float:
     found = np.array([f.now.mean for f in chain])
     return float(np.sqrt(np.mean((found - truth)[:, 1] ** 2)))
+
+
+def read_as(motion: Motion, factor: float, blur_std: float = 0.3, pairs: int = 1000) -> list[Fused]:
+    """Go through the motion, all blur read `factor` times as long as it is; only the first `pairs`
+    tell anything."""
+    rng = np.random.default_rng(3)
+    noise = np.array([1.0] * 3 + [3.0] * 3)
+    readings = [
+        blur_of(factor * (v + blur_std * noise * rng.standard_normal(6)), factor * blur_std)
+        for v in motion.velocity
+    ]
+    means = motion.mean + 0.03 * noise * rng.standard_normal(motion.mean.shape)
+    motions = MotionFilter()
+    return [
+        motions.push(pair_of(m, k, 0.05 if k < pairs else WIDE), readings[k], readings[k + 1])
+        for k, m in enumerate(means)
+    ]
+
+
+def test_a_pan_whose_blur_is_read_a_quarter_short_turns_as_fast_as_its_pairs_say():
+    velocity = np.tile([0.0, 1.5, 0.0, 0.0, 0.0, 0.0], (60, 1))
+    chain = read_as(Motion(velocity, velocity[1:]), 0.75, 0.1)
+    found = np.array([f.now.mean[1] for f in chain[30:]])
+    assert found == pytest.approx(1.5, abs=0.06)
+    assert found.mean() == pytest.approx(1.5, abs=0.02)
+
+
+def test_blur_that_was_read_a_quarter_short_has_its_length_where_pairs_are_lost():
+    motion = shaken(60.0)
+    chain = read_as(motion, 0.75, pairs=150)
+    found = np.array([f.now.mean[:3] for f in chain[151:]])
+    truth = motion.velocity[152:, :3]
+    length = np.linalg.norm(found, axis=1) / np.linalg.norm(truth, axis=1)
+    assert np.median(length) == pytest.approx(1.0, abs=0.06)
+
+
+@pytest.mark.parametrize("told", [0.5, 2.0, 3.0])
+def test_an_exposure_time_told_wrong_by_a_factor_does_little_harm(told):
+    motion = shaken(60.0)
+    right, wrong = (errors_of(read_as(motion, factor), motion) for factor in (1.0, 1 / told))
+    for ours, theirs in zip(wrong, right, strict=True):
+        assert ours < 1.15 * theirs
+
+
+def test_a_vibration_faster_than_the_frames_is_not_taken_for_long_blur():
+    """Pairs see none of it, blur does, and its sign is open: so it is in the covariance."""
+    velocity = np.zeros((60, 6))
+    velocity[:, 0] = 0.6 * np.cos(np.pi * np.arange(60) + 0.3)
+    chain = read_as(Motion(velocity, np.zeros((59, 6))), 1.0, 0.05)
+    for fused_one, truth in zip(chain[20:], velocity[21:], strict=True):
+        off = (fused_one.now.mean - truth)[:3]
+        assert off @ np.linalg.solve(fused_one.now.covariance[:3, :3], off) < 16.3
+
+
+def test_blur_of_another_axis_than_the_pairs_tells_nothing_of_its_length():
+    evidence = GainEvidence(0.03, 4.0, 0.5, 0.97)
+    for _ in range(30):
+        evidence.take(np.array([0.0, 1.0, 0.0]), np.array([2.0, 0.0, 0.0]), 0.01 * np.eye(3))
+    assert evidence.gain.log == pytest.approx(0.0, abs=0.02)
+    for _ in range(30):
+        evidence.take(np.array([-1.0, 0.0, 0.0]), np.array([2.0, 0.0, 0.0]), 0.01 * np.eye(3))
+    assert np.exp(evidence.gain.log) == pytest.approx(2.0, rel=0.1)
 
 
 def test_a_lever_arm_ties_linear_velocity_to_the_turn():
