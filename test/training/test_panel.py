@@ -62,6 +62,6 @@ def test_the_truth_gives_the_sign_and_lengths_only_where_no_exposure_is_known(
         "0.01}"
     )
     outcome = panel.of_sequence(Half(truth), folder)
-    assert outcome.told["lengths times"] == pytest.approx(factor)
+    assert outcome.extra["lengths times"] == pytest.approx(factor)
     expected = error * np.sqrt(np.mean((truth[:, :3] @ GYRO_FROM_OPTICAL.T) ** 2, axis=0))
     assert list(outcome.figures.values()) == pytest.approx(list(expected), abs=1e-6)
