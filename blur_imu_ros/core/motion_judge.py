@@ -27,10 +27,12 @@ _VIBRATION = np.outer((1.0, 0.0, 1.0), (1.0, 0.0, 1.0))
 _DEGREES = 3.0
 """Of freedom of the Student-t distribution of the distance of blur from pairs: of a hand that jerks
 between frames pairs tell little, and one such frame is no reason to mistrust blur."""
-_LARGEST_EXCESS = 25.0
+_MOST = 25.0
 """Of the square of a distance of blur from pairs, in variances: one frame is not a vibration."""
+_NEITHER = 9.0
+"""Normalised square of that distance, of three axes, beyond which neither sign of blur fits."""
 _CHANCE = 1.75
-"""Of that in variances: what is thought to be none. Readings claim a little more than they err."""
+"""Of its square in variances: what is thought to be chance."""
 _NO_VIBRATION = 1e-3
 """Standard deviation of a vibration that is none, rad/s: covariances stay regular."""
 
@@ -190,19 +192,23 @@ class Judge:
         # Of both signs the one that fits the pairs: a wrong one would be taken for a wrong reading.
         towards = float(np.sum(blur * mean / (variance + claimed * self.scales)))
         blur = np.copysign(1.0, towards) * blur
+        self._unexplained(blur, mean, variance + claimed)
         innovation = blur - mean
-        self._unexplained(innovation, variance + claimed, longer=bool(blur @ innovation > 0))
         own = claimed[:, None] * np.array(self.config.blur_scales)
         expected = variance[:, None] + own
         nis = innovation[:, None] ** 2 / expected
         likelihood = -0.5 * np.log(expected) - (_DEGREES + 1) / 2 * np.log1p(nis / _DEGREES)
         self.blur_scales = self._weighed(self.blur_scales, likelihood)
 
-    def _unexplained(self, innovation: Array, claimed: Array, longer: bool) -> None:
-        """Take the distance (3,) of blur from pairs, and its variance; blur that is too short shows
-        no motion."""
-        found = np.minimum(innovation**2, _LARGEST_EXCESS * claimed) if longer else 0.0
-        kept = self.config.memory
+    def _unexplained(self, blur: Array, mean: Array, claimed: Array) -> None:
+        """Take blur (3,) under the sign that fits pairs better, their mean, and the variance of the
+        difference; blur that is too short shows no motion."""
+        away, kept = blur - mean, self.config.memory
+        found = np.zeros(3)
+        if blur @ away > 0:
+            # Where neither sign fits, it is open: both, about the mean.
+            open_sign = float(np.sum(away**2 / claimed)) > _NEITHER
+            found = np.minimum(blur**2 + mean**2 if open_sign else away**2, _MOST * claimed)
         self.unseen = np.maximum(kept * self.unseen + (1 - kept) * (found - _CHANCE * claimed), 0.0)
 
     def _weighed(self, weights: Array, log_likelihood: Array) -> Array:
