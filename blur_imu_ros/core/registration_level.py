@@ -356,8 +356,8 @@ class Level:
             normal = normal - _lost_to_any_depth(sums, axes.astype(float), self.depth_information)
         # In the prior's own units; rounding must not make the images tell less than nothing.
         to_prior = np.linalg.inv(np.linalg.cholesky(belief[0]))
-        told, axes = np.linalg.eigh(to_prior @ normal @ to_prior.T)
-        root = to_prior.T @ axes / np.sqrt(1 + np.maximum(told, 0))
+        gained, axes = np.linalg.eigh(to_prior @ normal @ to_prior.T)
+        root = to_prior.T @ axes / np.sqrt(1 + np.maximum(gained, 0))
         return np.asarray(root @ root.T)
 
     def _parallax_sums(self, jacobian: Array, weighted: Array) -> Array:
@@ -393,14 +393,29 @@ def _lost_to_any_depth(sums: Array, axes: Array, depth_information: Array) -> Ar
     """
     along = np.tensordot(axes, sums, axes=(0, 0))
     own = np.tensordot(axes, along[:, 3:], axes=(0, 1))
-    blocks = len(depth_information)
-    information = np.zeros((3, blocks, 3, blocks))
-    np.einsum("ibjb->ijb", information)[:] = own
+    information = [[np.diag(own[i, j]) for j in range(3)] for i in range(3)]
     for k in range(3):
-        information[k, :, k] += depth_information
-    vectors = along.transpose(1, 0, 2).reshape(6, -1)
-    square = information.reshape(3 * blocks, 3 * blocks)
-    return np.asarray(vectors @ np.linalg.solve(square, vectors.T))
+        information[k][k] += depth_information
+    return _eliminated(information, list(along))
+
+
+def _eliminated(square: list[list[Array]], columns: list[Array]) -> Array:
+    """(m, m) C S^-1 C^T of a symmetric S in k x k blocks (b, b), and of C in k parts (m, b).
+
+    Block by block, because LAPACK wakes threads for the whole of S, which then wait for more at the
+    cost of a core. Both lists are used up.
+    """
+    found = np.zeros((len(columns[0]),) * 2)
+    for k, part in enumerate(columns):
+        inverse = np.linalg.inv(square[k][k])
+        across = part @ inverse
+        found += across @ part.T
+        for i in range(k + 1, len(columns)):
+            ahead = square[k][i]
+            columns[i] = columns[i] - across @ ahead
+            for j in range(i, len(columns)):
+                square[i][j] = square[i][j] - ahead.T @ inverse @ square[k][j]
+    return found
 
 
 def _shown(view: View, shape: tuple[int, ...], margin: int) -> Array | None:

@@ -20,7 +20,7 @@ from blur_imu_ros.core.registration import (
     View,
     shared_covariance,
 )
-from blur_imu_ros.core.registration_level import evidence_of
+from blur_imu_ros.core.registration_level import _eliminated, evidence_of
 from blur_imu_ros.core.velocity import VelocityPrior
 from blur_imu_ros.simulation.room_renderer import (
     Pose,
@@ -527,3 +527,14 @@ def test_sideways_motion_that_depth_gets_wrong_is_made_up_for_by_a_turn() -> Non
     np.testing.assert_allclose(still, 0, atol=1e-9)
     ahead = shared_covariance(np.array([0, 0, 0, 0, 0, 2.0]), settings, nearness)
     assert not ahead[:3].any() and np.linalg.eigvalsh(shared).min() > -1e-12
+
+
+def test_a_matrix_is_eliminated_block_by_block_as_it_is_at_once():
+    rng = np.random.default_rng(0)
+    half = rng.normal(size=(15, 20))
+    whole, columns = half @ half.T + np.eye(15), rng.normal(size=(6, 15))
+    parts = [slice(0, 5), slice(5, 10), slice(10, 15)]
+    found = _eliminated(
+        [[whole[i, j] for j in parts] for i in parts], [columns[:, i] for i in parts]
+    )
+    np.testing.assert_allclose(found, columns @ np.linalg.solve(whole, columns.T), rtol=1e-9)
