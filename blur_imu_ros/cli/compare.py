@@ -124,6 +124,7 @@ def run_compare(options: CompareOptions, network: Network | None = None) -> list
             lines.append(_compared(name, estimate, truth, options, frames, settings.exposure_time))
     print_notes(*dict.fromkeys(recording.notes))  # Each method went through the recording.
     _print(lines, frames, options)
+    print_notes(*axes_remark(lines))
     if options.json is not None:
         _write(options.json, lines, frames)
     return lines
@@ -214,6 +215,19 @@ def _print(lines: list[Compared], frames: int, options: CompareOptions) -> None:
         "including the velocities that the method itself rejected",
         soft_wrap=True,
     )
+
+
+def axes_remark(lines: list[Compared]) -> Iterator[str]:
+    """Yield the likeliest reason where every method has more signs wrong than right."""
+    shares = [line.result.right_signs for line in lines if line.result is not None]
+    # Zero velocity has no signs, and where nothing turns fast there are none to judge.
+    known = [share for share in shares if share > 0]
+    if known and max(known) < 0.5:
+        yield (
+            "all methods have more signs wrong than right: is the ground truth in other axes, or "
+            "on another clock? --truth-axes names its axes; evaluate --truth-axes found estimates "
+            "them"
+        )
 
 
 def _header(options: CompareOptions) -> Iterator[str]:

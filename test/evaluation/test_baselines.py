@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from blur_imu_ros.choices import Axes, MotionPrior
 from blur_imu_ros.cli.application import app
-from blur_imu_ros.cli.compare import CompareOptions, run_compare
+from blur_imu_ros.cli.compare import Compared, CompareOptions, axes_remark, run_compare
 from blur_imu_ros.cli.run import RunOptions
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
@@ -198,6 +198,21 @@ def test_the_table_is_in_the_axes_of_the_truth(tmp_path: Path):
     blur = run_compare(options, Oracle())[1]
     # The ground truth, read as a phone's gyroscope, is another motion than the one in the images.
     assert blur.result is not None and blur.rmse[:3].max() > 0.5
+
+
+def test_a_truth_in_other_axes_than_taken_is_suspected(tmp_path: Path):
+    options = CompareOptions(run=recorded(tmp_path), truth=tmp_path / "truth.csv", flow=False)
+    lines = run_compare(options, Oracle())
+    assert not list(axes_remark(lines))
+    zero, *methods = (line for line in lines if line.result is not None)
+
+    def wrong(*shares: float) -> list[Compared]:
+        some = zip(methods, shares, strict=False)
+        return [zero, *(replace(m, result=replace(m.result, right_signs=s)) for m, s in some)]
+
+    (remark,) = axes_remark(wrong(0.3, 0.4))
+    assert "--truth-axes" in remark
+    assert not list(axes_remark(wrong(0.3, 0.9)))
 
 
 def test_compare_works_from_the_command_line_and_names_what_is_missing(tmp_path: Path):
