@@ -103,9 +103,8 @@ class ExposureEvidence:
         if not self._intervals:
             return
         given, interval = float(np.median(self._exposures)), float(np.median(self._intervals))
-        found, largest = self.exposure_time, LARGEST_FACTOR
-        if self._registered:
-            largest = LARGEST_TURN_FACTOR
+        found = self.exposure_time
+        largest = LARGEST_TURN_FACTOR if self._registered else LARGEST_FACTOR
         likelier = "" if found is None else f"; the images suggest about {_rounded(found):g} s"
         cure = (
             "velocities from blur are wrong by the same factor: check the exposure time (seconds) "

@@ -31,7 +31,6 @@ from blur_imu_ros.core.registration import Registration
 
 _UNLIKELY = 1e-2
 """Share of a wrong pair that is not thought of."""
-_VIBRATION = slice(18, 21)
 _CERTAIN = 1e-3
 """Ambiguity below which a pair is not asked for doubt."""
 _CHANGED = 0.02

@@ -171,7 +171,7 @@ class Registrar:
         dt = second.t - first.t
         if not 0 < dt <= self.settings.longest_gap:
             return self._blind(first, second, f"{dt:.3g} s lie between the two images")
-        level = Level(first, second, self.settings.levels - 1, self.settings)
+        level = self._coarsest(first, second)
         motions = self._starts(level, np.asarray(starts, float).reshape(-1, 6) * dt)
         if np.ptp(first.levels[0]) < 1:
             return self._blind(first, second, "the image shows no texture")
@@ -179,8 +179,9 @@ class Registrar:
             return self._repeated(first, second, motions / dt)
         found = self._followed(first, second, level, motions, prior)
         if found.correlation < self.settings.alike:
-            first, second, found = self._unbanded(first, second, found, motions, prior)
-            level = Level(first, second, self.settings.levels - 1, self.settings)
+            views, coarse, other = self._unbanded(first, second, motions, prior)
+            if other.correlation > found.correlation and other.ambiguity < found.ambiguity:
+                (first, second), level, found = views, coarse, other
         if found.ambiguity > self.settings.search_above:
             searched = self._searched(level, dt, prior)
             motions = np.vstack([found.fits.motions, found.rivals, searched])
@@ -260,20 +261,15 @@ class Registrar:
         )
 
     def _unbanded(
-        self,
-        first: View,
-        second: View,
-        found: _Found,
-        motions: Array,
-        prior: VelocityPrior | None,
-    ) -> tuple[View, View, _Found]:
-        """Return what is found without bands of mains light, if the images agree better then."""
+        self, first: View, second: View, motions: Array, prior: VelocityPrior | None
+    ) -> tuple[tuple[View, View], Level, _Found]:
+        """Return views without bands of mains light, their coarsest level, and what is found."""
         views = without_bands(first), without_bands(second)
-        level = Level(*views, self.settings.levels - 1, self.settings)
-        other = self._followed(*views, level, motions, prior)
-        if other.correlation > found.correlation and other.ambiguity < found.ambiguity:
-            return *views, other
-        return first, second, found
+        coarse = self._coarsest(*views)
+        return views, coarse, self._followed(*views, coarse, motions, prior)
+
+    def _coarsest(self, first: View, second: View) -> Level:
+        return Level(first, second, self.settings.levels - 1, self.settings)
 
     def _searched(self, level: Level, dt: float, prior: VelocityPrior | None) -> Array:
         """(k, 6) the likeliest of turns of all directions: no start led to the other image."""

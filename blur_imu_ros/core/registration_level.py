@@ -74,7 +74,7 @@ class Level:
     def __init__(
         self, first: View, second: View, number: int, settings: RegistrationConfig
     ) -> None:
-        self.settings, self.number = settings, number
+        self.settings = settings
         self.shown: Array | None = None
         self.finest = number == 0
         shape = first.levels[number].shape
