@@ -329,7 +329,7 @@ def _recipe(options: RunOptions, settings: FrameSettings, network: Network) -> R
         "length_scale": getattr(card, "length_scale", None),
         "length_exponent": getattr(card, "length_exponent", None),
         "depth_slope": getattr(card, "depth_slope", None),
-        "backend": "torch" if options.backend == "torch" else "onnx",
+        "backend": "torch" if getattr(network, "runs_on", "").startswith("torch") else "onnx",
         "device": options.device,
         "direction": options.direction.value,
         "registration": options.registration,

@@ -1,12 +1,13 @@
-"""Whether 8-bit weights pay on this machine: tried out when a model is loaded, not assumed.
+"""Whether fewer bits pay on this machine: tried out when a model is loaded, not assumed.
 
 Processors with instructions for 8-bit sums (VNNI and the like) take a third of the time; others
-gain nothing, and on some of them such sums overflow in silence.
+gain nothing, and on some of them such sums overflow in silence. GPUs differ as much in 16 bits.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,12 +21,26 @@ from blur_imu_ros.core.camera import Camera
 
 SUFFIX = "-int8"
 """Of the name of a model in 8 bits, behind that of the model in 32."""
-SMALLEST_GAIN = 1.2
-"""Times faster that 8 bits must be here, or 32 are kept."""
-LARGEST_DIFFERENCE = 0.1
-"""Share of the motion field by which 8 bits may differ from 32; the shipped models differ by 0.02
-to 0.04 on pictures, sums that overflow by far more."""
 _RUNS = 3
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What fewer bits must give, or all are kept.
+
+    Attributes:
+        gain: times faster that they must be here.
+        difference: share of the motion field by which they may differ.
+    """
+
+    gain: float
+    difference: float
+
+
+INT8 = Demands(gain=1.2, difference=0.1)
+"""The shipped models differ by 0.02 to 0.04 on pictures, sums that overflow by far more."""
+FLOAT16 = Demands(gain=1.05, difference=0.02)
+"""The shipped models differ by less than 0.001; beyond the largest float16 nothing is left."""
 
 
 class Network(Protocol):
@@ -41,20 +56,22 @@ class Network(Protocol):
 
 @dataclass(frozen=True)
 class Trial:
-    """How a model in 8 bits compares on this machine.
+    """How a model in fewer bits compares on this machine.
 
     Attributes:
-        gain: times less processor time than in 32 bits.
+        gain: times less time than in 32 bits.
         difference: mean length of the change of q, as a share of that of q itself.
+        demands: what they must give.
     """
 
     gain: float
     difference: float
+    demands: Demands = INT8
 
     @property
     def pays(self) -> bool:
-        """Whether 8 bits are faster here, and read the same."""
-        return self.gain >= SMALLEST_GAIN and self.difference <= LARGEST_DIFFERENCE
+        """Whether fewer bits are faster here, and read the same."""
+        return self.gain >= self.demands.gain and self.difference <= self.demands.difference
 
 
 def with_8_bits(path: Path) -> Path | None:
@@ -63,22 +80,36 @@ def with_8_bits(path: Path) -> Path | None:
     return reduced if reduced.is_file() and reduced.with_suffix(".json").is_file() else None
 
 
-def try_out(full: Network, reduced: Network) -> Trial:
-    """Run both on one image a few times; processor time counts, so that a busy machine does not."""
-    (first, slow), (second, fast) = (_timed(network) for network in (full, reduced))
+def try_out(
+    full: Network,
+    reduced: Network,
+    demands: Demands = INT8,
+    clock: Callable[[], float] = time.process_time,
+    runs: int = _RUNS,
+) -> Trial:
+    """Run both on one image a few times.
+
+    Args:
+        full: in 32 bits.
+        reduced: in fewer.
+        demands: what these must give.
+        clock: seconds; processor time by default, so that a busy machine does not count.
+        runs: of which the fastest counts.
+    """
+    (first, slow), (second, fast) = (_timed(network, clock, runs) for network in (full, reduced))
     change = np.hypot(*np.moveaxis(second.q - first.q, -1, 0)).mean()
-    return Trial(slow / fast, float(change / first.blur_length.mean()))
+    return Trial(slow / fast, float(change / first.blur_length.mean()), demands)
 
 
-def _timed(network: Network) -> tuple[BlurField, float]:
-    """Return what a network reads, and its processor time in seconds, least of a few runs."""
+def _timed(network: Network, clock: Callable[[], float], runs: int) -> tuple[BlurField, float]:
+    """Return what a network reads, and its time in seconds, least of some runs."""
     image, camera = _streaks(*network.input_size)
     network.predict(image, camera)  # memory and kernels
     spent = []
-    for _ in range(_RUNS):
-        start = time.process_time()
+    for _ in range(runs):
+        start = clock()
         field = network.predict(image, camera)
-        spent.append(time.process_time() - start)
+        spent.append(clock() - start)
     return field, max(min(spent), 1e-6)
 
 
