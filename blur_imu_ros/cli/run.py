@@ -31,6 +31,7 @@ from blur_imu_ros.execution.parallel import in_order
 from blur_imu_ros.execution.progress import progress
 from blur_imu_ros.network.blur_network import load_network, view_size
 from blur_imu_ros.recordings import FrameSettings, Recording, open_recording
+from blur_imu_ros.recordings.bag_names import is_bag
 from blur_imu_ros.recordings.calibration_files import KnownCalibration, read_calibration
 from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
 from blur_imu_ros.recordings.live import address_of
@@ -111,8 +112,6 @@ class RunOptions:
 
         Bags come from robots as a rule, images and videos from hands.
         """
-        from blur_imu_ros.recordings.bags import is_bag
-
         prior = self.motion_prior
         if self.lever_arm is not None and max(map(abs, self.lever_arm)) > LONGEST_LEVER_ARM:
             raise FrameError(

@@ -10,13 +10,13 @@ import platform
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from blur_imu_ros.choices import Axes, Direction
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionFilter
+from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.links import Links, Node
 from blur_imu_ros.core.measurement import Measurement
@@ -35,7 +36,6 @@ from blur_imu_ros.core.visual_imu import Network, VisualImu, network_view
 from blur_imu_ros.errors import FrameError
 from blur_imu_ros.execution.parallel import usual_jobs
 from blur_imu_ros.recordings.image_messages import LARGEST_SIDE, decode_compressed
-from blur_imu_ros.results.bag_writer import BagWriter
 from blur_imu_ros.simulation.room_renderer import blurred_image, furnished_room, hand_held
 
 STAGES = (
@@ -104,6 +104,7 @@ def benchmark(
     size: tuple[int, int],
     seconds: float,
     clock: Callable[[], float] = time.perf_counter,
+    in_memory: bool = False,
 ) -> list[Result]:
     """Time all contenders on images of one size, about `seconds` each, turn by turn.
 
@@ -112,17 +113,16 @@ def benchmark(
         size: (width, height) of the camera's image, pixels.
         seconds: for each contender.
         clock: seconds; `time.process_time` counts nothing of what other programs take.
+        in_memory: whether images come decoded and velocities are only returned: `decode` and
+            `publish` do nothing then.
 
     Raises:
         FrameError: a size that no image has.
     """
     frames = rendered_frames(size)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory()))
-        bag = stack.enter_context(
-            BagWriter(folder / "all.mcap", Axes.OPTICAL, Direction.NONE, "benchmark")
-        )
-        stopwatches = [_Stopwatch(contender, frames, bag, clock) for contender in contenders]
+    images = [_Decoded(frame) for frame in frames] if in_memory else frames
+    with nullcontext(_Nowhere()) if in_memory else _bag() as results:
+        stopwatches = [_Stopwatch(contender, images, results, clock) for contender in contenders]
         for stopwatch in stopwatches:
             stopwatch.round(0, keep=False)  # memory, kernels and caches of the first frame
         end = time.perf_counter() + seconds * len(contenders)
@@ -135,6 +135,22 @@ def benchmark(
     return [stopwatch.result(size) for stopwatch in stopwatches]
 
 
+@contextmanager
+def _bag() -> Iterator[ResultWriter]:
+    """Give a bag that is thrown away."""
+    from blur_imu_ros.results.bag_writer import BagWriter
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "all.mcap"
+        with BagWriter(path, Axes.OPTICAL, Direction.NONE, "benchmark") as bag:
+            yield bag
+
+
+class _Nowhere:
+    def write(self, frame: Frame, estimate: VelocityEstimate) -> None:
+        """Keep nothing."""
+
+
 def ratios(results: list[Result]) -> Iterator[tuple[Result, str, float]]:
     """Yield how many times as long as the first contender each other one took, stage by stage."""
     first = {(r.width, r.height): r for r in reversed(results)}
@@ -142,6 +158,24 @@ def ratios(results: list[Result]) -> Iterator[tuple[Result, str, float]]:
         reference = first[result.width, result.height]
         for stage in ("network", WHOLE) if result is not reference else ():
             yield result, stage, result.stages[stage].median / reference.stages[stage].median
+
+
+class Source(Protocol):
+    """An image of a recording that is timed."""
+
+    @property
+    def camera(self) -> Camera:
+        """What took it."""
+
+    def frame(self, index: int) -> Frame:
+        """Return it as frame number `index`."""
+
+
+class ResultWriter(Protocol):
+    """Takes estimates as they are made."""
+
+    def write(self, frame: Frame, estimate: VelocityEstimate) -> None:
+        """Keep the estimate of one frame."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +189,16 @@ class EncodedFrame:
         """Return the decoded image as frame number `index` of a recording."""
         image = decode_compressed(self.jpeg)
         return Frame(image, 1 + index / FRAME_RATE, EXPOSURE_TIME, self.camera, f"{index}")
+
+
+class _Decoded:
+    """An image as a driver gives it."""
+
+    def __init__(self, source: EncodedFrame) -> None:
+        self.camera, self._image = source.camera, source.frame(0).image
+
+    def frame(self, index: int) -> Frame:
+        return Frame(self._image, 1 + index / FRAME_RATE, EXPOSURE_TIME, self.camera, f"{index}")
 
 
 def rendered_frames(size: tuple[int, int]) -> list[EncodedFrame]:
@@ -188,8 +232,8 @@ class _Stopwatch:
     def __init__(
         self,
         contender: Contender,
-        frames: list[EncodedFrame],
-        bag: BagWriter,
+        frames: Sequence[Source],
+        bag: ResultWriter,
         clock: Callable[[], float],
     ) -> None:
         self._contender, self._frames, self._bag = contender, frames, bag
@@ -224,12 +268,12 @@ class _Stopwatch:
             self._seconds[name].append(float(spent))
         self._processor_seconds += processor
 
-    def _frame(self, index: int) -> EncodedFrame:
+    def _frame(self, index: int) -> Source:
         """Go through the frames to and fro: neighbours stay neighbours."""
         there_and_back = [*self._frames, *self._frames[-2:0:-1]]
         return there_and_back[index % len(there_and_back)]
 
-    def _staged(self, source: EncodedFrame, index: int) -> Iterator[float]:
+    def _staged(self, source: Source, index: int) -> Iterator[float]:
         """Yield the clock after each of `STAGES`."""
         frame = source.frame(index)
         yield self._clock()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from functools import cache
@@ -22,15 +21,12 @@ from rosbags.typesys.store import Typestore
 
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings import foxglove
+from blur_imu_ros.recordings.bag_names import METADATA, STORAGES
 from blur_imu_ros.recordings.file_names import natural_order
 from blur_imu_ros.recordings.mcap_files import ROS1, McapFile
 from blur_imu_ros.recordings.rosbag1_files import CutRosbag1, Rosbag1
 from blur_imu_ros.recordings.sqlite_files import CutSqlite
 from blur_imu_ros.recordings.video_packets import VIDEOS
-
-METADATA = "metadata.yaml"
-STORAGES = (".mcap", ".db3")
-"""Endings of the files in which rosbag2 keeps messages."""
 
 
 class StorageFile(Protocol):
@@ -175,15 +171,6 @@ class BagFile:
                     ".tables` merges them into the bag"
                 )
             yield _opened(one)
-
-
-def storage_files(folder: Path) -> list[Path]:
-    """Return FOLDER_0.mcap, FOLDER_1.mcap, ... of a recorder of ROS 2 that could not write its
-    metadata."""
-    if not folder.is_dir():
-        return []
-    name = re.compile(rf"{re.escape(folder.resolve().name)}_\d+\.(mcap|db3)")
-    return sorted((p for p in folder.iterdir() if name.fullmatch(p.name)), key=natural_order)
 
 
 def encoding_of(connection: Connection) -> str:

@@ -18,14 +18,7 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
 from blur_imu_ros.execution.resources import PACKAGE
-from blur_imu_ros.recordings.bag_files import (
-    METADATA,
-    BagFile,
-    is_ros,
-    reason,
-    storage_files,
-    typestore,
-)
+from blur_imu_ros.recordings.bag_files import BagFile, is_ros, reason, typestore
 from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
 from blur_imu_ros.recordings.image_messages import image_of
 from blur_imu_ros.recordings.reduced_jpeg import reduced_message
@@ -33,10 +26,8 @@ from blur_imu_ros.recordings.settings import FrameSettings
 from blur_imu_ros.recordings.usable_frames import MOST_UNREAD, Item, usable_frames
 from blur_imu_ros.recordings.video_packets import VIDEOS, PacketDecoder, codec_of
 
-__all__ = ["Bag", "BagFile", "is_bag", "opened", "readable_messages", "typestore"]
+__all__ = ["Bag", "BagFile", "opened", "readable_messages", "typestore"]
 
-BAG_SUFFIXES = {".bag", ".active", ".mcap", ".db3"}
-"""`x.bag.active` is what a recorder that was killed leaves."""
 FIRST_STAMPS = 3
 """Images by which it is seen whether a camera stamps its images."""
 LONGEST_SIMULATION = 1e6
@@ -59,15 +50,6 @@ _Picture = tuple[int, int, Any, Camera, NDArray[np.uint8] | None]
 DEPTH = "/compressedDepth"
 """How image_transport ends the names of topics of compressed depth images."""
 MOTION = f"{PACKAGE}/msg/BlurMotion"
-
-
-def is_bag(path: Path) -> bool:
-    """Return whether a file or folder is a bag."""
-    return (
-        path.suffix.lower() in BAG_SUFFIXES
-        or (path / METADATA).is_file()
-        or bool(storage_files(path))
-    )
 
 
 def stamp_of(message: Any) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.recordings.bag_names import BAG_SUFFIXES, is_bag
 from blur_imu_ros.recordings.file_names import natural_order
 from blur_imu_ros.recordings.images import (
     IMAGE_SUFFIXES,
@@ -47,9 +48,9 @@ def open_recording(path: str | Path, settings: FrameSettings | None = None) -> R
         return LiveVideo(address, settings)
     if not os.path.exists(path):  # of a name that is too long pathlib raises OSError
         raise RecordingError(f"{path}: there is no such file or folder")
-    from blur_imu_ros.recordings.bags import BAG_SUFFIXES, Bag, is_bag
-
     if is_bag(path):
+        from blur_imu_ros.recordings.bags import Bag
+
         return Bag(path, settings)
     if is_stray_scan(path):
         return StrayScan(path, settings)
@@ -90,8 +91,6 @@ def recordings_in(path: Path) -> list[Path]:
 
 
 def _recordings_below(folder: Path) -> list[Path]:
-    from blur_imu_ros.recordings.bags import BAG_SUFFIXES, is_bag
-
     if not folder.is_dir():
         return [folder] if folder.suffix.lower() in VIDEO_SUFFIXES | BAG_SUFFIXES else []
     if is_bag(folder) or is_stray_scan(folder) or images_at(folder):

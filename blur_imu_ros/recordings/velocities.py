@@ -11,6 +11,7 @@ import numpy as np
 from blur_imu_ros.choices import Unit
 from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.recordings.bag_names import is_bag
 from blur_imu_ros.recordings.csv_tables import CsvTable, series_of_table
 from blur_imu_ros.recordings.gyroscope_logs import names_gyroscope, read_log
 from blur_imu_ros.recordings.images import VIDEO_SUFFIXES
@@ -39,8 +40,6 @@ def read_velocities(
     Raises:
         RecordingError: what is wrong with the file, or which topics there are.
     """
-    from blur_imu_ros.recordings.bags import is_bag
-
     seconds = next((unit.seconds for unit in units if unit.seconds), None)
     radians = next((unit.radians for unit in units if unit.radians), None)
     if path.suffix not in TEXT_SUFFIXES and is_bag(path):

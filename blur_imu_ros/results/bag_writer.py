@@ -20,7 +20,8 @@ from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings.bag_files import BagFile, is_ros, is_ros1
-from blur_imu_ros.recordings.bags import MOTION, is_bag, opened, readable_messages, typestore
+from blur_imu_ros.recordings.bag_names import is_bag
+from blur_imu_ros.recordings.bags import MOTION, opened, readable_messages, typestore
 from blur_imu_ros.recordings.mcap_rescue import rescue
 from blur_imu_ros.results.result_file import ResultFile
 from blur_imu_ros.results.ros_fields import (

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
+
+import cv2
+import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 OF_OTHERS = {"lz4"}
@@ -43,3 +47,21 @@ def test_nothing_is_imported_that_is_not_named_as_a_dependency() -> None:
             if given and not given & named and not from_ros and not name.startswith("blur_imu"):
                 unknown.add(f"{module.relative_to(ROOT)}: {name} ({', '.join(given)})")
     assert not unknown, "\n".join(sorted(unknown))
+
+
+FOLDER = """
+import sys
+from pathlib import Path
+import blur_imu_ros.cli.run
+from blur_imu_ros import Camera, FrameSettings, open_recording
+camera = Camera(64, 48, 50, 50, 31.5, 23.5)
+open_recording(Path(sys.argv[1]), FrameSettings(exposure_time=0.01, camera=camera))
+print(*{name.partition(".")[0] for name in sys.modules} & {"rosbags", "mcap", "lz4", "torch"})
+"""
+
+
+def test_a_folder_of_images_loads_nothing_that_reads_bags(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((48, 64, 3), np.uint8))
+    command = [sys.executable, "-c", FOLDER, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

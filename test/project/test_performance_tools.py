@@ -3,10 +3,12 @@ here."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -45,3 +47,53 @@ def test_many_recordings_are_measured_around_a_bad_one() -> None:
     done = ran("many_recordings.py", "--count", 12, "--jobs", 1)
     assert done.returncode == 0, done.stderr
     assert "the bad one mended, once more" in done.stdout
+
+
+@pytest.fixture
+def gpu_performance(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    pytest.importorskip("torch", reason="the GPU is measured in torch: pip install .[train]")
+    monkeypatch.syspath_prepend(str(TOOLS))
+    spec = importlib.util.spec_from_file_location("gpu_performance", TOOLS / "gpu_performance.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "gpu_performance", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+@needs_model
+def test_what_a_gpu_does_is_measured_kept_and_put_into_the_page(
+    tmp_path: Path, gpu_performance: ModuleType
+) -> None:
+    kept, page = tmp_path / "gpu.json", tmp_path / "page.md"
+    tried = ("--device", "cpu", "--seconds", 0, "--only", "compact float32", "--json", kept)
+    done = ran("gpu_performance.py", *tried)
+    assert done.returncode == 0, done.stderr
+    content = json.loads(kept.read_text())
+    rows = content["network compact float32"]
+    assert [row["started"] for row in rows] == ["one by one", "graph"]
+    for row in rows:
+        assert max(row[f"difference of {name}"] for name in ("field", "w", "v")) < 1e-4
+    assert content["failed"] == [] and content["machine"]["torch"]
+    page.write_text(f"before\n{gpu_performance.BEGIN}{gpu_performance.END}behind\n")
+    assert ran("gpu_performance.py", "--table", kept, "--write", page).returncode == 0
+    assert "| compact, 320x224 | float32 | graph |" in page.read_text()
+
+
+def test_a_part_that_fails_leaves_the_others_and_none_begins_too_late(
+    tmp_path: Path, gpu_performance: ModuleType
+) -> None:
+    kept = tmp_path / "gpu.json"
+    figures = gpu_performance.Figures(kept, end=float("inf"))
+    assert figures.part("network a", lambda: 1 / 0) is None
+    assert figures.part("network b", lambda: []) == []
+    figures.end = 0.0
+    assert figures.part("network c", lambda: []) is None
+    content = json.loads(kept.read_text())
+    assert content == {"failed": ["network a"], "left out": ["network c"], "network b": []}
+    gpu_performance.tables(content)
+
+
+def test_the_page_has_the_place_for_what_a_gpu_does(gpu_performance: ModuleType) -> None:
+    page = (TOOLS.parent / "docs" / "PERFORMANCE.md").read_text()
+    assert 0 < page.index(gpu_performance.BEGIN) < page.index(gpu_performance.END)
