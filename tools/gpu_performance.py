@@ -48,6 +48,7 @@ from blur_imu_ros.network.blur_network import BlurNetwork, load_network, model_p
 from blur_imu_ros.network.gpu_backend import Gpu, GpuBackend
 from blur_imu_ros.network.model_card import SIGNED_FLOW, ModelCard, file_hash
 from blur_imu_ros.network.torch_backend import TorchBackend
+from blur_imu_ros.network.torch_weights import read_network
 from markdown import heading, write_part
 
 BEGIN, END = "<!-- on a GPU -->\n", "<!-- end of what is on a GPU -->\n"
@@ -56,8 +57,9 @@ PUBLISHED = "published, random weights"
 IMAGE, LARGE_IMAGE = (640, 480), (1092, 819)
 FRAMES = 120
 """Of the recording that `run` measures."""
-STARTED = {False: "one by one", True: "graph"}
-"""How kernels start."""
+PLAIN, ONE_BY_ONE, GRAPH = "plain torch", "one by one", "graph"
+"""How kernels start: as torch does by itself, with its defaults; in our backend without graphs; as
+one graph."""
 
 
 class InPlaceOfGpu(Gpu):
@@ -222,13 +224,17 @@ def published(folder: Path) -> Model:
 
 
 def network_figures(load: Callable[[], Model], precision: str, seconds: float) -> Any:
-    """Return what a network takes in one precision, started in both ways, and how it differs from
-    the CPU."""
+    """Return what a network takes in one precision, however its kernels start, and how it differs
+    from the CPU."""
     model = load()
     gpu = gpu_backend.Gpu(tf32=precision == "TF32")
     rows = []
-    for graphs in (False, True):
-        backend = backend_of(model, precision, graphs, gpu)
+    for started in (PLAIN, ONE_BY_ONE, GRAPH)[precision != "float32" :]:
+        backend = (
+            PlainTorch(model, gpu.device)
+            if started == PLAIN
+            else backend_of(model, precision, started == GRAPH, gpu)
+        )
         image = view_of(model, 0)
         begun = time.perf_counter()
         backend.run_bytes(image)
@@ -239,17 +245,44 @@ def network_figures(load: Callable[[], Model], precision: str, seconds: float) -
                 "model": model.name,
                 "view": f"{model.view[0]}x{model.view[1]}",
                 "precision": precision,
-                "started": STARTED[graphs],
+                "started": started,
                 "runs on": backend.runs_on,
                 "first run [s]": ready,
                 "median [ms]": 1e3 * float(np.median(taken)),
                 "95 % [ms]": 1e3 * float(np.percentile(taken, 95)),
-                "on the GPU [ms]": 1e3 * device_time(backend, model.view, seconds),
+                "on the GPU [ms]": 1e3 * device_time(backend, image, seconds),
                 **difference(backend, model),
             }
         )
         print(f"  {rows[-1]}", flush=True)
     return rows
+
+
+class PlainTorch:
+    """A network as anybody runs it: planes of floats, batch normalisations of their own, torch's
+    defaults."""
+
+    def __init__(self, model: Model, device: torch.device) -> None:
+        """Load the weights."""
+        card = model.card
+        network = read_network(model.path, card.interface, card.weights_sha256)
+        self._network, self._device = network.to(device), device
+        self._prepared = BlurNetwork(self, card).prepared
+        self.runs_on = f"torch, {device.type}, its defaults"
+
+    def run(self, image: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
+        """Return the outputs for a normalised image."""
+        with torch.inference_mode():
+            outputs = self._network(torch.from_numpy(image).to(self._device))
+        return tuple(output.cpu().numpy() for output in outputs)
+
+    def run_bytes(self, image: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
+        """Return the outputs for a view."""
+        return self.run(self._prepared(image))
+
+    def starts(self, image: NDArray[np.uint8]) -> Callable[[], object]:
+        """Return what gives the GPU its work for a view that is there."""
+        return partial(self._network, torch.from_numpy(self._prepared(image)).to(self._device))
 
 
 def backend_of(model: Model, precision: str, graphs: bool, gpu: Gpu) -> GpuBackend:
@@ -287,15 +320,20 @@ class _Sized:
         """Read nothing."""
 
 
-def device_time(backend: GpuBackend, view: tuple[int, int], seconds: float) -> float:
+def device_time(
+    backend: GpuBackend | PlainTorch, image: NDArray[np.uint8], seconds: float
+) -> float:
     """Return seconds that the GPU takes for a view that is there, run after run without a pause."""
-    width, height = view
-    size = backend.size(height, width)
+    start: Callable[[], object]
+    if isinstance(backend, PlainTorch):
+        start = backend.starts(image)
+    else:
+        start = backend.size(*image.shape[:2]).start
 
     def calculated(count: int) -> None:
         with torch.inference_mode():
             for _ in range(count):
-                size.start()
+                start()
 
     if not torch.cuda.is_available():
         return durations(partial(calculated, 1), seconds)[0]
@@ -309,7 +347,7 @@ def device_time(backend: GpuBackend, view: tuple[int, int], seconds: float) -> f
     return float(first.elapsed_time(last)) / 1e3 / count
 
 
-def difference(backend: GpuBackend, model: Model) -> dict[str, float]:
+def difference(backend: GpuBackend | PlainTorch, model: Model) -> dict[str, float]:
     """Return by how much the field, and the velocities solved from it, differ from the CPU's.
 
     Each is a share of the whole: mean length of the change of the field over that of the field, and
@@ -444,18 +482,20 @@ def network_table(rows: list[dict[str, Any]]) -> None:
     """Print what networks take, beside the published one in the same precision and start."""
     print(
         "The network, one view at a time, from bytes in memory to outputs in memory. On the GPU: of "
-        "that, kernels without copies. Times as fast: as the published network in the same "
-        "precision and start, and as that in float32 started one by one. Differs: from the same "
-        "weights in float32 on the CPU, field and velocities w and v solved from it.\n"
+        "that, kernels without copies. Plain torch: planes of float32, torch's defaults (TF32 in "
+        "convolutions); one by one and graph: the backend without and with CUDA graphs. Times as "
+        "fast: as the published network in the same precision and start, and as that in plain "
+        "torch. Differs: from the same weights in float32 on the CPU, field and velocities w and v "
+        "solved from it.\n"
     )
     heading("model, view", [
         "precision", "kernels start", "median [ms]", "95 % [ms]", "on the GPU [ms]",
-        "times as fast", "as published float32", "field, w, v differ [%]",
+        "times as fast", "as published, plain", "field, w, v differ [%]",
     ])  # fmt: skip
     theirs = {(r["precision"], r["started"]): r["median [ms]"] for r in rows if is_published(r)}
     for r in rows:
         beside = theirs.get((r["precision"], r["started"]))
-        first = theirs.get(("float32", STARTED[False]))
+        first = theirs.get(("float32", PLAIN))
         times = [f"{one / r['median [ms]']:.1f}" if one else "" for one in (beside, first)]
         differs = [r.get(f"difference of {name}") for name in ("field", "w", "v")]
         cells = [

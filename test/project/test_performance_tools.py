@@ -71,7 +71,7 @@ def test_what_a_gpu_does_is_measured_kept_and_put_into_the_page(
     assert done.returncode == 0, done.stderr
     content = json.loads(kept.read_text())
     rows = content["network compact float32"]
-    assert [row["started"] for row in rows] == ["one by one", "graph"]
+    assert [row["started"] for row in rows] == ["plain torch", "one by one", "graph"]
     for row in rows:
         assert max(row[f"difference of {name}"] for name in ("field", "w", "v")) < 1e-4
     assert content["failed"] == [] and content["machine"]["torch"]
