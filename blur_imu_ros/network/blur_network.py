@@ -314,9 +314,15 @@ def _by_torch(path: Path, card: ModelCard, device: str, threads: int | None) -> 
         weights = (card.interface, card.mean, card.std, card.weights_sha256)
         return BlurNetwork(GpuBackend(path, *weights, precision), card)
 
-    full, half = in_bits_of("float32"), in_bits_of("float16")
-    # Its work is waited for, so that time on the wall counts; a run takes a millisecond.
-    trial = try_out(full, half, FLOAT16, time.perf_counter, runs=20)
+    full = in_bits_of("float32")
+    full.warm_up()  # What the GPU cannot do at all is no matter of 16 bits.
+    try:
+        half = in_bits_of("float16")
+        # Its work is waited for, so that time on the wall counts; a run takes a millisecond.
+        trial = try_out(full, half, FLOAT16, time.perf_counter, runs=20)
+    except ModelError as error:
+        full.note = f"runs on {full.runs_on}; float16 fails here: {error}"
+        return full
     chosen = half if trial.pays else full
     chosen.note = (
         f"runs on {chosen.runs_on}; float16 is {trial.gain:.1f} times as fast here as float32, and "

@@ -185,6 +185,23 @@ def test_16_bits_are_taken_where_they_pay_and_it_says_so(
     assert network.name == "compact"
 
 
+def test_a_gpu_that_has_no_16_bits_stays_with_32_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = GpuBackend.run_bytes
+
+    def old(self: GpuBackend, image: np.ndarray) -> Any:
+        if "float16" in self.runs_on:
+            raise ModelError("device 'cuda': no kernel image is available")
+        return run(self, image)
+
+    monkeypatch.setattr(GpuBackend, "run_bytes", old)
+    monkeypatch.setattr(gpu_backend, "Gpu", Stand)
+    network = load_network(MODEL, "torch", "cuda")
+    assert "float32" in network.runs_on
+    assert "float16 fails here: device 'cuda': no kernel image is available" in network.note
+
+
 @pytest.mark.parametrize(
     ("providers", "weights", "has_gpu", "told"),
     [
