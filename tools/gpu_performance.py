@@ -413,9 +413,12 @@ def durations(call: Callable[[], Any], seconds: float) -> list[float]:
 
 def chain(name: str, seconds: float) -> Any:
     """Return what each stage takes from an image in memory to a fused velocity."""
-    on_gpu = load_network(name, "torch", "cuda")
+    on_gpu, on_cpu = load_network(name, "torch", "cuda"), load_network(name)
     print(f"  {on_gpu.note}", flush=True)
-    contenders = [Contender(f"{name}, GPU", on_gpu), Contender(f"{name}, CPU", load_network(name))]
+    contenders = [
+        Contender(f"{network.name}, {place}", network)
+        for network, place in ((on_gpu, "GPU"), (on_cpu, "CPU"))
+    ]
     results = benchmark(contenders, IMAGE, seconds, in_memory=True)
     return [asdict(one) | {"note": on_gpu.note} for one in results]
 
@@ -454,7 +457,7 @@ def frames_a_second(folder: Path, count: int, name: str, place: str) -> dict[str
         run(options, network)
         rates.append(count / (time.perf_counter() - begun))
     return {
-        "model": name,
+        "model": network.name,
         "runs on": network.runs_on,
         "threads": jobs,
         "images": f"{count} of {LARGE_IMAGE[0]}x{LARGE_IMAGE[1]}",
