@@ -14,13 +14,14 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from blur_imu_ros.errors import BlurImuError, TrainingError
 from blur_imu_ros.execution.parallel import usual_jobs
+from blur_imu_training.rendering.packing import Packed
 from blur_imu_training.rendering.samples import BlurredSample, SampleStream, with_truth
 from blur_imu_training.rendering.shots import Shot
-from blur_imu_training.rendering.torch_renderer import Exposures, exposures_of, rendered_on
+from blur_imu_training.rendering.torch_renderer import exposures_of, rendered_on
 
 Batch = dict[str, Tensor]
 
@@ -73,29 +74,23 @@ class _Shots(Dataset[Shot]):
         return self._stream.shot(index)
 
 
-@dataclass(frozen=True)
-class _Exposed:
-    """A batch whose images are still to be rendered."""
+def _laid_out(shots: list[Shot], focal_reference: float) -> Packed:
+    """Return a batch whose images are still to be rendered: exposures and ground truth."""
+    nothing = np.zeros((1, 1, 3), np.uint8)
+    samples = [with_truth(shot, nothing).tensors(focal_reference) for shot in shots]
+    truth = {
+        name: torch.from_numpy(np.stack([sample[name] for sample in samples]))
+        for name in samples[0]
+        if name != "image"
+    }
+    return Packed.of((exposures_of(shots), truth))
 
-    exposures: list[Exposures]
-    truth: Batch
 
-    @classmethod
-    def of(cls, shots: list[Shot], focal_reference: float) -> _Exposed:
-        nothing = np.zeros((1, 1, 3), np.uint8)
-        truth = default_collate([with_truth(s, nothing).tensors(focal_reference) for s in shots])
-        del truth["image"]
-        return cls(exposures_of(shots), truth)
-
-    def pin_memory(self) -> _Exposed:
-        """Called by torch's loader."""
-        truth = {name: value.pin_memory() for name, value in self.truth.items()}
-        return _Exposed([one.pin_memory() for one in self.exposures], truth)
-
-    def through_isp(self, device: torch.device) -> Batch:
-        """Return the batch, its images rendered on the device."""
-        with torch.no_grad():
-            return {"image": rendered_on(device, self.exposures), **_moved(self.truth, device)}
+@torch.no_grad()
+def _exposed(laid_out: Packed, device: torch.device) -> Batch:
+    """Return the batch, its images rendered on the device."""
+    exposures, truth = laid_out.on(device)
+    return {"image": rendered_on(exposures), **truth}
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:
@@ -126,7 +121,7 @@ def batches(
     loader: DataLoader[Any] = DataLoader(
         _Shots(samples) if on_device else _Tensors(samples, focal_reference),  # type: ignore[arg-type]
         batch_sampler=numbers,
-        collate_fn=partial(_Exposed.of, focal_reference=focal_reference) if on_device else None,
+        collate_fn=partial(_laid_out, focal_reference=focal_reference) if on_device else None,
         num_workers=_workers(),
         prefetch_factor=3,
         worker_init_fn=_quiet_worker,
@@ -136,7 +131,7 @@ def batches(
     )
     try:
         for batch in loader:
-            yield batch.through_isp(device) if on_device else _moved(batch, device)
+            yield _exposed(batch, device) if on_device else _moved(batch, device)
     except BlurImuError as error:
         raise type(error)(_said(error)) from error
     except RuntimeError as error:

@@ -1,13 +1,15 @@
 """From radiance to the pictures of drawn cameras, many at a time on any torch device.
 
-Does what `camera_pipeline.py` does to one picture on the CPU, stage by stage, to those pictures of
-a batch whose cameras have the stage.
+Does what `numpy_isp.py` does to one picture on the CPU, stage by stage, to those pictures of a
+batch whose cameras have the stage. What the stages need is laid out beforehand (`plan_of`), by the
+processes that load: on a GPU each number that is fetched while it works makes it wait.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 import cv2
@@ -27,8 +29,8 @@ from blur_imu_training.isp.parameters import (
     Smoothing,
     Tint,
 )
-from blur_imu_training.isp.torch_jpeg import compressed
-from blur_imu_training.isp.torch_video import video_coded
+from blur_imu_training.isp.torch_jpeg import compressed, compression_values
+from blur_imu_training.isp.torch_video import video_coded, video_values
 
 Choice = TypeVar("Choice")
 
@@ -37,67 +39,229 @@ WIDEST_DISC = 3
 
 BILATERAL_REACH = 2
 
-GREY = (0.114, 0.587, 0.299)
+WIDEST_TAPS = 8
+"""Pixels that OpenCV makes one of, in a row, between the two resamplings of a camera."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is done to some pictures of a batch.
+
+    Attributes:
+        change: called with these pictures and `values`.
+        rows: (k,) their numbers, or None for all.
+        values: tensors, one row for each of them, and what else it needs.
+    """
+
+    change: Callable[..., Tensor]
+    rows: Tensor | None
+    values: tuple[Any, ...]
+
+
+Plan = tuple[Step, ...]
 
 
 def apply_isp(light: Tensor, cameras: Sequence[IspParameters]) -> Tensor:
     """Return the pictures (n, 3, height, width), BGR from 0 to 255, that cameras make of linear
-    light."""
-    light = _exposed(_optics(light, cameras), cameras)
-    light = _sensor(light, cameras)
-    light = _where(light, [c.raw_denoising for c in cameras], _denoised)
-    pictures = _tone_mapped(light, cameras)
+    light on the CPU."""
+    height, width = light.shape[-2:]
+    return carried_out(plan_of(cameras, width, height), light)
+
+
+def carried_out(plan: Plan, pictures: Tensor) -> Tensor:
+    """Return pictures (n, 3, height, width) after all steps of a plan, which is on their device."""
+    for step in plan:
+        pictures = _after(step, pictures)
+    return pictures
+
+
+def _after(step: Step, pictures: Tensor) -> Tensor:
+    if step.rows is None:
+        return step.change(pictures, *step.values)
+    changed = step.change(pictures.index_select(0, step.rows), *step.values)
+    return pictures.index_copy(0, step.rows, changed)
+
+
+# --- in the processes that load: what is done to which pictures -----------------------------------
+
+
+def plan_of(cameras: Sequence[IspParameters], width: int, height: int) -> Plan:
+    """Return what cameras do to linear light of this size, their values on the CPU."""
+    return (
+        *_optical_steps(cameras),
+        *_sensor_steps(cameras),
+        *_denoising_steps([c.raw_denoising for c in cameras]),
+        Step(_tone_mapped, None, (1 / _column(cameras, "gamma"), _column(cameras, "tone_curve"))),
+        *_steps(
+            _with_local_contrast,
+            [c.local_contrast for c in cameras],
+            lambda some: tuple(_column(some, n) for n in ("reach", "base", "detail", "lift")),
+        ),
+        Step(_within_0_and_1, None, ()),
+        *_later_steps(cameras, width, height),
+        Step(_in_levels, None, ()),
+        *_coding_steps(cameras),
+        *_steps(_without_colour, [c if c.grey else None for c in cameras]),
+    )
+
+
+def _steps(
+    change: Callable[..., Tensor],
+    choices: Sequence[Choice | None],
+    values: Callable[[list[Choice]], tuple[Any, ...]] = lambda _: (),
+) -> Plan:
+    """Return the step that changes the pictures for which there is a choice, if there are any."""
+    rows = [row for row, choice in enumerate(choices) if choice is not None]
+    chosen = [choice for choice in choices if choice is not None]
+    if not rows:
+        return ()
+    return (Step(change, None if len(rows) == len(choices) else torch.tensor(rows), values(chosen)),)
+
+
+def _column(choices: Iterable[Any], name: str) -> Tensor:
+    """Return an attribute of each, (n, 1, 1, 1)."""
+    return _numbers([getattr(choice, name) for choice in choices])
+
+
+def _numbers(values: Sequence[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32).reshape(-1, 1, 1, 1)
+
+
+def _optical_steps(cameras: Sequence[IspParameters]) -> Plan:
+    return (
+        *_steps(gaussian, [c.softness or None for c in cameras], lambda s: (_numbers(s),)),
+        *_steps(_defocused, [c.defocus or None for c in cameras], _discs),
+        *_steps(
+            _glaring,
+            [c if c.glare else None for c in cameras],
+            lambda some: (_column(some, "glare_reach"), _column(some, "glare")),
+        ),
+        *_steps(_vignetted, [c if c.vignette else None for c in cameras], _vignettes),
+    )
+
+
+def _discs(radii: list[float]) -> tuple[Tensor]:
+    return (torch.from_numpy(np.stack([disc(radius, WIDEST_DISC) for radius in radii])),)
+
+
+def _vignettes(cameras: list[IspParameters]) -> tuple[Tensor, ...]:
+    x, y = (_numbers([c.vignette_centre[axis] for c in cameras]) for axis in (0, 1))
+    return x, y, _column(cameras, "vignette")
+
+
+def _sensor_steps(cameras: Sequence[IspParameters]) -> Plan:
+    balance = torch.tensor([c.balance for c in cameras], dtype=torch.float32)[..., None, None]
+    return (
+        Step(_exposed, None, (_column(cameras, "target"), balance)),
+        *_steps(_noisy, [c if c.noise else None for c in cameras], _noises),
+        *_steps(_demosaiced, [c if c.mosaic else None for c in cameras]),
+        Step(_within_0_and_1, None, ()),
+    )
+
+
+def _noises(cameras: list[IspParameters]) -> tuple[Any, ...]:
+    grain = [c.grain for c in cameras]
+    return (
+        tuple(c.seed for c in cameras),
+        _steps(gaussian, [one or None for one in grain], lambda s: (_numbers(s),)),
+        _numbers([c.noise * (1 + 2 * c.grain) for c in cameras]),
+        _numbers([c.read * c.read for c in cameras]),
+        _column(cameras, "shot"),
+    )
+
+
+def _denoising_steps(choices: Sequence[Denoising | None]) -> Plan:
+    steps: list[Step] = []
+    for kind, (change, values) in _DENOISING.items():
+        chosen = [one if one is not None and one.kind is kind else None for one in choices]
+        steps += _steps(change, chosen, values)
+    return tuple(steps)
+
+
+def _tolerances(choices: list[Denoising]) -> tuple[Tensor, Tensor]:
+    reach, tolerance = (
+        _numbers([-0.5 / getattr(one, name) ** 2 for one in choices])
+        for name in ("reach", "tolerance")
+    )
+    return reach, tolerance
+
+
+def _later_steps(cameras: Sequence[IspParameters], width: int, height: int) -> Plan:
+    steps: list[Step] = []
     for number in range(max(len(c.stages) for c in cameras)):
         here = [c.stages[number] if number < len(c.stages) else None for c in cameras]
-        for kind, change in _STAGES.items():
-            chosen = [stage if isinstance(stage, kind) else None for stage in here]
-            pictures = _where(pictures, chosen, change)
-        pictures = pictures.clamp(0, 1)
-    finished = (pictures * 255 + 0.5).floor()
+        sharpenings, resamplings, tints, denoisings = (
+            [one if isinstance(one, kind) else None for one in here]
+            for kind in (Sharpening, Resampling, Tint, Denoising)
+        )
+        steps += _denoising_steps(denoisings)  # type: ignore[arg-type]
+        steps += _steps(
+            _sharpened, sharpenings, lambda s: (_column(s, "reach"), _column(s, "amount"))
+        )
+        steps += _steps(_resampled, resamplings, lambda s: _resamplings(s, width, height))  # type: ignore[arg-type]
+        steps += _steps(
+            _tinted,
+            tints,
+            lambda s: tuple(_column(s, name) for name in ("saturation", "gain", "offset")),
+        )
+        blotchy = [one if isinstance(one, Tint) and one.blotches is not None else None for one in here]
+        steps += _steps(_blotchy, blotchy, lambda s: _blotches(s, width, height))
+        steps.append(Step(_within_0_and_1, None, ()))
+    return tuple(steps)
+
+
+def _resamplings(choices: list[Resampling], width: int, height: int) -> tuple[Tensor, ...]:
+    """Return of columns and rows, each down and up, from where and how much, (k, after, taps)."""
+    sizes = [resampled_size(width, height, one.scale) for one in choices]
+    found: list[Tensor] = []
+    for axis, full in enumerate((width, height)):
+        most = max(size[axis] for size in sizes)
+        for is_up in (False, True):
+            taps = [
+                _taps(small[axis], full, one.up) if is_up else _taps(full, small[axis], one.down)
+                for one, small in zip(choices, sizes, strict=True)
+            ]
+            for part in (0, 1):
+                padded = [np.pad(t[part], ((0, 0 if is_up else most - len(t[part])), (0, 0))) for t in taps]
+                found.append(torch.from_numpy(np.stack(padded)))
+    return tuple(found)
+
+
+@cache
+def _taps(before: int, after: int, method: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return which pixels a resized one is made of, (after, taps), and the shares of them."""
+    matrix = resizing(before, after, method)
+    which = np.argsort(-np.abs(matrix), axis=1, kind="stable")[:, :WIDEST_TAPS]
+    return which, np.take_along_axis(matrix, which, axis=1)
+
+
+def _blotches(choices: list[Tint], width: int, height: int) -> tuple[Tensor, ...]:
+    """Return blotches (k, 3, most rows, most columns) and matrices that spread them."""
+    drawn = [one.blotches for one in choices if one.blotches is not None]
+    rows, columns = (max(one.shape[axis] for one in drawn) for axis in (0, 1))
+    blotches = np.zeros((len(drawn), 3, rows, columns), np.float32)
+    down = np.zeros((len(drawn), height, rows), np.float32)
+    across = np.zeros((len(drawn), width, columns), np.float32)
+    for k, one in enumerate(drawn):
+        blotches[k, :, : one.shape[0], : one.shape[1]] = one.transpose(2, 0, 1)
+        down[k, :, : one.shape[0]] = resizing(one.shape[0], height, cv2.INTER_CUBIC)
+        across[k, :, : one.shape[1]] = resizing(one.shape[1], width, cv2.INTER_CUBIC)
+    return tuple(torch.from_numpy(one) for one in (blotches, across, down))
+
+
+def _coding_steps(cameras: Sequence[IspParameters]) -> Plan:
+    steps: list[Step] = []
     for block in (4, 8):
         videos = [
             c.video if c.video is not None and c.video.block == block else None for c in cameras
         ]
-        finished = _where(finished, videos, video_coded)
+        steps += _steps(video_coded, videos, video_values)
     for number in range(max(len(c.compressions) for c in cameras)):
         files = [c.compressions[number] if number < len(c.compressions) else None for c in cameras]
         for halved in (False, True):
             alike = [f if f is not None and f.halved is halved else None for f in files]
-            finished = _where(finished, alike, compressed)
-    return _where(finished, _flags([c.grey for c in cameras]), _without_colour)
-
-
-def _without_colour(pictures: Tensor, _: list[bool]) -> Tensor:
-    return _grey(pictures).round().expand_as(pictures)
-
-
-def _where(
-    pictures: Tensor,
-    choices: Sequence[Choice | None],
-    change: Callable[[Tensor, list[Choice]], Tensor],
-) -> Tensor:
-    """Return the pictures, changed where there is a choice."""
-    rows = [row for row, choice in enumerate(choices) if choice is not None]
-    chosen = [choice for choice in choices if choice is not None]
-    if not rows:
-        return pictures
-    if len(rows) == len(pictures):
-        return change(pictures, chosen)
-    index = torch.tensor(rows, device=pictures.device)
-    return pictures.index_copy(0, index, change(pictures[index], chosen))
-
-
-def _each(values: Sequence[float], like: Tensor) -> Tensor:
-    """Return a number for each picture, (n, 1, 1, 1)."""
-    return like.new_tensor(list(values)).reshape(-1, 1, 1, 1)
-
-
-def _or_none(values: Sequence[float]) -> list[float | None]:
-    return [value or None for value in values]
-
-
-def _flags(values: Sequence[bool]) -> list[bool | None]:
-    return [value or None for value in values]
+            steps += _steps(compressed, alike, compression_values)
+    return tuple(steps)
 
 
 # --- linear operators on rows and columns
@@ -118,143 +282,118 @@ def resized(pictures: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
     return rows @ pictures @ columns.transpose(-1, -2)
 
 
-def gaussian(pictures: Tensor, sigma: Sequence[float]) -> Tensor:
-    """Return pictures, each smoothed by its own standard deviation; borders are reflected."""
-    sides = [_gaussian_matrix(side, pictures, tuple(sigma)) for side in pictures.shape[-2:]]
+def gaussian(pictures: Tensor, sigma: Tensor) -> Tensor:
+    """Return pictures, each smoothed by its own standard deviation (n, 1, 1, 1); borders are
+    reflected."""
+    sides = [_gaussian_matrix(side, sigma[:, 0]) for side in pictures.shape[-2:]]
     return resized(pictures, sides[1], sides[0])
 
 
-def _gaussian_matrix(side: int, like: Tensor, sigma: tuple[float, ...]) -> Tensor:
-    """Return (n, side, side)."""
-    source = torch.arange(side, device=like.device, dtype=like.dtype)
+def _gaussian_matrix(side: int, sigma: Tensor) -> Tensor:
+    """Return (n, side, side) of standard deviations (n, 1, 1)."""
+    source = torch.arange(side, device=sigma.device, dtype=sigma.dtype)
     to = source[:, None]
-    width = like.new_tensor([max(one, 0.1) for one in sigma])[:, None, None]
+    near = -0.5 / sigma.clamp(min=0.1).square()
     inner = (source > 0) & (source < side - 1)
-    matrix = like.new_zeros(len(sigma), side, side)
+    matrix = sigma.new_zeros(len(sigma), side, side)
     for period in range(-2, 3):
         turn = 2 * (side - 1) * period
-        matrix += torch.exp(-0.5 * ((to - source - turn) / width) ** 2)
-        matrix += torch.exp(-0.5 * ((to + source - turn) / width) ** 2) * inner
+        matrix += torch.exp(near * (to - source - turn).square())
+        matrix += torch.exp(near * (to + source - turn).square()) * inner
     return matrix / matrix.sum(-1, keepdim=True)
 
 
 def _grey(pictures: Tensor) -> Tensor:
-    return torch.einsum("c,nchw->nhw", pictures.new_tensor(GREY), pictures)[:, None]
+    blue, green, red = pictures.unbind(1)
+    return (0.114 * blue + 0.587 * green + 0.299 * red)[:, None]
 
 
 # --- optics and sensor
 # --------------------------------------------------------------------------------
 
 
-def _optics(light: Tensor, cameras: Sequence[IspParameters]) -> Tensor:
-    light = _where(light, _or_none([c.softness for c in cameras]), gaussian)
-    light = _where(light, _or_none([c.defocus for c in cameras]), _defocused)
-    light = _where(light, [c if c.glare else None for c in cameras], _glaring)
-    return _where(light, [c if c.vignette else None for c in cameras], _vignetted)
+def _within_0_and_1(pictures: Tensor) -> Tensor:
+    return pictures.clamp(0, 1)
 
 
-def _defocused(light: Tensor, radii: list[float]) -> Tensor:
+def _defocused(light: Tensor, kernels: Tensor) -> Tensor:
     n, channels, height, width = light.shape
-    kernels = np.stack([disc(radius, WIDEST_DISC) for radius in radii])
-    weights = torch.as_tensor(kernels, device=light.device).repeat_interleave(channels, 0)[:, None]
+    weights = kernels.repeat_interleave(channels, 0)[:, None]
     padded = functional.pad(light, (WIDEST_DISC,) * 4, mode="reflect").reshape(
         1, n * channels, height + 2 * WIDEST_DISC, width + 2 * WIDEST_DISC
     )
     return functional.conv2d(padded, weights, groups=n * channels).reshape(light.shape)
 
 
-def _glaring(light: Tensor, cameras: list[IspParameters]) -> Tensor:
-    veil = gaussian(light, [c.glare_reach for c in cameras])
-    return light + _each([c.glare for c in cameras], light) * veil
+def _glaring(light: Tensor, reach: Tensor, glare: Tensor) -> Tensor:
+    return light + glare * gaussian(light, reach)
 
 
-def _vignetted(light: Tensor, cameras: list[IspParameters]) -> Tensor:
+def _vignetted(light: Tensor, x: Tensor, y: Tensor, vignette: Tensor) -> Tensor:
     height, width = light.shape[-2:]
-    y = torch.linspace(-1, 1, height, device=light.device)[:, None]
-    x = torch.linspace(-1, 1, width, device=light.device)
-    across = x - _each([c.vignette_centre[0] for c in cameras], light)
-    down = y - _each([c.vignette_centre[1] for c in cameras], light)
-    fall = 1 - _each([c.vignette for c in cameras], light) * (across**2 + down**2) / 4
+    down = torch.linspace(-1, 1, height, device=light.device)[:, None] - y
+    across = torch.linspace(-1, 1, width, device=light.device) - x
+    fall = 1 - vignette * (across**2 + down**2) / 4
     return light * fall.clamp(DARKEST_CORNER, 1)
 
 
-def _exposed(light: Tensor, cameras: Sequence[IspParameters]) -> Tensor:
+def _exposed(light: Tensor, target: Tensor, balance: Tensor) -> Tensor:
     level = light.clamp(max=1).mean((1, 2, 3), keepdim=True).clamp(min=1e-3)
-    gain = (_each([c.target for c in cameras], light) / level).clamp(*EXPOSURE_GAINS)
-    balance = light.new_tensor([c.balance for c in cameras])[..., None, None]
-    return light * gain * balance
+    return (light * ((target / level).clamp(*EXPOSURE_GAINS) * balance)).clamp(0, 1)
 
 
-def _sensor(light: Tensor, cameras: Sequence[IspParameters]) -> Tensor:
-    light = light.clamp(0, 1)
-    light = _where(light, [c if c.noise else None for c in cameras], _noisy)
-    light = _where(light, _flags([c.mosaic for c in cameras]), _demosaiced)
-    return light.clamp(0, 1)
-
-
-def _noisy(light: Tensor, cameras: list[IspParameters]) -> Tensor:
-    noise = standard_normal(light, [c.seed for c in cameras])
-    grain = [c.grain for c in cameras]
-    noise = _where(noise, _or_none(grain), gaussian) * (1 + 2 * _each(grain, light))
-    read = _each([c.read * c.read for c in cameras], light)
-    shot = _each([c.shot for c in cameras], light)
-    return light + noise * _each([c.noise for c in cameras], light) * (read + shot * light).sqrt()
+def _noisy(
+    light: Tensor, seeds: tuple[int, ...], grain: Plan, noise: Tensor, read: Tensor, shot: Tensor
+) -> Tensor:
+    drawn = carried_out(grain, standard_normal(light, seeds))
+    return light + drawn * noise * (read + shot * light).sqrt()
 
 
 def standard_normal(like: Tensor, seeds: Sequence[int]) -> Tensor:
     """Return numbers of the shape of `like` that depend on each picture's seed and the kind of
     device."""
     generator = torch.Generator(device=like.device)
-    return torch.stack([
-        torch.randn(
-            like.shape[1:],
-            generator=generator.manual_seed(seed),
-            device=like.device,
-            dtype=like.dtype,
-        )
-        for seed in seeds
-    ])  # fmt: skip
+    numbers = torch.empty_like(like, memory_format=torch.contiguous_format)
+    for picture, seed in zip(numbers, seeds, strict=True):
+        picture.normal_(generator=generator.manual_seed(seed))
+    return numbers
 
 
-def _demosaiced(light: Tensor, _: list[bool]) -> Tensor:
+def _demosaiced(light: Tensor) -> Tensor:
     """Read one colour a pixel (RG in even rows, GB in odd), the others between their neighbours."""
     height, width = light.shape[-2:]
     odd_row = torch.arange(height, device=light.device)[:, None] % 2
     odd_column = torch.arange(width, device=light.device) % 2
     blue, red = odd_row * odd_column, (1 - odd_row) * (1 - odd_column)
-    seen = torch.stack([blue, 1 - blue - red, red])
-    square, cross = [[1.0, 2, 1], [2, 4, 2], [1, 2, 1]], [[0.0, 1, 0], [1, 4, 1], [0, 1, 0]]
-    weights = light.new_tensor([square, cross, square])[:, None]
-    mask = seen.to(light.dtype)
+    mask = torch.stack([blue, 1 - blue - red, red]).to(light.dtype)
+    seen = light.clamp(0, 1) * mask
+    return torch.cat([_spread(seen, mask, channel) for channel in range(3)], dim=1)
 
-    def spread(values: Tensor) -> Tensor:
-        padded = functional.pad(values, (1, 1, 1, 1), mode="reflect")
-        return functional.conv2d(padded, weights, groups=3)
 
-    return spread(light.clamp(0, 1) * mask) / spread(mask[None])
+def _spread(seen: Tensor, mask: Tensor, channel: int) -> Tensor:
+    """Return (n, 1, height, width): a colour of each pixel as the mean of what is seen around."""
+    side = 2.0 if channel == 1 else 1.0
+    total, weights = _around(seen[:, channel], side), _around(mask[None, channel], side)
+    return (total / weights)[:, None]
+
+
+def _around(values: Tensor, side: float) -> Tensor:
+    """Return (n, height, width) sums over 3 x 3 pixels: green's are the cross alone."""
+    padded = functional.pad(values[:, None], (1, 1, 1, 1), mode="reflect")[:, 0]
+    if side == 2.0:
+        beside = padded[:, 1:-1, :-2] + padded[:, 1:-1, 2:]
+        return 4 * values + beside + padded[:, :-2, 1:-1] + padded[:, 2:, 1:-1]
+    across = padded[..., :-2] + 2 * padded[..., 1:-1] + padded[..., 2:]
+    return across[:, :-2] + 2 * across[:, 1:-1] + across[:, 2:]
 
 
 # --- what the camera makes of it
 # ------------------------------------------------------------------------
 
 
-def _denoised(pictures: Tensor, choices: list[Denoising]) -> Tensor:
-    changes: dict[Smoothing, Callable[[Tensor, list[Denoising]], Tensor]] = {
-        Smoothing.EDGE_KEEPING: _bilateral,
-        Smoothing.MEDIAN: _median,
-        Smoothing.COLOUR: _smooth_in_colour,
-        Smoothing.SOFTENING: lambda p, some: gaussian(p, [one.reach for one in some]),
-    }
-    for kind, change in changes.items():
-        pictures = _where(pictures, [one if one.kind is kind else None for one in choices], change)
-    return pictures
-
-
-def _bilateral(pictures: Tensor, choices: list[Denoising]) -> Tensor:
+def _bilateral(pictures: Tensor, near: Tensor, alike: Tensor) -> Tensor:
     height, width = pictures.shape[-2:]
     reach = BILATERAL_REACH
-    near = _each([-0.5 / one.reach**2 for one in choices], pictures)
-    alike = _each([-0.5 / one.tolerance**2 for one in choices], pictures)
     padded = functional.pad(pictures, (reach,) * 4, mode="reflect")
     total, weights = torch.zeros_like(pictures), torch.zeros_like(pictures[:, :1])
     for dy in range(-reach, reach + 1):
@@ -268,75 +407,85 @@ def _bilateral(pictures: Tensor, choices: list[Denoising]) -> Tensor:
     return total / weights
 
 
-def _median(pictures: Tensor, choices: list[Denoising]) -> Tensor:
+def _median(pictures: Tensor, blend: Tensor) -> Tensor:
     height, width = pictures.shape[-2:]
     padded = functional.pad(pictures, (1, 1, 1, 1), mode="replicate")
-    around = [padded[..., y : y + height, x : x + width] for y in range(3) for x in range(3)]
-    median = torch.stack(around).median(0).values
-    return torch.lerp(pictures, median, _each([one.blend for one in choices], pictures))
+    nine = [padded[..., y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    for low, high in _EXCHANGES:
+        nine[low], nine[high] = torch.minimum(nine[low], nine[high]), torch.maximum(
+            nine[low], nine[high]
+        )
+    return torch.lerp(pictures, nine[4], blend)
 
 
-def _smooth_in_colour(pictures: Tensor, choices: list[Denoising]) -> Tensor:
+_EXCHANGES = (
+    (1, 2), (4, 5), (7, 8), (0, 1), (3, 4), (6, 7), (1, 2), (4, 5), (7, 8), (0, 3),
+    (5, 8), (4, 7), (3, 6), (1, 4), (2, 5), (4, 7), (4, 2), (6, 4), (4, 2),
+)  # fmt: skip
+"""Pairs of nine numbers to be put in order, one after the other, until the fifth is their median
+(Paeth, "Median finding on a 3 x 3 grid", Graphics Gems, 1990). Sorting is far dearer on a GPU."""
+
+
+def _smooth_in_colour(pictures: Tensor, reach: Tensor) -> Tensor:
     grey = _grey(pictures)
-    return grey + gaussian(pictures - grey, [one.reach for one in choices])
+    return grey + gaussian(pictures - grey, reach)
 
 
-def _tone_mapped(light: Tensor, cameras: Sequence[IspParameters]) -> Tensor:
-    pictures = light.clamp(0, 1) ** _each([1 / c.gamma for c in cameras], light)
-    s_shaped = pictures * pictures * (3 - 2 * pictures)
-    pictures = torch.lerp(pictures, s_shaped, _each([c.tone_curve for c in cameras], light))
-    pictures = _where(pictures, [c.local_contrast for c in cameras], _with_local_contrast)
-    return pictures.clamp(0, 1)
-
-
-def _with_local_contrast(pictures: Tensor, choices: list[LocalContrast]) -> Tensor:
-    each = partial(_each, like=pictures)
-    base = gaussian(pictures, [one.reach for one in choices])
-    detail = (pictures - base) * each([one.detail for one in choices])
-    return base * each([one.base for one in choices]) + detail + each([one.lift for one in choices])
-
-
-def _sharpened(pictures: Tensor, choices: list[Sharpening]) -> Tensor:
-    soft = gaussian(pictures, [one.reach for one in choices])
-    return pictures + _each([one.amount for one in choices], pictures) * (pictures - soft)
-
-
-def _resampled(pictures: Tensor, choices: list[Resampling]) -> Tensor:
-    height, width = pictures.shape[-2:]
-    rows, columns = [], []
-    for one in choices:
-        small = resampled_size(width, height, one.scale)
-        columns.append(resizing(small[0], width, one.up) @ resizing(width, small[0], one.down))
-        rows.append(resizing(small[1], height, one.up) @ resizing(height, small[1], one.down))
-    matrices = [torch.as_tensor(np.stack(m), device=pictures.device) for m in (columns, rows)]
-    return resized(pictures, *matrices)
-
-
-def _tinted(pictures: Tensor, choices: list[Tint]) -> Tensor:
-    each = partial(_each, like=pictures)
-    grey = _grey(pictures)
-    pictures = grey + (pictures - grey) * each([one.saturation for one in choices])
-    pictures = pictures * each([one.gain for one in choices])
-    pictures = pictures + each([one.offset for one in choices])
-    return _where(
-        pictures, [one if one.blotches is not None else None for one in choices], _blotchy
-    )
-
-
-def _blotchy(pictures: Tensor, choices: list[Tint]) -> Tensor:
-    height, width = pictures.shape[-2:]
-    full = [
-        cv2.resize(one.blotches, (width, height), interpolation=cv2.INTER_CUBIC)
-        for one in choices
-        if one.blotches is not None
-    ]
-    laid = torch.as_tensor(np.stack(full), device=pictures.device)
-    return pictures + laid.permute(0, 3, 1, 2)
-
-
-_STAGES: dict[type, Callable[[Tensor, list[Any]], Tensor]] = {
-    Denoising: _denoised,
-    Sharpening: _sharpened,
-    Resampling: _resampled,
-    Tint: _tinted,
+_DENOISING: dict[
+    Smoothing, tuple[Callable[..., Tensor], Callable[[list[Denoising]], tuple[Tensor, ...]]]
+] = {
+    Smoothing.EDGE_KEEPING: (_bilateral, _tolerances),
+    Smoothing.MEDIAN: (_median, lambda some: (_column(some, "blend"),)),
+    Smoothing.COLOUR: (_smooth_in_colour, lambda some: (_column(some, "reach"),)),
+    Smoothing.SOFTENING: (gaussian, lambda some: (_column(some, "reach"),)),
 }
+
+
+def _tone_mapped(light: Tensor, exponent: Tensor, tone_curve: Tensor) -> Tensor:
+    pictures = light.clamp(0, 1) ** exponent
+    s_shaped = pictures * pictures * (3 - 2 * pictures)
+    return torch.lerp(pictures, s_shaped, tone_curve)
+
+
+def _with_local_contrast(
+    pictures: Tensor, reach: Tensor, base: Tensor, detail: Tensor, lift: Tensor
+) -> Tensor:
+    soft = gaussian(pictures, reach)
+    return soft * base + (pictures - soft) * detail + lift
+
+
+def _sharpened(pictures: Tensor, reach: Tensor, amount: Tensor) -> Tensor:
+    return pictures + amount * (pictures - gaussian(pictures, reach))
+
+
+def _resampled(pictures: Tensor, *taps: Tensor) -> Tensor:
+    """See `_resamplings`."""
+    height, width = pictures.shape[-2:]
+    columns, rows = (
+        _matrix(up, up_share, len(down[0])) @ _matrix(down, down_share, full)
+        for (down, down_share, up, up_share), full in ((taps[:4], width), (taps[4:], height))
+    )
+    return resized(pictures, columns, rows)
+
+
+def _matrix(which: Tensor, shares: Tensor, before: int) -> Tensor:
+    """Return matrices (k, after, before) with shares at the columns `which`, each named once."""
+    matrix = shares.new_zeros(*shares.shape[:2], before)
+    return matrix.scatter(2, which, shares)
+
+
+def _tinted(pictures: Tensor, saturation: Tensor, gain: Tensor, offset: Tensor) -> Tensor:
+    grey = _grey(pictures)
+    return (grey + (pictures - grey) * saturation) * gain + offset
+
+
+def _blotchy(pictures: Tensor, blotches: Tensor, across: Tensor, down: Tensor) -> Tensor:
+    return pictures + resized(blotches, across, down)
+
+
+def _in_levels(pictures: Tensor) -> Tensor:
+    return (pictures * 255 + 0.5).floor()
+
+
+def _without_colour(pictures: Tensor) -> Tensor:
+    return _grey(pictures).round().expand_as(pictures)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,32 +37,50 @@ TO_BGR = ((1.0, 1.772, 0.0), (1.0, -0.344136, -0.714136), (1.0, 0.0, 1.402))
 BLOCK = 8
 
 
-def compressed(pictures: Tensor, compressions: Sequence[Compression]) -> Tensor:
+def compression_values(compressions: Sequence[Compression]) -> tuple[Any, ...]:
+    """Return what `compressed` needs of files that all are at half the colour resolution, or none.
+
+    Whether they are, their steps (n, 2, 64), and colours and cosines.
+    """
+    (halved,) = {one.halved for one in compressions}
+    return halved, torch.tensor([_tables(one.quality) for one in compressions]), *constants()
+
+
+def constants() -> tuple[Tensor, Tensor, Tensor]:
+    """Return the matrices (3, 3) from and to BGR, and the cosines of a block."""
+    return torch.tensor(FROM_BGR), torch.tensor(TO_BGR), torch.tensor(cosines(BLOCK))
+
+
+def compressed(
+    pictures: Tensor,
+    halved: bool,
+    steps: Tensor,
+    from_bgr: Tensor,
+    to_bgr: Tensor,
+    basis: Tensor,
+) -> Tensor:
     """Return pictures (n, 3, height, width), BGR from 0 to 255, as they come out of JPEG files.
 
-    All are at half the colour resolution, or none.
+    See `compression_values`.
     """
-    halved = {one.halved for one in compressions}
-    assert len(halved) == 1
     height, width = pictures.shape[-2:]
-    reach = BLOCK * (2 if halved == {True} else 1)
+    reach = BLOCK * (2 if halved else 1)
     padding = (0, -width % reach, 0, -height % reach)
-    coloured = mixed(functional.pad(pictures, padding, mode="replicate"), FROM_BGR).round()
-    steps = pictures.new_tensor([_tables(one.quality) for one in compressions])
-    luma = _rounded(coloured[:, :1] - 128, steps[:, :1]) + 128
+    coloured = mixed(functional.pad(pictures, padding, mode="replicate"), from_bgr).round()
+    luma = _rounded(coloured[:, :1] - 128, steps[:, :1], basis) + 128
     chroma = coloured[:, 1:]
-    if halved == {True}:
-        small = _rounded(functional.avg_pool2d(chroma, 2).round(), steps[:, 1:])
+    if halved:
+        small = _rounded(functional.avg_pool2d(chroma, 2).round(), steps[:, 1:], basis)
         chroma = functional.interpolate(small, scale_factor=2.0, mode="bilinear")
     else:
-        chroma = _rounded(chroma, steps[:, 1:])
-    back = mixed(torch.cat([luma, chroma], dim=1), TO_BGR)[..., :height, :width]
+        chroma = _rounded(chroma, steps[:, 1:], basis)
+    back = mixed(torch.cat([luma, chroma], dim=1), to_bgr)[..., :height, :width]
     return back.round().clamp(0, 255)
 
 
-def mixed(pictures: Tensor, matrix: Sequence[Sequence[float]]) -> Tensor:
+def mixed(pictures: Tensor, matrix: Tensor) -> Tensor:
     """Return pictures (n, 3, height, width), their colours mixed by a matrix (3, 3)."""
-    return torch.einsum("ij,njhw->nihw", pictures.new_tensor(matrix), pictures)
+    return torch.einsum("ij,njhw->nihw", matrix, pictures)
 
 
 @cache
@@ -76,12 +95,11 @@ def _tables(quality: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return luma, chroma
 
 
-def _rounded(channels: Tensor, steps: Tensor) -> Tensor:
+def _rounded(channels: Tensor, steps: Tensor, basis: Tensor) -> Tensor:
     """Return channels (n, c, height, width) with their blocks' frequencies rounded to steps (n, 1,
     64)."""
     rows, columns = (side // BLOCK for side in channels.shape[-2:])
     blocks = channels.unflatten(3, (columns, BLOCK)).unflatten(2, (rows, BLOCK))
-    basis = channels.new_tensor(cosines(BLOCK))
     frequencies = torch.einsum("ai,bj,ncrixj->ncrxab", basis, basis, blocks)
     step = steps.reshape(len(steps), 1, 1, 1, BLOCK, BLOCK)
     kept = (frequencies / step).round() * step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,27 +23,43 @@ from blur_imu_training.isp.video_coding import (
 )
 
 
-def video_coded(pictures: Tensor, videos: Sequence[VideoCoding]) -> Tensor:
-    """Return pictures (n, 3, height, width), BGR from 0 to 255, as they come out of videos.
+def video_values(videos: Sequence[VideoCoding]) -> tuple[Any, ...]:
+    """Return what `video_coded` needs of videos whose blocks have one size.
 
-    All have blocks of one size.
+    That size, the steps (n, ...), limits (3, n, 1, 1, 1), colours, and the cosines and dead zones
+    of brightness and of colour.
     """
     (block,) = {one.block for one in videos}
+    step = torch.tensor([one.step for one in videos]).reshape(-1, 1, 1, 1, 1, 1)
+    limits = torch.tensor([edge_limits(one.quantiser) for one in videos]).T
+    blocks = [
+        torch.tensor(of(side)) for side in (block, CHROMA_BLOCK) for of in (cosines, dead_zones)
+    ]
+    colours = (torch.tensor(FROM_BGR), torch.tensor(TO_BGR))
+    return block, step, limits.reshape(3, -1, 1, 1, 1).contiguous(), *colours, *blocks
+
+
+def video_coded(
+    pictures: Tensor,
+    block: int,
+    step: Tensor,
+    limits: Tensor,
+    from_bgr: Tensor,
+    to_bgr: Tensor,
+    *blocks: Tensor,
+) -> Tensor:
+    """Return pictures (n, 3, height, width), BGR from 0 to 255, as they come out of videos.
+
+    See `video_values`.
+    """
     height, width = pictures.shape[-2:]
     padding = (0, -width % MACROBLOCK, 0, -height % MACROBLOCK)
-    coloured = mixed(functional.pad(pictures, padding, mode="replicate"), FROM_BGR).round()
-    step = pictures.new_tensor([one.step for one in videos]).reshape(-1, 1, 1, 1, 1, 1)
-    limits = pictures.new_tensor([edge_limits(one.quantiser) for one in videos])
-    across, beside, most = limits.reshape(-1, 3, 1, 1, 1).unbind(1)
-    luma = quantised(coloured[:, :1], *_as_tensors(block, pictures), step)
-    luma = deblocked(luma, block, across, beside, most)
+    coloured = mixed(functional.pad(pictures, padding, mode="replicate"), from_bgr).round()
+    luma = quantised(coloured[:, :1], *blocks[:2], step)
+    luma = deblocked(luma, block, *limits.unbind())
     small = functional.avg_pool2d(coloured[:, 1:], 2).round()
-    small = quantised(small, *_as_tensors(CHROMA_BLOCK, pictures), step)
+    small = quantised(small, *blocks[2:], step)
     chroma = functional.interpolate(small, scale_factor=2.0, mode="bilinear")
     luma, chroma = luma.round().clamp(0, 255), chroma.round().clamp(-NO_COLOUR, NO_COLOUR - 1)
-    back = mixed(torch.cat([luma, chroma], dim=1), TO_BGR)
+    back = mixed(torch.cat([luma, chroma], dim=1), to_bgr)
     return back[..., :height, :width].round().clamp(0, 255)
-
-
-def _as_tensors(block: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    return like.new_tensor(cosines(block)), like.new_tensor(dead_zones(block))

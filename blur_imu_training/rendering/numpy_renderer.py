@@ -134,12 +134,17 @@ def foremost(
 ) -> Float32:
     """Return the inverse depth of the nearest that may come to lie on each pixel of the half
     grid."""
-    path = float(np.linalg.norm(motion.translation)) * motion.unevenness * 0.5 * (1 + skew)
-    reach = path * float(view.inverse_depth.max()) * view.camera.focal
-    side = 2 * int(min(np.ceil(reach), FARTHEST_COMER)) + 1
+    side = 2 * foremost_reach(view, motion, skew) + 1
     nearest = cv2.dilate(view.inverse_depth, np.ones((side, side), np.uint8))
     u, v, _ = half_grid(window)
     return _nearest(np.asarray(nearest, np.float32), u + left, v + top)
+
+
+def foremost_reach(view: Geometry, motion: ExposureMotion, skew: float) -> int:
+    """Return from how far something may come to lie before something else, pixels."""
+    path = float(np.linalg.norm(motion.translation)) * motion.unevenness * 0.5 * (1 + skew)
+    reach = path * float(view.inverse_depth.max()) * view.camera.focal
+    return int(min(np.ceil(reach), FARTHEST_COMER))
 
 
 def _row_times(v: Float32, window: Camera, skew: float) -> NDArray[np.float64]:

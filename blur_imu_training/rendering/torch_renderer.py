@@ -3,14 +3,18 @@
 What is drawn is laid out in tensors by the processes that load (`Exposures`); light, motion and
 camera are then calculated where the training is. The same shot gives the same picture as on the CPU
 but for its noise, which each device draws in its own way, and for the coder that stands in for
-JPEG.
+JPEG. On a GPU the exposure is one program (`fused_exposure.py`) where Triton is there and gives the
+same as tensors do.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import cv2
@@ -20,16 +24,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from blur_imu_training.isp.parameters import IspParameters
-from blur_imu_training.isp.torch_isp import apply_isp, resized, resizing
-from blur_imu_training.rendering.numpy_renderer import HIDES, NEAREST_Z, foremost, subframe_times
+from blur_imu_training.isp.torch_isp import Plan, carried_out, plan_of, resized, resizing
+from blur_imu_training.rendering.numpy_renderer import (
+    HIDES,
+    NEAREST_Z,
+    foremost_reach,
+    subframe_times,
+)
+from blur_imu_training.rendering.packing import empty
 from blur_imu_training.rendering.shots import Shot
+
+logger = logging.getLogger(__name__)
 
 KNOTS = 65
 """Places on the way of a camera between which it is taken to move evenly."""
 
-MOST_PIXELS = 1 << 23
-"""Of all sub-frames that are calculated at once: about 1 GB."""
+MOST_PIXELS = {"cpu": 1 << 23, "cuda": 1 << 26}
+"""Of all sub-frames that are calculated at once with tensors, some 125 bytes each."""
+
+APART = 0.01
+"""Mean difference of two ways to calculate an exposure, at most, relative to its light."""
 
 
 @dataclass(frozen=True)
@@ -38,49 +52,43 @@ class Exposures:
 
     Attributes:
         places: (n,) rows of the batch that they become.
-        image: (n, 3, rows, columns) BGR uint8; smaller views are filled up at their right and
+        image: (n, rows, columns, 3) BGR uint8; smaller views are filled up at their right and
             bottom.
+        inverse_depth: (n, rows, columns) 1/m, float16.
+        limits: (n, 2) last column and row of each view.
         curve: (n, 256) linear light of each level.
         highlights: (n, 2) knee and lift.
-        inverse_depth: (n, 1, rows, columns) 1/m.
-        foremost: (n, 1, half rows, half columns) of what may come to lie there.
+        radius: (n,) int32: from how far, in pixels, something may come to lie before something
+            else; `radii` the same for the CPU.
+        corners: (n, 2) int32 column and row of the first pixel of the window's half grid.
         view: (n, 4) fx, fy, cx, cy of the image.
         rays: (n, 4) x = a + b u and y = c + d v of pixels of the window, as a, b, c, d.
         path: (n, knots, 6) rotation vectors and translations, evenly spaced over +-reach.
         reach, skew: (n,) exposures.
-        counts: of sub-frames.
-        cameras: what becomes of the light.
+        count: (n,) int32 of sub-frames; `counts` the same for the CPU.
+        plan: what becomes of the light.
         window, size: width and height that are rendered, and those of the samples.
     """
 
     places: Tensor
     image: Tensor
+    inverse_depth: Tensor
+    limits: Tensor
     curve: Tensor
     highlights: Tensor
-    inverse_depth: Tensor
-    foremost: Tensor
+    radius: Tensor
+    corners: Tensor
     view: Tensor
     rays: Tensor
     path: Tensor
     reach: Tensor
     skew: Tensor
+    count: Tensor
     counts: tuple[int, ...]
-    cameras: tuple[IspParameters, ...]
+    radii: tuple[int, ...]
+    plan: Plan
     window: tuple[int, int]
     size: tuple[int, int]
-
-    def to(self, device: torch.device) -> Exposures:
-        """Return them on a device."""
-        return self._with(lambda tensor: tensor.to(device, non_blocking=True))
-
-    def pin_memory(self) -> Exposures:
-        """Return them where a GPU can fetch them without waiting; called by torch's loader."""
-        return self._with(lambda tensor: tensor.pin_memory())
-
-    def _with(self, change: Callable[[Tensor], Tensor]) -> Exposures:
-        held = {one.name: getattr(self, one.name) for one in fields(self)}
-        changed: dict[str, Any] = {n: change(v) for n, v in held.items() if isinstance(v, Tensor)}
-        return replace(self, **changed)
 
 
 def exposures_of(shots: Sequence[Shot]) -> list[Exposures]:
@@ -95,26 +103,44 @@ def exposures_of(shots: Sequence[Shot]) -> list[Exposures]:
     ]
 
 
-def rendered_on(device: torch.device, exposures: Sequence[Exposures]) -> Tensor:
+def rendered_on(exposures: Sequence[Exposures]) -> Tensor:
     """Return the pictures (n, 3, height, width) of all shots, BGR uint8, in their order."""
-    width, height = exposures[0].size
+    first = exposures[0]
+    width, height = first.size
     count = sum(len(one.counts) for one in exposures)
-    pictures = torch.empty((count, 3, height, width), dtype=torch.uint8, device=device)
+    pictures = torch.empty((count, 3, height, width), dtype=torch.uint8, device=first.image.device)
     for one in exposures:
-        there = one.to(device)
-        pictures[there.places] = _pictures(there)
+        pictures.index_copy_(0, one.places, _pictures(one))
     return pictures
 
 
 def _pictures(exposures: Exposures) -> Tensor:
-    finished = apply_isp(mean_light(exposures), exposures.cameras)
-    if exposures.window == exposures.size:
-        return finished.to(torch.uint8)
-    smaller = [
-        torch.as_tensor(resizing(before, after, cv2.INTER_AREA), device=finished.device)
-        for before, after in zip(exposures.window, exposures.size, strict=True)
-    ]
-    return resized(finished, *smaller).round().clamp(0, 255).to(torch.uint8)
+    finished = carried_out(exposures.plan, mean_light(exposures))
+    if exposures.window != exposures.size:
+        smaller = _smaller(exposures.window, exposures.size, finished.device)
+        finished = resized(finished, *smaller).round().clamp(0, 255)
+    return finished.to(torch.uint8)
+
+
+def _smaller(
+    window: tuple[int, int], size: tuple[int, int], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return the matrices that scale columns and rows down; fetched once by a GPU."""
+    if device.type != "cuda":
+        columns, rows = _smaller_there(window, size, torch.device("cpu"))
+        return columns.to(device), rows.to(device)
+    return _smaller_there(window, size, device)
+
+
+@cache
+def _smaller_there(
+    window: tuple[int, int], size: tuple[int, int], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    columns, rows = (
+        torch.tensor(resizing(before, after, cv2.INTER_AREA), device=device)
+        for before, after in zip(window, size, strict=True)
+    )
+    return columns, rows
 
 
 # --- in the processes that load -------------------------------------------------------------------
@@ -140,46 +166,68 @@ def _exposures(placed: list[_Placed]) -> Exposures:
     views = [shot.view for shot in shots]
     skews = [shot.shutter.skew for shot in shots]
     reach = [0.5 * (1 + skew) for skew in skews]
-    rows = max(view.camera.height for view in views)
-    columns = max(view.camera.width for view in views)
     cameras = [view.camera for view in views]
+    counts = [one.count for one in placed]
+    radii = [foremost_reach(s.view, s.motion, s.shutter.skew) for s in shots]
+    window = (views[0].window.width, views[0].window.height)
+    image, inverse_depth = _filled_up(shots)
     return Exposures(
         places=torch.tensor([one.place for one in placed]),
-        image=_stacked([
-            _filled_up(view.image, rows, columns, cv2.BORDER_REFLECT_101).transpose(2, 0, 1)
-            for view in views
-        ]),
-        curve=_stacked([view.light.curve for view in views]),
-        highlights=torch.tensor([[view.light.knee, view.light.lift] for view in views]),
-        inverse_depth=_stacked([
-            _filled_up(view.inverse_depth, rows, columns, cv2.BORDER_REPLICATE)[None]
-            for view in views
-        ]),
-        foremost=_stacked([
-            foremost(s.view, s.motion, s.view.window, s.view.left, s.view.top, s.shutter.skew)[None]
-            for s in shots
-        ]),
-        view=torch.tensor([[c.fx, c.fy, c.cx, c.cy] for c in cameras]),
-        rays=torch.tensor([
+        image=image,
+        inverse_depth=inverse_depth,
+        limits=_floats([[c.width - 1, c.height - 1] for c in cameras]),
+        curve=torch.from_numpy(np.stack([view.light.curve for view in views])),
+        highlights=_floats([[view.light.knee, view.light.lift] for view in views]),
+        radius=_integers(radii),
+        corners=_integers([[_first(view.left), _first(view.top)] for view in views]),
+        view=_floats([[c.fx, c.fy, c.cx, c.cy] for c in cameras]),
+        rays=_floats([
             [-w.cx / w.fx, 1 / w.fx, -w.cy / w.fy, 1 / w.fy] for w in (v.window for v in views)
         ]),
-        path=_stacked([_path(shot, most) for shot, most in zip(shots, reach, strict=True)]),
-        reach=torch.tensor(reach),
-        skew=torch.tensor(skews),
-        counts=tuple(one.count for one in placed),
-        cameras=tuple(shot.camera for shot in shots),
-        window=(views[0].window.width, views[0].window.height),
+        path=torch.from_numpy(
+            np.stack([_path(shot, most) for shot, most in zip(shots, reach, strict=True)])
+        ),
+        reach=_floats(reach),
+        skew=_floats(skews),
+        count=_integers(counts),
+        counts=tuple(counts),
+        radii=tuple(radii),
+        plan=plan_of([shot.camera for shot in shots], *window),
+        window=window,
         size=(shots[0].width, shots[0].height),
     )  # fmt: skip
 
 
-def _stacked(arrays: Sequence[NDArray[Any]]) -> Tensor:
-    return torch.from_numpy(np.stack(arrays))
+def _floats(values: Any) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32)
 
 
-def _filled_up(picture: NDArray[Any], rows: int, columns: int, border: int) -> NDArray[Any]:
-    below, beside = rows - picture.shape[0], columns - picture.shape[1]
-    return np.asarray(cv2.copyMakeBorder(picture, 0, below, 0, beside, border))
+def _integers(values: Any) -> Tensor:
+    return torch.tensor(values, dtype=torch.int32)
+
+
+def _first(corner: int) -> int:
+    """Return the pixel nearest to the half grid's first place, 1.5 before the window's corner."""
+    return int(np.rint(corner - 1.5))
+
+
+def _filled_up(shots: Sequence[Shot]) -> tuple[Tensor, Tensor]:
+    """Return images and inverse depths, filled up to the largest of them."""
+    views = [shot.view for shot in shots]
+    shape = (
+        len(views),
+        max(view.camera.height for view in views),
+        max(view.camera.width for view in views),
+    )
+    images, depths = empty((*shape, 3), torch.uint8), empty(shape, torch.float16)
+    for view, image, depth in zip(views, images.numpy(), depths.numpy(), strict=True):
+        rows, columns = view.inverse_depth.shape
+        missing = (0, shape[1] - rows, 0, shape[2] - columns)
+        cv2.copyMakeBorder(view.image, *missing, cv2.BORDER_REFLECT_101, image)
+        depth[:rows, :columns] = view.inverse_depth
+        depth[:rows, columns:] = depth[:rows, columns - 1 : columns]
+        depth[rows:] = depth[rows - 1]
+    return images, depths
 
 
 def _path(shot: Shot, reach: float) -> NDArray[np.float32]:
@@ -193,20 +241,78 @@ def _path(shot: Shot, reach: float) -> NDArray[np.float32]:
 def mean_light(exposures: Exposures) -> Tensor:
     """Return the mean linear light of each exposure, (n, 3, height, width).
 
-    See `blur_renderer.mean_over_exposure`.
+    See `numpy_renderer.mean_over_exposure`.
     """
+    device = exposures.image.device
+    if device.type != "cuda":
+        return mean_light_by_tensors(exposures)
+    if device not in _has_fused:
+        _has_fused[device] = _fused_agrees(_head(exposures, 2))
+    return mean_light_fused(exposures) if _has_fused[device] else mean_light_by_tensors(exposures)
+
+
+_has_fused: dict[torch.device, bool] = {}
+
+
+def _head(exposures: Exposures, count: int) -> Exposures:
+    """Return the first few exposures, without what becomes of their light."""
+    tensors = {k: v[:count] for k, v in vars(exposures).items() if isinstance(v, Tensor)}
+    on_cpu = {"counts": exposures.counts[:count], "radii": exposures.radii[:count]}
+    return replace(exposures, plan=(), **tensors, **on_cpu)
+
+
+def _fused_agrees(exposures: Exposures) -> bool:
+    """Return whether this GPU calculates the same with Triton as with tensors; tell if it does
+    not."""
+    if importlib.util.find_spec("triton") is None:
+        logger.warning("rendering with tensors, slowly: Triton is not installed")
+        return False
+    expected = mean_light_by_tensors(exposures)
+    try:
+        apart = (mean_light_fused(exposures) - expected).abs().mean() / expected.mean()
+    except Exception as error:  # what a compiler of another version may raise
+        logger.warning("rendering with tensors, slowly: Triton failed: %s", error)
+        return False
+    if not bool(apart < APART):
+        logger.warning("rendering with tensors, slowly: Triton is %.2g off", float(apart))
+        return False
+    return True
+
+
+def mean_light_fused(exposures: Exposures) -> Tensor:
+    """Return the same, calculated by one program; on a GPU."""
+    from blur_imu_training.rendering import fused_exposure
+
+    one = exposures
+    light = linear_light(one.image, one.curve, one.highlights).half()
+    depth = one.inverse_depth
+    nearby = fused_exposure.foremost(depth, one.radius, one.corners, one.limits, one.window)
+    turns = rotation_matrices(one.path[..., :3]).flatten(2)
+    knots = torch.cat([turns, one.path[..., 3:]], dim=2)
+    motion = (knots, one.reach, one.skew, one.count)
+    return fused_exposure.mean_light(
+        light, depth, nearby, one.limits, one.view, one.rays, *motion, one.window, NEAREST_Z, HIDES
+    )
+
+
+def mean_light_by_tensors(exposures: Exposures) -> Tensor:
+    """Return the same, calculated step by step; on any device."""
     width, height = exposures.window
     light = linear_light(exposures.image, exposures.curve, exposures.highlights)
+    light = light.permute(0, 3, 1, 2).contiguous()
+    depth = exposures.inverse_depth.float()[:, None]
+    nearby = _foremost(exposures, depth)
     total = light.new_zeros(len(light), 3, height, width)
     first, counts = 0, np.array(exposures.counts)
+    most = MOST_PIXELS.get(light.device.type, MOST_PIXELS["cpu"])
     while first < counts[0]:
         active = int((counts > first).sum())
-        chunk = max(1, min(int(counts[0]) - first, MOST_PIXELS // (active * width * height)))
+        chunk = max(1, min(int(counts[0]) - first, most // (active * width * height)))
         number = torch.arange(first, first + chunk, device=light.device)
-        count = light.new_tensor(exposures.counts[:active])[:, None]
+        count = exposures.count[:active, None]
         weight = (number < count) / count
         s = (number + 0.5) / count - 0.5
-        grid = _origins(exposures, active, s)
+        grid = _origins(exposures, depth[:active], nearby[:active], s)
         seen = functional.grid_sample(
             light[:active], grid.flatten(1, 2), "bilinear", "reflection", align_corners=True
         )
@@ -216,27 +322,44 @@ def mean_light(exposures: Exposures) -> Tensor:
 
 
 def linear_light(image: Tensor, curve: Tensor, highlights: Tensor) -> Tensor:
-    """Return linear light (n, 3, rows, columns) of uint8 images, their highlights lifted."""
+    """Return linear light (n, rows, columns, 3) of uint8 images, their highlights lifted."""
     light = curve.gather(1, image.flatten(1).long()).reshape(image.shape)
     knee, lift = highlights[:, :1, None, None], highlights[:, 1:, None, None]
-    over = ((light.amin(1, keepdim=True) - knee) / (1 - knee)).clamp(0, 1)
+    over = ((light.amin(-1, keepdim=True) - knee) / (1 - knee)).clamp(0, 1)
     return light * (1 + over * over * lift)
 
 
-def _origins(exposures: Exposures, active: int, s: Tensor) -> Tensor:
+def _foremost(exposures: Exposures, depth: Tensor) -> Tensor:
+    """Return (n, 1, half rows, half columns): see `numpy_renderer.foremost`."""
+    columns, rows = ((side + 1) // 2 + 2 for side in exposures.window)
+    right = 2 * torch.arange(columns, device=depth.device) + exposures.corners[:, :1]
+    down = 2 * torch.arange(rows, device=depth.device) + exposures.corners[:, 1:]
+    last = exposures.limits.long()
+    right = right.clamp(min=0).minimum(last[:, :1])
+    down = down.clamp(min=0).minimum(last[:, 1:])
+    found = []
+    for one, radius, u, v in zip(depth, exposures.radii, right, down, strict=True):
+        side = 2 * radius + 1
+        beside = functional.max_pool2d(one, (1, side), 1, (0, radius))[..., u]
+        found.append(functional.max_pool2d(beside, (side, 1), 1, (radius, 0))[..., v, :])
+    return torch.stack(found)
+
+
+def _origins(exposures: Exposures, depth: Tensor, nearby: Tensor, s: Tensor) -> Tensor:
     """Return where in the views the pixels of sub-frames come from, as `grid_sample` wants it.
 
-    (active, sub-frames, height, width, 2); s is (active, sub-frames). See `blur_renderer`.
+    (active, sub-frames, height, width, 2); s is (active, sub-frames). See `numpy_renderer`.
     """
     width, height = exposures.window
-    half = _half_origins(exposures, active, s).flatten(0, 1).permute(0, 3, 1, 2)
+    half = _half_origins(exposures, depth, nearby, s).flatten(0, 1).permute(0, 3, 1, 2)
     doubled = functional.interpolate(half, scale_factor=2.0, mode="bilinear")
     inside = doubled[..., 2 : 2 + height, 2 : 2 + width].permute(0, 2, 3, 1)
     return inside.reshape(*s.shape, height, width, 2)
 
 
-def _half_origins(exposures: Exposures, active: int, s: Tensor) -> Tensor:
+def _half_origins(exposures: Exposures, depth: Tensor, nearby: Tensor, s: Tensor) -> Tensor:
     """Return the same of every second row and column, one more around."""
+    active = len(s)
     u, v = _half_grid(exposures.window, s.device)
     a, b, c, d = exposures.rays[:active, :, None].unbind(1)
     x, y = a + b * u, c + d * v  # (active, columns), (active, rows)
@@ -250,14 +373,13 @@ def _half_origins(exposures: Exposures, active: int, s: Tensor) -> Tensor:
     ]
     shift = [t[..., i, None] for i in range(3)]
     fx, fy, cx, cy = exposures.view[:active, :, None, None, None].unbind(1)
-    depth = exposures.inverse_depth[:active]
-    limits = depth.new_tensor([depth.shape[-1] - 1, depth.shape[-2] - 1])
+    last_u, last_v = depth.shape[-1] - 1, depth.shape[-2] - 1
 
     def origin(inverse: Tensor) -> Tensor:
         z = (turned[2] + shift[2] * inverse).clamp(min=NEAREST_Z)
         u = (turned[0] + shift[0] * inverse) / z * fx + cx
         v = (turned[1] + shift[1] * inverse) / z * fy + cy
-        return 2 * torch.stack([u, v], dim=-1) / limits - 1
+        return torch.stack([u * (2 / last_u) - 1, v * (2 / last_v) - 1], dim=-1)
 
     def found(places: Tensor) -> Tensor:
         values = functional.grid_sample(
@@ -266,7 +388,7 @@ def _half_origins(exposures: Exposures, active: int, s: Tensor) -> Tensor:
         found_there: Tensor = values[:, 0].unflatten(1, places.shape[1:3])
         return found_there
 
-    first = origin(exposures.foremost[:active])
+    first = origin(nearby)
     seen = found(first)
     places = origin(seen)
     hidden = found(places) > HIDES * seen

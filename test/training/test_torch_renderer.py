@@ -34,6 +34,7 @@ from blur_imu_training.isp.parameters import (  # noqa: E402
 )
 from blur_imu_training.recipe import TrainingConfig  # noqa: E402
 from blur_imu_training.rendering.numpy_renderer import SharpView, mean_over_exposure  # noqa: E402
+from blur_imu_training.rendering.packing import Packed  # noqa: E402
 from blur_imu_training.rendering.samples import SampleStream, rendered, with_truth  # noqa: E402
 from blur_imu_training.rendering.shots import Shot  # noqa: E402
 from blur_imu_training.rendering.torch_renderer import exposures_of, mean_light, rendered_on  # noqa: E402
@@ -78,13 +79,13 @@ def test_many_subframes_are_calculated_part_by_part(
 ) -> None:
     exposures = exposures_of(shots)[0]
     whole = mean_light(exposures)
-    monkeypatch.setattr("blur_imu_training.rendering.torch_renderer.MOST_PIXELS", 5 * 96 * 64)
+    monkeypatch.setattr("blur_imu_training.rendering.torch_renderer.MOST_PIXELS", {"cpu": 5 * 96 * 64})
     torch.testing.assert_close(mean_light(exposures), whole, atol=1e-5, rtol=1e-4)
 
 
 def test_pictures_are_those_of_the_cpu_in_the_order_of_the_shots(shots: list[Shot]) -> None:
     still = [quiet(shot) for shot in shots]
-    found = rendered_on(CPU, exposures_of(still)).permute(0, 2, 3, 1).numpy()
+    found = rendered_on(exposures_of(still)).permute(0, 2, 3, 1).numpy()
     for shot, picture in zip(still, found, strict=True):
         apart = np.abs(picture.astype(float) - rendered(shot).image)
         assert apart.mean() < 1.0, shot.camera
@@ -230,7 +231,7 @@ def test_all_of_the_rendering_is_done_on_the_gpu(
     exposures = exposures_of([replace(shot, camera=next(cameras)) for shot in shots])
     gpu = torch.device("lazy", 0)
     with claimed_gpu():
-        pictures = rendered_on(gpu, exposures)
+        pictures = rendered_on(Packed.of(exposures).on(gpu))
     assert pictures.device == gpu and pictures.shape == (len(shots), 3, 32, 48)
 
 
@@ -239,7 +240,7 @@ def test_a_claimed_gpu_does_not_take_what_lies_on_the_cpu(
 ) -> None:
     exposures = exposures_of(shots)[0]
     with claimed_gpu(), pytest.raises(RuntimeError, match="lazy"):
-        there = exposures.to(torch.device("lazy", 0))
+        there = Packed.of(exposures).on(torch.device("lazy", 0))
         mean_light(replace(there, rays=exposures.rays))
 
 
