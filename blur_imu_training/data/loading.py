@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, count
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,12 +20,22 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from blur_imu_ros.errors import BlurImuError, TrainingError
 from blur_imu_ros.execution.parallel import usual_jobs
-from blur_imu_training.rendering.packing import Packed
+from blur_imu_training.packing import Packed
 from blur_imu_training.rendering.samples import BlurredSample, SampleStream, with_truth
 from blur_imu_training.rendering.shots import Shot
 from blur_imu_training.rendering.torch_renderer import exposures_of, rendered_on
 
 Batch = dict[str, Tensor]
+
+AHEAD = 3
+"""Batches that each process may have ready before they are taken."""
+
+BYTES_LAID_OUT = 20
+"""For each pixel of a sample that is to be rendered on a GPU, half more than the mean: views are
+larger than samples, up to twice in each direction, and have depth."""
+
+SHARED_MEMORY = Path("/dev/shm")
+"""Where Linux keeps what processes hand each other."""
 
 
 class Samples(Protocol):
@@ -74,7 +86,7 @@ class _Shots(Dataset[Shot]):
         return self._stream.shot(index)
 
 
-def _laid_out(shots: list[Shot], focal_reference: float) -> Packed:
+def laid_out(shots: list[Shot], focal_reference: float) -> Packed:
     """Return a batch whose images are still to be rendered: exposures and ground truth."""
     nothing = np.zeros((1, 1, 3), np.uint8)
     samples = [with_truth(shot, nothing).tensors(focal_reference) for shot in shots]
@@ -87,7 +99,7 @@ def _laid_out(shots: list[Shot], focal_reference: float) -> Packed:
 
 
 @torch.no_grad()
-def _exposed(laid_out: Packed, device: torch.device) -> Batch:
+def exposed(laid_out: Packed, device: torch.device) -> Batch:
     """Return the batch, its images rendered on the device."""
     exposures, truth = laid_out.on(device)
     return {"image": rendered_on(exposures), **truth}
@@ -118,12 +130,14 @@ def batches(
     """
     wanted = rendering == "device" or (rendering == "auto" and device.type != "cpu")
     on_device = wanted and isinstance(samples, SampleStream)
+    pixels = samples.pixels * numbers.size if isinstance(samples, SampleStream) else 0
+    workers, ahead = _workers(BYTES_LAID_OUT * pixels if on_device else 0)
     loader: DataLoader[Any] = DataLoader(
         _Shots(samples) if on_device else _Tensors(samples, focal_reference),  # type: ignore[arg-type]
         batch_sampler=numbers,
-        collate_fn=partial(_laid_out, focal_reference=focal_reference) if on_device else None,
-        num_workers=_workers(),
-        prefetch_factor=3,
+        collate_fn=partial(laid_out, focal_reference=focal_reference) if on_device else None,
+        num_workers=workers,
+        prefetch_factor=ahead,
         worker_init_fn=_quiet_worker,
         # Of its own: to begin anew must not move on the random numbers of the training.
         generator=torch.Generator(),
@@ -131,7 +145,7 @@ def batches(
     )
     try:
         for batch in loader:
-            yield _exposed(batch, device) if on_device else _moved(batch, device)
+            yield exposed(batch, device) if on_device else _moved(batch, device)
     except BlurImuError as error:
         raise type(error)(_said(error)) from error
     except RuntimeError as error:
@@ -143,9 +157,23 @@ def batches(
         ) from error
 
 
-def _workers() -> int:
-    """Return how many processes render, if each trainer on this machine takes its share."""
-    return max(1, usual_jobs() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+def _workers(bytes_each: int) -> tuple[int, int]:
+    """Return how many processes render, and how many batches of each may wait.
+
+    Each trainer on this machine takes its share of the cores. Where batches of so many bytes are
+    only laid out, one core is left to the process that keeps the GPU busy, and at most half of the
+    shared memory that is free is taken: a process that finds none left is killed.
+    """
+    trainers = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    processes = max(1, usual_jobs() // trainers)
+    if not bytes_each:
+        return processes, AHEAD
+    processes = max(1, processes - 1)
+    if not SHARED_MEMORY.is_dir():
+        return processes, AHEAD
+    room = int(shutil.disk_usage(SHARED_MEMORY).free / 2 / trainers / bytes_each)
+    processes = max(1, min(processes, room - 1))
+    return processes, max(1, min(AHEAD, room // processes - 1))
 
 
 def _quiet_worker(_: int) -> None:

@@ -23,7 +23,6 @@ from blur_imu_training.isp.numpy_isp import DARKEST_CORNER, EXPOSURE_GAINS, disc
 from blur_imu_training.isp.parameters import (
     Denoising,
     IspParameters,
-    LocalContrast,
     Resampling,
     Sharpening,
     Smoothing,
@@ -31,6 +30,7 @@ from blur_imu_training.isp.parameters import (
 )
 from blur_imu_training.isp.torch_jpeg import compressed, compression_values
 from blur_imu_training.isp.torch_video import video_coded, video_values
+from blur_imu_training.packing import mapped
 
 Choice = TypeVar("Choice")
 
@@ -39,8 +39,14 @@ WIDEST_DISC = 3
 
 BILATERAL_REACH = 2
 
+_SIDE = range(-BILATERAL_REACH, BILATERAL_REACH + 1)
+_IN_REACH = [(x, y) for y in _SIDE for x in _SIDE if x * x + y * y <= BILATERAL_REACH**2]
+
 WIDEST_TAPS = 8
-"""Pixels that OpenCV makes one of, in a row, between the two resamplings of a camera."""
+"""Pixels beside each other that OpenCV makes one of, at the scales of `Resampling`."""
+
+LEAST_SHARE = 1e-9
+"""Of a pixel: what is less is rounding."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,21 @@ class Step:
 Plan = tuple[Step, ...]
 
 
+@dataclass(frozen=True)
+class Softness:
+    """Standard deviations (n, 1, 1, 1), pixels, of as many pictures."""
+
+    sigma: Tensor
+
+
+@dataclass(frozen=True)
+class Softening:
+    """The matrices (n, side, side) by which columns and rows of pictures are softened."""
+
+    columns: Tensor
+    rows: Tensor
+
+
 def apply_isp(light: Tensor, cameras: Sequence[IspParameters]) -> Tensor:
     """Return the pictures (n, 3, height, width), BGR from 0 to 255, that cameras make of linear
     light on the CPU."""
@@ -70,7 +91,8 @@ def apply_isp(light: Tensor, cameras: Sequence[IspParameters]) -> Tensor:
 
 def carried_out(plan: Plan, pictures: Tensor) -> Tensor:
     """Return pictures (n, 3, height, width) after all steps of a plan, which is on their device."""
-    for step in plan:
+    height, width = pictures.shape[-2:]
+    for step in _with_matrices(plan, width, height):
         pictures = _after(step, pictures)
     return pictures
 
@@ -95,7 +117,10 @@ def plan_of(cameras: Sequence[IspParameters], width: int, height: int) -> Plan:
         *_steps(
             _with_local_contrast,
             [c.local_contrast for c in cameras],
-            lambda some: tuple(_column(some, n) for n in ("reach", "base", "detail", "lift")),
+            lambda some: (
+                _reach(some),
+                *(_column(some, name) for name in ("base", "detail", "lift")),
+            ),
         ),
         Step(_within_0_and_1, None, ()),
         *_later_steps(cameras, width, height),
@@ -115,7 +140,9 @@ def _steps(
     chosen = [choice for choice in choices if choice is not None]
     if not rows:
         return ()
-    return (Step(change, None if len(rows) == len(choices) else torch.tensor(rows), values(chosen)),)
+    return (
+        Step(change, None if len(rows) == len(choices) else torch.tensor(rows), values(chosen)),
+    )
 
 
 def _column(choices: Iterable[Any], name: str) -> Tensor:
@@ -127,14 +154,22 @@ def _numbers(values: Sequence[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float32).reshape(-1, 1, 1, 1)
 
 
+def _softness(sigma: Sequence[float]) -> tuple[Softness]:
+    return (Softness(_numbers(sigma)),)
+
+
+def _reach(choices: Iterable[Any], name: str = "reach") -> Softness:
+    return Softness(_column(choices, name))
+
+
 def _optical_steps(cameras: Sequence[IspParameters]) -> Plan:
     return (
-        *_steps(gaussian, [c.softness or None for c in cameras], lambda s: (_numbers(s),)),
+        *_steps(gaussian, [c.softness or None for c in cameras], _softness),
         *_steps(_defocused, [c.defocus or None for c in cameras], _discs),
         *_steps(
             _glaring,
             [c if c.glare else None for c in cameras],
-            lambda some: (_column(some, "glare_reach"), _column(some, "glare")),
+            lambda some: (_reach(some, "glare_reach"), _column(some, "glare")),
         ),
         *_steps(_vignetted, [c if c.vignette else None for c in cameras], _vignettes),
     )
@@ -163,7 +198,7 @@ def _noises(cameras: list[IspParameters]) -> tuple[Any, ...]:
     grain = [c.grain for c in cameras]
     return (
         tuple(c.seed for c in cameras),
-        _steps(gaussian, [one or None for one in grain], lambda s: (_numbers(s),)),
+        _steps(gaussian, [one or None for one in grain], _softness),
         _numbers([c.noise * (1 + 2 * c.grain) for c in cameras]),
         _numbers([c.read * c.read for c in cameras]),
         _column(cameras, "shot"),
@@ -179,11 +214,13 @@ def _denoising_steps(choices: Sequence[Denoising | None]) -> Plan:
 
 
 def _tolerances(choices: list[Denoising]) -> tuple[Tensor, Tensor]:
-    reach, tolerance = (
-        _numbers([-0.5 / getattr(one, name) ** 2 for one in choices])
-        for name in ("reach", "tolerance")
+    """Return logarithms of shares by distance, (k, in reach, 1, 1, 1), and by difference."""
+    squares = np.array([x * x + y * y for x, y in _IN_REACH])
+    near = [-0.5 * squares / one.reach**2 for one in choices]
+    return (
+        torch.from_numpy(np.stack(near).astype(np.float32))[..., None, None, None],
+        _numbers([-0.5 / one.tolerance**2 for one in choices]),
     )
-    return reach, tolerance
 
 
 def _later_steps(cameras: Sequence[IspParameters], width: int, height: int) -> Plan:
@@ -195,16 +232,16 @@ def _later_steps(cameras: Sequence[IspParameters], width: int, height: int) -> P
             for kind in (Sharpening, Resampling, Tint, Denoising)
         )
         steps += _denoising_steps(denoisings)  # type: ignore[arg-type]
-        steps += _steps(
-            _sharpened, sharpenings, lambda s: (_column(s, "reach"), _column(s, "amount"))
-        )
+        steps += _steps(_sharpened, sharpenings, lambda s: (_reach(s), _column(s, "amount")))
         steps += _steps(_resampled, resamplings, lambda s: _resamplings(s, width, height))  # type: ignore[arg-type]
         steps += _steps(
             _tinted,
             tints,
             lambda s: tuple(_column(s, name) for name in ("saturation", "gain", "offset")),
         )
-        blotchy = [one if isinstance(one, Tint) and one.blotches is not None else None for one in here]
+        blotchy = [
+            one if isinstance(one, Tint) and one.blotches is not None else None for one in here
+        ]
         steps += _steps(_blotchy, blotchy, lambda s: _blotches(s, width, height))
         steps.append(Step(_within_0_and_1, None, ()))
     return tuple(steps)
@@ -222,7 +259,10 @@ def _resamplings(choices: list[Resampling], width: int, height: int) -> tuple[Te
                 for one, small in zip(choices, sizes, strict=True)
             ]
             for part in (0, 1):
-                padded = [np.pad(t[part], ((0, 0 if is_up else most - len(t[part])), (0, 0))) for t in taps]
+                padded = [
+                    np.pad(t[part], ((0, 0 if is_up else most - len(t[part])), (0, 0)))
+                    for t in taps
+                ]
                 found.append(torch.from_numpy(np.stack(padded)))
     return tuple(found)
 
@@ -231,7 +271,8 @@ def _resamplings(choices: list[Resampling], width: int, height: int) -> tuple[Te
 def _taps(before: int, after: int, method: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return which pixels a resized one is made of, (after, taps), and the shares of them."""
     matrix = resizing(before, after, method)
-    which = np.argsort(-np.abs(matrix), axis=1, kind="stable")[:, :WIDEST_TAPS]
+    first = np.argmax(np.abs(matrix) > LEAST_SHARE, axis=1).clip(max=before - WIDEST_TAPS)
+    which = first[:, None] + np.arange(WIDEST_TAPS)
     return which, np.take_along_axis(matrix, which, axis=1)
 
 
@@ -277,30 +318,73 @@ def resizing(before: int, after: int, method: int) -> NDArray[np.float32]:
 
 def resized(pictures: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
     """Return pictures with matrices (..., after, before) applied to their columns and rows."""
-    if rows.ndim == 3:
-        rows, columns = rows[:, None], columns[:, None]
-    return rows @ pictures @ columns.transpose(-1, -2)
+    n, channels, height, _ = pictures.shape
+    across = pictures.reshape(n, channels * height, -1) @ columns.transpose(-1, -2)
+    down = rows[:, None] if rows.ndim == 3 else rows
+    return torch.matmul(down, across.unflatten(1, (channels, height)))
 
 
-def gaussian(pictures: Tensor, sigma: Tensor) -> Tensor:
-    """Return pictures, each smoothed by its own standard deviation (n, 1, 1, 1); borders are
-    reflected."""
-    sides = [_gaussian_matrix(side, sigma[:, 0]) for side in pictures.shape[-2:]]
-    return resized(pictures, sides[1], sides[0])
+def gaussian(pictures: Tensor, by: Softening) -> Tensor:
+    """Return pictures, each smoothed by its own standard deviation; borders are reflected."""
+    return resized(pictures, by.columns, by.rows)
+
+
+def _with_matrices(plan: Plan, width: int, height: int) -> Plan:
+    """Return a plan with the matrices of all that is to be softened, which are calculated at
+    once."""
+    found: list[Softness] = []
+    mapped(plan, lambda one: found.append(one) if isinstance(one, Softness) else None, Softness)
+    if not found:
+        return plan
+    counts = [len(one.sigma) for one in found]
+    sigma = torch.cat([one.sigma[:, 0] for one in found])
+    parts = [_gaussian_matrix(side, sigma).split(counts) for side in (width, height)]
+    each = (Softening(*of_both) for of_both in zip(*parts, strict=True))
+    done: Plan = mapped(
+        plan, lambda one: next(each) if isinstance(one, Softness) else one, Softness
+    )
+    return done
 
 
 def _gaussian_matrix(side: int, sigma: Tensor) -> Tensor:
     """Return (n, side, side) of standard deviations (n, 1, 1)."""
-    source = torch.arange(side, device=sigma.device, dtype=sigma.dtype)
-    to = source[:, None]
+    apart, direct, mirrored, inner = (
+        kept_on(sigma.device, one) for one in _reflected_distances(side)
+    )
     near = -0.5 / sigma.clamp(min=0.1).square()
-    inner = (source > 0) & (source < side - 1)
-    matrix = sigma.new_zeros(len(sigma), side, side)
-    for period in range(-2, 3):
-        turn = 2 * (side - 1) * period
-        matrix += torch.exp(near * (to - source - turn).square())
-        matrix += torch.exp(near * (to + source - turn).square()) * inner
+    share = torch.exp(near * apart).sum(1)  # (n, distances)
+    matrix = torch.addcmul(share[:, direct], share[:, mirrored], inner)
     return matrix / matrix.sum(-1, keepdim=True)
+
+
+@cache
+def _reflected_distances(side: int) -> tuple[NDArray[Any], ...]:
+    """Return what matrices between pixels of a row that mirrors reflect are made of.
+
+    Squared distances (periods, distances) of pixels so many apart, over all periods; the distance
+    (side, side) of each pixel from each, and from its mirror image; and 1 for pixels that have one.
+    """
+    period = max(2 * (side - 1), 1)
+    pixel = np.arange(side)
+    turns = period * np.arange(-2, 4)[:, None]
+    squares = (np.arange(period) - turns).astype(np.float32) ** 2
+    direct, mirrored = (pixel[:, None] - pixel) % period, (pixel[:, None] + pixel) % period
+    inner = ((pixel > 0) & (pixel < side - 1)).astype(np.float32)
+    return squares, direct, mirrored, inner
+
+
+_KEPT: dict[tuple[int, torch.device], Tensor] = {}
+
+
+def kept_on(device: torch.device, array: NDArray[Any]) -> Tensor:
+    """Return an array that lives to the end of the process; a GPU fetches it only once."""
+    there = torch.from_numpy(array)
+    if device.type != "cuda":
+        return there.to(device)
+    key = (id(array), device)
+    if key not in _KEPT:
+        _KEPT[key] = there.to(device)
+    return _KEPT[key]
 
 
 def _grey(pictures: Tensor) -> Tensor:
@@ -325,7 +409,7 @@ def _defocused(light: Tensor, kernels: Tensor) -> Tensor:
     return functional.conv2d(padded, weights, groups=n * channels).reshape(light.shape)
 
 
-def _glaring(light: Tensor, reach: Tensor, glare: Tensor) -> Tensor:
+def _glaring(light: Tensor, reach: Softening, glare: Tensor) -> Tensor:
     return light + glare * gaussian(light, reach)
 
 
@@ -395,16 +479,12 @@ def _bilateral(pictures: Tensor, near: Tensor, alike: Tensor) -> Tensor:
     height, width = pictures.shape[-2:]
     reach = BILATERAL_REACH
     padded = functional.pad(pictures, (reach,) * 4, mode="reflect")
-    total, weights = torch.zeros_like(pictures), torch.zeros_like(pictures[:, :1])
-    for dy in range(-reach, reach + 1):
-        for dx in range(-reach, reach + 1):
-            if dy * dy + dx * dx > reach * reach:
-                continue
-            other = padded[..., reach + dy :, reach + dx :][..., :height, :width]
-            apart = (other - pictures).abs().sum(1, keepdim=True)
-            weight = torch.exp(near * (dy * dy + dx * dx) + alike * apart * apart)
-            total, weights = total + weight * other, weights + weight
-    return total / weights
+    others = torch.stack(
+        [padded[..., reach + y :, reach + x :][..., :height, :width] for x, y in _IN_REACH], dim=1
+    )
+    apart = (others - pictures[:, None]).abs().sum(2, keepdim=True)
+    weight = torch.exp(near + alike[:, None] * apart.square())
+    return (weight * others).sum(1) / weight.sum(1)
 
 
 def _median(pictures: Tensor, blend: Tensor) -> Tensor:
@@ -412,8 +492,9 @@ def _median(pictures: Tensor, blend: Tensor) -> Tensor:
     padded = functional.pad(pictures, (1, 1, 1, 1), mode="replicate")
     nine = [padded[..., y : y + height, x : x + width] for y in range(3) for x in range(3)]
     for low, high in _EXCHANGES:
-        nine[low], nine[high] = torch.minimum(nine[low], nine[high]), torch.maximum(
-            nine[low], nine[high]
+        nine[low], nine[high] = (
+            torch.minimum(nine[low], nine[high]),
+            torch.maximum(nine[low], nine[high]),
         )
     return torch.lerp(pictures, nine[4], blend)
 
@@ -426,18 +507,18 @@ _EXCHANGES = (
 (Paeth, "Median finding on a 3 x 3 grid", Graphics Gems, 1990). Sorting is far dearer on a GPU."""
 
 
-def _smooth_in_colour(pictures: Tensor, reach: Tensor) -> Tensor:
+def _smooth_in_colour(pictures: Tensor, reach: Softening) -> Tensor:
     grey = _grey(pictures)
     return grey + gaussian(pictures - grey, reach)
 
 
 _DENOISING: dict[
-    Smoothing, tuple[Callable[..., Tensor], Callable[[list[Denoising]], tuple[Tensor, ...]]]
+    Smoothing, tuple[Callable[..., Tensor], Callable[[list[Denoising]], tuple[Any, ...]]]
 ] = {
     Smoothing.EDGE_KEEPING: (_bilateral, _tolerances),
     Smoothing.MEDIAN: (_median, lambda some: (_column(some, "blend"),)),
-    Smoothing.COLOUR: (_smooth_in_colour, lambda some: (_column(some, "reach"),)),
-    Smoothing.SOFTENING: (gaussian, lambda some: (_column(some, "reach"),)),
+    Smoothing.COLOUR: (_smooth_in_colour, lambda some: (_reach(some),)),
+    Smoothing.SOFTENING: (gaussian, lambda some: (_reach(some),)),
 }
 
 
@@ -448,13 +529,13 @@ def _tone_mapped(light: Tensor, exponent: Tensor, tone_curve: Tensor) -> Tensor:
 
 
 def _with_local_contrast(
-    pictures: Tensor, reach: Tensor, base: Tensor, detail: Tensor, lift: Tensor
+    pictures: Tensor, reach: Softening, base: Tensor, detail: Tensor, lift: Tensor
 ) -> Tensor:
     soft = gaussian(pictures, reach)
     return soft * base + (pictures - soft) * detail + lift
 
 
-def _sharpened(pictures: Tensor, reach: Tensor, amount: Tensor) -> Tensor:
+def _sharpened(pictures: Tensor, reach: Softening, amount: Tensor) -> Tensor:
     return pictures + amount * (pictures - gaussian(pictures, reach))
 
 

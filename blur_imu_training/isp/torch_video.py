@@ -55,10 +55,10 @@ def video_coded(
     height, width = pictures.shape[-2:]
     padding = (0, -width % MACROBLOCK, 0, -height % MACROBLOCK)
     coloured = mixed(functional.pad(pictures, padding, mode="replicate"), from_bgr).round()
-    luma = quantised(coloured[:, :1], *blocks[:2], step)
+    luma = quantised(coloured[:, :1], blocks[0], blocks[1], step)
     luma = deblocked(luma, block, *limits.unbind())
     small = functional.avg_pool2d(coloured[:, 1:], 2).round()
-    small = quantised(small, *blocks[2:], step)
+    small = quantised(small, blocks[2], blocks[3], step)
     chroma = functional.interpolate(small, scale_factor=2.0, mode="bilinear")
     luma, chroma = luma.round().clamp(0, 255), chroma.round().clamp(-NO_COLOUR, NO_COLOUR - 1)
     back = mixed(torch.cat([luma, chroma], dim=1), to_bgr)

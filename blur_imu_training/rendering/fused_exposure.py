@@ -4,6 +4,9 @@
 written and read for each pixel of each sub-frame. Here nothing is written but the mean.
 """
 
+# Programs of Triton have no types of Python.
+# mypy: disable-error-code="no-untyped-def"
+
 from __future__ import annotations
 
 import torch
@@ -15,7 +18,7 @@ BLOCK = 128
 """Pixels of a row that one program calculates."""
 
 UNSPECIALISED = ["rows", "columns", "half_columns", "width", "height"]
-"""Sizes differ from batch to batch: one program for all of them, not one for each kind of number."""
+"""Sizes differ from batch to batch: one program for all, not one for each kind of number."""
 
 
 @triton.jit
@@ -95,7 +98,7 @@ def _expose(
     rows, columns, half_columns, width, height,
     KNOTS: tl.constexpr, NEAREST_Z: tl.constexpr, HIDES: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Means of light; a program for `BLOCK` pixels of row program_id(1) of picture program_id(2)."""
+    """Mean light of `BLOCK` pixels in row program_id(1) of picture program_id(2)."""
     n = tl.program_id(2).to(tl.int64)
     y = tl.program_id(1)
     x = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)

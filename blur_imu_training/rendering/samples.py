@@ -143,6 +143,11 @@ class SampleStream:
         self._longest = longest
         self._seed = seed
 
+    @property
+    def pixels(self) -> int:
+        """Of a sample."""
+        return self._size[0] * self._size[1]
+
     def __getitem__(self, index: int) -> BlurredSample:
         """Return sample `index`, rendered on the CPU."""
         return rendered(self.shot(index))

@@ -148,15 +148,16 @@ def _as_held(picture: SharpImage, rng: np.random.Generator) -> SharpImage:
     if rng.uniform() < 0.5:
         picture = replace(
             picture,
-            image=picture.image[:, ::-1],
-            inverse_depth=picture.inverse_depth[:, ::-1],
+            image=np.asarray(cv2.flip(picture.image, 1), np.uint8),
+            inverse_depth=np.asarray(cv2.flip(picture.inverse_depth, 1), np.float32),
             motion=picture.motion and picture.motion.mirrored(),
         )
     if not picture.depth_is_real and rng.uniform() < 0.2:
+        on_its_side = cv2.ROTATE_90_COUNTERCLOCKWISE
         picture = replace(
             picture,
-            image=picture.image.transpose(1, 0, 2)[::-1],
-            inverse_depth=picture.inverse_depth.T[::-1],
+            image=np.asarray(cv2.rotate(picture.image, on_its_side), np.uint8),
+            inverse_depth=np.asarray(cv2.rotate(picture.inverse_depth, on_its_side), np.float32),
             motion=None,
         )
     return picture
@@ -190,8 +191,8 @@ def _random_view(
         cx=(columns / 2 - x) * scale - 0.5,
         cy=(rows / 2 - y) * scale - 0.5,
     )
-    region = np.ascontiguousarray(image[y : y + reach_y, x : x + reach_x])
-    depth_region = np.ascontiguousarray(inverse[y : y + reach_y, x : x + reach_x])
+    region = image[y : y + reach_y, x : x + reach_x]
+    depth_region = inverse[y : y + reach_y, x : x + reach_x]
     method = cv2.INTER_AREA if size[0] < reach_x else cv2.INTER_CUBIC
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
     return PictureView(

@@ -14,7 +14,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import cv2
@@ -24,14 +23,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from blur_imu_training.isp.torch_isp import Plan, carried_out, plan_of, resized, resizing
+from blur_imu_training.isp.torch_isp import Plan, carried_out, kept_on, plan_of, resized, resizing
+from blur_imu_training.packing import empty
 from blur_imu_training.rendering.numpy_renderer import (
     HIDES,
     NEAREST_Z,
     foremost_reach,
     subframe_times,
 )
-from blur_imu_training.rendering.packing import empty
 from blur_imu_training.rendering.shots import Shot
 
 logger = logging.getLogger(__name__)
@@ -117,30 +116,12 @@ def rendered_on(exposures: Sequence[Exposures]) -> Tensor:
 def _pictures(exposures: Exposures) -> Tensor:
     finished = carried_out(exposures.plan, mean_light(exposures))
     if exposures.window != exposures.size:
-        smaller = _smaller(exposures.window, exposures.size, finished.device)
-        finished = resized(finished, *smaller).round().clamp(0, 255)
+        columns, rows = (
+            kept_on(finished.device, resizing(before, after, cv2.INTER_AREA))
+            for before, after in zip(exposures.window, exposures.size, strict=True)
+        )
+        finished = resized(finished, columns, rows).round().clamp(0, 255)
     return finished.to(torch.uint8)
-
-
-def _smaller(
-    window: tuple[int, int], size: tuple[int, int], device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Return the matrices that scale columns and rows down; fetched once by a GPU."""
-    if device.type != "cuda":
-        columns, rows = _smaller_there(window, size, torch.device("cpu"))
-        return columns.to(device), rows.to(device)
-    return _smaller_there(window, size, device)
-
-
-@cache
-def _smaller_there(
-    window: tuple[int, int], size: tuple[int, int], device: torch.device
-) -> tuple[Tensor, Tensor]:
-    columns, rows = (
-        torch.tensor(resizing(before, after, cv2.INTER_AREA), device=device)
-        for before, after in zip(window, size, strict=True)
-    )
-    return columns, rows
 
 
 # --- in the processes that load -------------------------------------------------------------------
@@ -220,11 +201,12 @@ def _filled_up(shots: Sequence[Shot]) -> tuple[Tensor, Tensor]:
         max(view.camera.width for view in views),
     )
     images, depths = empty((*shape, 3), torch.uint8), empty(shape, torch.float16)
-    for view, image, depth in zip(views, images.numpy(), depths.numpy(), strict=True):
+    for view, image, depth in zip(views, images.numpy(), depths, strict=True):
         rows, columns = view.inverse_depth.shape
         missing = (0, shape[1] - rows, 0, shape[2] - columns)
         cv2.copyMakeBorder(view.image, *missing, cv2.BORDER_REFLECT_101, image)
-        depth[:rows, :columns] = view.inverse_depth
+        # Torch rounds to halves far faster than numpy.
+        depth[:rows, :columns] = torch.from_numpy(view.inverse_depth)
         depth[:rows, columns:] = depth[:rows, columns - 1 : columns]
         depth[rows:] = depth[rows - 1]
     return images, depths
@@ -256,9 +238,12 @@ _has_fused: dict[torch.device, bool] = {}
 
 def _head(exposures: Exposures, count: int) -> Exposures:
     """Return the first few exposures, without what becomes of their light."""
-    tensors = {k: v[:count] for k, v in vars(exposures).items() if isinstance(v, Tensor)}
-    on_cpu = {"counts": exposures.counts[:count], "radii": exposures.radii[:count]}
-    return replace(exposures, plan=(), **tensors, **on_cpu)
+    kept: dict[str, Any] = {
+        name: value[:count]
+        for name, value in vars(exposures).items()
+        if isinstance(value, Tensor) or name in ("counts", "radii")
+    }
+    return replace(exposures, plan=(), **kept)
 
 
 def _fused_agrees(exposures: Exposures) -> bool:

@@ -21,6 +21,12 @@ FARTHEST = 30.0
 NEAREST = 0.2
 """Metres. Nothing is read as nearer."""
 
+_MILLIMETRES = np.arange(1 << 16)
+_INVERSE = (
+    1 / np.clip(np.where(_MILLIMETRES == 0, FARTHEST, _MILLIMETRES / 1000), NEAREST, FARTHEST)
+).astype(np.float32)
+"""1/m of each depth, mm."""
+
 
 class PathTracedRooms(SharpImages):
     """Folders of rooms, each with `rgb/NAME.jpg`, `depth/NAME.png` (uint16 mm, 0: none) and
@@ -54,9 +60,7 @@ class PathTracedRooms(SharpImages):
     def draw(self, index: int, rng: np.random.Generator) -> SharpImage:
         """Return view `index`; nothing is left to `rng`."""
         image, depth, focal = self._views[index]
-        metres = np.where(depth == 0, FARTHEST, depth / 1000)
-        inverse = (1 / np.clip(metres, NEAREST, FARTHEST)).astype(np.float32)
-        return SharpImage(image, inverse, focal, depth_is_real=True)
+        return SharpImage(image, _INVERSE.take(depth, mode="clip"), focal, depth_is_real=True)
 
     def _load(self, room: Path, name: str, focal: float) -> None:
         image = cv2.imread(str(room / "rgb" / f"{name}.jpg"))

@@ -68,10 +68,20 @@ class EmaModel:
         if config.pseudo_labels:
             self._teacher = self._teacher_of(folder / TEACHER, weights is not None)
         optimizer = torch.optim.AdamW(
-            network.parameters(), lr=1e-4, weight_decay=config.weight_decay, betas=(0.9, 0.99)
+            network.to(accelerator.device).parameters(),
+            lr=1e-4,
+            weight_decay=config.weight_decay,
+            betas=(0.9, 0.99),
+            fused=True if accelerator.device.type == "cuda" else None,
         )
         self._network: nn.Module
         self._network, self._optimizer = accelerator.prepare(network, optimizer)
+        # Names are looked up once, not at each step. Loading keeps the tensors.
+        targets = self.average.state_dict()
+        pairs = [(targets[name], value) for name, value in self.network.state_dict().items()]
+        self._averaged = [average for average, _ in pairs if average.is_floating_point()]
+        self._learned = [value for average, value in pairs if average.is_floating_point()]
+        self._counted = [pair for pair in pairs if not pair[0].is_floating_point()]
 
     @property
     def network(self) -> nn.Module:
@@ -127,12 +137,9 @@ class EmaModel:
     @torch.no_grad()
     def _update_average(self, steps: int) -> None:
         decay = min(self._decay, (1 + steps) / (10 + steps))
-        targets = self.average.state_dict()
-        for name, value in self.network.state_dict().items():
-            if value.dtype.is_floating_point:
-                targets[name].lerp_(value, 1 - decay)
-            else:
-                targets[name].copy_(value)
+        torch._foreach_lerp_(self._averaged, self._learned, 1 - decay)
+        for average, value in self._counted:
+            average.copy_(value)
 
     def _teacher_of(self, path: Path, is_trained: bool) -> nn.Module:
         """Return the network that the run begins with, which labels recorded frames to its end."""

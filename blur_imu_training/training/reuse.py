@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 Batch = dict[str, Tensor]
@@ -93,23 +94,23 @@ def mirrored(batch: Batch, axis: int) -> Batch:
     One component of the motion changes its sign, so q's second component (2 Fx Fy / |F|) does. The
     equations of a cell follow it, and x stays what it was.
     """
-    q = batch["q"].flip(axis)
-    sign = [-1.0, 1.0] if axis == -1 else [1.0, -1.0]
-    rows = batch["rows"].flip(axis)
+    q, rows = batch["q"].flip(axis), batch["rows"].flip(axis)
+    x, y = rows.split(1, dim=1)
     return batch | {
-        "rows": rows * rows.new_tensor(sign).reshape(2, 1, 1, 1),
+        "rows": torch.cat([-x, y] if axis == -1 else [x, -y], dim=1),
         "image": batch["image"].flip(axis),
-        "q": q * q.new_tensor([1.0, -1.0]).reshape(2, 1, 1),
+        "q": torch.cat([q[:, :1], -q[:, 1:]], dim=1),
         "log_inverse_depth": batch["log_inverse_depth"].flip(axis),
     }
 
 
 def transposed(batch: Batch) -> Batch:
     """Return the batch with x and y exchanged: q's first component changes its sign."""
+    # No numbers of the CPU take part here or above: a GPU would wait for them.
     q = batch["q"].transpose(-1, -2)
     return batch | {
         "rows": batch["rows"].transpose(-1, -2).flip(1),
         "image": batch["image"].transpose(-1, -2).contiguous(),
-        "q": q * q.new_tensor([-1.0, 1.0]).reshape(2, 1, 1),
+        "q": torch.cat([-q[:, :1], q[:, 1:]], dim=1),
         "log_inverse_depth": batch["log_inverse_depth"].transpose(-1, -2),
     }

@@ -32,9 +32,9 @@ from blur_imu_training.isp.parameters import (  # noqa: E402
     VideoCoding,
     random_camera,
 )
+from blur_imu_training.packing import Packed  # noqa: E402
 from blur_imu_training.recipe import TrainingConfig  # noqa: E402
 from blur_imu_training.rendering.numpy_renderer import SharpView, mean_over_exposure  # noqa: E402
-from blur_imu_training.rendering.packing import Packed  # noqa: E402
 from blur_imu_training.rendering.samples import SampleStream, rendered, with_truth  # noqa: E402
 from blur_imu_training.rendering.shots import Shot  # noqa: E402
 from blur_imu_training.rendering.torch_renderer import exposures_of, mean_light, rendered_on  # noqa: E402
@@ -79,7 +79,9 @@ def test_many_subframes_are_calculated_part_by_part(
 ) -> None:
     exposures = exposures_of(shots)[0]
     whole = mean_light(exposures)
-    monkeypatch.setattr("blur_imu_training.rendering.torch_renderer.MOST_PIXELS", {"cpu": 5 * 96 * 64})
+    monkeypatch.setattr(
+        "blur_imu_training.rendering.torch_renderer.MOST_PIXELS", {"cpu": 5 * 96 * 64}
+    )
     torch.testing.assert_close(mean_light(exposures), whole, atol=1e-5, rtol=1e-4)
 
 

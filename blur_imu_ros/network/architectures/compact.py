@@ -209,6 +209,7 @@ def _doubled(x: Tensor) -> Tensor:
 
 def normalise(image_bgr: Tensor) -> Tensor:
     """Return (batch, 3, height, width) BGR uint8 as normalised RGB."""
-    mean = torch.tensor(MEAN, device=image_bgr.device).reshape(1, 3, 1, 1)
-    std = torch.tensor(STD, device=image_bgr.device).reshape(1, 3, 1, 1)
-    return (image_bgr.flip(1).float() / 255 - mean) / std
+    channels = (image_bgr.flip(1).float() / 255).unbind(1)
+    # Numbers, not tensors: a GPU would wait for those.
+    whitened = [(one - m) / s for one, m, s in zip(channels, MEAN, STD, strict=True)]
+    return torch.stack(whitened, dim=1)

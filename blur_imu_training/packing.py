@@ -25,16 +25,18 @@ def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     return torch.empty(0, dtype=dtype).set_(storage, 0, shape)  # type: ignore[call-overload,no-any-return]
 
 
-def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+def mapped(value: Any, change: Callable[[Any], Any], whole: type | tuple[()] = ()) -> Any:
     """Return a value with `change` applied to all that it holds in dataclasses, dicts, lists and
-    tuples."""
+    tuples; those of the type `whole` are changed themselves, not what they hold."""
+    if isinstance(value, whole):
+        return change(value)
     if is_dataclass(value) and not isinstance(value, type):
-        held = {one.name: mapped(getattr(value, one.name), change) for one in fields(value)}
+        held = {one.name: mapped(getattr(value, one.name), change, whole) for one in fields(value)}
         return replace(value, **held)
     if isinstance(value, dict):
-        return {name: mapped(one, change) for name, one in value.items()}
+        return {name: mapped(one, change, whole) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(mapped(one, change) for one in value)
+        return type(value)(mapped(one, change, whole) for one in value)
     return change(value)
 
 
