@@ -273,6 +273,17 @@ def render_rooms(
     rate: Annotated[
         float, typer.Option(min=0.1, help="Largest angular velocity when shaken, rad/s.")
     ] = 6,
+    unit: Annotated[
+        float | None,
+        typer.Option(
+            "--metres-per-unit",
+            min=1e-6,
+            max=1e6,
+            help="Metres in one unit of the scene. By default the number in metres_per_unit.txt "
+            "in the folder of the room, or what is known of the rooms in docs/TRAINING_DATA.md, "
+            "or 1.",
+        ),
+    ] = None,
     dim: Annotated[
         float, typer.Option(min=0.01, max=1, help="Brightness factor of a sequence.")
     ] = 1,
@@ -288,17 +299,17 @@ def render_rooms(
 
     size = (width, height)
     if kind is TracedKind.views:
-        rooms = Rooms.of(scenes, room or [], () if room else HELD_OUT_ROOMS)
+        rooms = Rooms.of(scenes, room or [], () if room else HELD_OUT_ROOMS, unit)
         rendered = render_views(rooms, output, count, size, seed)
     elif kind is TracedKind.blurred:
-        rooms = Rooms.of(scenes, room or list(HELD_OUT_ROOMS))
+        rooms = Rooms.of(scenes, room or list(HELD_OUT_ROOMS), unit=unit)
         rendered = render_true_blur(rooms, output, count, size, seed)
     else:
         choice = SequenceChoice(
             width, height, count, frame_rate, exposure_time, focal, rate,
             kind is TracedKind.robot, dim, seed,
         )  # fmt: skip
-        rendered = render_sequence(one_room(scenes, room or []), output, choice)
+        rendered = render_sequence(one_room(scenes, room or [], unit), output, choice)
     with Progress() as progress:
         bar = progress.add_task("Rendering", total=count)
         for done in rendered:

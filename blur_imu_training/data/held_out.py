@@ -20,8 +20,9 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.motion_field import motion_field
 from blur_imu_ros.errors import RecordingError
-from blur_imu_training.data.sample_folder import SampleFolder
+from blur_imu_training.data.sample_folder import SampleFolder, settings_of
 from blur_imu_training.scene.room_pictures import VIEWS_A_ROOM, RoomPictures
+from blur_imu_training.scene.room_units import unscaled
 from blur_imu_training.scene.sharp_images import (
     NyuFolder,
     SevenScenesFolder,
@@ -244,8 +245,16 @@ def plain_camera(light: NDArray[np.float32], rng: np.random.Generator) -> NDArra
 def true_blur_frames(folder: Path, count: int | None = None) -> Iterator[HeldOutFrame]:
     """Yield the first `count` blurred views of path-traced rooms, or all of them.
 
-    They are a set as `blur-imu render-rooms blurred` writes it; RecordingError if there is none.
+    They are a set as `blur-imu render-rooms blurred` writes it; RecordingError if there is none, or
+    if its motion and depth are not in metres.
     """
+    settings = settings_of(folder)
+    rooms = [] if "metres_per_unit" in settings else unscaled(settings.get("rooms", ()))
+    if rooms:
+        raise RecordingError(
+            f"{folder}: {', '.join(rooms)} was rendered by an older version, in units of the scene "
+            "instead of metres; render the set again"
+        )
     samples = SampleFolder(folder)
     for index in range(min(count or len(samples), len(samples))):
         sample = samples[index]

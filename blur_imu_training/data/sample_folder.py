@@ -66,6 +66,15 @@ def claim(folder: Path, settings: dict[str, Any]) -> None:
         raise RecordingError(f"{path}: cannot be used: {error}") from error
 
 
+def settings_of(folder: Path) -> dict[str, Any]:
+    """Return the settings of a set, none if it has none; RecordingError if they are damaged."""
+    path = folder / SETTINGS
+    try:
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+    except (OSError, ValueError, TypeError) as error:
+        raise RecordingError(f"{path}: cannot be used: {error}") from error
+
+
 def write_sample(folder: Path, index: int, sample: BlurredSample) -> None:
     """Write picture and truth, the ground truth last: where it is, the sample is complete."""
     camera, shutter = sample.camera, sample.shutter

@@ -6,6 +6,7 @@ round.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,8 +25,12 @@ from blur_imu_training.path_tracing.viewpoints import (
     BARE_SHARE,
     View,
     free_places,
+    heights,
     random_view,
 )
+from blur_imu_training.scene.room_units import CEILINGS, SCALE_FILE, metres_per_unit
+
+logger = logging.getLogger(__name__)
 
 Float = NDArray[np.float32]
 
@@ -47,13 +52,21 @@ class Rooms:
     Attributes:
         scenes: folder with one folder for each room.
         names: of the rooms.
+        unit: metres per unit of all of these scenes; None: as `room_units` says.
     """
 
     scenes: Path
     names: tuple[str, ...]
+    unit: float | None = None
 
     @classmethod
-    def of(cls, scenes: Path, only: Sequence[str] = (), without: Sequence[str] = ()) -> Rooms:
+    def of(
+        cls,
+        scenes: Path,
+        only: Sequence[str] = (),
+        without: Sequence[str] = (),
+        unit: float | None = None,
+    ) -> Rooms:
         """Return all rooms of a folder, or `only` some, `without` others.
 
         Raises:
@@ -68,38 +81,56 @@ class Rooms:
         left = tuple(name for name in only or found if name not in without)
         if not left:
             raise RecordingError(f"{scenes}: no room is left to render")
-        return cls(scenes, left)
+        return cls(scenes, left, unit)
 
     def room(self, name: str) -> TracedRoom:
         """Return a room by its name."""
-        return TracedRoom(self.scenes / name / SCENE)
+        return TracedRoom(self.scenes / name / SCENE, self.unit)
 
 
-def one_room(scenes: Path, names: Sequence[str]) -> TracedRoom:
+def one_room(scenes: Path, names: Sequence[str], unit: float | None = None) -> TracedRoom:
     """Return the room that is named; RecordingError unless it is one, and there."""
-    rooms = Rooms.of(scenes, names)
+    rooms = Rooms.of(scenes, names, unit=unit)
     if len(rooms.names) != 1:
         raise RecordingError(f"a sequence is of one room: name it, of {', '.join(rooms.names)}")
     return rooms.room(rooms.names[0])
 
 
 class TracedRoom:
-    """A room, loaded when it is first asked for."""
+    """A room, loaded when it is first asked for.
 
-    def __init__(self, scene: Path) -> None:
-        """Take the scene's file."""
-        self._scene = scene
+    Attributes:
+        scene: its file.
+        name: of its folder.
+        metres_per_unit: of its scene.
+    """
+
+    def __init__(self, scene: Path, unit: float | None = None) -> None:
+        """Take the scene's file, and metres per unit if its folder is not to say them."""
+        self.scene = scene
         self.name = scene.parent.name
+        self.metres_per_unit = metres_per_unit(scene.parent) if unit is None else unit
 
     @cached_property
     def tracer(self) -> PathTracer:
         """The loaded room."""
-        return PathTracer(self._scene)
+        return PathTracer(self.scene, self.metres_per_unit)
 
     @cached_property
     def places(self) -> Array:
-        """Places (n, 3) where cameras may stand: always the same."""
+        """Places (n, 3) where cameras may stand, metres: always the same."""
         return free_places(self.tracer, np.random.default_rng(crc32(self.name.encode())))
+
+    def check_height(self) -> None:
+        """Warn where the ceiling is so high or low that the scene's unit must be another."""
+        found = heights(self.tracer, self.places)
+        if found.size and not CEILINGS[0] <= (height := float(np.median(found))) <= CEILINGS[1]:
+            logger.warning(
+                "%s: its ceiling is %.3g m over the floor if a unit of the scene is %g m; measure "
+                "a door (2 m), a table (0.74 m) or a step (0.17 m) and give --metres-per-unit, or "
+                "write it to %s",
+                *(self.name, height, self.metres_per_unit, self.scene.with_name(SCALE_FILE)),
+            )
 
     def view(
         self, size: tuple[int, int], rng: np.random.Generator, bare_share: float = BARE_SHARE

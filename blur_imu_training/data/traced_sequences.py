@@ -32,6 +32,7 @@ from blur_imu_training.data.traced_rooms import (
 from blur_imu_training.path_tracing.path_tracer import PathTracer
 from blur_imu_training.path_tracing.viewpoints import free_start, pinhole
 from blur_imu_training.path_tracing.ways import hand_shake, robot_drive
+from blur_imu_training.scene.room_units import scales
 
 Float = NDArray[np.float32]
 
@@ -106,7 +107,9 @@ def render_sequence(room: TracedRoom, folder: Path, choice: SequenceChoice) -> I
         TrainingError: a folder of other settings, or a room without a free way.
         RecordingError: what cannot be read or written.
     """
-    claim(folder, {"room": room.name, "renderer": RENDERER, **asdict(choice)})
+    settings = {"room": room.name, "renderer": RENDERER, **asdict(choice)}
+    claim(folder, settings | scales({room.name: room.metres_per_unit}))
+    room.check_height()
     camera = choice.camera
     rng = room.choices(choice.seed, 0)
     trajectory = free_start(room.tracer, camera, choice.way(), choice.duration, rng)

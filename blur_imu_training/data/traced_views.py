@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from blur_imu_ros.errors import TrainingError
 from blur_imu_ros.execution.files import write_text
+from blur_imu_training.data.sample_folder import SETTINGS, claim
 from blur_imu_training.data.traced_rooms import (
     BRIGHT,
     Rooms,
@@ -19,12 +21,15 @@ from blur_imu_training.data.traced_rooms import (
     write_image,
 )
 
+RENDERER = 1
+"""Raised whenever the same room, size and seed give other views than before."""
+
 VIEWS = "views.csv"
 VIEW_COLUMNS = (
     "name", "fx", "fy", "cx", "cy",
     *(f"pose_{row}{column}" for row in range(3) for column in range(4)),
 )  # fmt: skip
-"""Of a view; its pose is camera to world, OpenCV axes, row by row."""
+"""Of a view; its pose is camera to world, metres, OpenCV axes, row by row."""
 
 SAMPLES = 4
 """Of each pixel."""
@@ -35,10 +40,16 @@ def render_views(
 ) -> Iterator[int]:
     """Render the sharp views that `folder` lacks, the rooms in turn; yield how many are there.
 
-    Each room's folder has `rgb/*.jpg`, `depth/*.png` (uint16 mm, 0 where nothing is) and
-    `views.csv`.
+    Each room's folder has `rgb/*.jpg`, `depth/*.png` (uint16 mm, 0 where nothing is), `views.csv`,
+    and `set.json`, which says how many metres a unit of the scene was taken for.
+
+    Raises:
+        TrainingError: a room's folder is of another scale, or older than scales.
     """
     loaded = [rooms.room(name) for name in rooms.names]
+    for room in loaded:
+        _claim(folder / room.name, room)
+        room.check_height()
     there = {room.name: _names(folder / room.name / VIEWS) for room in loaded}
     for index in range(count):
         room, number = loaded[index % len(loaded)], index // len(loaded)
@@ -46,6 +57,16 @@ def render_views(
         if name not in there[room.name]:
             _render_view(room, folder / room.name, name, size, room.choices(seed, number))
         yield index + 1
+
+
+def _claim(folder: Path, room: TracedRoom) -> None:
+    old = (folder / VIEWS).exists() and not (folder / SETTINGS).exists()
+    if old and room.metres_per_unit != 1:
+        raise TrainingError(
+            f"{folder}: its views were rendered in units of the scene, of {room.metres_per_unit:g} "
+            "m, by an older version; take another folder (training still reads this one)"
+        )
+    claim(folder, {"renderer": RENDERER, "metres_per_unit": room.metres_per_unit})
 
 
 def _names(table: Path) -> set[str]:

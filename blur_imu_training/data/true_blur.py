@@ -25,6 +25,7 @@ from blur_imu_training.path_tracing.viewpoints import View
 from blur_imu_training.rendering.numpy_renderer import true_field
 from blur_imu_training.rendering.samples import STRIDE, BlurredSample
 from blur_imu_training.scene.exposure_motion import ExposureMotion, Shutter
+from blur_imu_training.scene.room_units import scales
 
 RENDERER = 1
 """Raised whenever the same rooms, size and seed give other pictures than before."""
@@ -63,8 +64,11 @@ def render_true_blur(
     """
     if size[0] % STRIDE or size[1] % STRIDE:
         raise TrainingError(f"{size[0]}x{size[1]} is not a multiple of {STRIDE}")
-    claim(folder, {"rooms": rooms.names, "size": size, "seed": seed, "renderer": RENDERER})
     loaded = [rooms.room(name) for name in rooms.names]
+    settings = {"rooms": rooms.names, "size": size, "seed": seed, "renderer": RENDERER}
+    claim(folder, settings | scales({room.name: room.metres_per_unit for room in loaded}))
+    for room in loaded:
+        room.check_height()
     there = 0
     try:
         for index in range(count):

@@ -63,15 +63,19 @@ def import_mitsuba() -> Any:
 
 
 class PathTracer:
-    """A room to look at.
+    """A room to look at, in metres whatever the unit of its file is.
 
     Attributes:
         start: the pose of the artist's camera.
         missing: files that the scene names and lacks.
     """
 
-    def __init__(self, scene: Path) -> None:
+    def __init__(self, scene: Path, metres_per_unit: float = 1.0) -> None:
         """Load a scene (.xml).
+
+        Args:
+            scene: its file.
+            metres_per_unit: metres in one unit of the file.
 
         Raises:
             TrainingError: Mitsuba, Open Image Denoise or LLVM is missing.
@@ -85,7 +89,9 @@ class PathTracer:
             "image": {"type": "path", "max_depth": LONGEST_PATH},
         })  # fmt: skip
         to_world = self._scene.sensors()[0].world_transform().matrix
-        self.start = pose_of_mitsuba(np.array(to_world, float).reshape(4, 4))
+        start = pose_of_mitsuba(np.array(to_world, float).reshape(4, 4))
+        self._metres = metres_per_unit
+        self.start = Pose(start.rotation, start.position * metres_per_unit)
         self.missing = file.missing
 
     def _loaded(self, file: SceneFile, path: Path) -> Any:
@@ -101,10 +107,10 @@ class PathTracer:
         raise TrainingError(f"{path}: is written for too old a version of Mitsuba")
 
     def distances(self, origins: Array, directions: Array) -> Array:
-        """Return how far (n,) the first surface is along unit rays (n, 3); inf where there is
-        none."""
+        """Return how far (n,) the first surface is along unit rays (n, 3), metres; inf where there
+        is none."""
         hit = self._scene.ray_intersect_preliminary(self._rays(origins, directions))
-        t = np.array(hit.t, float)
+        t = np.array(hit.t, float) * self._metres
         return np.where(np.isfinite(t), t, np.inf)
 
     def depth(self, camera: Camera, pose: Pose) -> Float:
@@ -156,7 +162,8 @@ class PathTracer:
         point, vector = (
             kind(np.ascontiguousarray(values.T, np.float32))
             for kind, values in (
-                (self._mitsuba.Point3f, origins), (self._mitsuba.Vector3f, directions)
+                (self._mitsuba.Point3f, origins / self._metres),
+                (self._mitsuba.Vector3f, directions),
             )
         )  # fmt: skip
         return self._mitsuba.RayDifferential3f(point, vector)

@@ -95,6 +95,13 @@ def _is_free(room: Room, place: Array, rng: np.random.Generator) -> bool:
     return bool(closed and np.percentile(ways, 3) > CLEARANCE)
 
 
+def heights(room: Room, places: Array) -> Array:
+    """Return from what is below to what is above places (n, 3), metres, where there is both."""
+    ways = [room.distances(places, np.tile([0, y, 0], (len(places), 1))) for y in (-1.0, 1.0)]
+    found = ways[0] + ways[1]
+    return np.asarray(found[np.isfinite(found)])
+
+
 def _directions(count: int, rng: np.random.Generator) -> Array:
     """Return unit vectors (count, 3), evenly spread."""
     vectors = rng.standard_normal((count, 3))

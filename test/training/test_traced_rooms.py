@@ -3,6 +3,7 @@ training."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from blur_imu_ros.recordings.csv_tables import CsvTable
 from blur_imu_ros.simulation.room_renderer import Pose
 from blur_imu_training.data import traced_rooms, traced_sequences, true_blur
 from blur_imu_training.data.held_out import true_blur_frames
+from blur_imu_training.data.sample_folder import claim, settings_of
 from blur_imu_training.data.traced_rooms import Rooms, TracedRoom
 from blur_imu_training.data.traced_sequences import SequenceChoice, render_sequence
 from blur_imu_training.data.traced_views import render_views
@@ -34,6 +36,7 @@ from blur_imu_training.path_tracing.viewpoints import View, free_places, pinhole
 from blur_imu_training.path_tracing.ways import ROBOT_SPEED, hand_shake, robot_drive
 from blur_imu_training.scene.exposure_motion import ExposureMotion
 from blur_imu_training.scene.path_traced_rooms import FARTHEST, PathTracedRooms
+from blur_imu_training.scene.room_units import KNOWN, SCALE_FILE, metres_per_unit, scales
 
 CAMERA = pinhole(64, 48, 50.0)
 AHEAD = Pose(Rotation.identity(), np.zeros(3))
@@ -45,12 +48,13 @@ class Box:
 
     missing: list[str] = []
 
-    def __init__(self) -> None:
-        self.start = looking(np.array([0.0, 1.2, 0.0]), 0.3, 0.0)
+    def __init__(self, scale: float = 1.0) -> None:
+        self.start = looking(np.array([0.0, 1.2, 0.0]) * scale, 0.3, 0.0)
+        self.scale = scale
 
     def distances(self, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):
-            to_walls = (np.where(directions > 0, HIGH, LOW) - origins) / directions
+            to_walls = (np.where(directions > 0, HIGH, LOW) * self.scale - origins) / directions
         return np.abs(to_walls).min(axis=1)
 
     def depth(self, camera, pose):
@@ -77,7 +81,7 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TracedRoom:
     for name in ("box", "other"):
         (tmp_path / "scenes" / name).mkdir(parents=True)
         (tmp_path / "scenes" / name / "scene.xml").write_text("<scene/>")
-    monkeypatch.setattr(traced_rooms, "PathTracer", lambda scene: Box())
+    monkeypatch.setattr(traced_rooms, "PathTracer", lambda scene, unit: Box(unit))
     return TracedRoom(tmp_path / "scenes" / "box" / "scene.xml")
 
 
@@ -231,6 +235,109 @@ def test_views_are_completed_not_made_again(box: TracedRoom, tmp_path: Path) -> 
     np.testing.assert_allclose(1 / seen.inverse_depth, depth / 1000, rtol=1e-5)
 
 
+def test_a_scene_is_as_large_as_its_folder_says_or_is_known(tmp_path: Path) -> None:
+    assert metres_per_unit(tmp_path / "cellar") == 1
+    assert metres_per_unit(tmp_path / "dining-room") == KNOWN["dining-room"] != 1
+    (tmp_path / "dining-room").mkdir()
+    said = tmp_path / "dining-room" / SCALE_FILE
+    said.write_text("0.0254\n")
+    assert metres_per_unit(tmp_path / "dining-room") == 0.0254
+    for wrong in ("an inch", "0", "-1", "nan", "inf"):
+        said.write_text(wrong)
+        with pytest.raises(RecordingError, match=SCALE_FILE):
+            metres_per_unit(tmp_path / "dining-room")
+
+
+@pytest.mark.parametrize("unit, is_warned", [(1.0, False), (0.3, True), (10.0, True)])
+def test_a_ceiling_that_cannot_be_is_told(
+    box: TracedRoom, unit: float, is_warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    TracedRoom(box.scene, unit).check_height()
+    told = [record.getMessage() for record in caplog.records]
+    assert bool(told) is is_warned
+    assert (
+        not is_warned or f"its ceiling is {2.4 * unit:.3g} m" in told[0] and SCALE_FILE in told[0]
+    )
+
+
+def test_views_are_in_metres_whatever_the_unit_of_the_scene(
+    box: TracedRoom, tmp_path: Path
+) -> None:
+    (box.scene.with_name(SCALE_FILE)).write_text("1.5")
+    rooms, folder = Rooms.of(tmp_path / "scenes", ["box"]), tmp_path / "views"
+    list(render_views(rooms, folder, 1, (64, 48), 5))
+    assert settings_of(folder / "box")["metres_per_unit"] == 1.5
+    depth = cv2.imread(str(folder / "box" / "depth" / "05_0000.png"), cv2.IMREAD_UNCHANGED)
+    seen = PathTracedRooms(folder).draw(0, np.random.default_rng(0))
+    np.testing.assert_allclose(1 / seen.inverse_depth, depth / 1000, rtol=1e-5)
+    table = CsvTable(folder / "box" / "views.csv")
+    pose = Pose(
+        Rotation.from_matrix(
+            [[table.column(f"pose_{i}{j}")[0] for j in range(3)] for i in range(3)]
+        ),
+        np.array([table.column(f"pose_{i}3")[0] for i in range(3)]),
+    )
+    camera = pinhole(64, 48, table.column("fx")[0])
+    np.testing.assert_allclose(Box(1.5).depth(camera, pose), depth / 1000, atol=1e-3)
+    with pytest.raises(TrainingError, match="of other settings"):
+        list(render_views(Rooms.of(tmp_path / "scenes", ["box"], unit=1.0), folder, 2, (64, 48), 5))
+
+
+def test_views_from_before_scenes_had_a_scale_are_corrected(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A view of 8 units, and of what 16 bits do not hold."""
+    for room in ("dining-room", "cellar"):
+        for kind in ("rgb", "depth"):
+            (tmp_path / room / kind).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / room / "rgb" / "a.jpg"), np.zeros((2, 2, 3), np.uint8))
+        depth = np.array([[8000, 8000], [8000, 0]], np.uint16)
+        cv2.imwrite(str(tmp_path / room / "depth" / "a.png"), depth)
+        (tmp_path / room / "views.csv").write_text("name,fx\na,50\n")
+
+    def inverse_depths() -> dict[str, np.ndarray]:
+        views = PathTracedRooms(tmp_path)
+        one, other = (views.draw(k, np.random.default_rng(0)).inverse_depth for k in (0, 1))
+        return {"cellar": one.ravel(), "dining-room": other.ravel()}
+
+    found = inverse_depths()
+    np.testing.assert_allclose(1 / found["cellar"], [8, 8, 8, FARTHEST], rtol=1e-6)
+    unit = KNOWN["dining-room"]
+    expected = [8 * unit] * 3 + [65.536 * unit]
+    np.testing.assert_allclose(1 / found["dining-room"], expected, rtol=1e-6)
+    told = " ".join(record.getMessage() for record in caplog.records)
+    assert "dining-room" in told and "0.32 m" in told and "cellar" not in told
+    (tmp_path / "dining-room" / SCALE_FILE).write_text("0.5")
+    assert 1 / inverse_depths()["dining-room"][0] == pytest.approx(4)
+    claim(tmp_path / "dining-room", {"renderer": 1, "metres_per_unit": 0.32})
+    assert 1 / inverse_depths()["dining-room"][0] == pytest.approx(8), "it is in metres"
+
+
+def test_views_in_metres_are_not_added_to_older_ones(box: TracedRoom, tmp_path: Path) -> None:
+    rooms, folder = Rooms.of(tmp_path / "scenes", ["box"]), tmp_path / "views"
+    list(render_views(rooms, folder, 1, (64, 48), 5))
+    (folder / "box" / "set.json").unlink()
+    scaled = Rooms.of(tmp_path / "scenes", ["box"], unit=1.5)
+    with pytest.raises(TrainingError, match="in units of the scene, of 1.5 m"):
+        list(render_views(scaled, folder, 2, (64, 48), 5))
+    assert list(render_views(rooms, folder, 2, (64, 48), 5)) == [1, 2], "these were in metres"
+
+
+def test_blurred_views_from_before_scenes_had_a_scale_are_refused(
+    box: TracedRoom, tmp_path: Path
+) -> None:
+    rooms, folder = Rooms.of(tmp_path / "scenes", ["box"]), tmp_path / "blurred"
+    list(true_blur.render_true_blur(rooms, folder, 1, (64, 48), 5))
+    settings = settings_of(folder)
+    assert "metres_per_unit" not in settings, "sets of rooms in metres go on as they were"
+    (folder / "set.json").write_text(json.dumps(settings | {"rooms": ["staircase2"]}))
+    with pytest.raises(RecordingError, match="staircase2 was rendered by an older version"):
+        next(true_blur_frames(folder))
+    (folder / "set.json").unlink()
+    claim(folder, settings | {"rooms": ["staircase2"]} | scales({"staircase2": 0.48}))
+    assert next(true_blur_frames(folder)).frame.exposure_time == true_blur.EXPOSURE_TIME
+
+
 def test_true_blur_is_read_back_as_held_out_frames(box: TracedRoom, tmp_path: Path) -> None:
     rooms, folder = Rooms.of(tmp_path / "scenes", ["box"]), tmp_path / "blurred"
     assert list(true_blur.render_true_blur(rooms, folder, 2, (64, 48), 5)) == [1, 2]
@@ -262,8 +369,10 @@ def test_a_sequence_tells_its_truth_in_the_axes_of_a_gyroscope(
     assert truth.column("vz")[2] == pytest.approx(ROBOT_SPEED)
     assert len(list((folder / "frames").glob("*.jpg"))) == 3
     assert len(list((folder / "depth").glob("*.png"))) == 3
-    with pytest.raises(TrainingError, match="of other settings"):
-        next(render_sequence(box, folder, SequenceChoice(64, 48, 3)))
+    assert "metres_per_unit" not in settings_of(folder)
+    for room, other in ((box, SequenceChoice(64, 48, 3)), (TracedRoom(box.scene, 1.2), choice)):
+        with pytest.raises(TrainingError, match="of other settings"):
+            next(render_sequence(room, folder, other))
 
 
 def test_rooms_to_validate_on_are_refused_for_training(tmp_path: Path) -> None:
@@ -351,3 +460,8 @@ def test_the_path_tracer_sees_what_stands_left_on_the_left(tmp_path: Path) -> No
     light = tracer.light(CAMERA, [tracer.start], 8, 0)
     blue, _, red = light[24, 12]
     assert blue > 2 * red, "BGR"
+    halves = path_tracer.PathTracer(tmp_path / "scene.xml", 0.5)
+    np.testing.assert_allclose(halves.start.position, tracer.start.position / 2)
+    np.testing.assert_allclose(halves.depth(CAMERA, halves.start), depth / 2, rtol=1e-5)
+    same = halves.light(CAMERA, [halves.start], 8, 0)
+    assert np.abs(same - light).mean() < 0.02 * light.mean()
