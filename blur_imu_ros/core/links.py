@@ -371,7 +371,8 @@ class Links:
         if last.view is not None and state.still:
             self._still.resume(last.view, np.array(state.still))
         if state.linked:
-            last.fused = self._motion.current(last.reading, self._clock.jitter)
+            assert last.registration is not None
+            last.fused = self._motion.current(last.registration, last.reading, self._clock.jitter)
 
 
 def _sign_probability(velocity: Gaussian) -> float:

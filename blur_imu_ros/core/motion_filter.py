@@ -212,7 +212,7 @@ class MotionFilter:
             jitter: standard deviation of the frames' time stamps, seconds.
             probability: that the sign of `before` is right, by what was not taken; where it began.
         """
-        dt = pair.t1 - pair.t0
+        dt, registered = pair.t1 - pair.t0, pair
         pair, self._alike = _by_chance(pair, self.config.alike)
         pair = _jittered(pair, jitter)
         turning = Turning.of(dt, self.config)
@@ -223,7 +223,7 @@ class MotionFilter:
         ways = self._ways(before, probability, turning, dt, hold)
         links = ways.linked(pair, ways.doubt(pair), self.config.degrees)
         self._head = links.head
-        return Fused(links, self._read(now), self._unseen(jitter))
+        return Fused(links, self._read(now), self._unseen(registered, jitter))
 
     def doubt(self, pair: Registration, before: BlurReading | None) -> float:
         """Return the probability that the next pair is wrong, by what is known before it.
@@ -246,12 +246,14 @@ class MotionFilter:
         step = Step.of(turning, dt, hold, self._judge, self.config)
         return _Ways.of(self._read(before, probability).state, step, self.config.knocks)
 
-    def current(self, now: BlurReading | None, jitter: float = 0.0) -> Gaussian:
-        """Return (6,) the velocity of the frame taken last, with its blur."""
-        return self._unseen(jitter).velocity(self._read(now).state)
+    def current(self, pair: Registration, now: BlurReading | None, jitter: float = 0.0) -> Gaussian:
+        """Return (6,) the velocity of the frame taken last, by its `pair` and its blur."""
+        return self._unseen(pair, jitter).velocity(self._read(now).state)
 
-    def _unseen(self, jitter: float) -> Unseen:
-        return Unseen(jitter, self.config.lasting, self._alike + np.diag(self._judge.unseen))
+    def _unseen(self, pair: Registration, jitter: float) -> Unseen:
+        frames = max(self.config.lasting / (pair.t1 - pair.t0), 1.0)
+        own = np.trace((pair.resolved(0.0).covariance - pair.shared_covariance)[3:, 3:])
+        return Unseen(jitter, frames, float(own), self._alike + np.diag(self._judge.unseen))
 
     def _rescale(self) -> None:
         """Take the scales and the gain of blur that the judge found, once they have changed by a
@@ -320,18 +322,21 @@ class Unseen:
     Attributes:
         jitter: standard deviation of the frames' time stamps, seconds.
         lasting: frames for which errors of depth stay alike.
+        of_pair: variance of the linear velocity of one pair, over all axes, (m/s)^2.
         alike: (3, 3) covariance of the errors that registered angular velocities share, and of
             motion between frames that no pair shows.
     """
 
     jitter: float
     lasting: float
+    of_pair: float
     alike: Array
 
     def velocity(self, state: Mixture) -> Gaussian:
         """Return (6,) the velocity of a state, with all of its covariance."""
         velocity, change = state.merged.part(VELOCITY), state.merged.part(ACCELERATION)
-        std = np.sqrt([1.0] * 3 + [self.lasting] * 3)
+        more = min(self.lasting - 1, self.of_pair / np.trace(velocity.covariance[3:, 3:]))
+        std = np.sqrt([1.0] * 3 + [1 + more] * 3)
         moved = change.covariance + np.outer(change.mean, change.mean)
         covariance = velocity.covariance * np.outer(std, std) + self.jitter**2 * moved
         covariance[:3, :3] += self.alike

@@ -46,8 +46,9 @@ class MotionFilterConfig:
         largest_gain: the largest such factor; the smallest is its inverse.
         gain_share: share of a frame's evidence for it that counts: neighbouring ones err alike.
         gain_memory: share of that which is still there one frame later.
-        lasting: frames for which errors of depth stay alike; by that the covariance of a linear
-            velocity is multiplied in the end, because these errors are not averaged away.
+        lasting: seconds for which errors of depth stay alike. They are not averaged away over that
+            time, so the covariance of a linear velocity is multiplied by its frames in the end, but
+            not to more than one pair errs by.
         angular_std, linear_std: of the velocity before anything is known, rad/s and m/s.
         short_px: error of short blur, pixels of the network's view: it is read as none.
         short_until_px: length of blur at which that error has fallen to half.
@@ -70,7 +71,7 @@ class MotionFilterConfig:
     largest_gain: float = 4.0
     gain_share: float = 0.5
     gain_memory: float = 0.97
-    lasting: float = 5.0
+    lasting: float = 0.2
     angular_std: float = 10.0
     linear_std: float = 4.0
     short_px: float = 1.5

@@ -128,7 +128,7 @@ class RegistrationConfig:
     unknown_depth: float = 3.0
     unknown_depth_std: float = 1.0
     angular_share: float = 0.02
-    linear_share: float = 0.2
+    linear_share: float = 0.1
     angular_floor: float = 0.03
     linear_floor: float = 0.03
     clear: float = 0.96

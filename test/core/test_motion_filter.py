@@ -207,6 +207,27 @@ def test_an_error_that_all_pairs_share_stays_in_the_covariance():
     assert 0.03 < np.sqrt(found.covariance[0, 0]) < 0.06
 
 
+def linear_stds(step: float, std: float) -> np.ndarray:
+    """(2,) of what is known at once and one frame later, after a second of pairs whose linear
+    velocity errs by `std`."""
+    motions = MotionFilter()
+    for k in range(round(1 / step)):
+        covariance = np.diag([0.05**2] * 3 + [std**2] * 3)
+        times = k * step, (k + 1) * step
+        pair = replace(pair_of(np.zeros(6), k, 1.0), t0=times[0], t1=times[1])
+        found = motions.push(replace(pair, covariance=covariance), None, None)
+    return np.sqrt([found.now.covariance[4, 4], found.before.covariance[4, 4]])
+
+
+@pytest.mark.parametrize("step", [1 / 60, 1 / 30, 1 / 15])
+@pytest.mark.parametrize("std", [0.1, 1.0])
+def test_the_covariance_of_v_is_about_that_of_one_pair(step, std):
+    """Depth is wrong alike in neighbouring pairs, whatever the rate of the frames."""
+    now, before = linear_stds(step, std)
+    assert 0.65 * std < before < 1.5 * std
+    assert before <= now < 1.8 * std
+
+
 def test_one_jerk_is_no_reason_to_mistrust_blur():
     """Between two frames a hand turns round: for pairs alone that is far from what blur says."""
     motion = shaken(20.0, 60)
