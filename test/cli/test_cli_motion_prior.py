@@ -55,4 +55,4 @@ def test_a_known_lever_arm_makes_the_linear_velocity_surer(
         out = tmp_path / f"{name}.csv"
         assert blur_imu("run", folder, "-o", out, *given, *extra).status == 0
         sigmas[name] = float(rows_of(out)[-1]["s_vx"])
-    assert sigmas["pivot"] < 0.97 * sigmas["none"]
+    assert sigmas["pivot"] < sigmas["none"]
