@@ -101,7 +101,7 @@ class _Ways:
         expected = self.predicted.covariances[:, :3, :3] / dt**2
         right, wrong = (
             float(self.weights @ _densities(innovations, expected + covariance[:3, :3]))
-            for covariance in (pair.resolved(0.0).covariance, pair.resolved(1.0).covariance)
+            for covariance in (pair.covariance_at(0.0), pair.covariance_at(1.0))
         )
         wrong *= pair.ambiguity
         return wrong / ((1 - pair.ambiguity) * right + wrong)
@@ -116,7 +116,7 @@ class _Ways:
         """
         dt = pair.t1 - pair.t0
         value = pair.velocity[None] * dt
-        own = (pair.resolved(0.0).covariance - pair.shared_covariance) * dt**2
+        own = (pair.covariance_at(0.0) - pair.shared_covariance) * dt**2
         fitting, nis = fits(self.predicted, POSE, value, own)
         shares = normalised(self.weights, fitting[:, 0])
         right, wrong = np.flatnonzero(shares), np.flatnonzero(self.weights * doubt > _UNLIKELY)
@@ -252,7 +252,7 @@ class MotionFilter:
 
     def _unseen(self, pair: Registration, jitter: float) -> Unseen:
         frames = max(self.config.lasting / (pair.t1 - pair.t0), 1.0)
-        own = np.trace((pair.resolved(0.0).covariance - pair.shared_covariance)[3:, 3:])
+        own = np.trace((pair.covariance_at(0.0) - pair.shared_covariance)[3:, 3:])
         return Unseen(jitter, frames, float(own), self._alike + np.diag(self._judge.unseen))
 
     def _rescale(self) -> None:
@@ -403,7 +403,7 @@ def _by_chance(pair: Registration, alike: float) -> tuple[Registration, Array]:
         pair: as registered.
         alike: see the configuration.
     """
-    own = pair.resolved(0.0).covariance - pair.shared_covariance
+    own = pair.covariance_at(0.0) - pair.shared_covariance
     chance = np.maximum(1 - alike**2 / np.diag(own)[:3], _LEAST_CHANCE)
     std = np.sqrt(np.append(chance, [1.0] * 3))
     change = own * (np.outer(std, std) - 1)

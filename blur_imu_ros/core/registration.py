@@ -90,11 +90,10 @@ class Registration:
         """Return the same, marked as not to be used."""
         return replace(self, valid=False, reasons=(*self.reasons, reason), depth=None)
 
-    def resolved(self, ambiguity: float) -> Registration:
-        """Return the same, with the ambiguity that is left when more is known."""
+    def covariance_at(self, ambiguity: float) -> Array:
+        """(6, 6) covariance with the ambiguity that is left when more is known."""
         change = (ambiguity - self.ambiguity) * np.repeat(np.square(self.miss), 3)
-        covariance = self.covariance + np.diag(change)
-        return replace(self, ambiguity=ambiguity, covariance=covariance)
+        return self.covariance + np.diag(change)
 
 
 @dataclass(frozen=True)

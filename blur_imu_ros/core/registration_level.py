@@ -32,6 +32,8 @@ from blur_imu_ros.core.registration_view import (
 _OUTSIDE, _UNSEEN = -1e9, -1e4
 """Grey level of what lies outside an image, and below which a pixel takes part of it: the smallest
 share that OpenCV's interpolation knows is 1/1024."""
+_TINY = np.float32(1e-6)
+"""Keeps sums over pixels that are not seen away from zero."""
 _NEAREST = np.float32(1e-2)
 """Smallest depth of a point seen from the second camera, as a share of its depth before."""
 
@@ -209,27 +211,30 @@ class Level:
         seen = (found > _UNSEEN).astype(np.float32)
         if self.shown is not None:
             seen *= self.shown
-        seen_precision = seen * self.precision
-        weights = robust * seen_precision
-        weighted = weights * found
+        precision = seen * self.precision
+        weights = robust * precision
         total, a, aa = (weights @ self.moments).T
-        total = total + np.float32(1e-6)
-        b = weighted.sum(axis=1)
-        bb = np.einsum("kn,kn->k", weighted, found)
-        variance_a = np.maximum(aa / total - (a / total) ** 2, 0) + np.float32(1e-6)
-        variance_b = np.maximum(bb / total - (b / total) ** 2, 0) + np.float32(1e-6)
-        gain = np.clip(np.sqrt(variance_a / variance_b), 0.25, 4.0)
+        total = total + _TINY
+        weights *= found
+        b = weights.sum(axis=1)
+        bb = np.einsum("kn,kn->k", weights, found)
+        variance_a = np.maximum(aa / total - (a / total) ** 2, 0) + _TINY
+        variance_b = np.maximum(bb / total - (b / total) ** 2, 0) + _TINY
+        gain = np.minimum(np.maximum(np.sqrt(variance_a / variance_b), 0.25), 4.0)
         found *= gain[:, None]
         found += ((a - gain * b) / total)[:, None]
-        residual = (self.values - found) * seen
-        squared = residual * residual * self.precision
-        count = seen.sum(axis=1) + np.float32(1e-6)
-        scale2 = np.maximum(np.einsum("kn,kn->k", robust * seen, squared) / count, np.float32(0.05))
+        residual = np.subtract(self.values, found, out=found)
+        residual *= seen
+        squared = residual * residual
+        squared *= self.precision
+        count = seen.sum(axis=1) + _TINY
+        scale2 = np.maximum(np.einsum("kn,kn->k", robust, squared) / count, np.float32(0.05))
         degrees = np.float32(self.settings.degrees)
-        robust = (degrees + 1) / (degrees + squared / scale2[:, None])
-        weights = robust * seen_precision
-        overlap = count / self.values.size
-        return residual, robust, weights, scale2, gain, overlap
+        squared /= scale2[:, None]
+        squared += degrees
+        robust = np.divide(degrees + 1, squared, out=squared)
+        weights = np.multiply(robust, precision, out=weights)
+        return residual, robust, weights, scale2, gain, count / self.values.size
 
     def _jacobian(self, gradient: Array) -> Array:
         """(k, 6, n) change of the grey level by a motion, for gradients (k, 2, n)."""
@@ -270,8 +275,7 @@ class Level:
         """Return what unknown depth takes from a normal matrix (6, 6) and right side (6,)."""
         sums = self._depth_sums(motion, jacobian, weighted, residual) * size
         assert self.depth_information is not None
-        information = self.depth_information + np.diag(sums[7])
-        solved = np.linalg.solve(information, sums[:7].T)
+        solved = np.linalg.solve(_added(self.depth_information, sums[7]), sums[:7].T)
         return sums[:6] @ solved[:, :6], sums[:6] @ solved[:, 6]
 
     def _depth_sums(
@@ -302,14 +306,15 @@ class Level:
         weighted = jacobian * fits.weights[0]
         sums = self._depth_sums(motion, jacobian, weighted, fits.residual[0]) * size
         assert self.depth_information is not None
-        change = np.linalg.solve(self.depth_information + np.diag(sums[7]), sums[6])
+        seen = _added(self.depth_information, sums[7])
+        change = np.linalg.solve(seen, sums[6])
         correction = change.reshape(settings.blocks)
         if first.told is not None:
             correction = correction + first.told.correction
         # Less what the motion may take for depth.
         normal = (weighted @ jacobian.T).astype(float) * size + belief[0]
         shared = sums[:6].T @ np.linalg.solve(normal, sums[:6])
-        information = self.depth_information + np.diag(sums[7]) - shared
+        information = seen - shared
         if not _positive_definite(information):
             return None  # lost to rounding
         known = np.linalg.inv(information)
@@ -384,7 +389,8 @@ class Level:
 def _lost_to_any_depth(sums: Array, axes: Array, depth_information: Array) -> Array:
     """(6, 6) information that unknown depth takes, of a translation of which little is known.
 
-    Along each axis of its second moment, depth errs anew.
+    Along each axis of its second moment, depth errs anew. Axis by axis, because LAPACK wakes threads
+    for all three at once, which then wait for more at the cost of a core.
 
     Args:
         sums: (3, 6, blocks) of `Level._parallax_sums`.
@@ -393,28 +399,25 @@ def _lost_to_any_depth(sums: Array, axes: Array, depth_information: Array) -> Ar
     """
     along = np.tensordot(axes, sums, axes=(0, 0))
     own = np.tensordot(axes, along[:, 3:], axes=(0, 1))
-    information = [[np.diag(own[i, j]) for j in range(3)] for i in range(3)]
-    for k in range(3):
-        information[k][k] += depth_information
-    return _eliminated(information, list(along))
+    first = np.linalg.inv(_added(depth_information, own[0, 0]))
+    across = along[0] @ first
+    lost = across @ along[0].T
+
+    def left(i: int, j: int) -> Array:
+        return _added(-own[0, i][:, None] * first * own[0, j], own[i, j])
+
+    second, third = (along[i] - across * own[0, i] for i in (1, 2))
+    inverse, between = np.linalg.inv(depth_information + left(1, 1)), left(1, 2)
+    across = second @ inverse
+    third = third - across @ between
+    last = depth_information + left(2, 2) - between.T @ inverse @ between
+    return np.asarray(lost + across @ second.T + third @ np.linalg.solve(last, third.T))
 
 
-def _eliminated(square: list[list[Array]], columns: list[Array]) -> Array:
-    """(m, m) C S^-1 C^T of a symmetric S in k x k blocks (b, b), and of C in k parts (m, b).
-
-    Block by block, because LAPACK wakes threads for the whole of S, which then wait for more at the
-    cost of a core. Both lists are used up.
-    """
-    found = np.zeros((len(columns[0]),) * 2)
-    for k, part in enumerate(columns):
-        inverse = np.linalg.inv(square[k][k])
-        across = part @ inverse
-        found += across @ part.T
-        for i in range(k + 1, len(columns)):
-            ahead = square[k][i]
-            columns[i] = columns[i] - across @ ahead
-            for j in range(i, len(columns)):
-                square[i][j] = square[i][j] - ahead.T @ inverse @ square[k][j]
+def _added(square: Array, diagonal: Array) -> Array:
+    """(n, n) a matrix and what is added to its diagonal (n,)."""
+    found = square.copy()
+    found.ravel()[:: len(square) + 1] += diagonal
     return found
 
 
