@@ -263,7 +263,7 @@ class Registrar:
         self, first: View, second: View, motions: Array, prior: VelocityPrior | None
     ) -> tuple[tuple[View, View], Level, _Found]:
         """Return views without bands of mains light, their coarsest level, and what is found."""
-        views = without_bands(first), without_bands(second)
+        views = without_bands(first, self.settings), without_bands(second, self.settings)
         coarse = self._coarsest(*views)
         return views, coarse, self._followed(*views, coarse, motions, prior)
 

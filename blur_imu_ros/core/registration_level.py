@@ -389,8 +389,8 @@ class Level:
 def _lost_to_any_depth(sums: Array, axes: Array, depth_information: Array) -> Array:
     """(6, 6) information that unknown depth takes, of a translation of which little is known.
 
-    Along each axis of its second moment, depth errs anew. Axis by axis, because LAPACK wakes threads
-    for all three at once, which then wait for more at the cost of a core.
+    Along each axis of its second moment, depth errs anew. Axis by axis, because LAPACK wakes
+    threads for all three at once, which then wait for more at the cost of a core.
 
     Args:
         sums: (3, 6, blocks) of `Level._parallax_sums`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -228,21 +229,27 @@ def view_of(
         blur = _finite(field.q, 0.0) * np.float32(width / pinhole.width)
     depth = np.clip(depth, 0, _LARGEST_INVERSE_DEPTH)
     sigma = np.clip(sigma, *_SIGMA_LOG_DEPTH)
-    gradients = tuple(_gradients(level) for level in levels)
-    camera, detail = sized(pinhole, width, height), _detail(levels[0], settings)
     black = levels[0] < _BLACK
     return View(
-        t,
-        camera,
-        levels,
-        depth,
-        sigma,
-        gradients,
-        detail,
-        _gradients(detail),
-        black if np.count_nonzero(black) > _MUCH_BLACK * black.size else None,
-        blur,
+        t=t,
+        camera=sized(pinhole, width, height),
+        inverse_depth=depth,
+        sigma_log_depth=sigma,
+        black=black if np.count_nonzero(black) > _MUCH_BLACK * black.size else None,
+        blur=blur,
+        **_images(levels, settings),
     )
+
+
+def _images(levels: tuple[Array, ...], settings: RegistrationConfig) -> dict[str, Any]:
+    """Return the images of a view: these levels, and what is derived from them."""
+    detail = _detail(levels[0], settings)
+    return {
+        "levels": levels,
+        "gradients": tuple(_gradients(level) for level in levels),
+        "detail": detail,
+        "detail_gradients": _gradients(detail),
+    }
 
 
 def corrected(view: View, told: DepthTold) -> View:
@@ -294,20 +301,13 @@ def _blurred(view: View, blur: Array | None, settings: RegistrationConfig) -> Vi
         for tap in taps
     )
     blurred = np.asarray(total) / np.float32(_TAPS)
-    detail = _detail(blurred, settings)
-    return replace(
-        view,
-        levels=(blurred, *view.levels[1:]),
-        gradients=(_gradients(blurred), *view.gradients[1:]),
-        detail=detail,
-        detail_gradients=_gradients(detail),
-    )
+    return replace(view, **_images((blurred, *view.levels[1:]), settings))
 
 
-def without_bands(view: View) -> View:
+def without_bands(view: View, settings: RegistrationConfig) -> View:
     """Return a view without the mean of each row: a rolling shutter sees bands of mains light."""
     levels = tuple(level - level.mean(axis=1, keepdims=True) for level in view.levels)
-    return replace(view, levels=levels, gradients=tuple(_gradients(level) for level in levels))
+    return replace(view, **_images(levels, settings))
 
 
 def _gradients(image: Array) -> Array:

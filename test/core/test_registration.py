@@ -20,7 +20,8 @@ from blur_imu_ros.core.registration import (
     View,
     shared_covariance,
 )
-from blur_imu_ros.core.registration_level import _eliminated, evidence_of
+from blur_imu_ros.core.registration_level import _lost_to_any_depth, evidence_of
+from blur_imu_ros.core.registration_view import without_bands
 from blur_imu_ros.core.velocity import VelocityPrior
 from blur_imu_ros.simulation.room_renderer import (
     Pose,
@@ -234,6 +235,14 @@ def test_bands_of_mains_light_are_not_the_scene(strength, period):
     found = registered(*lit, np.array([0.8 * MOTION, -0.8 * MOTION]))
     as_expected(found, MOTION)
     assert found.velocity[:3] == pytest.approx(MOTION[:3], abs=0.15)
+
+
+def test_details_have_no_bands_of_mains_light_either():
+    rows = 128 + 40 * np.sin(np.arange(224) / 9)
+    image = np.tile(rows[:, None, None], (1, 320, 3)).astype(np.uint8)
+    view = without_bands(REGISTRAR.view(image, None, 0.0, CAMERA), REGISTRAR.settings)
+    assert np.ptp(view.levels[0]) < 1e-3
+    assert np.ptp(view.detail) < 1e-3 and np.ptp(view.detail_gradients) < 1e-3
 
 
 def test_a_moving_thing_is_an_outlier():
@@ -529,12 +538,18 @@ def test_sideways_motion_that_depth_gets_wrong_is_made_up_for_by_a_turn() -> Non
     assert not ahead[:3].any() and np.linalg.eigvalsh(shared).min() > -1e-12
 
 
-def test_a_matrix_is_eliminated_block_by_block_as_it_is_at_once():
+def test_depth_is_eliminated_axis_by_axis_as_it_is_at_once():
     rng = np.random.default_rng(0)
-    half = rng.normal(size=(15, 20))
-    whole, columns = half @ half.T + np.eye(15), rng.normal(size=(6, 15))
-    parts = [slice(0, 5), slice(5, 10), slice(10, 15)]
-    found = _eliminated(
-        [[whole[i, j] for j in parts] for i in parts], [columns[:, i] for i in parts]
+    slopes, axes, half = rng.normal(size=(6, 50)), rng.normal(size=(3, 3)), rng.normal(size=(5, 9))
+    block, before = np.eye(5)[np.arange(50) % 5], half @ half.T + np.eye(5)
+    sums = (slopes[3:, None] * slopes) @ block
+    along = [sum(axes[k, i] * sums[k] for k in range(3)) for i in range(3)]
+    whole = np.block(
+        [
+            [np.diag(axes[:, i] @ along[j][3:]) + (i == j) * before for j in range(3)]
+            for i in range(3)
+        ]
     )
+    columns = np.hstack(along)
+    found = _lost_to_any_depth(sums, axes, before)
     np.testing.assert_allclose(found, columns @ np.linalg.solve(whole, columns.T), rtol=1e-9)
