@@ -108,6 +108,7 @@ class _Found:
         belief: prior that the fit holds.
         covariance: (6, 6) of its motion.
         ambiguity: probability that one of the others is the right one.
+        banded: share of the residuals in the means of rows, less twice that in those of columns.
     """
 
     level: Level
@@ -118,6 +119,7 @@ class _Found:
     belief: tuple[Array, Array]
     covariance: Array
     ambiguity: float
+    banded: float
 
     def doubted(self, times: float) -> _Found:
         """Return the same where the odds of a wrong motion are so many times as large."""
@@ -177,7 +179,7 @@ class Registrar:
         if np.array_equal(first.levels[0], second.levels[0]):
             return self._repeated(first, second, motions / dt)
         found = self._followed(first, second, level, motions, prior)
-        if found.correlation < self.settings.alike:
+        if self._may_be_banded(found):
             views, coarse, other = self._unbanded(first, second, motions, prior)
             if other.correlation > found.correlation and other.ambiguity < found.ambiguity:
                 (first, second), level, found = views, coarse, other
@@ -257,7 +259,14 @@ class Registrar:
             belief,
             covariance,
             ambiguity,
+            level.banded(fits.residual[best]),
         )
+
+    def _may_be_banded(self, found: _Found) -> bool:
+        """Whether two views may agree better without bands of mains light."""
+        settings = self.settings
+        rows = found.banded > settings.banded and found.correlation < settings.unbanded
+        return rows or found.correlation < settings.alike
 
     def _unbanded(
         self, first: View, second: View, motions: Array, prior: VelocityPrior | None

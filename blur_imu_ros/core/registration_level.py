@@ -379,6 +379,17 @@ class Level:
         found = ((weights * other) @ texture) / np.sqrt(size + np.float32(1e-6))
         return np.asarray(np.clip(found, 0, 1))
 
+    def banded(self, residual: Array) -> float:
+        """Share of residuals (n,), 0 where nothing is seen, that is in the means of rows, less
+        twice that in the means of columns."""
+        rows = residual.reshape(self.shape)
+        total = np.maximum(residual @ residual, _TINY)
+        in_rows, in_columns = (
+            np.sum(part.sum(axis=1) ** 2 / np.maximum(np.count_nonzero(part, axis=1), 1))
+            for part in (rows, rows.T)
+        )
+        return float((in_rows - 2 * in_columns) / total)
+
     def _evenly(self, values: Array) -> Array:
         """(k, n) the part of images (k, n) that a vignette may make, smooth over the whole
         image."""

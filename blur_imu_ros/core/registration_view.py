@@ -81,6 +81,9 @@ class RegistrationConfig:
         alike: correlation below which each image is blurred as the other one is, and both are
             registered once more: images blurred along different directions have few edges in
             common.
+        banded, unbanded: share of residuals in the means of rows, less twice that in those of
+            columns, above which, and correlation below which, both are registered without the
+            means of rows as well: mains light makes bands.
         chance_quality: correlation that the best of the wrong motions reaches; one of this is as
             likely wrong as right.
         independent: number of independent parts of an image.
@@ -134,6 +137,8 @@ class RegistrationConfig:
     linear_floor: float = 0.03
     clear: float = 0.96
     alike: float = 0.95
+    banded: float = 0.1
+    unbanded: float = 0.99
     chance_quality: float = 0.8
     independent: float = 12.0
     search_above: float = 0.1
