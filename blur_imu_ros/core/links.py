@@ -60,6 +60,7 @@ class Node:
         reading: of its blur; None where that could not be read.
         registration: of the frame before on this one; None where there is none.
         fused: (6,) velocity by its neighbours; None while nothing links it to any.
+        linked: the same by its past alone, worked out only if it is asked for.
         settings: tell how wrong depth is.
     """
 
@@ -69,6 +70,7 @@ class Node:
     reading: BlurReading | None = None
     registration: Registration | None = None
     fused: Gaussian | None = None
+    linked: Fused | None = None
     settings: RegistrationConfig = field(default_factory=RegistrationConfig)
 
     @property
@@ -87,10 +89,11 @@ class Node:
         directed = self.measurement.directed(self.probability)
         single, registration = directed.estimate, self.registration
         quality = registration.quality if registration is not None and registration.valid else 0.0
-        if self.fused is None:
+        fused = self.linked.now if self.fused is None and self.linked else self.fused
+        if fused is None:
             single = replace(single, registration_quality=quality)
             return replace(directed, estimate=single, registration=registration)
-        mean, covariance = self.fused.mean, self.fused.covariance
+        mean, covariance = fused.mean, fused.covariance
         nearness = 0.0 if self.view is None else self.view.nearness
         shared = shared_covariance(mean, self.settings, nearness)
         estimate = replace(
@@ -98,7 +101,7 @@ class Node:
             angular_velocity=mean[:3],
             linear_velocity=mean[3:],
             covariance=covariance + shared,
-            direction_probability=_sign_probability(self.fused),
+            direction_probability=_sign_probability(fused),
             shared_covariance=shared,
             valid=True,
             reasons=(),
@@ -298,7 +301,7 @@ class Links:
             first.probability if begun else 0.5,
         )
         self._velocity = node.registration.velocity
-        node.fused = fused.now
+        node.linked = fused
         if node.reading is not None:
             node.probability = fused.read.state.probability
         if self._lag:

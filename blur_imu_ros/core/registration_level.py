@@ -447,10 +447,17 @@ def _shown(view: View, shape: tuple[int, ...], margin: int) -> Array | None:
 
 def _framed(shown: Array | None, shape: tuple[int, ...], margin: int) -> Array:
     """Return the same without a margin at the edges of the image."""
-    framed = np.zeros(shape, np.float32)
-    inside = slice(margin, -margin)
-    framed[inside, inside] = 1 if shown is None else shown[inside, inside]
-    return framed
+    frame = _frame(shape, margin)
+    return frame if shown is None else shown * frame
+
+
+@lru_cache(maxsize=16)
+def _frame(shape: tuple[int, ...], margin: int) -> Array:
+    """(h, w) 1, but 0 in a margin at the edges."""
+    frame = np.zeros(shape, np.float32)
+    frame[margin:-margin, margin:-margin] = 1
+    frame.setflags(write=False)
+    return frame
 
 
 def evidence_of(correlation: Array, overlap: Array, settings: RegistrationConfig) -> Array:
