@@ -17,6 +17,7 @@ ROOMS = {
     "blur_imu_training": (
         *(
             "recipe",
+            "packing",
             "isp",
             "scene",
             "path_tracing",
