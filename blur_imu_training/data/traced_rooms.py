@@ -127,8 +127,8 @@ class TracedRoom:
         if found.size and not CEILINGS[0] <= (height := float(np.median(found))) <= CEILINGS[1]:
             logger.warning(
                 "%s: its ceiling is %.3g m over the floor if a unit of the scene is %g m; measure "
-                "a door (2 m), a table (0.74 m) or a step (0.17 m) and give the metres per unit, or "
-                "write them to %s",
+                "a door (2 m), a table (0.74 m) or a step (0.17 m) and give the metres per unit, "
+                "or write them to %s",
                 *(self.name, height, self.metres_per_unit, self.scene.with_name(SCALE_FILE)),
             )
 
