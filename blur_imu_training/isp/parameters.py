@@ -219,7 +219,7 @@ def random_camera(rng: Rng, pixel: float = 1.0, shape: float = 0.75) -> IspParam
     severity = float(rng.choice([0.2, 0.6, 1.0], p=[0.5, 0.25, 0.25]))
     noisy = rng.uniform() < 0.85
     return IspParameters(
-        softness=_perhaps(0.5, float(rng.uniform(0.2, 0.9)) * pixel, rng),
+        softness=_perhaps(0.6, float(rng.uniform(0.2, 1.5)) * pixel, rng),
         defocus=_perhaps(0.15, float(rng.uniform(0.7, 3.0)) * max(pixel, 0.5), rng),
         glare_reach=float(rng.uniform(5, 15)),
         glare=_perhaps(0.3, float(rng.uniform(0, 0.15)), rng),

@@ -169,8 +169,12 @@ def _time_within_exposure(steps: int, reach: float) -> Float64:
     return np.diff(edges)
 
 
-STILL_SHARE = 0.1
+STILL_SHARE = 0.16
 """Share of samples without visible motion."""
+
+EVEN_RATIOS = 0.85
+"""Share of the others whose mean blur is drawn evenly in ratio, since a network in doubt answers
+with what it met most; the rest is drawn evenly in pixels, or long blur would be rare."""
 
 MOST_OVER_MEAN = 1.8
 """The longest blur in a picture may be so many times the longest mean blur."""
@@ -277,8 +281,7 @@ def gentler(motion: ExposureMotion, shutter: Shutter) -> ExposureMotion:
 def _random_length(longest: float, rng: np.random.Generator) -> float:
     if rng.uniform() < STILL_SHARE:
         return float(rng.uniform(0, 1))
-    # A network in doubt answers with what it met most: evenly spread ratios leave lengths unbiased.
-    if rng.uniform() < 0.8:
+    if rng.uniform() < EVEN_RATIOS:
         return float(np.exp(rng.uniform(0, np.log(longest))))
     return float(rng.uniform(1, longest))
 

@@ -13,6 +13,9 @@ CONTRAST_SHARE = 0.3
 """Of depth relative to the rest of its image: its scale is what networks guess worst, parallax
 needs the rest."""
 UNCERTAINTY_SHARE = 0.1
+LENGTH_SHARE = 0.3
+"""Of the length that all cells share: where little is to be seen, it is most of what a velocity is
+wrong by."""
 
 
 def field_loss(out: CompactOutput | DirectedOutput, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -25,6 +28,7 @@ def field_loss(out: CompactOutput | DirectedOutput, batch: dict[str, Tensor]) ->
     length = batch["q"].square().sum(1, keepdim=True).sqrt()
     error = (out.q - batch["q"]).abs()
     field = (error.mean(1, keepdim=True) / (1 + 0.1 * length)).mean()
+    shared = _shared_length_error(out.q, length)
     weight = batch["depth_weight"].reshape(-1, 1, 1, 1)
     difference = (out.log_inverse_depth - batch["log_inverse_depth"][:, None]) * weight
     depth_error = difference.abs()
@@ -36,8 +40,14 @@ def field_loss(out: CompactOutput | DirectedOutput, batch: dict[str, Tensor]) ->
         rms = error.detach().square().mean(1, keepdim=True).sqrt()
         doubt = _gaussian_like(rms, out.log_sigma[:, :1]).mean()
     doubt = doubt + (_gaussian_like(depth_error.detach(), out.log_sigma[:, 1:]) * weight).mean()
-    total = field + DEPTH_SHARE * depth + UNCERTAINTY_SHARE * doubt
-    return {"total": total, "field": field, "depth": depth, "doubt": doubt}
+    total = field + LENGTH_SHARE * shared + DEPTH_SHARE * depth + UNCERTAINTY_SHARE * doubt
+    return {"total": total, "field": field, "length": shared, "depth": depth, "doubt": doubt}
+
+
+def _shared_length_error(q: Tensor, length: Tensor) -> Tensor:
+    """Return the mean over images of |log| of mean read over mean true length, each and a pixel."""
+    read = q.square().sum(1, keepdim=True).add(1e-6).sqrt()
+    return (read.mean((1, 2, 3)).log1p() - length.mean((1, 2, 3)).log1p()).abs().mean()
 
 
 def _directed_likelihood(out: DirectedOutput, q: Tensor) -> Tensor:

@@ -246,6 +246,20 @@ def test_the_loss_is_least_at_the_truth_and_blind_to_the_sign_of_motion() -> Non
     assert float(field_loss(CompactOutput(q * 1.1, depth, sigma), batch)["field"]) > 0
 
 
+def test_lengths_wrong_in_all_of_an_image_cost_more_than_lengths_wrong_here_and_there() -> None:
+    q, depth = torch.full((1, 2, 4, 4), 10.0), torch.zeros(1, 1, 4, 4)
+    batch = {"q": q, "log_inverse_depth": depth[:, 0], "depth_weight": torch.ones(1)}
+    here_and_there = torch.tensor([0.7, 1.3]).repeat(8).reshape(1, 1, 4, 4)
+
+    def losses(factor: float | torch.Tensor) -> dict[str, torch.Tensor]:
+        return field_loss(CompactOutput(q * factor, depth, torch.zeros(1, 2, 4, 4)), batch)
+
+    assert float(losses(0.7)["field"]) == pytest.approx(float(losses(here_and_there)["field"]))
+    assert float(losses(here_and_there)["length"]) < 1e-3
+    assert float(losses(0.7)["length"]) == pytest.approx(-np.log(0.7), abs=0.03)
+    assert float(losses(0.7)["length"]) == pytest.approx(float(losses(1 / 0.7)["length"]), abs=0.03)
+
+
 def test_depth_is_not_learned_from_invented_geometry() -> None:
     q, depth = torch.zeros(1, 2, 4, 4), torch.full((1, 1, 4, 4), 3.0, requires_grad=True)
     batch = {"q": q, "log_inverse_depth": torch.zeros(1, 4, 4), "depth_weight": torch.zeros(1)}
@@ -331,7 +345,9 @@ def test_the_published_network_is_trained_on_its_own_losses(
 
 def test_the_log_tells_the_losses(run: Path) -> None:
     rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    assert {"minutes", "samples", "stage", "total", "field", "depth", "doubt"} <= rows[-1].keys()
+    assert {"minutes", "samples", "stage", "total", "field", "length", "depth", "doubt"} <= rows[
+        -1
+    ].keys()
     assert rows[0]["samples"] == 16
 
 
