@@ -81,8 +81,12 @@ def test_another_machine_hears_the_node_unless_one_of_both_has_another_transport
 ) -> None:
     node = process(HERE, here, "-m", "blur_imu_ros.ros.node", "--ros-args", "--log-level", "error")
     try:
-        listener = process(THERE, there, "-c", LISTENER, "60" if heard == "heard" else "12")
-        assert listener.communicate(timeout=120)[0].strip() == heard
+        # Discovery over TCP can miss a node on a busy machine for good, so a second listener may try.
+        for seconds in ("30", "60") if heard == "heard" else ("12",):
+            listener = process(THERE, there, "-c", LISTENER, seconds)
+            if (found := listener.communicate(timeout=120)[0].strip()) == "heard":
+                break
+        assert found == heard
     finally:
         node.terminate()
         node.wait(timeout=20)
