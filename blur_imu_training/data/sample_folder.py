@@ -49,7 +49,7 @@ def claim(folder: Path, settings: dict[str, Any]) -> None:
     path = folder / SETTINGS
     try:
         if path.exists():
-            begun = dict(json.loads(path.read_text()))
+            begun = settings_of(folder)
             if begun.get("renderer") != settings["renderer"]:
                 raise TrainingError(
                     f"{folder}: holds a set of another version's renderer, which would not go with "

@@ -456,17 +456,26 @@ def _demosaiced(light: Tensor) -> Tensor:
 
 def _spread(seen: Tensor, mask: Tensor, channel: int) -> Tensor:
     """Return (n, 1, height, width): a colour of each pixel as the mean of what is seen around."""
-    side = 2.0 if channel == 1 else 1.0
-    total, weights = _around(seen[:, channel], side), _around(mask[None, channel], side)
+    around = _around_in_a_cross if channel == 1 else _around_in_a_square
+    total, weights = around(seen[:, channel]), around(mask[None, channel])
     return (total / weights)[:, None]
 
 
-def _around(values: Tensor, side: float) -> Tensor:
-    """Return (n, height, width) sums over 3 x 3 pixels: green's are the cross alone."""
-    padded = functional.pad(values[:, None], (1, 1, 1, 1), mode="reflect")[:, 0]
-    if side == 2.0:
-        beside = padded[:, 1:-1, :-2] + padded[:, 1:-1, 2:]
-        return 4 * values + beside + padded[:, :-2, 1:-1] + padded[:, 2:, 1:-1]
+def _framed(values: Tensor) -> Tensor:
+    """Return (n, height + 2, width + 2) with a border that mirrors."""
+    return functional.pad(values[:, None], (1, 1, 1, 1), mode="reflect")[:, 0]
+
+
+def _around_in_a_cross(values: Tensor) -> Tensor:
+    """Return (n, height, width) sums over each pixel and its four neighbours, as green needs."""
+    padded = _framed(values)
+    beside = padded[:, 1:-1, :-2] + padded[:, 1:-1, 2:]
+    return 4 * values + beside + padded[:, :-2, 1:-1] + padded[:, 2:, 1:-1]
+
+
+def _around_in_a_square(values: Tensor) -> Tensor:
+    """Return (n, height, width) sums over 3 x 3 pixels."""
+    padded = _framed(values)
     across = padded[..., :-2] + 2 * padded[..., 1:-1] + padded[..., 2:]
     return across[:, :-2] + 2 * across[:, 1:-1] + across[:, 2:]
 
