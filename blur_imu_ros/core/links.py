@@ -253,14 +253,15 @@ class Links:
         blurred."""
         if not found.valid:
             return False
-        blurred = first.measurement.estimate.is_moving and node.measurement.estimate.is_moving
+        if not (first.measurement.estimate.is_moving and node.measurement.estimate.is_moving):
+            return False
         size = np.linalg.inv(found.covariance)
         rests = found.velocity @ size @ found.velocity < CHI2_95_SIX
         if self._velocity is not None:
             moved = bool(self._velocity @ size @ self._velocity > _SUDDEN**2)
         else:  # Once only: a camera out of focus looks blurred at rest as well.
             moved = found.quality > _SAME and not self._ahead
-        return bool(blurred and rests and moved)
+        return bool(rests and moved)
 
     def _resolved(self, found: Registration, first: Node) -> Registration:
         """Return a pair of two likely motions, valid if the past leaves one of them."""

@@ -8,6 +8,7 @@ farther apart than registration reaches from rest, so the start is what the blur
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -108,7 +109,8 @@ class _Found:
         belief: prior that the fit holds.
         covariance: (6, 6) of its motion.
         ambiguity: probability that one of the others is the right one.
-        banded: share of the residuals in the means of rows, less twice that in those of columns.
+        banded: share of the residuals in the means of rows, less twice that in those of columns; 0
+            where the images agree so well that bands do no harm.
     """
 
     level: Level
@@ -205,7 +207,7 @@ class Registrar:
             belief = self._belief(prior, dt, motions[0])
             if len(motions) == 1:
                 refined = detailed.refined(motions, settings.steps, belief)
-                fits = level.refined(refined.motions, 0, belief)
+                fits = level.fitting(refined)
                 near = level.apart(refined.motions[0], motions[0]) < settings.details_reach
                 if near and fits.correlation[0] > settings.clear:
                     return self._found(detailed, refined, fits, np.array([0]), belief, dt)
@@ -250,16 +252,17 @@ class Registrar:
         chance = evidence_of(np.array([settings.chance_quality]), fits.overlap[kept[:1]], settings)
         others = np.append(fits.evidence[rivals], chance)
         ambiguity = 1 - 1 / (1 + float(np.sum(np.exp(others - fits.evidence[best]))))
+        correlation = float(fits.correlation[best])
         return _Found(
             level,
             refined,
-            float(fits.correlation[best]),
+            correlation,
             float(fits.overlap[best]),
             fits.motions[rivals],
             belief,
             covariance,
             ambiguity,
-            level.banded(fits.residual[best]),
+            level.banded(fits.residual[best]) if correlation < settings.unbanded else 0.0,
         )
 
     def _may_be_banded(self, found: _Found) -> bool:
@@ -289,12 +292,13 @@ class Registrar:
     def _belief(self, prior: VelocityPrior | None, dt: float, motion: Array) -> tuple[Array, Array]:
         """Information matrix and vector of the prior, of (theta, t), next to a motion."""
         settings = self.settings
-        linear = np.hypot(settings.linear_std * dt, settings.sway * np.linalg.norm(motion[:3]))
-        std = np.array([settings.angular_std * dt] * 3 + [linear] * 3)
-        information: Array = np.diag(std**-2.0)
+        turning = math.sqrt(motion[:3] @ motion[:3])
+        linear = math.hypot(settings.linear_std * dt, settings.sway * turning)
+        angular = settings.angular_std * dt
+        information: Array = np.diag([angular**-2.0] * 3 + [linear**-2.0] * 3)
         vector: Array = np.zeros(6)
         if prior is not None:
-            to_middle = np.kron(np.eye(2), _half_rotation(motion[:3]).T) / dt
+            to_middle = _to_middle(motion[:3]) / dt
             information = information + to_middle.T @ prior.information @ to_middle
             vector = to_middle.T @ prior.information @ prior.mean
         return information, vector
@@ -303,30 +307,31 @@ class Registrar:
         """(k, 6) motions to start from, the same ones only once."""
         possible = np.linalg.norm(starts[:, :3], axis=1) < _LARGEST_ROTATION
         motions = np.vstack([np.zeros(6), starts[possible]])
-        apart = level.apart(motions[:, None], motions) > self.settings.distinct_px
+        apart = (level.apart(motions[:, None], motions) > self.settings.distinct_px).tolist()
         kept: list[int] = []
-        for k in range(len(motions)):
-            if apart[k, kept].all():
+        for k, row in enumerate(apart):
+            if all(row[other] for other in kept):
                 kept.append(k)
         return motions[kept]
 
     def _kept(self, level: Level, fits: Fits, most: int | None = None) -> Array:
         """Return which motions go on: the best, and the best of those far from it."""
         settings, order = self.settings, np.argsort(-fits.evidence)
+        best, *others = order[fits.evidence[order] >= fits.evidence[order[0]] - settings.hopeless]
         most = most or settings.survivors
-        kept = order[:1]
-        for k in order[1:]:
-            if len(kept) == most or (fits.evidence[k] < fits.evidence[kept[0]] - settings.hopeless):
+        kept = [best]
+        for k in others:
+            if len(kept) == most:
                 break
             if level.apart(fits.motions[k], fits.motions[kept]).min() > settings.distinct_px:
-                kept = np.append(kept, k)
-        return kept
+                kept.append(k)
+        return np.array(kept)
 
     def _registration(self, first: View, second: View, found: _Found) -> Registration:
         settings, dt = self.settings, second.t - first.t
         level, fits, belief, ambiguity = found.level, found.fits, found.belief, found.ambiguity
         motion = fits.motions[0]
-        to_middle = np.kron(np.eye(2), _half_rotation(motion[:3]).T) / dt
+        to_middle = _to_middle(motion[:3]) / dt
         velocity = to_middle @ motion
         shared = shared_covariance(velocity, settings, second.nearness)
         covariance = (
@@ -396,8 +401,8 @@ class Registrar:
 
 def _unmodelled(velocity: Array, settings: RegistrationConfig) -> Array:
     """(6,) variance of a velocity that no residual tells."""
-    angular = settings.angular_share * np.linalg.norm(velocity[:3])
-    return np.repeat([settings.angular_floor**2 + angular**2, settings.linear_floor**2], 3)
+    angular2 = settings.angular_share**2 * float(velocity[:3] @ velocity[:3])
+    return np.array([settings.angular_floor**2 + angular2] * 3 + [settings.linear_floor**2] * 3)
 
 
 def shared_covariance(velocity: Array, settings: RegistrationConfig, nearness: float) -> Array:
@@ -407,16 +412,19 @@ def shared_covariance(velocity: Array, settings: RegistrationConfig, nearness: f
     sideways motion is made up for by a turn, so that the image stays where it is at the usual
     inverse depth `nearness`, 1/m.
     """
-    linear = np.concatenate([np.zeros(3), velocity[3:]])
-    scale = settings.depth_scale_std**2 * np.outer(linear, linear)
-    forward, sideways = float(linear[5] ** 2), float(linear[3:5] @ linear[3:5])
-    turning = np.vstack([nearness * _TURN_OF_SHIFT, np.eye(3)])
-    pattern = sideways * turning @ turning.T + np.diag(np.repeat([0.0, forward], 3))
-    return np.asarray(scale + settings.linear_share**2 * pattern)
+    linear = velocity[3:]
+    forward, sideways = float(linear[2] ** 2), float(linear[:2] @ linear[:2])
+    turning = np.empty((6, 3))
+    turning[:3], turning[3:] = nearness * _TURN_OF_SHIFT, _NO_TURN
+    covariance = settings.linear_share**2 * sideways * turning @ turning.T
+    covariance[3:, 3:] += settings.depth_scale_std**2 * np.outer(linear, linear)
+    covariance[3:, 3:] += settings.linear_share**2 * forward * _NO_TURN
+    return np.asarray(covariance)
 
 
 _TURN_OF_SHIFT = np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 0]])
 """(3, 3) turn that moves what is 1 m away as a shift does, in the middle of the image."""
+_NO_TURN = np.eye(3)
 
 
 @lru_cache(maxsize=8)
@@ -435,6 +443,9 @@ def _spread(settings: RegistrationConfig) -> Array:
     return np.array([settings.angular_miss] * 3 + [settings.linear_miss] * 3) ** 2
 
 
-def _half_rotation(rotation: Array) -> Array:
-    """(3, 3) rotation of the camera from the first image to the middle, from a rotation vector."""
-    return np.asarray(cv2.Rodrigues(rotation / 2)[0])
+def _to_middle(rotation: Array) -> Array:
+    """(6, 6) from axes of the first image to those of the middle, which half of a rotation vector
+    (3,) turns."""
+    turned = np.zeros((6, 6))
+    turned[:3, :3] = turned[3:, 3:] = cv2.Rodrigues(-rotation / 2)[0]
+    return turned

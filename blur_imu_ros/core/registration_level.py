@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -32,6 +32,8 @@ from blur_imu_ros.core.registration_view import (
 _OUTSIDE, _UNSEEN = -1e9, -1e4
 """Grey level of what lies outside an image, and below which a pixel takes part of it: the smallest
 share that OpenCV's interpolation knows is 1/1024."""
+_METRIC_EVERY = 4
+"""Of the finest level's pixels, one in so many tells how far a motion moves the image."""
 _TINY = np.float32(1e-6)
 """Keeps sums over pixels that are not seen away from zero."""
 _NEAREST = np.float32(1e-2)
@@ -43,31 +45,50 @@ class Fits:
     """k motions at one level, and how well n pixels fit under each.
 
     Attributes:
+        level: that level.
         motions: (k, 6) rotation (rad) and translation (m), in the axes of the first camera.
-        jacobian: (k or 1, 6, n) grey levels.
+        jacobian: (k or 1, 6, n) grey levels; empty where no step was made.
         weights: (k, n) robust weight over variance, 0 where not seen.
         residual: (k, n) grey levels.
         scale2: (k,) squared scale of the residuals.
         overlap: (k,) share of pixels that are seen.
-        correlation: (k,) of the pixels that are seen.
-        evidence: (k,) logarithm of the likelihood of the motion.
+        places: (k, n) and (k, n), where in the second image each pixel falls.
     """
 
+    level: Level
     motions: Array
     jacobian: Array
     weights: Array
     residual: Array
     scale2: Array
     overlap: Array
-    correlation: Array
-    evidence: Array
+    places: tuple[Array, Array]
+
+    @cached_property
+    def correlation(self) -> Array:
+        """(k,) of the pixels that are seen."""
+        return self.level.agreement(self.residual, self.weights)
+
+    @cached_property
+    def evidence(self) -> Array:
+        """(k,) logarithm of the likelihood of the motion."""
+        return evidence_of(self.correlation, self.overlap, self.level.settings)
 
     def only(self, best: int) -> Fits:
         """Return one of them."""
         own = slice(best, best + 1)
-        parts = {name: value[own] for name, value in vars(self).items() if name != "jacobian"}
         jacobian = self.jacobian[own] if len(self.jacobian) > 1 else self.jacobian
-        return Fits(jacobian=jacobian, **parts)
+        u, v = self.places
+        return Fits(
+            self.level,
+            self.motions[own],
+            jacobian,
+            self.weights[own],
+            self.residual[own],
+            self.scale2[own],
+            self.overlap[own],
+            (u[own], v[own]),
+        )
 
 
 class Level:
@@ -93,9 +114,9 @@ class Level:
         self.scale = settings.shrink**number
         self.settled = settings.settled_px * self.scale
         self.depth_information = _depth_information(first, settings) if self.finest else None
-        rows = self.rows.reshape(2, 6, -1)
-        self.metric = (rows @ rows.swapaxes(1, 2)).sum(axis=0).astype(float)
-        self.metric *= self.scale**2 / depth.size
+        some_rows = np.ascontiguousarray(self.rows[:, :, :: _METRIC_EVERY if self.finest else 1])
+        self.metric = (some_rows @ some_rows.swapaxes(1, 2)).sum(axis=0).astype(float)
+        self.metric *= self.scale**2 / some_rows.shape[2]
         images = first.levels[number], second.levels[number]
         gradients = first.gradients[number], second.gradients[number]
         self._compare(images, gradients, settings.correlation_px)
@@ -139,8 +160,11 @@ class Level:
             mean = float(self.shown @ self.values) / max(float(self.shown.sum()), 1.0)
             self.values = (self.values - np.float32(mean)) * self.shown
         if after is not None:
-            self.other = np.where(after > 0, self.other, np.float32(_OUTSIDE))
-        self.moments = np.stack([np.ones_like(self.values), self.values, self.values**2], axis=1)
+            self.other = self.other + (1 - after) * np.float32(_OUTSIDE)
+        self.moments = np.empty((self.values.size, 3), np.float32)
+        self.moments[:, 0] = 1
+        self.moments[:, 1] = self.values
+        np.multiply(self.values, self.values, out=self.moments[:, 2])
 
     def trusting(self, other: Level, fits: Fits, best: int) -> Level:
         """Return the same with less weight for pixels that do not fit at another level."""
@@ -159,34 +183,42 @@ class Level:
         """Follow k motions (k, 6) down to the nearest minimum of their residuals."""
         symmetric = len(motions) <= self.settings.survivors
         jacobian = np.empty(0) if symmetric else self._jacobian(self.gradient[None])
+        squares = None if symmetric or self.finest else _squares(jacobian[0])
         robust = np.ones((1, self.values.size), np.float32)
+        rotations = _rotations(-motions[:, :3])
         for step in range(most):
-            rotations, u, v = self._places(motions)
-            residual, robust, weights, scale2, gain, *_ = self._residuals(u, v, robust)
+            u, v = self._places(rotations, motions[:, 3:])
+            residual, robust, weights, scale2, gain, _ = self._residuals(u, v, robust)
             if step == 0 and symmetric:
                 jacobian = self._symmetric_jacobian(rotations, u, v, gain)
-            normal, vector = self._equations(motions, jacobian, weights, residual, scale2)
-            vector = vector + belief[1] - motions @ belief[0]
-            steps = np.linalg.solve(normal + belief[0], vector[:, :, None])[:, :, 0]
-            motions = _moved(motions, rotations, steps)
-            if self.apart(np.zeros(6), steps).max() < self.settled:
+            normal, vector = self._equations(motions, jacobian, squares, weights, residual, scale2)
+            vector += belief[1] - motions @ belief[0]
+            normal += belief[0]
+            steps = np.linalg.solve(normal, vector[:, :, None])[:, :, 0]
+            motions, rotations = _moved(motions, rotations, steps)
+            if np.max(np.sum(steps @ self.metric * steps, axis=1)) < self.settled**2:
                 break
-        _, u, v = self._places(motions)
-        residual, robust, weights, scale2, gain, overlap = self._residuals(u, v, robust)
-        correlation = self._agreement(residual, weights * self.variance)
-        evidence = evidence_of(correlation, overlap, self.settings)
-        return Fits(motions, jacobian, weights, residual, scale2, overlap, correlation, evidence)
+        places = self._places(rotations, motions[:, 3:])
+        residual, _, weights, scale2, _, overlap = self._residuals(*places, robust)
+        return Fits(self, motions, jacobian, weights, residual, scale2, overlap, places)
 
-    def _places(self, motions: Array) -> tuple[Array, Array, Array]:
-        """Rotations (k, 3, 3) of points, and where in the second image they fall, (k, n) each."""
-        rotations = np.array([cv2.Rodrigues(-motion[:3])[0] for motion in motions])
-        projections = np.empty((len(motions), 3, 4), np.float32)
+    def fitting(self, other: Fits) -> Fits:
+        """Return how well motions fit here that were refined at another level of these pixels."""
+        robust = np.ones((1, self.values.size), np.float32)
+        residual, _, weights, scale2, _, overlap = self._residuals(*other.places, robust)
+        none = np.empty(0)
+        return Fits(self, other.motions, none, weights, residual, scale2, overlap, other.places)
+
+    def _places(self, rotations: Array, translations: Array) -> tuple[Array, Array]:
+        """Where points that turn (k, 3, 3) and move back by (k, 3) fall in the second image: (k, n)
+        each."""
+        projections = np.empty((3, len(rotations), 4), np.float32)
         turned = self.matrix @ rotations
-        projections[:, :, :3] = turned
-        projections[:, :, 3:] = -(turned @ motions[:, 3:, None])
-        points = (projections.reshape(-1, 4) @ self.points).reshape(len(motions), 3, -1)
-        nearness = 1 / np.maximum(points[:, 2], _NEAREST)
-        return rotations, points[:, 0] * nearness, points[:, 1] * nearness
+        projections[:, :, :3] = turned.swapaxes(0, 1)
+        projections[:, :, 3] = -(turned @ translations[:, :, None])[:, :, 0].T
+        points = (projections.reshape(-1, 4) @ self.points).reshape(3, len(rotations), -1)
+        u, v = points[:2] / np.maximum(points[2], _NEAREST)
+        return u, v
 
     def _seen_at(self, image: Array, u: Array, v: Array, outside: float) -> Array:
         """(k, n) values of an image at places (k, n)."""
@@ -214,15 +246,12 @@ class Level:
         precision = seen * self.precision
         weights = robust * precision
         total, a, aa = (weights @ self.moments).T
-        total = total + _TINY
         weights *= found
-        b = weights.sum(axis=1)
-        bb = np.einsum("kn,kn->k", weights, found)
-        variance_a = np.maximum(aa / total - (a / total) ** 2, 0) + _TINY
-        variance_b = np.maximum(bb / total - (b / total) ** 2, 0) + _TINY
-        gain = np.minimum(np.maximum(np.sqrt(variance_a / variance_b), 0.25), 4.0)
+        gain, offset = _brightness(
+            total, (a, weights.sum(axis=1)), (aa, np.einsum("kn,kn->k", weights, found))
+        )
         found *= gain[:, None]
-        found += ((a - gain * b) / total)[:, None]
+        found += offset[:, None]
         residual = np.subtract(self.values, found, out=found)
         residual *= seen
         squared = residual * residual
@@ -252,11 +281,24 @@ class Level:
         return self._jacobian((back @ gradient + self.gradient) * np.float32(0.5))
 
     def _equations(
-        self, motions: Array, jacobian: Array, weights: Array, residual: Array, scale2: Array
+        self,
+        motions: Array,
+        jacobian: Array,
+        squares: Array | None,
+        weights: Array,
+        residual: Array,
+        scale2: Array,
     ) -> tuple[Array, Array]:
-        """Normal matrices (k, 6, 6) and right sides (k, 6), depth of the blocks marginalised."""
-        weighted = jacobian * weights[:, None]
+        """Normal matrices (k, 6, 6) and right sides (k, 6), depth of the blocks marginalised.
+
+        `squares` are those of a Jacobian that all motions share, `_squares`; None where each has
+        its own.
+        """
         size = (1 / (scale2 * self.cells_per_sample)).astype(float)
+        if squares is not None:
+            normal = (weights @ squares).reshape(-1, 6, 6) * size[:, None, None]
+            return normal, (weights * residual) @ jacobian[0].T * size[:, None]
+        weighted = jacobian * weights[:, None]
         normal = (weighted @ jacobian.swapaxes(1, 2)) * size[:, None, None]
         vector = (weighted @ residual[:, :, None])[:, :, 0] * size[:, None]
         if self.finest:
@@ -327,8 +369,9 @@ class Level:
     def _block_sums(self, values: Array) -> Array:
         """(k, blocks) sums over each block of values (k, n)."""
         rows, columns = _blocks(self.shape, self.settings.blocks)
-        values = values.reshape(len(values), *self.shape)
-        return np.asarray(rows @ (values @ columns)).reshape(len(values), -1).astype(float)
+        along = values.reshape(-1, self.shape[1]) @ columns
+        along = along.reshape(len(values), self.shape[0], -1)
+        return np.asarray(rows @ along).reshape(len(values), -1).astype(float)
 
     def covariance(self, fits: Fits, belief: tuple[Array, Array], spread: Array) -> Array:
         """(6, 6) covariance of the fit of one motion, of (theta, t).
@@ -371,8 +414,9 @@ class Level:
         np.multiply(weighted[3:, None], jacobian, out=products)
         return self._block_sums(products.reshape(18, -1)).reshape(3, 6, -1)
 
-    def _agreement(self, residual: Array, weights: Array) -> Array:
+    def agreement(self, residual: Array, weights: Array) -> Array:
         """(k,) correlation of what the images show, without brightness that changes evenly."""
+        weights = weights * self.variance
         texture = self.values - self._evenly(self.values[None])[0]
         other = texture - residual + self._evenly(residual)
         size = (weights @ (texture * texture)) * np.einsum("kn,kn,kn->k", weights, other, other)
@@ -383,18 +427,38 @@ class Level:
         """Share of residuals (n,), 0 where nothing is seen, that is in the means of rows, less
         twice that in the means of columns."""
         rows = residual.reshape(self.shape)
-        total = np.maximum(residual @ residual, _TINY)
+        seen = rows != 0
         in_rows, in_columns = (
-            np.sum(part.sum(axis=1) ** 2 / np.maximum(np.count_nonzero(part, axis=1), 1))
-            for part in (rows, rows.T)
+            np.sum(rows.sum(axis=axis) ** 2 / np.maximum(seen.sum(axis=axis), 1)) for axis in (1, 0)
         )
-        return float((in_rows - 2 * in_columns) / total)
+        return float((in_rows - 2 * in_columns) / np.maximum(residual @ residual, _TINY))
 
     def _evenly(self, values: Array) -> Array:
         """(k, n) the part of images (k, n) that a vignette may make, smooth over the whole
         image."""
         even = _even(self.shape)
         return np.asarray((values @ even.T) @ even)
+
+
+def _squares(jacobian: Array) -> Array:
+    """(n, 36) products of the rows of a Jacobian (6, n) with each other."""
+    return np.ascontiguousarray((jacobian[:, None] * jacobian).reshape(36, -1).T)
+
+
+def _brightness(
+    total: Array, sums: tuple[Array, Array], squares: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    """Return gain and offset, (k,) each, that make the second of two images most like the first.
+
+    Args:
+        total: (k,) sum of the weights.
+        sums, squares: (k,) weighted sums over each image, and of its squares.
+    """
+    total = total + _TINY
+    means = np.array(sums) / total
+    variances = np.maximum(np.array(squares) / total - means * means, 0) + _TINY
+    gain = np.sqrt(np.minimum(np.maximum(variances[0] / variances[1], 0.25**2), 4.0**2))
+    return gain, means[0] - gain * means[1]
 
 
 def _lost_to_any_depth(sums: Array, axes: Array, depth_information: Array) -> Array:
@@ -408,8 +472,8 @@ def _lost_to_any_depth(sums: Array, axes: Array, depth_information: Array) -> Ar
         axes: (3, 3) root of the second moment of the translation.
         depth_information: (blocks, blocks) before, of the logarithm of depth.
     """
-    along = np.tensordot(axes, sums, axes=(0, 0))
-    own = np.tensordot(axes, along[:, 3:], axes=(0, 1))
+    along = (axes.T @ sums.reshape(3, -1)).reshape(sums.shape)
+    own = (axes.T @ along[:, 3:]).swapaxes(0, 1)
     first = np.linalg.inv(_added(depth_information, own[0, 0]))
     across = along[0] @ first
     lost = across @ along[0].T
@@ -469,14 +533,18 @@ def evidence_of(correlation: Array, overlap: Array, settings: RegistrationConfig
     return np.asarray(-settings.independent * overlap / 2 * np.log(unexplained))
 
 
-def _moved(motions: Array, rotations: Array, steps: Array) -> Array:
-    """Return motions (k, 6), each behind a small one (k, 6); both in the axes of the first
-    camera."""
-    moved = motions + steps
-    for k, step in enumerate(steps):
-        together = rotations[k] @ cv2.Rodrigues(-step[:3])[0]
-        moved[k, :3] = -cv2.Rodrigues(together)[0][:, 0]
-    return moved
+def _moved(motions: Array, rotations: Array, steps: Array) -> tuple[Array, Array]:
+    """Return motions (k, 6), each behind a small one (k, 6), both in the axes of the first camera,
+    and the rotations of points (k, 3, 3) likewise."""
+    moved, rotations = motions + steps, rotations @ _rotations(-steps[:, :3])
+    for motion, rotation in zip(moved, rotations, strict=True):
+        motion[:3] = -cv2.Rodrigues(rotation)[0][:, 0]
+    return moved, rotations
+
+
+def _rotations(vectors: Array) -> Array:
+    """(k, 3, 3) of rotation vectors (k, 3)."""
+    return np.array([cv2.Rodrigues(vector)[0] for vector in vectors])
 
 
 @lru_cache(maxsize=16)

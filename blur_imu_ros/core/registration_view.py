@@ -317,9 +317,10 @@ def without_bands(view: View, settings: RegistrationConfig) -> View:
 
 def _gradients(image: Array) -> Array:
     """(2, h, w) slopes along x and y, grey levels per pixel."""
-    return np.stack(
-        [cv2.Sobel(image, cv2.CV_32F, *order, ksize=3, scale=1 / 8) for order in ((1, 0), (0, 1))]
-    )
+    slopes = np.empty((2, *image.shape), np.float32)
+    for order, along in zip(((1, 0), (0, 1)), slopes, strict=True):
+        cv2.Sobel(image, cv2.CV_32F, *order, along, ksize=3, scale=1 / 8)
+    return slopes
 
 
 def resized(image: Array, shape: tuple[int, ...]) -> Array:
