@@ -128,14 +128,13 @@ class Clock:
         count = len(self.intervals)
         if count < 2:
             return 0.0
-        intervals = np.array(self.intervals)
         # The lower one of two: where frames are missing, intervals are longer.
-        usual = float(np.sort(intervals)[(count - 1) // 2])
-        apart = intervals - np.maximum(np.round(intervals / usual), 1) * usual
+        usual = sorted(self.intervals)[(count - 1) // 2]
+        apart = [t - max(round(t / usual), 1) * usual for t in self.intervals]
         if count < _INTERVALS // 4:
-            return float(np.sqrt(np.sum(apart**2) / (count - 1) / 2))
-        half = np.sort(np.abs(apart))[(count - 1) // 2 : count // 2 + 1]  # numpy's median is slow
-        return float(_DEVIATIONS * half.mean() / math.sqrt(2))
+            return math.sqrt(math.fsum(t * t for t in apart) / (count - 1) / 2)
+        middle = sorted(map(abs, apart))[(count - 1) // 2 : count // 2 + 1]
+        return _DEVIATIONS * sum(middle) / len(middle) / math.sqrt(2)
 
 
 @dataclass(frozen=True)
@@ -208,15 +207,11 @@ class Links:
         view = self._registrar.view(alone.view, field, held.estimate.t)
         reading = None
         if alone.estimate.valid:
-            depth = float(np.median(field.inverse_depth))
             reading = BlurReading.of(
-                alone.estimate, self._assumed, field.camera.focal, depth, self._config
+                alone.estimate, self._assumed, field.camera.focal, view.nearness, self._config
             )
-            # Each solve has a sign of its own, and what is known of it is told of `held`.
-            together = reading.velocity @ np.linalg.solve(
-                reading.covariance, held.estimate.velocity
-            )
-            if together < 0:
+            if held is not alone and not reading.agrees(held.estimate.velocity):
+                # Each solve has a sign of its own, and what is known of it is told of `held`.
                 reading = replace(reading, velocity=-reading.velocity)
         return Node(held, view=view, reading=reading, settings=self._registrar.settings)
 

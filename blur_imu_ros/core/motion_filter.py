@@ -260,7 +260,7 @@ class MotionFilter:
         little."""
         scales, gain = self._judge.scales, self._judge.gains.gain
         change = np.abs(np.log(scales / self._scales)).max()
-        if max(change, abs(gain.log - self._gain.log)) > _CHANGED:
+        if change > _CHANGED or abs(gain.log - self._gain.log) > _CHANGED:
             self._scales, self._gain, self._known = scales, gain, None
 
     def _read(self, reading: BlurReading | None, probability: float = 0.5) -> Read:

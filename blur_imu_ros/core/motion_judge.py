@@ -11,7 +11,7 @@ between frames.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -83,6 +83,10 @@ class BlurReading:
         covariance = covariance + np.diag([angular**2] * 3 + [linear**2] * 3)
         return cls(velocity, symmetric(covariance))
 
+    def agrees(self, velocity: Array) -> bool:
+        """Return whether a velocity (6,) is rather on the side of its own than on the other."""
+        return bool(self.velocity @ np.linalg.solve(self.covariance, velocity) >= 0)
+
     def multiplied(self, gain: Gain) -> BlurReading:
         """Return it with a factor, and with what is not known of that."""
         factor = math.exp(gain.log)
@@ -121,6 +125,7 @@ class Judge:
         both = np.meshgrid(config.accelerations, config.vibrations, indexing="ij")
         self._accelerations, self._vibrations = (np.square(std).ravel() for std in both)
         self.ways = np.zeros((3, len(self._accelerations)))
+        self._possible_scales = np.array(config.blur_scales)
         self.blur_scales = np.zeros((3, len(config.blur_scales)))
         self.gains = GainEvidence(
             config.gain_std, config.largest_gain, config.gain_share, config.gain_memory
@@ -153,7 +158,7 @@ class Judge:
     @property
     def scales(self) -> Array:
         """(3,) by what the variance of blur is to be multiplied on each axis."""
-        return np.asarray(1 / (_shares(self.blur_scales) @ (1 / np.array(self.config.blur_scales))))
+        return np.asarray(1 / (_shares(self.blur_scales) @ (1 / self._possible_scales)))
 
     def pair(self, registration: Registration, turning: Turning, dt: float) -> tuple[Array, Array]:
         """Take the pair that ends at this frame; return (3,) mean and variance of omega before
@@ -182,20 +187,19 @@ class Judge:
 
     def blur(self, reading: BlurReading, mean: Array, variance: Array) -> None:
         """Take the blur of a frame whose angular velocity the pairs around it tell, (3,) each."""
-        std = np.sqrt(self.scales)
+        blur, covariance, scales = reading.velocity[:3], reading.covariance[:3, :3], self.scales
         expected = np.diag(variance + self.config.alike**2)
-        expected += reading.covariance[:3, :3] * np.outer(std, std)
-        self.gains.take(reading.velocity[:3], mean, expected)
+        expected += covariance * np.sqrt(np.outer(scales, scales))
+        self.gains.take(blur, mean, expected)
         # Without its variance: that would take all noise of blur for a factor that is not known.
-        reading = reading.multiplied(replace(self.gains.gain, variance=0.0))
-        blur, claimed = reading.velocity[:3], np.diag(reading.covariance)[:3]
+        factor = math.exp(self.gains.gain.log)
+        blur, claimed = factor * blur, factor**2 * np.diag(covariance)
         # Of both signs the one that fits the pairs: a wrong one would be taken for a wrong reading.
-        towards = float(np.sum(blur * mean / (variance + claimed * self.scales)))
-        blur = np.copysign(1.0, towards) * blur
+        towards = float(np.sum(blur * mean / (variance + claimed * scales)))
+        blur = math.copysign(1.0, towards) * blur
         self._unexplained(blur, mean, variance + claimed)
         innovation = blur - mean
-        own = claimed[:, None] * np.array(self.config.blur_scales)
-        expected = variance[:, None] + own
+        expected = variance[:, None] + claimed[:, None] * self._possible_scales
         nis = innovation[:, None] ** 2 / expected
         likelihood = -0.5 * np.log(expected) - (_DEGREES + 1) / 2 * np.log1p(nis / _DEGREES)
         self.blur_scales = self._weighed(self.blur_scales, likelihood)

@@ -14,6 +14,8 @@ import numpy as np
 from blur_imu_ros.core.arrays import Array
 
 _NODES, _WEIGHTS = (a / 2 for a in np.polynomial.legendre.leggauss(6))
+_TIMES = np.append(_NODES + 0.5, 1.0)
+"""Shares of a step: where its noise is integrated, and its end."""
 SLOWEST = 1e-3
 """1/s: the decay of a velocity that has none; keeps the closed forms away from 0/0."""
 
@@ -183,9 +185,9 @@ def axis(dt: float, slowing: float, decay: float) -> tuple[Array, Array]:
 
     The noise is that of an acceleration of variance 1.
     """
-    response = _response(dt * (_NODES + 0.5), slowing, decay)[:, :, 2]
-    noise = 2 * decay * dt * (response.T * _WEIGHTS) @ response
-    return _response(np.array([dt]), slowing, decay)[0], noise
+    responses = _response(dt * _TIMES, slowing, decay)
+    shaken = responses[:-1, :, 2]
+    return responses[-1], 2 * decay * dt * (shaken.T * _WEIGHTS) @ shaken
 
 
 def _response(s: Array, slowing: float, decay: float) -> Array:
@@ -203,4 +205,6 @@ def _response(s: Array, slowing: float, decay: float) -> Array:
 
 def symmetric(matrix: Array) -> Array:
     """Return matrices (..., n, n) without what rounding made of their symmetry."""
-    return np.asarray((matrix + matrix.swapaxes(-1, -2)) / 2)
+    both: Array = matrix + matrix.swapaxes(-1, -2)
+    both *= 0.5
+    return both

@@ -93,8 +93,11 @@ class Registration:
 
     def covariance_at(self, ambiguity: float) -> Array:
         """(6, 6) covariance with the ambiguity that is left when more is known."""
-        change = (ambiguity - self.ambiguity) * np.repeat(np.square(self.miss), 3)
-        return self.covariance + np.diag(change)
+        change = ambiguity - self.ambiguity
+        angular, linear = self.miss
+        covariance = self.covariance.copy()
+        covariance.ravel()[::7] += [change * angular**2] * 3 + [change * linear**2] * 3
+        return covariance
 
 
 @dataclass(frozen=True)

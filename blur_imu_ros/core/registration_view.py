@@ -104,7 +104,7 @@ class RegistrationConfig:
     spacing: tuple[int, ...] = (3, 1)
     coarse_steps: tuple[int, ...] = (3, 4)
     steps: int = 3
-    settled_px: float = 0.03
+    settled_px: float = 0.1
     survivors: int = 2
     hopeless: float = 6.0
     distinct_px: float = 1.5

@@ -16,8 +16,10 @@ from blur_imu_ros.core.registration_view import View
 
 _BLOCK = 4
 """Pixels of a view's finest level; side of the squares that are judged."""
-_WINDOW = 7
-"""Pixels over which change and texture are averaged."""
+_WINDOW = 3
+"""Blocks over which change and texture are averaged."""
+_FLICKER = 28
+"""Pixels over which a change is one of brightness."""
 _TEXTURE = 1.5
 """Grey levels per pixel, below which a change of place hardly shows."""
 _STANDS, _MOVES = 0.25, 0.5
@@ -74,8 +76,9 @@ class StillParts:
 
     def _compare(self, before: Array, image: Array, gradients: Array) -> None:
         change = image - before
-        change -= cv2.blur(change, (4 * _WINDOW, 4 * _WINDOW))  # brightness
-        steep2 = _in_blocks(np.sum(gradients * gradients, axis=0), self.counts.shape)
+        change -= cv2.blur(change, (_FLICKER, _FLICKER))
+        squares = gradients * gradients
+        steep2 = _in_blocks(squares[0] + squares[1], self.counts.shape)
         moved2 = _in_blocks(change * change, self.counts.shape)
         textured = steep2 > _TEXTURE**2
         moved = np.sqrt(np.maximum(moved2, 0) / np.maximum(steep2, _TEXTURE**2))
@@ -106,5 +109,5 @@ class StillParts:
 
 def _in_blocks(values: Array, shape: tuple[int, ...]) -> Array:
     """Return means (rows, columns) around the blocks of an image."""
-    near = cv2.blur(values, (_WINDOW, _WINDOW))
-    return np.asarray(cv2.resize(near, shape[::-1], interpolation=cv2.INTER_AREA))
+    blocks = cv2.resize(values, shape[::-1], interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.blur(blocks, (_WINDOW, _WINDOW)))
