@@ -16,7 +16,8 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]"
 from helpers.command_line import needs_model
 
 ROOT = Path(__file__).resolve().parents[2]
-HERE, THERE = "blur_imu_here", "blur_imu_there"
+# Names of this run alone: a second run beside it would delete the namespaces of the first.
+HERE, THERE = (f"blur_imu_{place}_{os.getpid()}" for place in ("here", "there"))
 
 LISTENER = """
 import sys, time, rclpy
@@ -70,23 +71,47 @@ def process(namespace: str, transport: str, *arguments: str) -> subprocess.Popen
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
+def outcome(here: str, there: str, seconds: int) -> str:
+    """What a listener there says within a time of a node here, or where one of both does not end."""
+    node = process(HERE, here, "-m", "blur_imu_ros.ros.node", "--ros-args", "--log-level", "error")
+    listener = process(THERE, there, "-c", LISTENER, str(seconds))
+    try:
+        found = listener.communicate(timeout=seconds + 30)[0].strip()
+        node.terminate()
+        node.communicate(timeout=20)
+        return found
+    except subprocess.TimeoutExpired as late:
+        return f"a process of {late.cmd[3]} does not end"
+    finally:
+        for one in (node, listener):
+            one.terminate()
+            try:
+                one.communicate(timeout=5)
+            except subprocess.TimeoutExpired:
+                one.kill()
+                one.communicate()
+
+
+# Fast DDS 3.2.2 has a race in TCPTransportInterface::OpenOutputChannel: it starts to connect, then
+# notes the port that it wants. Where that thread is held up in between for a millisecond, the
+# answer to BIND_CONNECTION_REQUEST finds no port noted and is dropped; the connection stays
+# unbound for good, and the process may hang at its end. Only a new process heals that.
 @needs_model
 @pytest.mark.parametrize(
-    ("here", "there", "heard"),
-    [("", "", "heard"), ("LARGE_DATA", "", "nothing"), ("LARGE_DATA", "LARGE_DATA", "heard")],
+    ("here", "there", "heard", "tries"),
+    [
+        ("", "", "heard", [60]),
+        ("LARGE_DATA", "", "nothing", [12]),
+        ("LARGE_DATA", "LARGE_DATA", "heard", [30, 60]),
+    ],
     ids=["nothing set", "large_data on one", "large_data on both"],
 )
 def test_another_machine_hears_the_node_unless_one_of_both_has_another_transport(
-    cable: None, here: str, there: str, heard: str
+    cable: None, here: str, there: str, heard: str, tries: list[int]
 ) -> None:
-    node = process(HERE, here, "-m", "blur_imu_ros.ros.node", "--ros-args", "--log-level", "error")
-    try:
-        # Discovery over TCP can miss a node on a busy machine for good, so a second listener may try.
-        for seconds in ("30", "60") if heard == "heard" else ("12",):
-            listener = process(THERE, there, "-c", LISTENER, seconds)
-            if (found := listener.communicate(timeout=120)[0].strip()) == "heard":
-                break
-        assert found == heard
-    finally:
-        node.terminate()
-        node.wait(timeout=20)
+    found: list[str] = []
+    for seconds in tries:
+        found.append(outcome(here, there, seconds))
+        if found[-1] == heard:
+            break
+    assert found[-1] == heard, found
