@@ -86,12 +86,12 @@ class Node:
     @property
     def result(self) -> Measurement:
         """The measurement with its sign, and with what its neighbours tell."""
-        directed = self.measurement.directed(self.probability)
-        single, registration = directed.estimate, self.registration
+        single, registration = self.measurement.estimate, self.registration
         quality = registration.quality if registration is not None and registration.valid else 0.0
         fused = self.linked.now if self.fused is None and self.linked else self.fused
         if fused is None:
-            single = replace(single, registration_quality=quality)
+            directed = self.measurement.directed(self.probability)
+            single = replace(directed.estimate, registration_quality=quality)
             return replace(directed, estimate=single, registration=registration)
         mean, covariance = fused.mean, fused.covariance
         nearness = 0.0 if self.view is None else self.view.nearness
@@ -105,10 +105,10 @@ class Node:
             shared_covariance=shared,
             valid=True,
             reasons=(),
-            single=single.velocity,
+            single=single.velocity if self.probability >= 0.5 else -single.velocity,
             registration_quality=quality,
         )
-        return replace(directed, estimate=estimate, registration=registration)
+        return replace(self.measurement, estimate=estimate, registration=registration)
 
 
 class Clock:

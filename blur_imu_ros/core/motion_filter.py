@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 
@@ -35,6 +35,8 @@ _CERTAIN = 1e-3
 """Ambiguity below which a pair is not asked for doubt."""
 _CHANGED = 0.02
 """Change of the logarithm of blur's scales or gain below which what was read with them holds."""
+_STEPS = 32
+"""Steps of different lengths that are kept."""
 _LEAST_CHANCE = 0.2
 """Share of the covariance of a pair that errs by chance, at least."""
 
@@ -183,6 +185,8 @@ class MotionFilter:
         """Use `config`, or the defaults."""
         self.config = config or MotionFilterConfig()
         self._judge = Judge(self.config)
+        # Frames come at even intervals as a rule, so few steps differ.
+        self._turning = lru_cache(maxsize=_STEPS)(partial(Turning.of, config=self.config))
         self._alike: Array = np.zeros((3, 3))
         self._scales, self._gain = self._judge.scales, self._judge.gains.gain
         self._known: _Known | None = None
@@ -215,7 +219,7 @@ class MotionFilter:
         dt, registered = pair.t1 - pair.t0, pair
         pair, self._alike = _by_chance(pair, self.config.alike)
         pair = _jittered(pair, jitter)
-        turning = Turning.of(dt, self.config)
+        turning = self._turning(dt)
         mean, variance = self._judge.pair(pair, turning, dt)
         if before is not None:
             self._judge.blur(before, mean, variance)
@@ -233,7 +237,7 @@ class MotionFilter:
             before: blur of that frame.
         """
         dt = pair.t1 - pair.t0
-        return self._ways(before, 0.5, Turning.of(dt, self.config), dt, None).doubt(pair)
+        return self._ways(before, 0.5, self._turning(dt), dt, None).doubt(pair)
 
     def _ways(
         self,

@@ -137,12 +137,12 @@ def read(
         degrees: of freedom of the Student-t distribution of innovations.
         probability: that the sign of the reading is right, by what is not in the state.
     """
-    prior = np.log(np.clip([probability, 1 - probability], 1e-6, 1))
+    prior = np.log([max(probability, 1e-6), max(1 - probability, 1e-6)])
     both = np.array([reading.velocity, -reading.velocity])
     fitting, nis = fits(state.parts, rows, both, reading.covariance)
     weights = normalised(state.weights[:, None], fitting + prior)
     possible = weights > 0
-    before, now = np.flatnonzero(possible.any(axis=1)), np.flatnonzero(possible.any(axis=0))
+    (before,), (now,) = possible.any(axis=1).nonzero(), possible.any(axis=0).nonzero()
     weights = weights[before][:, now]
     row, column = np.nonzero(weights)
     a, b = before[row], now[column]

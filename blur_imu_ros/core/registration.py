@@ -179,9 +179,10 @@ class Registrar:
             return self._blind(first, second, f"{dt:.3g} s lie between the two images")
         level = self._coarsest(first, second)
         motions = self._starts(level, np.asarray(starts, float).reshape(-1, 6) * dt)
-        if np.ptp(first.levels[0]) < 1:
+        if all(np.ptp(image) < 1 for image in reversed(first.levels)):
             return self._blind(first, second, "the image shows no texture")
-        if np.array_equal(first.levels[0], second.levels[0]):
+        pairs = zip(reversed(first.levels), reversed(second.levels), strict=True)
+        if all(np.array_equal(*pair) for pair in pairs):  # the smallest ones first
             return self._repeated(first, second, motions / dt)
         found = self._followed(first, second, level, motions, prior)
         if self._may_be_banded(found):
@@ -252,7 +253,7 @@ class Registrar:
             apart = fits.motions[rivals] - refined.motions[0]
             apart2 = np.sum(apart * np.linalg.solve(covariance, apart.T).T, axis=1)
             rivals = rivals[apart2 > settings.distinct_sigmas**2]
-        chance = evidence_of(np.array([settings.chance_quality]), fits.overlap[kept[:1]], settings)
+        chance = evidence_of(np.array([settings.chance_quality]), fits.overlap[best], settings)
         others = np.append(fits.evidence[rivals], chance)
         ambiguity = 1 - 1 / (1 + float(np.sum(np.exp(others - fits.evidence[best]))))
         correlation = float(fits.correlation[best])

@@ -10,6 +10,7 @@ Signs are those of `motion_field`: P moves by -t - theta x P while the camera mo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ _OUTSIDE, _UNSEEN = -1e9, -1e4
 share that OpenCV's interpolation knows is 1/1024."""
 _METRIC_EVERY = 4
 """Of the finest level's pixels, one in so many tells how far a motion moves the image."""
+_NO_MOTION = np.zeros(6)
+_AS_BEFORE = 0.5
+"""Share of the movement at which steps stop, below which pixels fit as they did before it."""
 _TINY = np.float32(1e-6)
 """Keeps sums over pixels that are not seen away from zero."""
 _NEAREST = np.float32(1e-2)
@@ -108,9 +112,11 @@ class Level:
         depth = resized(first.inverse_depth, shape)[some, some]
         self.shape = depth.shape
         rays, rows = _geometry(self.camera, self.spacing)
-        self.points = np.vstack([rays, depth.reshape(1, -1)])
-        self.rows = rows.copy()
-        self.rows[:, 3:] *= self.points[3]
+        self.points = np.empty((4, depth.size), np.float32)
+        self.points[:3], self.points[3] = rays, depth.reshape(-1)
+        self.rows = np.empty_like(rows)
+        self.rows[:, :3] = rows[:, :3]
+        np.multiply(rows[:, 3:], self.points[3], out=self.rows[:, 3:])
         self.scale = settings.shrink**number
         self.settled = settings.settled_px * self.scale
         self.depth_information = _depth_information(first, settings) if self.finest else None
@@ -185,10 +191,10 @@ class Level:
         jacobian = np.empty(0) if symmetric else self._jacobian(self.gradient[None])
         squares = None if symmetric or self.finest else _squares(jacobian[0])
         robust = np.ones((1, self.values.size), np.float32)
-        rotations = _rotations(-motions[:, :3])
+        rotations, moved = _rotations(-motions[:, :3]), math.inf
         for step in range(most):
             u, v = self._places(rotations, motions[:, 3:])
-            residual, robust, weights, scale2, gain, _ = self._residuals(u, v, robust)
+            residual, robust, weights, scale2, gain, overlap = self._residuals(u, v, robust)
             if step == 0 and symmetric:
                 jacobian = self._symmetric_jacobian(rotations, u, v, gain)
             normal, vector = self._equations(motions, jacobian, squares, weights, residual, scale2)
@@ -196,10 +202,16 @@ class Level:
             normal += belief[0]
             steps = np.linalg.solve(normal, vector[:, :, None])[:, :, 0]
             motions, rotations = _moved(motions, rotations, steps)
-            if np.max(np.sum(steps @ self.metric * steps, axis=1)) < self.settled**2:
+            moved = self.apart(steps, _NO_MOTION).max()
+            if moved < self.settled:
                 break
         places = self._places(rotations, motions[:, 3:])
-        residual, _, weights, scale2, _, overlap = self._residuals(*places, robust)
+        if moved > _AS_BEFORE * self.settled:
+            residual, _, weights, scale2, _, overlap = self._residuals(*places, robust)
+        else:
+            precision = weights / robust
+            robust, scale2 = self._weighed(residual, robust, overlap)
+            weights = robust * precision
         return Fits(self, motions, jacobian, weights, residual, scale2, overlap, places)
 
     def fitting(self, other: Fits) -> Fits:
@@ -234,11 +246,8 @@ class Level:
         return np.asarray(found.reshape(u.shape))
 
     def _residuals(self, u: Array, v: Array, robust: Array) -> tuple[Array, ...]:
-        """Residuals (k, n) under the best gain and offset, and what follows from them.
-
-        The scale is one step of expectation maximisation of the Student-t distribution, given the
-        robust weights (k or 1, n) of the step before.
-        """
+        """Residuals (k, n) under the best gain and offset, and what follows from them and from the
+        robust weights (k or 1, n) of the step before."""
         found = self._seen_at(self.other, u, v, _OUTSIDE)
         seen = (found > _UNSEEN).astype(np.float32)
         if self.shown is not None:
@@ -254,16 +263,22 @@ class Level:
         found += offset[:, None]
         residual = np.subtract(self.values, found, out=found)
         residual *= seen
+        overlap = (seen.sum(axis=1) + _TINY) / self.values.size
+        robust, scale2 = self._weighed(residual, robust, overlap)
+        weights = np.multiply(robust, precision, out=weights)
+        return residual, robust, weights, scale2, gain, overlap
+
+    def _weighed(self, residual: Array, robust: Array, overlap: Array) -> tuple[Array, Array]:
+        """Robust weights (k, n) and squared scale (k,) of residuals, one step of expectation
+        maximisation of the Student-t distribution on from the weights (k or 1, n) before."""
         squared = residual * residual
         squared *= self.precision
-        count = seen.sum(axis=1) + _TINY
-        scale2 = np.maximum(np.einsum("kn,kn->k", robust, squared) / count, np.float32(0.05))
+        scale2 = np.einsum("kn,kn->k", robust, squared) / (overlap * self.values.size)
+        scale2 = np.maximum(scale2, np.float32(0.05))
         degrees = np.float32(self.settings.degrees)
         squared /= scale2[:, None]
         squared += degrees
-        robust = np.divide(degrees + 1, squared, out=squared)
-        weights = np.multiply(robust, precision, out=weights)
-        return residual, robust, weights, scale2, gain, count / self.values.size
+        return np.divide(degrees + 1, squared, out=squared), scale2
 
     def _jacobian(self, gradient: Array) -> Array:
         """(k, 6, n) change of the grey level by a motion, for gradients (k, 2, n)."""
@@ -419,9 +434,11 @@ class Level:
         weights = weights * self.variance
         texture = self.values - self._evenly(self.values[None])[0]
         other = texture - residual + self._evenly(residual)
-        size = (weights @ (texture * texture)) * np.einsum("kn,kn,kn->k", weights, other, other)
-        found = ((weights * other) @ texture) / np.sqrt(size + np.float32(1e-6))
-        return np.asarray(np.clip(found, 0, 1))
+        size = weights @ (texture * texture)
+        weights *= other
+        size *= np.einsum("kn,kn->k", weights, other)
+        found = (weights @ texture) / np.sqrt(size + np.float32(1e-6))
+        return np.asarray(np.minimum(np.maximum(found, 0), 1))
 
     def banded(self, residual: Array) -> float:
         """Share of residuals (n,), 0 where nothing is seen, that is in the means of rows, less

@@ -261,7 +261,7 @@ def corrected(view: View, told: DepthTold) -> View:
     """Return a view with the depth that parallax corrected."""
     shape = view.inverse_depth.shape
     change = np.clip(told.correction, -_LARGEST_CORRECTION, _LARGEST_CORRECTION)
-    factor = np.exp(resized(change.astype(np.float32), shape))
+    factor = resized(np.exp(change).astype(np.float32), shape)
     return replace(view, inverse_depth=view.inverse_depth * factor, told=told)
 
 

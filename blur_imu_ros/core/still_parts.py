@@ -18,8 +18,8 @@ _BLOCK = 4
 """Pixels of a view's finest level; side of the squares that are judged."""
 _WINDOW = 3
 """Blocks over which change and texture are averaged."""
-_FLICKER = 28
-"""Pixels over which a change is one of brightness."""
+_FLICKER = 7
+"""Blocks over which a change is one of brightness."""
 _TEXTURE = 1.5
 """Grey levels per pixel, below which a change of place hardly shows."""
 _STANDS, _MOVES = 0.25, 0.5
@@ -76,10 +76,12 @@ class StillParts:
 
     def _compare(self, before: Array, image: Array, gradients: Array) -> None:
         change = image - before
-        change -= cv2.blur(change, (_FLICKER, _FLICKER))
         squares = gradients * gradients
-        steep2 = _in_blocks(squares[0] + squares[1], self.counts.shape)
-        moved2 = _in_blocks(change * change, self.counts.shape)
+        steep2 = _smooth(_blocks(squares[0] + squares[1], self.counts.shape))
+        # Less the change of brightness, which is alike over a larger part of the image.
+        mean, mean2 = (_blocks(part, self.counts.shape) for part in (change, change * change))
+        even = cv2.blur(mean, (_FLICKER, _FLICKER))
+        moved2 = _smooth(mean2 - (2 * mean - even) * even)
         textured = steep2 > _TEXTURE**2
         moved = np.sqrt(np.maximum(moved2, 0) / np.maximum(steep2, _TEXTURE**2))
         others = np.any(textured & (moved > _OTHERS_MOVE), axis=0)
@@ -107,7 +109,10 @@ class StillParts:
         return cv2.dilate(hidden, np.ones((5, 5)))
 
 
-def _in_blocks(values: Array, shape: tuple[int, ...]) -> Array:
-    """Return means (rows, columns) around the blocks of an image."""
-    blocks = cv2.resize(values, shape[::-1], interpolation=cv2.INTER_AREA)
+def _blocks(values: Array, shape: tuple[int, ...]) -> Array:
+    """Return means (rows, columns) over the blocks of an image."""
+    return np.asarray(cv2.resize(values, shape[::-1], interpolation=cv2.INTER_AREA))
+
+
+def _smooth(blocks: Array) -> Array:
     return np.asarray(cv2.blur(blocks, (_WINDOW, _WINDOW)))
