@@ -142,7 +142,7 @@ def read(
     fitting, nis = fits(state.parts, rows, both, reading.covariance)
     weights = normalised(state.weights[:, None], fitting + prior)
     possible = weights > 0
-    (before,), (now,) = possible.any(axis=1).nonzero(), possible.any(axis=0).nonzero()
+    (before,), (now,) = np.nonzero(possible.any(axis=1)), np.nonzero(possible.any(axis=0))
     weights = weights[before][:, now]
     row, column = np.nonzero(weights)
     a, b = before[row], now[column]
