@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,11 @@ class Node:
     def t(self) -> float:
         """Middle of the exposure, seconds."""
         return self.measurement.estimate.t
+
+    @cached_property
+    def blurred(self) -> bool:
+        """Whether its image alone shows motion."""
+        return self.measurement.estimate.is_moving
 
     @property
     def repeated(self) -> bool:
@@ -226,7 +232,8 @@ class Links:
         for first in dict.fromkeys((self._last, self._head)):
             if first is None or first.view is None or node.view is None:
                 continue
-            first.view = replace(first.view, shown=shown)
+            if shown is not first.view.shown:
+                first.view = replace(first.view, shown=shown)
             starts = self._starts(first.measurement, node.measurement)
             found = self._registrar.register(first.view, node.view, starts)
             if found.only_ambiguous and first is self._head:
@@ -248,7 +255,7 @@ class Links:
         blurred."""
         if not found.valid:
             return False
-        if not (first.measurement.estimate.is_moving and node.measurement.estimate.is_moving):
+        if not (first.blurred and node.blurred):
             return False
         size = np.linalg.inv(found.covariance)
         rests = found.velocity @ size @ found.velocity < CHI2_95_SIX

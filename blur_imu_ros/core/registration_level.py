@@ -496,7 +496,10 @@ def _lost_to_any_depth(sums: Array, axes: Array, depth_information: Array) -> Ar
     lost = across @ along[0].T
 
     def left(i: int, j: int) -> Array:
-        return _added(-own[0, i][:, None] * first * own[0, j], own[i, j])
+        less: Array = first * own[0, j]
+        less *= -own[0, i][:, None]
+        less.ravel()[:: len(less) + 1] += own[i, j]
+        return less
 
     second, third = (along[i] - across * own[0, i] for i in (1, 2))
     inverse, between = np.linalg.inv(depth_information + left(1, 1)), left(1, 2)
