@@ -195,6 +195,10 @@ class Registrar:
             found = self._followed(first, second, level, motions, prior).doubted(
                 self.settings.search_doubt
             )
+        if first.depth_changed(self.settings) > self.settings.depth_changed:
+            other = self._followed_from(found, first.as_read, second, prior)
+            if self._contradicts(other, found):
+                first, found = first.as_read, other
         return self._registration(first, second, found)
 
     def _followed(
@@ -229,6 +233,33 @@ class Registrar:
         if level.apart(refined.motions[0], best[0]) > settings.details_reach:
             detailed, refined = level, fits.only(int(kept[0]))
         return self._found(detailed, refined, fits, kept, belief, dt)
+
+    def _followed_from(
+        self, found: _Found, first: View, second: View, prior: VelocityPrior | None
+    ) -> _Found:
+        """Return the motion next to one that was found with other views."""
+        settings, dt, motion = self.settings, second.t - first.t, found.fits.motions
+        belief = self._belief(prior, dt, motion[0])
+        level = Level(first, second, 0, settings)
+        detailed = level.detailed(first, second)
+        near = level.refined(motion, settings.steps, belief).motions
+        refined = detailed.refined(near, settings.steps, belief)
+        return self._found(detailed, refined, level.fitting(refined), np.array([0]), belief, dt)
+
+    def _contradicts(self, read: _Found, found: _Found) -> bool:
+        """Whether what is found with the depth that the network read disproves the corrected one.
+
+        Corrections by a wrong motion lead the next pair to the same wrong motion, which corrects in
+        the same way again: they agree better and better with each other, and not with the depth
+        that was read anew.
+        """
+        settings = self.settings
+        apart = found.fits.motions[0] - read.fits.motions[0]
+        both = np.array([found.correlation, read.correlation])
+        overlaps = np.array([found.overlap, read.overlap])
+        better, worse = evidence_of(both, overlaps, settings)
+        apart2 = float(apart @ np.linalg.solve(read.covariance, apart))
+        return apart2 > settings.depth_contradicted and better - worse < settings.hopeless
 
     def _found(
         self,

@@ -72,6 +72,10 @@ class RegistrationConfig:
             block; counts in the covariance.
         depth_memory: share of the depth corrections from parallax that carries over to the next
             image.
+        depth_changed: corrections of depth, RMS in standard deviations of what the network read,
+            from which a pair is also registered without them.
+        depth_contradicted: squared Mahalanobis distance of both motions above which they are
+            forgotten; on real and path-traced sequences right ones were up to 31 apart.
         depth_scale_std: relative error of the depth of the whole image; not separable from v.
         unknown_depth, unknown_depth_std: metres, and of its logarithm, where there is no field.
         angular_share, linear_share: standard deviation of each axis as a share of the speed:
@@ -128,6 +132,8 @@ class RegistrationConfig:
     depth_reach: float = 0.3
     depth_inner_std: float = 0.3
     depth_memory: float = 0.9
+    depth_changed: float = 0.5
+    depth_contradicted: float = 40.0
     depth_scale_std: float = 0.3
     unknown_depth: float = 3.0
     unknown_depth_std: float = 1.0
@@ -186,6 +192,7 @@ class View:
             where it is not known.
         told: what the parallax of the views before told of `inverse_depth`, in which it is; None
             where there were none.
+        read: `inverse_depth` before that, as the network read it; None where it is the same.
         shown: (h, w) bool of the finest level, False where the camera's own body is seen; None if
             all of it shows the scene.
     """
@@ -201,12 +208,27 @@ class View:
     black: Array | None
     blur: Array | None
     told: DepthTold | None = None
+    read: Array | None = None
     shown: Array | None = None
 
     @cached_property
     def nearness(self) -> float:
         """Median of the inverse depth, 1/m."""
         return float(np.median(self.inverse_depth[::4, ::4]))
+
+    @property
+    def as_read(self) -> View:
+        """The same with the depth that the network read."""
+        if self.read is None:
+            return self
+        return replace(self, inverse_depth=self.read, told=None, read=None)
+
+    def depth_changed(self, settings: RegistrationConfig) -> float:
+        """RMS of the corrections of depth, in standard deviations of what the network read."""
+        if self.told is None:
+            return 0.0
+        std = settings.depth_share * self.sigma_log_depth
+        return float(np.sqrt(np.mean((self.told.correction / std) ** 2)))
 
 
 def view_of(
@@ -262,7 +284,8 @@ def corrected(view: View, told: DepthTold) -> View:
     shape = view.inverse_depth.shape
     change = np.clip(told.correction, -_LARGEST_CORRECTION, _LARGEST_CORRECTION)
     factor = resized(np.exp(change).astype(np.float32), shape)
-    return replace(view, inverse_depth=view.inverse_depth * factor, told=told)
+    read = view.inverse_depth
+    return replace(view, inverse_depth=read * factor, told=told, read=read)
 
 
 def _pyramid(image: Array, settings: RegistrationConfig) -> tuple[Array, ...]:

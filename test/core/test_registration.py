@@ -14,6 +14,7 @@ from blur_imu_ros.core.blur_field import BlurField, cell_centres
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import double_angle, motion_field
 from blur_imu_ros.core.registration import (
+    DepthTold,
     Registrar,
     Registration,
     RegistrationConfig,
@@ -21,7 +22,7 @@ from blur_imu_ros.core.registration import (
     shared_covariance,
 )
 from blur_imu_ros.core.registration_level import _lost_to_any_depth, evidence_of
-from blur_imu_ros.core.registration_view import without_bands
+from blur_imu_ros.core.registration_view import corrected, without_bands
 from blur_imu_ros.core.velocity import VelocityPrior
 from blur_imu_ros.simulation.room_renderer import (
     Pose,
@@ -460,6 +461,20 @@ def test_parallax_corrects_depth_for_the_next_pair():
         forgetful[-1].velocity - true
     )
     assert found.depth.correction[:, 0].mean() > 0 > found.depth.correction[:, -1].mean()
+
+
+@pytest.mark.parametrize("started_at", ["truth", "wrong"])
+def test_corrections_of_depth_that_a_wrong_motion_made_do_not_confirm_it(started_at):
+    """Near and far have changed places, and with them the sideways velocity its sign."""
+    true = np.array([0.1, -0.2, 0.05, 0.7, -0.5, 0.1])
+    first, second = two(true)
+    logs = np.log(cv2.resize(first.inverse_depth, (8, 6), interpolation=cv2.INTER_AREA))
+    told = DepthTold(-2 * (logs - logs.mean()), 0.02 * np.eye(logs.size))
+    turned_over = corrected(first, told)
+    wrong = REGISTRAR.register(replace(turned_over, read=None), second, true[None])
+    assert np.linalg.norm(wrong.velocity[3:] - true[3:]) > 0.5
+    start = true if started_at == "truth" else wrong.velocity
+    as_expected(REGISTRAR.register(turned_over, second, start[None]), true)
 
 
 def test_corrections_of_depth_are_forgotten_at_a_cut():
