@@ -251,10 +251,10 @@ def view_of(
         depth = np.full((height, width), 1 / settings.unknown_depth, np.float32)
         sigma = np.full(settings.blocks, settings.unknown_depth_std, np.float32)
     else:
-        depth = resized(_finite(field.inverse_depth, 1 / settings.unknown_depth), (height, width))
+        depth = _finite(field.inverse_depth, 1 / settings.unknown_depth)
+        depth = resized(np.clip(depth, 0, _LARGEST_INVERSE_DEPTH), (height, width))
         sigma = resized(_finite(field.sigma_log_depth, settings.unknown_depth_std), settings.blocks)
         blur = _finite(field.q, 0.0) * np.float32(width / pinhole.width)
-    depth = np.clip(depth, 0, _LARGEST_INVERSE_DEPTH)
     sigma = np.clip(sigma, *_SIGMA_LOG_DEPTH)
     black = levels[0] < _BLACK
     return View(
