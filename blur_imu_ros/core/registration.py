@@ -207,7 +207,7 @@ class Registrar:
         """Return the best of motions (k, 6), each followed down from the coarsest level."""
         settings, dt = self.settings, second.t - first.t
         belief = self._belief(prior, dt, motions[0])
-        level = Level(first, second, 0, settings)
+        level = Level(first, second, 0, settings, coarse.metric)
         detailed = level.detailed(first, second)
         for steps in settings.coarse_steps:
             fits = coarse.refined(motions, steps, belief)
@@ -223,7 +223,7 @@ class Registrar:
         kept = self._kept(level, fits)
         if fits.correlation[kept[0]] < settings.alike and first.blur is not None:
             first, second = blurred_alike(first, second, settings)
-            level = Level(first, second, 0, settings)
+            level = Level(first, second, 0, settings, coarse.metric)
             detailed = level.detailed(first, second)
             fits = level.refined(fits.motions[kept], settings.steps, belief)
             kept = self._kept(level, fits)

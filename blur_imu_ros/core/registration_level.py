@@ -33,8 +33,6 @@ from blur_imu_ros.core.registration_view import (
 _OUTSIDE, _UNSEEN = -1e9, -1e4
 """Grey level of what lies outside an image, and below which a pixel takes part of it: the smallest
 share that OpenCV's interpolation knows is 1/1024."""
-_METRIC_EVERY = 4
-"""Of the finest level's pixels, one in so many tells how far a motion moves the image."""
 _NO_MOTION = np.zeros(6)
 _AS_BEFORE = 0.5
 """Share of the movement at which steps stop, below which pixels fit as they did before it."""
@@ -99,8 +97,14 @@ class Level:
     """One level of the pyramid of two views, with the pixels of the first that are compared."""
 
     def __init__(
-        self, first: View, second: View, number: int, settings: RegistrationConfig
+        self,
+        first: View,
+        second: View,
+        number: int,
+        settings: RegistrationConfig,
+        metric: Array | None = None,
     ) -> None:
+        """Compare two views at level `number`, 0 the finest, by the `metric` of another one."""
         self.settings = settings
         self.shown: Array | None = None
         self.finest = number == 0
@@ -120,13 +124,17 @@ class Level:
         self.scale = settings.shrink**number
         self.settled = settings.settled_px * self.scale
         self.depth_information = _depth_information(first, settings) if self.finest else None
-        some_rows = np.ascontiguousarray(self.rows[:, :, :: _METRIC_EVERY if self.finest else 1])
-        self.metric = (some_rows @ some_rows.swapaxes(1, 2)).sum(axis=0).astype(float)
-        self.metric *= self.scale**2 / some_rows.shape[2]
+        self.metric = self._metric() if metric is None else metric
         images = first.levels[number], second.levels[number]
         gradients = first.gradients[number], second.gradients[number]
         self._compare(images, gradients, settings.correlation_px)
         self._leave_out((_shown(first, shape, 1), _shown(second, self.other.shape, 1)))
+
+    def _metric(self) -> Array:
+        """(6, 6) of motions, the square of their length being what `apart` tells."""
+        rows = self.rows.reshape(2, 6, -1)
+        summed = (rows @ rows.swapaxes(1, 2)).sum(axis=0).astype(float)
+        return np.asarray(summed * (self.scale**2 / rows.shape[2]))
 
     def _compare(
         self, images: tuple[Array, Array], gradients: tuple[Array, Array], correlation_px: float
