@@ -5,11 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from math import pi
 
-FOR_CAMERAS = "compact"
-"""Model that keeps up with a camera on any computer: the node, the demo, the library."""
-
-FOR_RECORDINGS = "large"
-"""The most accurate model, where nobody waits for the next frame: `run` and `compare`."""
+DEFAULT_MODEL = "compact"
+"""Model of everything that takes one, unless another is named: commands, node, library."""
 
 BACKENDS = ("auto", "onnx", "torch")
 """What runs a model."""

@@ -22,7 +22,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.choices import FOR_CAMERAS, FOR_RECORDINGS, Axes, Direction, MotionPrior
+from blur_imu_ros.choices import DEFAULT_MODEL, Axes, Direction, MotionPrior
 from blur_imu_ros.cli.demo import CAMERA
 from blur_imu_ros.cli.run import RunOptions, run
 from blur_imu_ros.core.frame import Frame
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, default=Path("docs/pictures"))
     options = parser.parse_args()
     options.pictures.mkdir(parents=True, exist_ok=True)
-    models = options.model or [FOR_RECORDINGS, FOR_CAMERAS]
+    models = options.model or [DEFAULT_MODEL, "large"]
     real_sequence(options.data / "dining", models, options.pictures)
     held_out(options.data / "train", models, options.frames, options.pictures)
     rendered_cases(models[0], options.pictures)

@@ -7,7 +7,7 @@ import types
 from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from typer.models import ArgumentInfo, OptionInfo
 
@@ -44,7 +44,9 @@ def _section(command: Callable[..., Any]) -> Iterator[str]:
     hints = get_type_hints(command, include_extras=True)
     parameters = inspect.signature(command).parameters
     described = [
-        (name, *get_args(hints[name])[:2], parameters[name].default) for name in parameters
+        (name, *get_args(hints[name])[:2], parameters[name].default)
+        for name in parameters
+        if get_origin(hints[name]) is Annotated  # not the context of the call
     ]
     arguments = [one for one in described if isinstance(one[2], ArgumentInfo)]
     options = [one for one in described if isinstance(one[2], OptionInfo)]

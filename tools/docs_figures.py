@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from blur_imu_ros import VisualImu, load_network
-from blur_imu_ros.choices import FOR_CAMERAS
+from blur_imu_ros.choices import DEFAULT_MODEL
 from blur_imu_ros.core.blur_field import BlurField, cell_centres
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionConfig, DirectionFilter
@@ -217,7 +217,7 @@ def neighbours() -> Figure:
     """Frames of a fast camera: what registration makes of them from rest, and from what blur
     says."""
     trajectory, room = hand_held(turn=1.0), furnished_room()
-    imu, registrar = VisualImu(load_network(FOR_CAMERAS, "onnx")), Registrar()
+    imu, registrar = VisualImu(load_network(DEFAULT_MODEL, "onnx")), Registrar()
     t = 1.0 + np.arange(30) / 30
     images = [blurred_image(room, CAMERA, trajectory, x, EXPOSURE_TIME, k) for k, x in enumerate(t)]
     frames = [Frame(image, x, EXPOSURE_TIME, CAMERA) for image, x in zip(images, t, strict=True)]

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from blur_imu_ros import VisualImu, load_network
-from blur_imu_ros.choices import FOR_RECORDINGS
+from blur_imu_ros.choices import DEFAULT_MODEL
 from blur_imu_ros.core.arrays import Array, Image
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
@@ -115,7 +115,7 @@ BAD = (
 
 def main() -> None:
     """Draw the pictures and write what was found into the page."""
-    imu = VisualImu(load_network(FOR_RECORDINGS, "onnx"))
+    imu = VisualImu(load_network(DEFAULT_MODEL, "onnx"))
     page = DOCS / "GALLERY.md"
     for kind, cases in (("good", GOOD), ("bad", BAD)):
         begin, end = f"<!-- {kind} frames -->\n", f"<!-- end of the {kind} frames -->\n"

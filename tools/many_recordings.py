@@ -25,7 +25,7 @@ from pathlib import Path
 
 import cv2
 
-from blur_imu_ros.choices import FOR_CAMERAS
+from blur_imu_ros.choices import DEFAULT_MODEL
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.execution.parallel import usual_jobs
 from blur_imu_ros.simulation.room_renderer import blurred_image, furnished_room, hand_held
@@ -76,7 +76,7 @@ def main() -> None:
     """Measure, check and print; exit with 1 where something is not as it should be."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000, help="recordings")
-    parser.add_argument("--model", default=FOR_CAMERAS, help="name or path")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="name or path")
     parser.add_argument("--jobs", type=int, default=usual_jobs(), help="at a time")
     parser.add_argument("--write", type=Path, help="document whose measured part is replaced")
     options = parser.parse_args()

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CameraInfo, Image
 
-from blur_imu_ros.choices import FOR_CAMERAS
+from blur_imu_ros.choices import DEFAULT_MODEL
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.evaluation.benchmark import EXPOSURE_TIME, FRAME_RATE, SIZES, rendered_frames
 from blur_imu_ros.execution.parallel import usual_jobs
@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--model", action="append", help="name or path")
     parser.add_argument("--seconds", type=float, default=20.0, help="for each model")
     options = parser.parse_args()
-    models = options.model or [FOR_CAMERAS]
+    models = options.model or [DEFAULT_MODEL]
     table(models, options.seconds)
     hurried(models[:1], options.seconds)
 

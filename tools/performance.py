@@ -20,7 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from blur_imu_ros.choices import FOR_CAMERAS, FOR_RECORDINGS
+from blur_imu_ros.choices import DEFAULT_MODEL
 from blur_imu_ros.cli.benchmark import PUBLISHED, BenchmarkOptions, contenders_of
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.core.visual_imu import network_view
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="for each entry of a table")
     parser.add_argument("--write", type=Path, help="document whose measured part is replaced")
     options = parser.parse_args()
-    models = options.model or [FOR_CAMERAS]
+    models = options.model or [DEFAULT_MODEL]
     write_part(options.write, BEGIN, END, lambda: report(models, options.seconds))
 
 
@@ -237,7 +237,7 @@ def starts(models: list[str]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         one, many = recording(folder / "one", 1), recording(folder / "many", FRAMES)
-        for name in {shown(name): name for name in [FOR_RECORDINGS, *in_32_bits(models)]}.values():
+        for name in in_32_bits(models):
             first = min(child(run_command(one, name)) for _ in range(REPEATS))
             whole = [child(run_command(many, name)) for _ in range(REPEATS)]
             rates = ", ".join(f"{(FRAMES - 1) / (t - first):.0f}" for t in whole)

@@ -14,7 +14,7 @@ import json
 import time
 from pathlib import Path
 
-from blur_imu_ros.choices import FOR_CAMERAS
+from blur_imu_ros.choices import DEFAULT_MODEL
 from blur_imu_ros.evaluation.benchmark import (
     SIZES,
     WHOLE,
@@ -60,8 +60,8 @@ def main() -> None:
 
 def measured(seconds: float) -> dict[str, float]:
     """Return the ratios of median processor times, of one model in one thread."""
-    contenders = [Contender("32", load_network(FOR_CAMERAS, "onnx", threads=1))]
-    reduced = with_8_bits(model_path(FOR_CAMERAS))
+    contenders = [Contender("32", load_network(DEFAULT_MODEL, "onnx", threads=1))]
+    reduced = with_8_bits(model_path(DEFAULT_MODEL))
     if reduced is not None and calculates_in_8_bits():
         contenders.append(Contender("8", load_network(reduced, "onnx", threads=1)))
     first, *others = benchmark(contenders, SIZES[0], seconds, time.process_time)

@@ -16,8 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from blur_imu_ros.choices import (
-    FOR_CAMERAS,
-    FOR_RECORDINGS,
+    DEFAULT_MODEL,
     Axes,
     Direction,
     MotionPrior,
@@ -125,6 +124,7 @@ TimeOffset = Annotated[
 
 @app.command()
 def run(
+    context: typer.Context,
     source: Annotated[
         list[Path],
         typer.Argument(
@@ -153,7 +153,7 @@ def run(
         StampReference, typer.Option(help="Moment of the exposure that a timestamp refers to.")
     ] = StampReference.MIDDLE,
     topic: ImageTopic = None,
-    model: Model = FOR_RECORDINGS,
+    model: Model = DEFAULT_MODEL,
     backend: Backend = "auto",
     device: Device = "cpu",
     direction: Annotated[
@@ -194,7 +194,8 @@ def run(
         bool,
         typer.Option(
             "--resume",
-            help="Continue after the last row of a .csv of the same recording and options. "
+            help="Continue after the last row of a .csv of the same recording and options, with "
+            "the model that it was begun with unless --model is given. "
             "Finished results are kept; a .mcap or an overlay starts anew.",
         ),
     ] = False,
@@ -260,6 +261,7 @@ def run(
         stamp_reference=stamp_reference,
         topic=topic,
         model=model,
+        model_is_named=_is_given(context, "model"),
         backend=backend,
         device=device,
         direction=direction,
@@ -279,6 +281,12 @@ def run(
         strict=strict,
     )
     typer.echo(run_each(source, options, ray, summary))
+
+
+def _is_given(context: typer.Context, option: str) -> bool:
+    """Return whether the user gave an option, be it with the value of its default."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name != "DEFAULT"
 
 
 @app.command()
@@ -400,7 +408,7 @@ def benchmark(
 
     run_benchmark(
         BenchmarkOptions(
-            models=tuple(model or [FOR_CAMERAS]),
+            models=tuple(model or [DEFAULT_MODEL]),
             backends=tuple(backend or ["onnx"]),
             device=device,
             threads=threads or None,
@@ -497,7 +505,7 @@ def compare(
         StampReference, typer.Option(help="Moment of the exposure that a timestamp refers to.")
     ] = StampReference.MIDDLE,
     topic: ImageTopic = None,
-    model: Model = FOR_RECORDINGS,
+    model: Model = DEFAULT_MODEL,
     backend: Backend = "auto",
     device: Device = "cpu",
     axes: Annotated[
@@ -590,7 +598,7 @@ def live(
             min=10, max=150, help="Horizontal field of view in degrees, if there is no --camera."
         ),
     ] = None,
-    model: Model = FOR_CAMERAS,
+    model: Model = DEFAULT_MODEL,
     axes: Annotated[Axes, typer.Option(help="Axes of the velocities.")] = Axes.OPTICAL,
     motion_prior: Annotated[
         MotionPrior, typer.Option(help="pivot: the camera is hand-held.")
@@ -642,7 +650,7 @@ def demo(
         float, typer.Option(min=0.2, max=60, help="Duration of the motion, seconds.")
     ] = 3.0,
     ros: Annotated[RosChoice, typer.Option(help="Use the ROS 2 node.")] = RosChoice.auto,
-    model: Model = FOR_CAMERAS,
+    model: Model = DEFAULT_MODEL,
 ) -> None:
     """Render a known motion, measure it with the whole chain, compare with the ground truth."""
     from blur_imu_ros.cli.demo import run_demo

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from blur_imu_ros.choices import FOR_CAMERAS
+from blur_imu_ros.choices import DEFAULT_MODEL
 from blur_imu_ros.core.visual_imu import Network
 from blur_imu_ros.errors import FrameError, ModelError, install_hint
 from blur_imu_ros.evaluation.benchmark import SIZES, Contender, Result, benchmark, machine, ratios
@@ -34,7 +34,7 @@ UNTRAINED = "blur_imu_ros.untrained_models"
 class BenchmarkOptions:
     """What `blur-imu benchmark` was asked for; see its help."""
 
-    models: tuple[str, ...] = (FOR_CAMERAS,)
+    models: tuple[str, ...] = (DEFAULT_MODEL,)
     backends: tuple[str, ...] = ("onnx",)
     device: str = "cpu"
     threads: int | None = None

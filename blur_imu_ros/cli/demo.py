@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from blur_imu_ros.choices import FOR_CAMERAS, Axes
+from blur_imu_ros.choices import DEFAULT_MODEL, Axes
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.axes import MEANING, express, six_from_optical
 from blur_imu_ros.core.camera import Camera
@@ -69,7 +69,7 @@ def run_demo(
     output: Path,
     seconds: float = 3.0,
     ros: str = "auto",
-    model: str = FOR_CAMERAS,
+    model: str = DEFAULT_MODEL,
     network: Network | None = None,
 ) -> Evaluation:
     """Render, measure, compare with the ground truth, and write plot and overlay video into

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from blur_imu_ros.choices import FOR_CAMERAS, Axes, Direction, MotionPrior
+from blur_imu_ros.choices import DEFAULT_MODEL, Axes, Direction, MotionPrior
 from blur_imu_ros.core.axes import express
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionConfig
@@ -42,7 +42,7 @@ class LiveOptions:
     camera: Path | None = None
     exposure: float | None = None
     field_of_view: float | None = None
-    model: str = FOR_CAMERAS
+    model: str = DEFAULT_MODEL
     axes: Axes = Axes.OPTICAL
     motion_prior: MotionPrior = MotionPrior.PIVOT
     picture: bool = False

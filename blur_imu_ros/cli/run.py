@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from blur_imu_ros import __version__
-from blur_imu_ros.choices import FOR_RECORDINGS, Axes, Direction, MotionPrior, StampReference
+from blur_imu_ros.choices import DEFAULT_MODEL, Axes, Direction, MotionPrior, StampReference
 from blur_imu_ros.cli.notes import print_notes
 from blur_imu_ros.cli.run_summary import RunSummary
 from blur_imu_ros.core.axes import MEANING, express
@@ -29,7 +29,8 @@ from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
 from blur_imu_ros.execution.files import make_folder_of, moved_aside, refuse_overwriting
 from blur_imu_ros.execution.parallel import in_order
 from blur_imu_ros.execution.progress import progress
-from blur_imu_ros.network.blur_network import load_network, view_size
+from blur_imu_ros.network.blur_network import load_network, shipped_models, view_size
+from blur_imu_ros.network.precision import SUFFIX
 from blur_imu_ros.recordings import FrameSettings, Recording, open_recording
 from blur_imu_ros.recordings.bag_names import is_bag
 from blur_imu_ros.recordings.calibration_files import KnownCalibration, read_calibration
@@ -40,7 +41,7 @@ from blur_imu_ros.recordings.settings_files import load_settings
 from blur_imu_ros.recordings.timestamp_files import Timestamps, read_timestamps
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results.csv_files import CsvWriter, whole_rows
-from blur_imu_ros.results.run_record import Recipe, RecordKeeper, RunRecord
+from blur_imu_ros.results.run_record import Recipe, RecordKeeper, RunRecord, model_of
 from blur_imu_ros.viz.overlay_video import OverlayWriter
 
 RESULT_ENDINGS = (".csv", ".mcap")
@@ -62,7 +63,10 @@ READ_ENDINGS = (".png", ".mcap")
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What `blur-imu run` was asked for; see its help."""
+    """What `blur-imu run` was asked for; see its help.
+
+    Without `model_is_named`, a resumed run keeps the model of the earlier one, whatever `model` is.
+    """
 
     source: Path
     output: Path
@@ -71,7 +75,8 @@ class RunOptions:
     stamps: Path | None = None
     stamp_reference: StampReference = StampReference.MIDDLE
     topic: str | None = None
-    model: str = FOR_RECORDINGS
+    model: str = DEFAULT_MODEL
+    model_is_named: bool = True
     backend: str = "auto"
     device: str = "cpu"
     direction: Direction = Direction.ADJACENT
@@ -159,6 +164,7 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     Raises:
         BlurImuError: what is wrong with the input.
     """
+    options = _with_model_of_earlier(options)
     _check_places(options)
     settings = replace(frame_settings(options), view=_view(options, network))
     recording = open_recording(options.source, settings)
@@ -192,12 +198,26 @@ def run(options: RunOptions, network: Network | None = None) -> str:
 
 def network_as_before(options: RunOptions) -> Network:
     """Return the network that the options ask for; the same again where the last ones did, too."""
+    options = _with_model_of_earlier(options)
     return _loaded(load_network, options.model, options.backend, options.device, options.threads)
 
 
 @lru_cache(maxsize=1)
 def _loaded(load: Callable[..., Network], *asked: Any) -> Network:
     return load(*asked)
+
+
+def _with_model_of_earlier(options: RunOptions) -> RunOptions:
+    """Return the options with the model of the run to go on with, unless the user names one.
+
+    The default may have been another one then.
+    """
+    known = model_of(options.output) if options.resume and not options.model_is_named else None
+    if known is None or known not in shipped_models():
+        return options
+    # Else the backend decides whether it takes 8 bits; `auto` might decide otherwise than it did.
+    exact = options.backend == "auto"
+    return replace(options, model=known if exact else known.removesuffix(SUFFIX))
 
 
 def _measure(
@@ -274,6 +294,11 @@ def _earlier(options: RunOptions, now: RunRecord) -> RunRecord | None:
             )
         return None
     earlier.check(options.output, now.recipe)
+    if not options.model_is_named and options.model.removesuffix(SUFFIX) != DEFAULT_MODEL:
+        print_notes(
+            f"{options.output}: was begun with the model {options.model} and keeps it; the default "
+            f"is {DEFAULT_MODEL}"
+        )
     rows = whole_rows(options.output)
     if rows is not None and rows < earlier.rows:
         # What the filter knew at the last of these rows is not kept.

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.choices import FOR_CAMERAS
+from blur_imu_ros.choices import DEFAULT_MODEL
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
@@ -230,7 +230,7 @@ def shipped_models() -> list[str]:
 
 
 def load_network(
-    name_or_path: str | Path = FOR_CAMERAS,
+    name_or_path: str | Path = DEFAULT_MODEL,
     backend: str = "auto",
     device: str = "cpu",
     threads: int | None = None,

@@ -134,6 +134,13 @@ def axes_of(result: Path) -> Axes | None:
     return next((axes for axes in Axes if axes.value == known), None)
 
 
+def model_of(result: Path) -> str | None:
+    """Return the name of the model that a result was measured with, None where nothing states
+    it."""
+    known = _noted(result, "model")
+    return known if isinstance(known, str) else None
+
+
 def _noted(result: Path, name: str) -> Any:
     try:
         record = RunRecord.load(result)

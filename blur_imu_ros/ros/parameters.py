@@ -16,8 +16,8 @@ from rclpy.parameter import Parameter
 
 from blur_imu_ros.choices import (
     BACKENDS,
+    DEFAULT_MODEL,
     DEVICES,
-    FOR_CAMERAS,
     MESSAGE_AXES,
     NODE_DIRECTIONS,
     Axes,
@@ -98,7 +98,9 @@ class _Parameter:
 
 PARAMETERS: dict[str, _Parameter] = {
     "autostart": _Parameter(True, "Configure and activate at start."),
-    "model": _Parameter(FOR_CAMERAS, "Name of a shipped model, or path of an .onnx with its card."),
+    "model": _Parameter(
+        DEFAULT_MODEL, "Name of a shipped model, or path of an .onnx with its card."
+    ),
     "backend": _Parameter("auto", "Runtime of the model.", BACKENDS),
     "device": _Parameter("cpu", "Device that runs the model.", DEVICES),
     "threads": _Parameter(0, "CPU threads of the model; 0: automatic.", least=0, most=64),

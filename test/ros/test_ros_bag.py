@@ -14,7 +14,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]"
 
 from rclpy.serialization import serialize_message
 
-from blur_imu_ros.choices import FOR_CAMERAS, Axes, Direction, MotionPrior, StampReference
+from blur_imu_ros.choices import DEFAULT_MODEL, Axes, Direction, MotionPrior, StampReference
 from blur_imu_ros.cli.run import RunOptions, run
 from blur_imu_ros.network.blur_network import load_network
 from blur_imu_ros.recordings.bags import typestore
@@ -110,7 +110,7 @@ def test_the_live_node_publishes_what_run_writes_to_the_bit(
     out = tmp_path / "out.mcap"
     options = RunOptions(
         source=source, output=out, exposure=EXPOSURE, stamp_reference=StampReference.START, axes=Axes.BODY,
-        direction=Direction(direction), motion_prior=prior, model=FOR_CAMERAS,
+        direction=Direction(direction), motion_prior=prior, model=DEFAULT_MODEL,
     )  # fmt: skip
     run(options)
     one = bench(
