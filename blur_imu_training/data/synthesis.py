@@ -17,7 +17,7 @@ from blur_imu_training.data.sample_folder import claim, truth_path, write_index,
 from blur_imu_training.recipe import TrainingConfig
 from blur_imu_training.rendering.samples import SampleStream
 
-RENDERER = 4
+RENDERER = 5
 """Raised whenever the same recipe, data and seed give other samples than before."""
 
 _stream: SampleStream | None = None

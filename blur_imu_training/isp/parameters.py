@@ -34,7 +34,7 @@ VIDEO_SHARE = 0.2
 BEST_VIDEO, WORST_VIDEO = 18.0, 38.0
 """Quantisers."""
 
-DARK_SHARE, BLOWN_SHARE = 0.12, 0.08
+DARK_SHARE, BLOWN_SHARE = 0.14, 0.10
 """Shares of pictures far too dark, and so bright that much of them is clipped."""
 
 METHODS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA, cv2.INTER_LANCZOS4)
@@ -219,8 +219,8 @@ def random_camera(rng: Rng, pixel: float = 1.0, shape: float = 0.75) -> IspParam
     severity = float(rng.choice([0.2, 0.6, 1.0], p=[0.5, 0.25, 0.25]))
     noisy = rng.uniform() < 0.85
     return IspParameters(
-        softness=_perhaps(0.6, float(rng.uniform(0.2, 1.5)) * pixel, rng),
-        defocus=_perhaps(0.15, float(rng.uniform(0.7, 3.0)) * max(pixel, 0.5), rng),
+        softness=_perhaps(0.65, float(rng.uniform(0.2, 2.0)) * float(np.sqrt(pixel)), rng),
+        defocus=_perhaps(0.2, float(rng.uniform(0.7, 3.0)) * max(pixel, 0.5), rng),
         glare_reach=float(rng.uniform(5, 15)),
         glare=_perhaps(0.3, float(rng.uniform(0, 0.15)), rng),
         vignette_centre=(float(rng.uniform(-0.8, 0.8)), float(rng.uniform(-0.8, 0.8))),

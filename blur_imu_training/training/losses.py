@@ -13,7 +13,7 @@ CONTRAST_SHARE = 0.3
 """Of depth relative to the rest of its image: its scale is what networks guess worst, parallax
 needs the rest."""
 UNCERTAINTY_SHARE = 0.1
-LENGTH_SHARE = 0.3
+LENGTH_SHARE = 0.5
 """Of the length that all cells share: where little is to be seen, it is most of what a velocity is
 wrong by."""
 
