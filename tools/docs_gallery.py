@@ -96,7 +96,7 @@ GOOD = (
 BAD = (
     Case(
         "long",
-        "Exposure too long: blur longer than any in training is underestimated.",
+        "Exposure too long: blur longer than any in training is read less exactly.",
         (1.0, 6.5, 1.0),
         exposure_time=0.04,
     ),
