@@ -34,10 +34,10 @@ from blur_imu_ros.evaluation.benchmark import (
     rendered_frames,
 )
 from blur_imu_ros.execution.parallel import usual_jobs
-from blur_imu_ros.network.architectures.compact import CompactNetwork
 from blur_imu_ros.network.blur_network import OnnxBackend, load_network, model_path
 from blur_imu_ros.network.model_card import ModelCard
 from blur_imu_ros.network.precision import SUFFIX
+from blur_imu_ros.network.torch_weights import read_network
 from blur_imu_training.export.onnx_writer import write_model
 from markdown import heading, row, write_part
 
@@ -191,11 +191,8 @@ def batches(model: str, seconds: float) -> None:
 
 def write_any_batch(model: Path, card: ModelCard, output: Path) -> tuple[str, ...]:
     """Write the model for any number of images; return its outputs' names."""
-    from safetensors.torch import load_file
-
-    network = CompactNetwork()
-    network.load_state_dict(load_file(model.with_suffix(".safetensors")))
-    return write_model(network.eval(), card, output, any_batch=True).outputs
+    network = read_network(model, card.interface, card.weights_sha256)
+    return write_model(network, card, output, any_batch=True).outputs
 
 
 def weight() -> None:

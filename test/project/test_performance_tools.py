@@ -12,6 +12,7 @@ from types import ModuleType
 
 import pytest
 
+from blur_imu_ros.choices import DEFAULT_MODEL
 from helpers.command_line import needs_model
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
@@ -49,16 +50,29 @@ def test_many_recordings_are_measured_around_a_bad_one() -> None:
     assert "the bad one mended, once more" in done.stdout
 
 
+def imported(tool: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(TOOLS))
+    spec = importlib.util.spec_from_file_location(tool, TOOLS / f"{tool}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, tool, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+@needs_model
+def test_the_default_model_is_measured_in_batches(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch", reason="batches are written in torch: pip install .[train]")
+    imported("performance", monkeypatch).batches(DEFAULT_MODEL, 0.01)
+    assert f"| {DEFAULT_MODEL} |" in capsys.readouterr().out
+
+
 @pytest.fixture
 def gpu_performance(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     pytest.importorskip("torch", reason="the GPU is measured in torch: pip install .[train]")
-    monkeypatch.syspath_prepend(str(TOOLS))
-    spec = importlib.util.spec_from_file_location("gpu_performance", TOOLS / "gpu_performance.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "gpu_performance", module)
-    spec.loader.exec_module(module)
-    return module
+    return imported("gpu_performance", monkeypatch)
 
 
 @needs_model
