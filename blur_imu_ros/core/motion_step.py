@@ -26,8 +26,8 @@ POSE, VELOCITY, ACCELERATION = slice(0, 6), slice(6, 12), slice(12, 18)
 _VIBRATION = slice(18, 21)
 LASTING = slice(6, 21)
 """What is kept from frame to frame: the pose begins anew at each."""
-_FREE = np.eye(6)
-"""Makes (omega, v) of (omega, u) where there is no lever arm."""
+_IDENTITY = np.eye(6)
+_IDENTITY.setflags(write=False)
 _STANDING = np.outer((0.0, 1.0, 0.0, 1.0), (0.0, 1.0, 0.0, 1.0))
 """What a vibration of variance 1 is before anything is known of it: (4, 4) of one axis."""
 
@@ -73,17 +73,17 @@ class Step:
         spread, moved = held[:, :3], turning.transition
         transition = np.zeros((21, 15))
         transition[:18, 12:] = _kron(moved[:3, 2:], spread)
-        transition[_VIBRATION, 12:] = moved[3, 2] * _FREE[:3, :3]
+        transition[_VIBRATION, 12:] = moved[3, 2] * _IDENTITY[:3, :3]
         angular, pushed = _accelerations(hold, judge, config)
         shaken, noise = np.zeros((21, 21)), turning.shaken[:3, :3]
         other = _vibrating(hold, judge.vibrations, turning.vibrating)
         if hold is None:
-            transition[:18, :12] = _kron(moved[:3, :2], _FREE)
-            shaken[:18, :18] = _kron(noise, _FREE * np.append(angular, pushed))
+            transition[:18, :12] = _kron(moved[:3, :2], _IDENTITY)
+            shaken[:18, :18] = _kron(noise, _IDENTITY * np.append(angular, pushed))
             return cls(transition, shaken, other)
         decay = 1 / config.acceleration_time
         linear, slipping = axis(dt, 1 / config.constraint_noise_time, decay)
-        released = 2 * _FREE - held  # the inverse of `held`
+        released = 2 * _IDENTITY - held  # the inverse of `held`
         transition[:18, :12] = _kron(moved[:3, :2], spread @ released[:3])
         transition[:18, :12] += _kron(linear[:, 1:], held[:, 3:] @ released[3:])
         shaken[:18, :18] = _kron(noise, (spread * angular) @ spread.T)
@@ -127,8 +127,8 @@ def _accelerations(
 def _held(hold: Hold | None) -> Array:
     """Return the matrix (6, 6) that makes (omega, v) of (omega, u), v = omega x r + u."""
     if hold is None:
-        return _FREE
-    held = _FREE.copy()
+        return _IDENTITY
+    held = _IDENTITY.copy()
     held[3:, :3] = -skew(hold.lever_arm)
     return held
 
@@ -153,7 +153,7 @@ def _vibrating(hold: Hold | None, variances: Array, noise: Array) -> Array:
     found[:18, :18] = _kron(noise[:3, :3], (held * variances) @ held.T)
     found[:18, _VIBRATION] = _kron(noise[:3, 3:], held * variances)
     found[_VIBRATION, :18] = found[:18, _VIBRATION].T
-    found[_VIBRATION, _VIBRATION] = noise[3, 3] * variances * _FREE[:3, :3]
+    found[_VIBRATION, _VIBRATION] = noise[3, 3] * variances * _IDENTITY[:3, :3]
     return found
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from blur_imu_ros.core.arrays import Array, Image
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
-from blur_imu_ros.core.registration_level import Fits, Level, evidence_of
+from blur_imu_ros.core.registration_level import Fits, Level, added, evidence_of
 from blur_imu_ros.core.registration_view import (
     DepthTold,
     RegistrationConfig,
@@ -95,9 +95,9 @@ class Registration:
         """(6, 6) covariance with the ambiguity that is left when more is known."""
         change = ambiguity - self.ambiguity
         angular, linear = self.miss
-        covariance = self.covariance.copy()
-        covariance.ravel()[::7] += [change * angular**2] * 3 + [change * linear**2] * 3
-        return covariance
+        return added(
+            self.covariance, np.array([change * angular**2] * 3 + [change * linear**2] * 3)
+        )
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,12 @@ class _Found:
     covariance: Array
     ambiguity: float
     banded: float
+
+    @property
+    def evidence(self) -> float:
+        """Logarithm of the likelihood of its motion."""
+        correlation, overlap = np.array(self.correlation), np.array(self.overlap)
+        return float(evidence_of(correlation, overlap, self.level.settings))
 
     def doubted(self, times: float) -> _Found:
         """Return the same where the odds of a wrong motion are so many times as large."""
@@ -196,9 +202,10 @@ class Registrar:
                 self.settings.search_doubt
             )
         if first.depth_changed(self.settings) > self.settings.depth_changed:
-            other = self._followed_from(found, first.as_read, second, prior)
+            read = first.as_read
+            other = self._followed_from(found, read, second, prior)
             if self._contradicts(other, found):
-                first, found = first.as_read, other
+                first, found = read, other
         return self._registration(first, second, found)
 
     def _followed(
@@ -255,11 +262,9 @@ class Registrar:
         """
         settings = self.settings
         apart = found.fits.motions[0] - read.fits.motions[0]
-        both = np.array([found.correlation, read.correlation])
-        overlaps = np.array([found.overlap, read.overlap])
-        better, worse = evidence_of(both, overlaps, settings)
         apart2 = float(apart @ np.linalg.solve(read.covariance, apart))
-        return apart2 > settings.depth_contradicted and better - worse < settings.hopeless
+        behind = found.evidence - read.evidence
+        return apart2 > settings.depth_contradicted and behind < settings.hopeless
 
     def _found(
         self,
@@ -450,16 +455,16 @@ def shared_covariance(velocity: Array, settings: RegistrationConfig, nearness: f
     linear = velocity[3:]
     forward, sideways = float(linear[2] ** 2), float(linear[:2] @ linear[:2])
     turning = np.empty((6, 3))
-    turning[:3], turning[3:] = nearness * _TURN_OF_SHIFT, _NO_TURN
+    turning[:3], turning[3:] = nearness * _TURN_OF_SHIFT, _IDENTITY
     covariance = settings.linear_share**2 * sideways * turning @ turning.T
     covariance[3:, 3:] += settings.depth_scale_std**2 * np.outer(linear, linear)
-    covariance[3:, 3:] += settings.linear_share**2 * forward * _NO_TURN
+    covariance[3:, 3:] += settings.linear_share**2 * forward * _IDENTITY
     return np.asarray(covariance)
 
 
 _TURN_OF_SHIFT = np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 0]])
 """(3, 3) turn that moves what is 1 m away as a shift does, in the middle of the image."""
-_NO_TURN = np.eye(3)
+_IDENTITY = np.eye(3)
 
 
 @lru_cache(maxsize=8)

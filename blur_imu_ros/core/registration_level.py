@@ -340,7 +340,7 @@ class Level:
         """Return what unknown depth takes from a normal matrix (6, 6) and right side (6,)."""
         sums = self._depth_sums(motion, jacobian, weighted, residual) * size
         assert self.depth_information is not None
-        solved = np.linalg.solve(_added(self.depth_information, sums[7]), sums[:7].T)
+        solved = np.linalg.solve(added(self.depth_information, sums[7]), sums[:7].T)
         return sums[:6] @ solved[:, :6], sums[:6] @ solved[:, 6]
 
     def _depth_sums(
@@ -371,7 +371,7 @@ class Level:
         weighted = jacobian * fits.weights[0]
         sums = self._depth_sums(motion, jacobian, weighted, fits.residual[0]) * size
         assert self.depth_information is not None
-        seen = _added(self.depth_information, sums[7])
+        seen = added(self.depth_information, sums[7])
         change = np.linalg.solve(seen, sums[6])
         correction = change.reshape(settings.blocks)
         if first.told is not None:
@@ -499,15 +499,14 @@ def _lost_to_any_depth(sums: Array, axes: Array, depth_information: Array) -> Ar
     """
     along = (axes.T @ sums.reshape(3, -1)).reshape(sums.shape)
     own = (axes.T @ along[:, 3:]).swapaxes(0, 1)
-    first = np.linalg.inv(_added(depth_information, own[0, 0]))
+    first = np.linalg.inv(added(depth_information, own[0, 0]))
     across = along[0] @ first
     lost = across @ along[0].T
 
     def left(i: int, j: int) -> Array:
         less: Array = first * own[0, j]
         less *= -own[0, i][:, None]
-        less.ravel()[:: len(less) + 1] += own[i, j]
-        return less
+        return _add(less, own[i, j])
 
     second, third = (along[i] - across * own[0, i] for i in (1, 2))
     inverse, between = np.linalg.inv(depth_information + left(1, 1)), left(1, 2)
@@ -517,11 +516,15 @@ def _lost_to_any_depth(sums: Array, axes: Array, depth_information: Array) -> Ar
     return np.asarray(lost + across @ second.T + third @ np.linalg.solve(last, third.T))
 
 
-def _added(square: Array, diagonal: Array) -> Array:
+def added(square: Array, diagonal: Array) -> Array:
     """(n, n) a matrix and what is added to its diagonal (n,)."""
-    found = square.copy()
-    found.ravel()[:: len(square) + 1] += diagonal
-    return found
+    return _add(square.copy(), diagonal)
+
+
+def _add(square: Array, diagonal: Array) -> Array:
+    """Return the very matrix (n, n), with what is added to its diagonal (n,)."""
+    square.ravel()[:: len(square) + 1] += diagonal
+    return square
 
 
 def _shown(view: View, shape: tuple[int, ...], margin: int) -> Array | None:
