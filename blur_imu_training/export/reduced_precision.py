@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import helper, numpy_helper
 
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
@@ -26,6 +27,8 @@ View = tuple[NDArray[np.uint8], Camera]
 
 LARGEST_DIFFERENCE = 0.1
 """Of the field from that of the model it was made of, over its size: more is refused."""
+_RANGE = 99.99
+"""Per cent of the values of a layer that its 8 bits hold; a few large ones would take them all."""
 EXPOSURE_TIME = 0.01
 """Seconds, of the views; differences are relative, so that any would do."""
 
@@ -170,7 +173,12 @@ def _write_fp16(source: Path, output: Path) -> None:
 
 
 def _write_int8(source: Path, output: Path, inputs: list[NDArray[np.float32]]) -> None:
-    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        CalibrationMethod,
+        QuantType,
+        quantize_static,
+    )
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Inputs(CalibrationDataReader):  # type: ignore[misc]
@@ -190,11 +198,39 @@ def _write_int8(source: Path, output: Path, inputs: list[NDArray[np.float32]]) -
         str(output),
         Inputs(),
         per_channel=True,
+        calibrate_method=CalibrationMethod.Percentile,
+        extra_options={"CalibPercentile": _RANGE},
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         op_types_to_quantize=["Conv", "Add", "Relu"],
         nodes_to_quantize=list(_learned_layers(onnx.load(prepared))),
     )
+    onnx.save(_with_a_fourth_channel(onnx.load(output)), output)
+
+
+def _with_a_fourth_channel(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model in 8 bits whose first layer reads one channel more, of zeros.
+
+    ONNX Runtime copies pixels of four bytes in half the time that it takes for three. Whatever
+    else reads the image gets it as it is, not rounded.
+    """
+    graph = model.graph
+    rounded = next(node for node in graph.node if node.name == "image_QuantizeLinear")
+    back = next(node for node in graph.node if rounded.output[0] in node.input)
+    first = next(n for n in graph.node if n.op_type == "Conv" and back.output[0] in n.input)
+    for node in graph.node:
+        if node is not first:
+            node.input[:] = ["image" if name == back.output[0] else name for name in node.input]
+    restored = next(node for node in graph.node if node.output[0] == first.input[1])
+    weights = next(w for w in graph.initializer if w.name == restored.input[0])
+    wider = np.pad(numpy_helper.to_array(weights), ((0, 0), (0, 1), (0, 0), (0, 0)))
+    weights.CopyFrom(numpy_helper.from_array(wider, weights.name))
+    behind = numpy_helper.from_array(np.array([0, 0, 0, 0, 0, 1, 0, 0]), "one_channel_behind")
+    graph.initializer.append(behind)
+    pad = helper.make_node("Pad", [rounded.output[0], behind.name], ["image_of_four_channels"])
+    graph.node.insert(list(graph.node).index(rounded) + 1, pad)
+    back.input[0] = pad.output[0]
+    return model
 
 
 def _learned_layers(model: onnx.ModelProto) -> Iterator[str]:

@@ -9,6 +9,9 @@ import pytest
 
 pytest.importorskip("torch", reason="export needs torch: pip install .[train]")
 
+import onnx
+from onnx import numpy_helper
+
 from blur_imu_ros.errors import ModelError
 from blur_imu_ros.network.blur_network import load_network, model_path
 from blur_imu_ros.network.model_card import ModelCard
@@ -49,6 +52,21 @@ def test_fewer_bits_read_nearly_the_same(
     assert 0 < parity_of(card).field < most
     assert output.stat().st_size < 0.75 * original.stat().st_size
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["other.json", "other.onnx"]
+
+
+def test_only_the_first_layer_reads_the_image_in_8_bits_four_bytes_a_pixel(
+    original: Path, views: list[View], tmp_path: Path
+) -> None:
+    write_reduced(original, tmp_path / "other.onnx", Precision.int8, views)
+    graph = onnx.load(tmp_path / "other.onnx").graph
+    padded = next(node for node in graph.node if node.op_type == "Pad")
+    restored = next(node for node in graph.node if node.input[0] == padded.output[0])
+    (first,) = [node for node in graph.node if restored.output[0] in node.input]
+    weights = next(w for w in graph.initializer if w.dims[1:] == [4, 3, 3])
+    others = {node.op_type for node in graph.node if "image" in node.input}
+    assert first.op_type == "Conv"
+    assert not numpy_helper.to_array(weights)[:, 3].any()
+    assert others == {"QuantizeLinear", "Slice"}
 
 
 def test_the_card_tells_numbers_origin_and_parity(

@@ -67,7 +67,9 @@ class StructureTensor(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return (batch, 12, rows / 8, columns / 8) maps of a normalised image."""
-        grey = image.mean(dim=1, keepdim=True)
+        # Sums, because ONNX Runtime takes three times as long for the mean.
+        red, green, blue = image[:, :1], image[:, 1:2], image[:, 2:]
+        grey = (red + green + blue) / 3
         maps = []
         for level in range(4):
             gradient = functional.conv2d(_with_border(grey), self.sobel)
