@@ -98,8 +98,9 @@ def export(
     from blur_imu_training.export.export import export_reduced, export_run, sample_views
     from blur_imu_training.export.reduced_precision import Precision
 
+    refuse_overwriting([output], [run])
     if run.is_file():
-        refuse_overwriting([output, output.with_suffix(".json")], [run, run.with_suffix(".json")])
+        refuse_overwriting([output.with_suffix(".json")], [run, run.with_suffix(".json")])
     name = name or output.stem
     if precision is PrecisionChoice.fp32:
         typer.echo(export_run(run, output, name, any_batch=any_batch, best=best))
@@ -120,7 +121,8 @@ def import_checkpoint(
     """Convert the weights that the authors of "Image as an IMU" published."""
     from blur_imu_training.export.import_checkpoint import import_checkpoint
 
-    refuse_overwriting([output, output.with_suffix(".json")], [checkpoint])
+    refuse_overwriting([output], [checkpoint])
+    refuse_overwriting([output.with_suffix(".json")], [checkpoint])
     typer.echo(import_checkpoint(checkpoint, output))
 
 

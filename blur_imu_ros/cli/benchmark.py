@@ -70,7 +70,7 @@ def run_benchmark(
     models = [Path(model) for model in (*options.models, options.against) if model]
     refuse_overwriting(
         [options.json, options.plot],
-        [*models, *(m.with_suffix(".json") for m in models)],
+        [*models, *(m.parent / f"{m.stem}.json" for m in models)],
     )
     console, progress = Console(), Console(stderr=True)
     earlier = Earlier.load(options.earlier) if options.earlier else None

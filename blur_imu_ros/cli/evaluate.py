@@ -82,7 +82,7 @@ class EvaluateOptions:
     def true_trajectory(self) -> Path | None:
         """Where the trajectory of the ground truth is written, beside that of the estimate."""
         path = self.trajectory
-        return None if path is None else path.with_name(f"{path.stem}.truth{path.suffix}")
+        return None if path is None else path.parent / f"{path.stem}.truth{path.suffix}"
 
     def completed(self) -> EvaluateOptions:
         """Return the same with the endings that are missing; RecordingError where one is wrong."""

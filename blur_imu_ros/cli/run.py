@@ -176,13 +176,16 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     record = RunRecord(_recipe(options, settings, network), len(recording))
     earlier = _earlier(options, record) if options.resume else None
     if earlier is not None and earlier.finished:
+        if options.plot is not None and not options.plot.is_file():
+            _plot(options)
         return f"{options.output}: {earlier.rows} rows, measured before"
     if not options.force:
         _keep_other_result(options)
     known = len(recording.notes)
     print_notes(*recording.notes)
     summary = RunSummary()
-    count = _measure(options, recording, network, earlier or record, summary)
+    with _told_how_to_go_on(options):
+        count = _measure(options, recording, network, earlier or record, summary)
     print_notes(*recording.notes[known:])
     if count == 0:
         raise RecordingError(f"{options.source}: holds no images")
@@ -413,6 +416,19 @@ def _writer(options: RunOptions, network: Network, kept: int) -> Iterator[Result
     else:
         with CsvWriter(options.output, kept, options.axes, options.fuses) as table:
             yield table
+
+
+@contextmanager
+def _told_how_to_go_on(options: RunOptions) -> Iterator[None]:
+    """Say what completes a result when a signal, not an error, ends the run."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:
+        if options.can_be_completed and address_of(options.source) is None:
+            print_notes(f"{options.output}: the same command with --resume measures the rest")
+        raise
 
 
 @contextmanager

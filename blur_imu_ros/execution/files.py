@@ -16,7 +16,7 @@ RECORD_SUFFIX = ".run.json"
 
 
 def refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
-    """Refuse to write over what is read, or to write twice to one place.
+    """Refuse to write over what is read, to a folder, or twice to one place.
 
     A file in a folder of the inputs counts as an input, unless it is a result of ours.
 
@@ -28,6 +28,7 @@ def refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | N
     for path in outputs:
         if path is None:
             continue
+        _refuse_folder(path)
         places = _places(path)
         if places & read or _lies_in(read, path):
             raise RecordingError(f"{path}: would overwrite the input; choose another place")
@@ -36,6 +37,11 @@ def refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | N
                 f"{path}: two results would be written there; choose another place"
             )
         written |= places
+
+
+def _refuse_folder(path: Path) -> None:
+    if path.name in ("", ".."):
+        raise RecordingError(f"{path}: is a folder; name the file to write in it")
 
 
 _Place = Path | tuple[int, int]
@@ -61,8 +67,9 @@ def with_ending(path: Path, endings: Sequence[str]) -> Path:
     """Return a path that ends in one of `endings`, the first where it has none.
 
     Raises:
-        RecordingError: it ends otherwise.
+        RecordingError: it ends otherwise, or is a folder.
     """
+    _refuse_folder(path)
     if path.suffix in endings:
         return path
     if path.suffix:

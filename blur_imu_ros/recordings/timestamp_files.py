@@ -30,6 +30,7 @@ TOLERATED = 0.1
 
 _TIMECODE = re.compile(r"#\s*time(code|stamp) format v\d", re.IGNORECASE)
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(\.\d+)?")
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _TIME_NAME = re.compile(r"(t|time|times|timestamps?|stamp|sec|secs|seconds|nanoseconds)\b")
 _PARTS = re.compile(r"(^|\W|_)secs?$"), re.compile(r"(^|\W|_)(nsecs?|nanosecs?)$")
 _UNIT_NAMES = {
@@ -170,6 +171,8 @@ def _table_of(path: Path) -> _Table:
 def _headed(path: Path, heading: Sequence[str], lines: Sequence[str]) -> _Table:
     """Return a table whose columns have names, among them the time's."""
     names = [name.strip(' "#%').lower() for name in heading]
+    if len(names) == 1 and all(map(_DECIMAL_COMMA.fullmatch, lines)):
+        lines = [line.replace(",", ".") for line in lines]
     rows = _rows(path, lines)
     whole, parts = (next((k for k, n in enumerate(names) if p.search(n)), None) for p in _PARTS)
     if whole is not None and parts is not None:  # As messages have them, in two numbers.
@@ -193,10 +196,13 @@ def _rows(path: Path, lines: Sequence[str]) -> list[list[str]]:
 
 
 def _cells(line: str) -> list[str]:
-    """Return what commas, semicolons, tabs or spaces part; spaces in headings part nothing."""
-    for separator in (",", ";", "\t"):
+    """Return what semicolons, tabs, commas or spaces part; spaces in headings part nothing.
+
+    Beside semicolons and tabs, commas are those of decimals.
+    """
+    for separator in (";", "\t", ","):
         if separator in line:
-            return [cell.strip() for cell in line.split(separator)]
+            return [cell.strip(" ,") for cell in line.split(separator)]
     return line.split()
 
 
@@ -230,7 +236,7 @@ def _names(table: _Table, time_column: int) -> tuple[str, ...]:
 def _number(row: Sequence[str], column: int) -> float:
     cell = row[column].strip('"') if column < len(row) else ""
     try:
-        return float(int(cell)) if cell.isdecimal() else float(cell)
+        return float(int(cell)) if cell.isdecimal() else float(cell.replace(",", "."))
     except (ValueError, OverflowError):
         return float("nan")
 

@@ -118,7 +118,7 @@ class RecordKeeper:
 
 def record_path(result: Path) -> Path:
     """Return where the record of a result lies."""
-    return result.with_name(result.name + RECORD_SUFFIX)
+    return result.parent / (result.name + RECORD_SUFFIX)  # with_name takes no folder such as `.`
 
 
 def exposure_of(result: Path) -> float | None:

@@ -41,6 +41,33 @@ def test_neither_input_of_a_comparison_is_written_over(
     assert velocities[which].read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("evaluate", "a.csv", "b.csv", "--json"),
+        ("evaluate", "a.csv", "b.csv", "--trajectory"),
+        ("calibrate", "a.csv", "b.csv", "--output"),
+        ("compare", "images", "b.csv", "--json"),
+        ("run", "images", "--output"),
+        ("run", "images", "--output", "a.csv", "--overlay"),
+        ("run", "images", "more", "--output", "{name}.csv", "--summary"),
+        ("live", "video.mp4", "--exposure", "0.01", "--output"),
+        ("benchmark", "--json"),
+        ("import-checkpoint", "weights.pth", "--output"),
+        ("export", "model.onnx", "--output"),
+    ],
+)
+def test_a_folder_is_refused_where_a_file_is_written(
+    blur_imu: CommandLine, command: tuple[str, ...]
+) -> None:
+    assert ".: is a folder; name the file to write in it" in blur_imu(*command, ".").refusal
+
+
+def test_a_folder_is_no_estimate(blur_imu: CommandLine, velocities: tuple[Path, Path]) -> None:
+    for command in (("evaluate",), ("calibrate", "--output", "calibration.yaml")):
+        assert ".: cannot be read" in blur_imu(*command, ".", velocities[1]).refusal
+
+
 @pytest.mark.parametrize("option", ["output", "overlay", "plot", "rerun"])
 def test_run_writes_over_none_of_its_inputs(
     blur_imu: CommandLine, tmp_path: Path, camera: Path, option: str

@@ -137,6 +137,24 @@ def test_what_is_finished_is_left_alone_until_the_recording_grows(options: RunOp
     assert options.output.read_bytes() == whole(options)
 
 
+def test_a_plot_that_is_asked_for_later_is_drawn_of_what_is_finished(options: RunOptions) -> None:
+    options = replace(options, resume=True)
+    run(options, Oracle())
+    asked = replace(options, plot=options.output.with_name("est.png"))
+    assert "9 rows, measured before" in run(asked, MortalOracle(0))
+    assert asked.plot is not None and asked.plot.is_file()
+
+
+def test_a_run_that_is_stopped_says_how_it_is_completed(
+    options: RunOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overlay = options.output.with_name("overlay.mp4")
+    for asked, told in ((options, True), (replace(options, overlay=overlay), False)):
+        with pytest.raises(Stopped):
+            run(asked, MortalOracle(3))
+        assert ("--resume measures the rest" in capsys.readouterr().err) is told
+
+
 def test_a_result_of_another_run_is_refused_and_kept(
     blur_imu: CommandLine, options: RunOptions, tmp_path: Path
 ) -> None:

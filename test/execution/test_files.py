@@ -75,3 +75,11 @@ def test_places_of_many_recordings_are_compared_in_no_time(tmp_path: Path) -> No
         refuse_overwriting([*outputs, outputs[7]], inputs)
     with pytest.raises(RecordingError, match="would overwrite"):
         refuse_overwriting([*outputs, inputs[7]], inputs)
+
+
+@pytest.mark.parametrize("folder", [".", "/", ".."])
+def test_a_folder_without_a_name_is_no_place_for_a_result(folder: str) -> None:
+    with pytest.raises(RecordingError, match=r"is a folder; name the file"):
+        refuse_overwriting([Path(folder)], [])
+    with pytest.raises(RecordingError, match=r"is a folder; name the file"):
+        with_ending(Path(folder), [".json"])

@@ -43,6 +43,9 @@ KINDS = {
     "messages": "%time,header.seq,header.stamp.secs,header.stamp.nsecs\n"
     + "".join(f"7,{k},{int(t)},{round(t % 1 * 1e9)}\n" for k, t in enumerate(TIMES)),
     "sec and nanosec": "sec nanosec\n" + "".join(f"{int(t)} {round(t % 1 * 1e9)}\n" for t in TIMES),
+    "decimal commas": "t;x\n" + lines("{t:.6f};1,5").replace(".", ","),
+    "decimal commas and tabs": "x\tt\n" + lines("1,5\t{t:.6f}").replace(".", ","),
+    "decimal commas alone": "t\n" + lines("{t:.6f}").replace(".", ","),
     "Windows": "\ufefft\r\n" + lines("{t:.6f}").replace("\n", "\r\n"),
 }
 
