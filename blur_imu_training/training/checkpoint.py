@@ -107,7 +107,9 @@ def load_weights(network: nn.Module, weights: Tensors, path: Path) -> None:
         ours, theirs = (list(t[name].shape) if name in t else "none" for t in (expected, weights))
         if ours != theirs:
             raise TrainingError(
-                f"{path}: is of another architecture: '{name}' is {theirs} there and {ours} here"
+                f"{path}: is of another architecture: '{name}' is {theirs} there and {ours} here; "
+                "`network` of the recipe must be that of these weights (for models/compact with "
+                "directed: true)"
             )
     network.load_state_dict(weights)
 

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install .[train]")
 
+from accelerate import Accelerator  # noqa: E402
 from scipy.linalg import expm  # noqa: E402
 from test_pose_loss import MOTION, batch_of  # noqa: E402
 
+from blur_imu_ros.errors import TrainingError  # noqa: E402
 from blur_imu_ros.network.architectures.compact import (  # noqa: E402
     CompactNetwork,
     CompactOutput,
     DirectedOutput,
     with_direction,
 )
-from blur_imu_training.recipe import NetworkChoice  # noqa: E402
+from blur_imu_ros.network.blur_network import model_path  # noqa: E402
+from blur_imu_training.recipe import SHIPPED, NetworkChoice, TrainingConfig  # noqa: E402
 from blur_imu_training.training.directions import along, oriented, whitened  # noqa: E402
+from blur_imu_training.training.ema_model import EmaModel  # noqa: E402
 from blur_imu_training.training.losses import field_loss  # noqa: E402
 from blur_imu_training.training.pose_loss import pose_loss  # noqa: E402
 from blur_imu_training.training.reuse import mirrored, transposed  # noqa: E402
+from helpers.command_line import needs_model  # noqa: E402
+
+COMPACT = SHIPPED / "compact.yaml"
 
 
 def test_whitened_errors_have_the_mahalanobis_length() -> None:
@@ -135,3 +145,20 @@ def test_a_network_that_learns_directions_begins_with_what_another_reads() -> No
 def test_directions_without_an_uncertainty_are_refused() -> None:
     with pytest.raises(ValueError, match="directed is of the compact one"):
         NetworkChoice.of({"directed": True, "uncertainty": False})
+
+
+@needs_model
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
+def test_recipes_begin_with_the_weights_that_they_name(path: Path, tmp_path: Path) -> None:
+    named = re.search(r"--weights models/(\w+)\.safetensors", path.read_text())
+    if named is None:
+        pytest.skip("begins with random weights, or with those of a run")
+    weights = model_path(named[1]).with_suffix(".safetensors")
+    EmaModel(TrainingConfig.load(path), Accelerator(cpu=True), tmp_path, weights)
+
+
+@needs_model
+def test_weights_with_a_direction_name_what_the_recipe_lacks(tmp_path: Path) -> None:
+    weights = model_path("compact").with_suffix(".safetensors")
+    with pytest.raises(TrainingError, match=r"head.*network.*directed: true"):
+        EmaModel(TrainingConfig.load(COMPACT), Accelerator(cpu=True), tmp_path, weights)
