@@ -9,6 +9,7 @@ left of v is the constraint noise.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
@@ -28,6 +29,7 @@ from blur_imu_ros.core.motion_process import (
 from blur_imu_ros.core.motion_signs import Mixture, Read, fits, normalised, read, unread
 from blur_imu_ros.core.motion_step import ACCELERATION, LASTING, POSE, VELOCITY, Hold, Step, unknown
 from blur_imu_ros.core.registration import Registration
+from blur_imu_ros.core.small_systems import added
 
 _UNLIKELY = 1e-2
 """Share of a wrong pair that is not thought of."""
@@ -256,8 +258,8 @@ class MotionFilter:
 
     def _unseen(self, pair: Registration, jitter: float) -> Unseen:
         frames = max(self.config.lasting / (pair.t1 - pair.t0), 1.0)
-        own = np.trace((pair.covariance_at(0.0) - pair.shared_covariance)[3:, 3:])
-        return Unseen(jitter, frames, float(own), self._alike + np.diag(self._judge.unseen))
+        own = (pair.covariance_at(0.0) - pair.shared_covariance)[3:, 3:].trace()
+        return Unseen(jitter, frames, float(own), added(self._alike, self._judge.unseen))
 
     def _rescale(self) -> None:
         """Take the scales and the gain of blur that the judge found, once they have changed by a
@@ -274,8 +276,9 @@ class MotionFilter:
         known = self._known
         if known is not None and known.of(self._head, reading, probability):
             return known.read
-        std = np.sqrt(np.append(self._scales, [np.exp(np.log(self._scales).mean())] * 3))
-        own = replace(reading, covariance=reading.covariance * np.outer(std, std))
+        std = np.full(6, self._scales.prod() ** (1 / 6))
+        std[:3] = np.sqrt(self._scales)
+        own = BlurReading(reading.velocity, reading.covariance * (std[:, None] * std))
         own = own.multiplied(self._gain)
         found = read(self._head, own, VELOCITY, self.config.degrees, probability)
         self._known = _Known(self._head, reading, probability, found)
@@ -339,10 +342,11 @@ class Unseen:
     def velocity(self, state: Mixture) -> Gaussian:
         """Return (6,) the velocity of a state, with all of its covariance."""
         velocity, change = state.merged.part(VELOCITY), state.merged.part(ACCELERATION)
-        more = min(self.lasting - 1, self.of_pair / np.trace(velocity.covariance[3:, 3:]))
-        std = np.sqrt([1.0] * 3 + [1 + more] * 3)
-        moved = change.covariance + np.outer(change.mean, change.mean)
-        covariance = velocity.covariance * np.outer(std, std) + self.jitter**2 * moved
+        more = min(self.lasting - 1, self.of_pair / velocity.covariance[3:, 3:].trace())
+        std = np.ones(6)
+        std[3:] = math.sqrt(1 + more)
+        moved = change.covariance + change.mean[:, None] * change.mean
+        covariance = velocity.covariance * (std[:, None] * std) + self.jitter**2 * moved
         covariance[:3, :3] += self.alike
         return Gaussian(velocity.mean, covariance)
 
@@ -408,9 +412,9 @@ def _by_chance(pair: Registration, alike: float) -> tuple[Registration, Array]:
         alike: see the configuration.
     """
     own = pair.covariance_at(0.0) - pair.shared_covariance
-    chance = np.maximum(1 - alike**2 / np.diag(own)[:3], _LEAST_CHANCE)
-    std = np.sqrt(np.append(chance, [1.0] * 3))
-    change = own * (np.outer(std, std) - 1)
+    std = np.ones(6)
+    std[:3] = np.sqrt(np.maximum(1 - alike**2 / own.diagonal()[:3], _LEAST_CHANCE))
+    change = own * (std[:, None] * std - 1)
     return replace(pair, covariance=pair.covariance + change), -change[:3, :3] / 2
 
 
@@ -419,14 +423,14 @@ def _jittered(pair: Registration, jitter: float) -> Registration:
     if jitter == 0:
         return pair
     share2 = 2 * (jitter / (pair.t1 - pair.t0)) ** 2
-    wrong = share2 * np.outer(pair.velocity, pair.velocity)
+    wrong = share2 * pair.velocity[:, None] * pair.velocity
     return replace(pair, covariance=pair.covariance + wrong)
 
 
 def _densities(innovations: Array, covariances: Array) -> Array:
     """(n,) those of Gaussians, up to a constant; never zero."""
     solved = np.linalg.solve(covariances, innovations[:, :, None])[:, :, 0]
-    nis = np.minimum(np.sum(innovations * solved, axis=1), 600.0)
+    nis = np.minimum((innovations * solved).sum(axis=1), 600.0)
     return np.asarray(np.exp(-nis / 2) / np.sqrt(np.linalg.det(covariances)))
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.small_systems import inverse
 
 _COUNT = 41
 """Factors that are asked, evenly spread over logarithms, 1 in the middle."""
@@ -55,6 +56,7 @@ class GainEvidence:
             memory: share of it that is still there one frame later.
         """
         self._logs = np.linspace(-math.log(largest), math.log(largest), _COUNT)
+        self._factors = np.exp(self._logs)
         self._usual = -np.log1p(np.square(self._logs / max(std, 1e-9)))
         self._share, self._memory = share, memory
         self.found: Array = np.zeros(_COUNT)
@@ -77,12 +79,10 @@ class GainEvidence:
             mean: (3,) what the pairs around it tell.
             expected: (3, 3) covariance of the difference.
         """
-        size = np.linalg.inv(expected)
-        length, across, motion = (
-            float(a @ size @ b) for a, b in ((blur, blur), (blur, mean), (mean, mean))
-        )
-        factors = np.exp(self._logs)
-        nis = factors**2 * length + motion + np.outer((-2.0, 2.0), factors * across)
+        both = np.array([blur, mean])
+        (length, across), (_, motion) = (both @ inverse(expected) @ both.T).tolist()
+        factors = self._factors
+        nis = factors**2 * length + motion + np.multiply.outer((-2.0, 2.0), factors * across)
         likelihoods = -(_DEGREES + 3) / 2 * np.log1p(np.maximum(nis, 0) / _DEGREES)
         found = np.logaddexp(likelihoods[0], likelihoods[1])
         # Only where the camera turns, and both tell it of the same axis, lengths can be compared.

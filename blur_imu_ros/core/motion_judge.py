@@ -20,6 +20,7 @@ from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.motion_gain import Gain, GainEvidence
 from blur_imu_ros.core.motion_process import MotionFilterConfig, Turning, symmetric
 from blur_imu_ros.core.registration import Registration
+from blur_imu_ros.core.small_systems import added, principal
 from blur_imu_ros.core.velocity import VelocityPrior
 
 _VIBRATION = np.outer((1.0, 0.0, 1.0), (1.0, 0.0, 1.0))
@@ -70,17 +71,16 @@ class BlurReading:
             config: tells how wrong short blur is.
         """
         total = np.linalg.inv(estimate.covariance - estimate.shared_covariance)
-        size = np.sqrt(np.diag(assumed.information))
-        values, vectors = np.linalg.eigh(
-            (total - assumed.information) / np.outer(size, size)
-        )  # in units of the prior's standard deviations
+        size = np.sqrt(assumed.information.diagonal())
+        # In units of the prior's standard deviations.
+        values, vectors = principal((total - assumed.information) / (size[:, None] * size))
         axes = vectors.T / size
         covariance = (axes.T / np.maximum(values, 1e-2)) @ axes
         velocity = covariance @ (total @ estimate.velocity)
         short = config.short_px / (1 + (estimate.blur_px / config.short_until_px) ** 2)
         angular = short / (focal * estimate.exposure_time)
         linear = angular / max(inverse_depth, 1e-2)
-        covariance = covariance + np.diag([angular**2] * 3 + [linear**2] * 3)
+        covariance = added(covariance, np.array([angular**2] * 3 + [linear**2] * 3))
         return cls(velocity, symmetric(covariance))
 
     def agrees(self, velocity: Array) -> bool:
@@ -91,7 +91,7 @@ class BlurReading:
         """Return it with a factor, and with what is not known of that."""
         factor = math.exp(gain.log)
         velocity = factor * self.velocity
-        unsure = gain.variance * np.outer(velocity, velocity)
+        unsure = gain.variance * velocity[:, None] * velocity
         return BlurReading(velocity, factor**2 * self.covariance + unsure)
 
 
@@ -147,7 +147,7 @@ class Judge:
         """(3,) of the angular acceleration of each axis, (rad/s^2)^2."""
         own = np.square(_shares(self.ways) @ np.sqrt(self._accelerations))
         together = self.config.together
-        return np.asarray((1 - together) * own + together * own.mean())
+        return np.asarray((1 - together) * own + together / 3 * own.sum())
 
     @property
     def vibrations(self) -> Array:
@@ -169,7 +169,7 @@ class Judge:
         spread = transition @ across
         spread += self._accelerations[:, None, None] * turning.shaken
         spread += self._vibrations[:, None, None] * turning.vibrating
-        own = np.diag(registration.covariance)[:3] * dt**2
+        own = registration.covariance.diagonal()[:3] * dt**2
         innovation = registration.velocity[:3, None] * dt - predicted[..., 0]
         total = spread[..., 0, 0] + own[:, None]
         self.ways = self._weighed(self.ways, -0.5 * (np.log(total) + innovation**2 / total))
@@ -181,21 +181,21 @@ class Judge:
         spread -= gains[..., None] * spread[..., None, 0, :]
         self.covariance = spread[..., 1:, 1:]
         shares = _shares(self.ways)
-        mean = np.sum(shares * before, axis=1)
+        mean = (shares * before).sum(axis=1)
         apart = before - mean[:, None]
-        return mean, np.sum(shares * (variance + apart**2), axis=1)
+        return mean, (shares * (variance + apart**2)).sum(axis=1)
 
     def blur(self, reading: BlurReading, mean: Array, variance: Array) -> None:
         """Take the blur of a frame whose angular velocity the pairs around it tell, (3,) each."""
         blur, covariance, scales = reading.velocity[:3], reading.covariance[:3, :3], self.scales
-        expected = np.diag(variance + self.config.alike**2)
-        expected += covariance * np.sqrt(np.outer(scales, scales))
+        std = np.sqrt(scales)
+        expected = added(covariance * (std[:, None] * std), variance + self.config.alike**2)
         self.gains.take(blur, mean, expected)
         # Without its variance: that would take all noise of blur for a factor that is not known.
         factor = math.exp(self.gains.gain.log)
-        blur, claimed = factor * blur, factor**2 * np.diag(covariance)
+        blur, claimed = factor * blur, factor**2 * covariance.diagonal()
         # Of both signs the one that fits the pairs: a wrong one would be taken for a wrong reading.
-        towards = float(np.sum(blur * mean / (variance + claimed * scales)))
+        towards = float((blur * mean / (variance + claimed * scales)).sum())
         blur = math.copysign(1.0, towards) * blur
         self._unexplained(blur, mean, variance + claimed)
         innovation = blur - mean
@@ -211,7 +211,7 @@ class Judge:
         found = np.zeros(3)
         if blur @ away > 0:
             # Where neither sign fits, it is open: both, about the mean.
-            open_sign = float(np.sum(away**2 / claimed)) > _NEITHER
+            open_sign = float((away**2 / claimed).sum()) > _NEITHER
             found = np.minimum(blur**2 + mean**2 if open_sign else away**2, _MOST * claimed)
         self.unseen = np.maximum(kept * self.unseen + (1 - kept) * (found - _CHANCE * claimed), 0.0)
 

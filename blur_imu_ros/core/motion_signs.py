@@ -165,7 +165,7 @@ def fits(states: Gaussians, rows: slice, values: Array, covariance: Array) -> tu
     asked = slice(rows.start, rows.start + _ASKED)
     expected = states.covariances[:, asked, asked] + covariance[:_ASKED, :_ASKED]
     innovations = (values[:, :_ASKED] - states.means[:, None, asked]).swapaxes(1, 2)
-    nis = np.sum(innovations * np.linalg.solve(expected, innovations), axis=1)
+    nis = (innovations * np.linalg.solve(expected, innovations)).sum(axis=1)
     spread = np.log(np.linalg.det(expected))[:, None]
     return -(_DEGREES + _ASKED) / 2 * np.log1p(nis / _DEGREES) - spread / 2, nis
 
@@ -181,4 +181,4 @@ def normalised(weights: Array, log_likelihoods: Array) -> Array:
 
 def _each(signs: Array) -> Array:
     """(1,) or (2,) signs that there are among some (n,), in their order."""
-    return signs[:1] if np.all(signs == signs[0]) else signs[0] * _BOTH
+    return signs[:1] if (signs == signs[0]).all() else signs[0] * _BOTH

@@ -18,7 +18,7 @@ import numpy as np
 from blur_imu_ros.core.arrays import Array, Image
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
-from blur_imu_ros.core.registration_level import Fits, Level, added, evidence_of
+from blur_imu_ros.core.registration_level import Fits, Level, evidence_of
 from blur_imu_ros.core.registration_view import (
     DepthTold,
     RegistrationConfig,
@@ -28,6 +28,7 @@ from blur_imu_ros.core.registration_view import (
     view_of,
     without_bands,
 )
+from blur_imu_ros.core.small_systems import added
 from blur_imu_ros.core.velocity import VelocityPrior
 
 __all__ = [
@@ -281,17 +282,16 @@ class Registrar:
         that they show.
         """
         settings, best, rivals = self.settings, kept[0], kept[1:]
-        refined = replace(refined, overlap=fits.overlap[kept[:1]])
-        turning = np.linalg.norm(refined.motions[0, :3])
-        may_be = (settings.still_std * dt) ** 2 + (settings.lever * turning) ** 2
-        covariance = level.covariance(refined, belief, may_be * np.eye(3))
+        turning = _length(refined.motions[0, :3])
+        may_be = math.hypot(settings.still_std * dt, settings.lever * turning)
+        covariance = level.covariance(refined, belief, may_be)
         if len(rivals):
             apart = fits.motions[rivals] - refined.motions[0]
-            apart2 = np.sum(apart * np.linalg.solve(covariance, apart.T).T, axis=1)
+            apart2 = (apart * np.linalg.solve(covariance, apart.T).T).sum(axis=1)
             rivals = rivals[apart2 > settings.distinct_sigmas**2]
         chance = evidence_of(np.array([settings.chance_quality]), fits.overlap[best], settings)
-        others = np.append(fits.evidence[rivals], chance)
-        ambiguity = 1 - 1 / (1 + float(np.sum(np.exp(others - fits.evidence[best]))))
+        others = np.concatenate([fits.evidence[rivals], chance])
+        ambiguity = 1 - 1 / (1 + float(np.exp(others - fits.evidence[best]).sum()))
         correlation = float(fits.correlation[best])
         return _Found(
             level,
@@ -332,8 +332,7 @@ class Registrar:
     def _belief(self, prior: VelocityPrior | None, dt: float, motion: Array) -> tuple[Array, Array]:
         """Information matrix and vector of the prior, of (theta, t), next to a motion."""
         settings = self.settings
-        turning = math.sqrt(motion[:3] @ motion[:3])
-        linear = math.hypot(settings.linear_std * dt, settings.sway * turning)
+        linear = math.hypot(settings.linear_std * dt, settings.sway * _length(motion[:3]))
         angular = settings.angular_std * dt
         information: Array = np.diag([angular**-2.0] * 3 + [linear**-2.0] * 3)
         vector: Array = np.zeros(6)
@@ -345,7 +344,7 @@ class Registrar:
 
     def _starts(self, level: Level, starts: Array) -> Array:
         """(k, 6) motions to start from, the same ones only once."""
-        possible = np.linalg.norm(starts[:, :3], axis=1) < _LARGEST_ROTATION
+        possible = np.square(starts[:, :3]).sum(axis=1) < _LARGEST_ROTATION**2
         motions = np.vstack([np.zeros(6), starts[possible]])
         apart = (level.apart(motions[:, None], motions) > self.settings.distinct_px).tolist()
         kept: list[int] = []
@@ -374,11 +373,9 @@ class Registrar:
         to_middle = _to_middle(motion[:3]) / dt
         velocity = to_middle @ motion
         shared = shared_covariance(velocity, settings, second.nearness)
-        covariance = (
-            to_middle @ found.covariance @ to_middle.T
-            + np.diag(_unmodelled(velocity, settings))
-            + ambiguity * np.diag(_spread(settings))
-            + shared
+        covariance = added(
+            to_middle @ found.covariance @ to_middle.T + shared,
+            _unmodelled(velocity, settings) + ambiguity * _spread(settings),
         )
         quality, overlap = found.correlation, found.overlap
         reasons = []
@@ -399,7 +396,7 @@ class Registrar:
             not reasons,
             tuple(reasons),
             shared,
-            None if reasons else level.told_of_depth(first, second, fits, belief),
+            None if reasons else level.told_of_depth(first, second, fits, belief, overlap),
             (settings.angular_miss, settings.linear_miss),
         )
 
@@ -439,6 +436,10 @@ class Registrar:
         )
 
 
+def _length(vector: Array) -> float:
+    return math.sqrt(vector @ vector)
+
+
 def _unmodelled(velocity: Array, settings: RegistrationConfig) -> Array:
     """(6,) variance of a velocity that no residual tells."""
     angular2 = settings.angular_share**2 * float(velocity[:3] @ velocity[:3])
@@ -457,7 +458,7 @@ def shared_covariance(velocity: Array, settings: RegistrationConfig, nearness: f
     turning = np.empty((6, 3))
     turning[:3], turning[3:] = nearness * _TURN_OF_SHIFT, _IDENTITY
     covariance = settings.linear_share**2 * sideways * turning @ turning.T
-    covariance[3:, 3:] += settings.depth_scale_std**2 * np.outer(linear, linear)
+    covariance[3:, 3:] += settings.depth_scale_std**2 * linear[:, None] * linear
     covariance[3:, 3:] += settings.linear_share**2 * forward * _IDENTITY
     return np.asarray(covariance)
 

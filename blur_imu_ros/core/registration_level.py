@@ -29,14 +29,14 @@ from blur_imu_ros.core.registration_view import (
     resized,
     sized,
 )
+from blur_imu_ros.core.small_systems import add_to, added, inverse, principal, solved
 
 _OUTSIDE, _UNSEEN = -1e9, -1e4
 """Grey level of what lies outside an image, and below which a pixel takes part of it: the smallest
 share that OpenCV's interpolation knows is 1/1024."""
-_NO_MOTION = np.zeros(6)
 _AS_BEFORE = 0.5
 """Share of the movement at which steps stop, below which pixels fit as they did before it."""
-_TINY = np.float32(1e-6)
+_TINY = 1e-6
 """Keeps sums over pixels that are not seen away from zero."""
 _NEAREST = np.float32(1e-2)
 """Smallest depth of a point seen from the second camera, as a share of its depth before."""
@@ -143,10 +143,10 @@ class Level:
         settings, some = self.settings, slice(self.spacing // 2, None, self.spacing)
         self.other, self.other_gradients = images[1], gradients[1]
         grey = images[0][some, some].reshape(-1)
-        self.values = grey - grey.mean()
+        self.values = grey - grey.sum() / np.float32(grey.size)
         self.gradient = gradients[0][:, some, some].reshape(2, -1)
         slack = settings.slack_px / self.scale
-        steep = np.sum(self.gradient * self.gradient, axis=0)
+        steep = (self.gradient * self.gradient).sum(axis=0)
         self.variance = np.float32(settings.noise**2) + np.float32(slack**2) * steep
         self.precision = 1 / self.variance
         self.cells_per_sample = max(1.0, correlation_px / self.scale / self.spacing) ** 2
@@ -189,8 +189,11 @@ class Level:
 
     def apart(self, motion: Array, others: Array) -> Array:
         """(...) how differently motions (..., 6) move the image, RMS pixels of the finest level."""
-        difference = others - motion
-        squared = np.sum(difference @ self.metric * difference, axis=-1)
+        return self._lengths(others - motion)
+
+    def _lengths(self, motions: Array) -> Array:
+        """(...) how far motions (..., 6) move the image, RMS pixels of the finest level."""
+        squared = (motions @ self.metric * motions).sum(axis=-1)
         return np.asarray(np.sqrt(np.maximum(squared, 0)))
 
     def refined(self, motions: Array, most: int, belief: tuple[Array, Array]) -> Fits:
@@ -208,9 +211,9 @@ class Level:
             normal, vector = self._equations(motions, jacobian, squares, weights, residual, scale2)
             vector += belief[1] - motions @ belief[0]
             normal += belief[0]
-            steps = np.linalg.solve(normal, vector[:, :, None])[:, :, 0]
+            steps = np.array([solved(*of_one) for of_one in zip(normal, vector, strict=True)])
             motions, rotations = _moved(motions, rotations, steps)
-            moved = self.apart(steps, _NO_MOTION).max()
+            moved = self._lengths(steps).max()
             if moved < self.settled:
                 break
         places = self._places(rotations, motions[:, 3:])
@@ -262,11 +265,10 @@ class Level:
             seen *= self.shown
         precision = seen * self.precision
         weights = robust * precision
-        total, a, aa = (weights @ self.moments).T
+        sums = (weights @ self.moments).T.tolist()
         weights *= found
-        gain, offset = _brightness(
-            total, (a, weights.sum(axis=1)), (aa, np.einsum("kn,kn->k", weights, found))
-        )
+        sums += weights.sum(axis=1).tolist(), np.einsum("kn,kn->k", weights, found).tolist()
+        gain, offset = np.array([*map(_brightness, *sums)], np.float32).T
         found *= gain[:, None]
         found += offset[:, None]
         residual = np.subtract(self.values, found, out=found)
@@ -317,73 +319,51 @@ class Level:
         `squares` are those of a Jacobian that all motions share, `_squares`; None where each has
         its own.
         """
-        size = (1 / (scale2 * self.cells_per_sample)).astype(float)
+        precision = 1 / (scale2 * np.float32(self.cells_per_sample))
         if squares is not None:
-            normal = (weights @ squares).reshape(-1, 6, 6) * size[:, None, None]
-            return normal, (weights * residual) @ jacobian[0].T * size[:, None]
-        weighted = jacobian * weights[:, None]
-        normal = (weighted @ jacobian.swapaxes(1, 2)) * size[:, None, None]
-        vector = (weighted @ residual[:, :, None])[:, :, 0] * size[:, None]
-        if self.finest:
-            for k, motion in enumerate(motions):
-                own = jacobian[k if len(jacobian) > 1 else 0]
-                less, information_vector = self._lost_to_depth(
-                    motion, own, weighted[k], residual[k], size[k]
-                )
-                normal[k] -= less
-                vector[k] -= information_vector
-        return normal, vector
+            size = precision.astype(float)[:, None]
+            normal = (weights @ squares) * size
+            return normal.reshape(-1, 6, 6), (weights * residual) @ jacobian[0].T * size
+        products = np.empty((len(motions), 8, 8))
+        weights = weights * precision[:, None]
+        for k, motion in enumerate(motions):
+            own = jacobian[k if len(jacobian) > 1 else 0]
+            rows = _weighted_rows(motion, own, weights[k], residual[k])
+            products[k] = rows @ rows.T
+            if self.finest:
+                sums, information = self._of_depth(rows)
+                products[k, :6, :7] -= sums[:6] @ np.linalg.solve(information, sums[:7].T)
+        return products[:, :6, :6], products[:, :6, 6]
 
-    def _lost_to_depth(
-        self, motion: Array, jacobian: Array, weighted: Array, residual: Array, size: float
-    ) -> tuple[Array, Array]:
-        """Return what unknown depth takes from a normal matrix (6, 6) and right side (6,)."""
-        sums = self._depth_sums(motion, jacobian, weighted, residual) * size
+    def _of_depth(self, rows: Array) -> tuple[Array, Array]:
+        """Return sums over each block of the products of its slopes along the logarithm of inverse
+        depth with all `rows` (8, n), (8, blocks), and the information on depth (blocks, blocks)."""
+        sums = self._block_sums(rows * rows[7])
         assert self.depth_information is not None
-        solved = np.linalg.solve(added(self.depth_information, sums[7]), sums[:7].T)
-        return sums[:6] @ solved[:, :6], sums[:6] @ solved[:, 6]
-
-    def _depth_sums(
-        self, motion: Array, jacobian: Array, weighted: Array, residual: Array
-    ) -> Array:
-        """(8, blocks) products of the slopes along each block's logarithm of inverse depth.
-
-        With the Jacobian (6), the residual and the slopes themselves: J_d' W (J, r, J_d).
-        """
-        translation = motion[3:].astype(np.float32)
-        slopes = np.empty((8, residual.size), np.float32)
-        along = translation @ weighted[3:]
-        np.multiply(jacobian, along, out=slopes[:6])
-        np.multiply(residual, along, out=slopes[6])
-        np.multiply(translation @ jacobian[3:], along, out=slopes[7])
-        return self._block_sums(slopes)
+        return sums, added(self.depth_information, sums[7])
 
     def told_of_depth(
-        self, first: View, second: View, fits: Fits, belief: tuple[Array, Array]
+        self, first: View, second: View, fits: Fits, belief: tuple[Array, Array], overlap: float
     ) -> DepthTold | None:
         """Return what parallax, now and before, tells of the depth of the second view.
 
         Corrections stay with what the image shows; of those that left the view nothing is known.
         """
-        settings = self.settings
-        motion, size = fits.motions[0], 1 / (float(fits.scale2[0]) * self.cells_per_sample)
-        jacobian = fits.jacobian[0]
-        weighted = jacobian * fits.weights[0]
-        sums = self._depth_sums(motion, jacobian, weighted, fits.residual[0]) * size
-        assert self.depth_information is not None
-        seen = added(self.depth_information, sums[7])
-        change = np.linalg.solve(seen, sums[6])
-        correction = change.reshape(settings.blocks)
+        settings, motion = self.settings, fits.motions[0]
+        weights = fits.weights[0] / (fits.scale2[0] * np.float32(self.cells_per_sample))
+        rows = _weighted_rows(motion, fits.jacobian[0], weights, fits.residual[0])
+        sums, information = self._of_depth(rows)
+        known = np.linalg.inv(information)
+        correction = (known @ sums[6]).reshape(settings.blocks)
         if first.told is not None:
             correction = correction + first.told.correction
-        # Less what the motion may take for depth.
-        normal = (weighted @ jacobian.T).astype(float) * size + belief[0]
-        shared = sums[:6].T @ np.linalg.solve(normal, sums[:6])
-        information = seen - shared
-        if not _positive_definite(information):
+        # Less what the motion may take for depth (Woodbury).
+        across = sums[:6] @ known
+        normal = (rows @ rows.T)[:6, :6] + belief[0] - across @ sums[:6].T
+        if not _positive_definite(normal):
             return None  # lost to rounding
-        known = np.linalg.inv(information)
-        memory = settings.depth_memory * float(fits.overlap[0])
+        known += across.T @ solved(normal, across)
+        memory = settings.depth_memory * overlap
         return DepthTold(
             memory * _turned(correction, first.camera, second.camera, motion[:3]),
             memory**2 * known + (1 - memory**2) * _depth_covariance(second, settings),
@@ -396,7 +376,7 @@ class Level:
         along = along.reshape(len(values), self.shape[0], -1)
         return np.asarray(rows @ along).reshape(len(values), -1).astype(float)
 
-    def covariance(self, fits: Fits, belief: tuple[Array, Array], spread: Array) -> Array:
+    def covariance(self, fits: Fits, belief: tuple[Array, Array], spread: float) -> Array:
         """(6, 6) covariance of the fit of one motion, of (theta, t).
 
         A vignette stands still whatever the camera does, so the slopes that it may make count for
@@ -405,16 +385,14 @@ class Level:
         Args:
             fits: of it.
             belief: prior that it holds.
-            spread: (3, 3) covariance of a translation before anything is known of it.
+            spread: standard deviation of a translation on each axis before anything is known of
+                it.
         """
         jacobian = fits.jacobian[0] - self._jacobian(self._evenly(self.gradient)[None])[0]
         precision = fits.weights[0] / fits.scale2[0]
         if self.finest:
-            translation = fits.motions[0, 3:]
-            moment = np.outer(translation, translation) + spread
-            size, axes = np.linalg.eigh(moment)
-            axes = (axes * np.sqrt(np.maximum(size, 0))).astype(np.float32)
-            slopes = axes.T @ jacobian[3:]
+            axes = _root_of_moment(fits.motions[0, 3:], spread)
+            slopes = axes.astype(np.float32) @ jacobian[3:]
             inner = np.float32(self.settings.depth_inner_std**2) * np.einsum(
                 "kn,kn->n", slopes, slopes
             )
@@ -424,10 +402,10 @@ class Level:
         if self.finest:
             sums = self._parallax_sums(jacobian, weighted)
             assert self.depth_information is not None
-            normal = normal - _lost_to_any_depth(sums, axes.astype(float), self.depth_information)
+            normal = normal - _lost_to_any_depth(sums, axes, self.depth_information)
         # In the prior's own units; rounding must not make the images tell less than nothing.
-        to_prior = np.linalg.inv(np.linalg.cholesky(belief[0]))
-        gained, axes = np.linalg.eigh(to_prior @ normal @ to_prior.T)
+        to_prior = inverse(np.linalg.cholesky(belief[0]))
+        gained, axes = principal(to_prior @ normal @ to_prior.T)
         root = to_prior.T @ axes / np.sqrt(1 + np.maximum(gained, 0))
         return np.asarray(root @ root.T)
 
@@ -465,25 +443,46 @@ class Level:
         return np.asarray((values @ even.T) @ even)
 
 
+def _weighted_rows(motion: Array, jacobian: Array, weights: Array, residual: Array) -> Array:
+    """(8, n) what enters a normal matrix, each times the root of its weight: a Jacobian (6, n),
+    residuals (n,), and the slopes along the logarithm of inverse depth under a motion (6,)."""
+    roots = np.sqrt(weights)
+    rows = np.empty((8, roots.size), np.float32)
+    np.multiply(jacobian, roots, out=rows[:6])
+    np.multiply(residual, roots, out=rows[6])
+    np.matmul(motion[3:].astype(np.float32), rows[3:6], out=rows[7])
+    return rows
+
+
 def _squares(jacobian: Array) -> Array:
     """(n, 36) products of the rows of a Jacobian (6, n) with each other."""
     return np.ascontiguousarray((jacobian[:, None] * jacobian).reshape(36, -1).T)
 
 
 def _brightness(
-    total: Array, sums: tuple[Array, Array], squares: tuple[Array, Array]
-) -> tuple[Array, Array]:
-    """Return gain and offset, (k,) each, that make the second of two images most like the first.
+    total: float, first: float, first2: float, second: float, second2: float
+) -> tuple[float, float]:
+    """Return gain and offset that make the second of two images most like the first.
+
+    Of a few motions, plain numbers take half the time of arrays.
 
     Args:
-        total: (k,) sum of the weights.
-        sums, squares: (k,) weighted sums over each image, and of its squares.
+        total: sum of the weights.
+        first, first2, second, second2: weighted sums over each image, and of its squares.
     """
-    total = total + _TINY
-    means = np.array(sums) / total
-    variances = np.maximum(np.array(squares) / total - means * means, 0) + _TINY
-    gain = np.sqrt(np.minimum(np.maximum(variances[0] / variances[1], 0.25**2), 4.0**2))
-    return gain, means[0] - gain * means[1]
+    total += _TINY
+    mean, other = first / total, second / total
+    variance = max(first2 / total - mean * mean, 0.0) + _TINY
+    variance /= max(second2 / total - other * other, 0.0) + _TINY
+    gain = math.sqrt(min(max(variance, 0.25**2), 4.0**2))
+    return gain, mean - gain * other
+
+
+def _root_of_moment(mean: Array, std: float) -> Array:
+    """(3, 3) symmetric root of the second moment of a vector of this mean (3,), and of this
+    standard deviation on each axis."""
+    longer = math.sqrt(std**2 + float(mean @ mean))
+    return add_to(np.multiply.outer(mean, mean) / (std + longer), np.float64(std))
 
 
 def _lost_to_any_depth(sums: Array, axes: Array, depth_information: Array) -> Array:
@@ -506,7 +505,7 @@ def _lost_to_any_depth(sums: Array, axes: Array, depth_information: Array) -> Ar
     def left(i: int, j: int) -> Array:
         less: Array = first * own[0, j]
         less *= -own[0, i][:, None]
-        return _add(less, own[i, j])
+        return add_to(less, own[i, j])
 
     second, third = (along[i] - across * own[0, i] for i in (1, 2))
     inverse, between = np.linalg.inv(depth_information + left(1, 1)), left(1, 2)
@@ -514,17 +513,6 @@ def _lost_to_any_depth(sums: Array, axes: Array, depth_information: Array) -> Ar
     third = third - across @ between
     last = depth_information + left(2, 2) - between.T @ inverse @ between
     return np.asarray(lost + across @ second.T + third @ np.linalg.solve(last, third.T))
-
-
-def added(square: Array, diagonal: Array) -> Array:
-    """(n, n) a matrix and what is added to its diagonal (n,)."""
-    return _add(square.copy(), diagonal)
-
-
-def _add(square: Array, diagonal: Array) -> Array:
-    """Return the very matrix (n, n), with what is added to its diagonal (n,)."""
-    square.ravel()[:: len(square) + 1] += diagonal
-    return square
 
 
 def _shown(view: View, shape: tuple[int, ...], margin: int) -> Array | None:
@@ -651,5 +639,5 @@ def _turned(values: Array, first: Camera, second: Camera, rotation: Array) -> Ar
     rows, columns = values.shape
     before = sized(first, columns, rows).matrix
     after = sized(second, columns, rows).matrix
-    way = after @ cv2.Rodrigues(-rotation)[0] @ np.linalg.inv(before)
+    way = after @ cv2.Rodrigues(-rotation)[0] @ inverse(before)
     return np.asarray(cv2.warpPerspective(values, way, (columns, rows)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -214,7 +215,10 @@ class View:
     @cached_property
     def nearness(self) -> float:
         """Median of the inverse depth, 1/m."""
-        return float(np.median(self.inverse_depth[::4, ::4]))
+        some = self.inverse_depth[::4, ::4].ravel()
+        middle = (some.size - 1) // 2, some.size // 2
+        some.partition(middle)  # numpy's median takes eight times as long
+        return float(some[[*middle]].sum() / 2)
 
     @property
     def as_read(self) -> View:
@@ -228,7 +232,8 @@ class View:
         if self.told is None:
             return 0.0
         std = settings.depth_share * self.sigma_log_depth
-        return float(np.sqrt(np.mean((self.told.correction / std) ** 2)))
+        changed = (self.told.correction / std).ravel()
+        return math.sqrt(changed @ changed / changed.size)
 
 
 def view_of(
@@ -356,7 +361,7 @@ def resized(image: Array, shape: tuple[int, ...]) -> Array:
 
 def _finite(values: Array, otherwise: float) -> Array:
     """Return float32 values, those that are not numbers replaced."""
-    return np.where(np.isfinite(values), values, otherwise).astype(np.float32)
+    return np.where(np.isfinite(values), values, otherwise).astype(np.float32, copy=False)
 
 
 @lru_cache(maxsize=64)

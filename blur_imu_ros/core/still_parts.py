@@ -84,9 +84,9 @@ class StillParts:
         moved2 = _smooth(mean2 - (2 * mean - even) * even)
         textured = steep2 > _TEXTURE**2
         moved = np.sqrt(np.maximum(moved2, 0) / np.maximum(steep2, _TEXTURE**2))
-        others = np.any(textured & (moved > _OTHERS_MOVE), axis=0)
-        if np.mean(others) > _SMALLEST_WIDTH:
-            self.counts[textured & (moved < _STANDS)] += 1
+        others = (textured & (moved > _OTHERS_MOVE)).any(axis=0)
+        if np.count_nonzero(others) > _SMALLEST_WIDTH * others.size:
+            self.counts += textured & (moved < _STANDS)
         self.counts[textured & (moved > _MOVES)] = 0
 
     def _found(self) -> Array | None:
