@@ -90,7 +90,7 @@ class _Ways:
         rows = np.repeat(np.arange(len(start.signs)), len(shares))
         return cls(
             start.signs[rows],
-            np.outer(start.weights, shares).ravel(),
+            (start.weights[:, None] * shares).ravel(),
             start.parts[rows],
             Gaussians(moved.means[rows], covariances),
             step.transition,

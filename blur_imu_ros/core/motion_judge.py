@@ -123,7 +123,8 @@ class Judge:
     def __post_init__(self) -> None:
         config = self.config
         both = np.meshgrid(config.accelerations, config.vibrations, indexing="ij")
-        self._accelerations, self._vibrations = (np.square(std).ravel() for std in both)
+        self._acceleration_std, self._vibration_std = (std.ravel() for std in both)
+        self._accelerations, self._vibrations = (np.square(std.ravel()) for std in both)
         self.ways = np.zeros((3, len(self._accelerations)))
         self._possible_scales = np.array(config.blur_scales)
         self.blur_scales = np.zeros((3, len(config.blur_scales)))
@@ -145,14 +146,14 @@ class Judge:
     @property
     def variances(self) -> Array:
         """(3,) of the angular acceleration of each axis, (rad/s^2)^2."""
-        own = np.square(_shares(self.ways) @ np.sqrt(self._accelerations))
+        own = np.square(_shares(self.ways) @ self._acceleration_std)
         together = self.config.together
         return np.asarray((1 - together) * own + together / 3 * own.sum())
 
     @property
     def vibrations(self) -> Array:
         """(3,) variances of the vibration of each axis, (rad/s)^2; never zero."""
-        std = _shares(self.ways) @ np.sqrt(self._vibrations)
+        std = _shares(self.ways) @ self._vibration_std
         return np.asarray(np.square(np.maximum(std, _NO_VIBRATION)))
 
     @property

@@ -8,6 +8,7 @@ pseudo-Bayesian filter of second order: Ackerson and Fu 1970; backwards: Kim 199
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -137,7 +138,7 @@ def read(
         degrees: of freedom of the Student-t distribution of innovations.
         probability: that the sign of the reading is right, by what is not in the state.
     """
-    prior = np.log([max(probability, 1e-6), max(1 - probability, 1e-6)])
+    prior = math.log(max(probability, 1e-6)), math.log(max(1 - probability, 1e-6))
     both = np.array([reading.velocity, -reading.velocity])
     fitting, nis = fits(state.parts, rows, both, reading.covariance)
     weights = normalised(state.weights[:, None], fitting + prior)

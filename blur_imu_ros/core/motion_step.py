@@ -117,7 +117,7 @@ def _accelerations(
     (3, 3) of a held camera."""
     variances = judge.variances
     if hold is None:
-        along = config.lever**2 * variances.mean() + config.linear_acceleration**2
+        along = config.lever**2 / 3 * variances.sum() + config.linear_acceleration**2
         return variances, np.array([along] * 3)
     slowing = 1 / config.constraint_noise_time
     # What makes the slip's stationary variance.

@@ -334,7 +334,7 @@ class Registrar:
         settings = self.settings
         linear = math.hypot(settings.linear_std * dt, settings.sway * _length(motion[:3]))
         angular = settings.angular_std * dt
-        information: Array = np.diag([angular**-2.0] * 3 + [linear**-2.0] * 3)
+        information: Array = angular**-2.0 * _OF_TURN + linear**-2.0 * _OF_SHIFT
         vector: Array = np.zeros(6)
         if prior is not None:
             to_middle = _to_middle(motion[:3]) / dt
@@ -466,6 +466,8 @@ def shared_covariance(velocity: Array, settings: RegistrationConfig, nearness: f
 _TURN_OF_SHIFT = np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 0]])
 """(3, 3) turn that moves what is 1 m away as a shift does, in the middle of the image."""
 _IDENTITY = np.eye(3)
+_OF_TURN, _OF_SHIFT = np.diag([1.0, 1, 1, 0, 0, 0]), np.diag([0.0, 0, 0, 1, 1, 1])
+"""(6, 6) identities of rotation and of translation alone."""
 
 
 @lru_cache(maxsize=8)

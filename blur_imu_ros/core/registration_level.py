@@ -300,7 +300,7 @@ class Level:
         (Efficient second-order minimisation: Benhimane & Malis 2004.)
         """
         along = [self._seen_at(part, u, v, 0.0) for part in self.other_gradients]
-        gradient = np.stack(along, axis=1)
+        gradient = np.array(along).swapaxes(0, 1)
         # The second image is turned against the first, mostly about the optical axis.
         back = (rotations[:, :2, :2] * gain[:, None, None]).swapaxes(1, 2).astype(np.float32)
         return self._jacobian((back @ gradient + self.gradient) * np.float32(0.5))
@@ -360,9 +360,10 @@ class Level:
         # Less what the motion may take for depth (Woodbury).
         across = sums[:6] @ known
         normal = (rows @ rows.T)[:6, :6] + belief[0] - across @ sums[:6].T
-        if not _positive_definite(normal):
+        positive, solved_across = cv2.solve(normal, across, flags=cv2.DECOMP_CHOLESKY)
+        if not positive:
             return None  # lost to rounding
-        known += across.T @ solved(normal, across)
+        known += across.T @ solved_across
         memory = settings.depth_memory * overlap
         return DepthTold(
             memory * _turned(correction, first.camera, second.camera, motion[:3]),
@@ -404,9 +405,10 @@ class Level:
             assert self.depth_information is not None
             normal = normal - _lost_to_any_depth(sums, axes, self.depth_information)
         # In the prior's own units; rounding must not make the images tell less than nothing.
-        to_prior = inverse(np.linalg.cholesky(belief[0]))
-        gained, axes = principal(to_prior @ normal @ to_prior.T)
-        root = to_prior.T @ axes / np.sqrt(1 + np.maximum(gained, 0))
+        size, axes = principal(belief[0])
+        from_prior = axes / np.sqrt(size)
+        gained, axes = principal(from_prior.T @ normal @ from_prior)
+        root = from_prior @ axes / np.sqrt(1 + np.maximum(gained, 0))
         return np.asarray(root @ root.T)
 
     def _parallax_sums(self, jacobian: Array, weighted: Array) -> Array:
@@ -600,14 +602,6 @@ def _even(shape: tuple[int, int]) -> Array:
     return np.ascontiguousarray(np.linalg.qr(basis)[0].T, np.float32)
 
 
-def _positive_definite(matrix: Array) -> bool:
-    try:
-        np.linalg.cholesky(matrix)
-    except np.linalg.LinAlgError:
-        return False
-    return True
-
-
 def _depth_information(view: View, settings: RegistrationConfig) -> Array:
     """(blocks, blocks) inverse covariance of the errors of the logarithm of a view's depth."""
     told = view.told
@@ -619,7 +613,7 @@ def _depth_covariance(view: View, settings: RegistrationConfig) -> Array:
     """(blocks, blocks) covariance of the same before any parallax told of it."""
     std = settings.depth_share * view.sigma_log_depth.ravel()
     alike = _depth_correlation(settings.blocks, settings.depth_tilt, settings.depth_reach)
-    return np.asarray(alike * np.outer(std, std))
+    return np.asarray(alike * (std[:, None] * std))
 
 
 @lru_cache(maxsize=16)
