@@ -46,6 +46,7 @@ AMBIGUOUS = "another motion explains the two images equally well"
 REPEATED = "the same image twice"
 _LARGEST_ROTATION = 1.2
 """Radians between two images, beyond which a start cannot share a view with the first."""
+_FIRST = np.array([0])
 
 
 @dataclass(frozen=True)
@@ -204,9 +205,9 @@ class Registrar:
             )
         if first.depth_changed(self.settings) > self.settings.depth_changed:
             read = first.as_read
-            other = self._followed_from(found, read, second, prior)
-            if self._contradicts(other, found):
-                first, found = read, other
+            found_so = self._contradiction(found, read, second, prior)
+            if found_so is not None:
+                first, found = read, found_so
         return self._registration(first, second, found)
 
     def _followed(
@@ -215,8 +216,7 @@ class Registrar:
         """Return the best of motions (k, 6), each followed down from the coarsest level."""
         settings, dt = self.settings, second.t - first.t
         belief = self._belief(prior, dt, motions[0])
-        level = Level(first, second, 0, settings, coarse.metric)
-        detailed = level.detailed(first, second)
+        level, detailed = self._finest(first, second, coarse.metric)
         for steps in settings.coarse_steps:
             fits = coarse.refined(motions, steps, belief)
             motions = fits.motions[self._kept(coarse, fits)]
@@ -226,13 +226,12 @@ class Registrar:
                 fits = level.fitting(refined)
                 near = level.apart(refined.motions[0], motions[0]) < settings.details_reach
                 if near and fits.correlation[0] > settings.clear:
-                    return self._found(detailed, refined, fits, np.array([0]), belief, dt)
+                    return self._found(detailed, refined, fits, belief, dt)
         fits = level.refined(motions, settings.steps, belief)
         kept = self._kept(level, fits)
         if fits.correlation[kept[0]] < settings.alike and first.blur is not None:
             first, second = blurred_alike(first, second, settings)
-            level = Level(first, second, 0, settings, coarse.metric)
-            detailed = level.detailed(first, second)
+            level, detailed = self._finest(first, second, coarse.metric)
             fits = level.refined(fits.motions[kept], settings.steps, belief)
             kept = self._kept(level, fits)
         best = fits.motions[kept[:1]]
@@ -240,43 +239,50 @@ class Registrar:
         refined = detailed.refined(best, settings.steps, belief)
         if level.apart(refined.motions[0], best[0]) > settings.details_reach:
             detailed, refined = level, fits.only(int(kept[0]))
-        return self._found(detailed, refined, fits, kept, belief, dt)
+        return self._found(detailed, refined, fits, belief, dt, kept)
 
-    def _followed_from(
+    def _finest(
+        self, first: View, second: View, metric: Array | None = None
+    ) -> tuple[Level, Level]:
+        """Return the finest level of two views, and that of their details."""
+        level = Level(first, second, 0, self.settings, metric)
+        return level, level.detailed(first, second)
+
+    def _contradiction(
         self, found: _Found, first: View, second: View, prior: VelocityPrior | None
-    ) -> _Found:
-        """Return the motion next to one that was found with other views."""
-        settings, dt, motion = self.settings, second.t - first.t, found.fits.motions
-        belief = self._belief(prior, dt, motion[0])
-        level = Level(first, second, 0, settings)
-        detailed = level.detailed(first, second)
-        near = level.refined(motion, settings.steps, belief).motions
-        refined = detailed.refined(near, settings.steps, belief)
-        return self._found(detailed, refined, level.fitting(refined), np.array([0]), belief, dt)
-
-    def _contradicts(self, read: _Found, found: _Found) -> bool:
-        """Whether what is found with the depth that the network read disproves the corrected one.
+    ) -> _Found | None:
+        """Return the motion next to the one found, with `first` as the network read its depth, if
+        that disproves the corrected depth; else None.
 
         Corrections by a wrong motion lead the next pair to the same wrong motion, which corrects in
         the same way again: they agree better and better with each other, and not with the depth
         that was read anew.
         """
-        settings = self.settings
-        apart = found.fits.motions[0] - read.fits.motions[0]
+        settings, dt, motion = self.settings, second.t - first.t, found.fits.motions
+        belief = self._belief(prior, dt, motion[0])
+        level, detailed = self._finest(first, second)
+        near = level.refined(motion, settings.steps, belief).motions
+        refined = detailed.refined(near, settings.steps, belief)
+        apart = motion[0] - refined.motions[0]
+        # Most of them are near each other, and that is soon seen.
+        if detailed.farthest(apart, refined, belief) <= settings.depth_contradicted:
+            return None
+        read = self._found(detailed, refined, level.fitting(refined), belief, dt)
         apart2 = float(apart @ np.linalg.solve(read.covariance, apart))
         behind = found.evidence - read.evidence
-        return apart2 > settings.depth_contradicted and behind < settings.hopeless
+        disproved = apart2 > settings.depth_contradicted and behind < settings.hopeless
+        return read if disproved else None
 
     def _found(
         self,
         level: Level,
         refined: Fits,
         fits: Fits,
-        kept: Array,
         belief: tuple[Array, Array],
         dt: float,
+        kept: Array = _FIRST,
     ) -> _Found:
-        """Return the best of the motions kept of `fits`, which was refined on details.
+        """Return the best of the motions `kept` of `fits`, which was refined on details.
 
         How well the images agree, and whether another motion is as good, is seen better with all
         that they show.

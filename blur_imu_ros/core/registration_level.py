@@ -380,8 +380,7 @@ class Level:
     def covariance(self, fits: Fits, belief: tuple[Array, Array], spread: float) -> Array:
         """(6, 6) covariance of the fit of one motion, of (theta, t).
 
-        A vignette stands still whatever the camera does, so the slopes that it may make count for
-        nothing. Wrong depth errs by what the camera may have moved, not by what was found.
+        Wrong depth errs by what the camera may have moved, not by what was found.
 
         Args:
             fits: of it.
@@ -389,8 +388,7 @@ class Level:
             spread: standard deviation of a translation on each axis before anything is known of
                 it.
         """
-        jacobian = fits.jacobian[0] - self._jacobian(self._evenly(self.gradient)[None])[0]
-        precision = fits.weights[0] / fits.scale2[0]
+        jacobian, precision = self._slopes(fits)
         if self.finest:
             axes = _root_of_moment(fits.motions[0, 3:], spread)
             slopes = axes.astype(np.float32) @ jacobian[3:]
@@ -410,6 +408,23 @@ class Level:
         gained, axes = principal(from_prior.T @ normal @ from_prior)
         root = from_prior @ axes / np.sqrt(1 + np.maximum(gained, 0))
         return np.asarray(root @ root.T)
+
+    def farthest(self, apart: Array, fits: Fits, belief: tuple[Array, Array]) -> float:
+        """Squared Mahalanobis distance of a motion that is `apart` (6,) from the fit of one, were
+        depth known: by its `covariance` it is not larger."""
+        jacobian, precision = self._slopes(fits)
+        change = apart.astype(np.float32) @ jacobian
+        seen = precision @ (change * change) / self.cells_per_sample
+        return float(seen + apart @ belief[0] @ apart)
+
+    def _slopes(self, fits: Fits) -> tuple[Array, Array]:
+        """Jacobian (6, n) of the fit of one motion, and inverse variances of the pixels (n,).
+
+        A vignette stands still whatever the camera does, so the slopes that it may make count for
+        nothing.
+        """
+        jacobian = fits.jacobian[0] - self._jacobian(self._evenly(self.gradient)[None])[0]
+        return jacobian, fits.weights[0] / fits.scale2[0]
 
     def _parallax_sums(self, jacobian: Array, weighted: Array) -> Array:
         """(3, 6, blocks) products of each block's slopes along the three axes of translation."""
@@ -484,7 +499,7 @@ def _root_of_moment(mean: Array, std: float) -> Array:
     """(3, 3) symmetric root of the second moment of a vector of this mean (3,), and of this
     standard deviation on each axis."""
     longer = math.sqrt(std**2 + float(mean @ mean))
-    return add_to(np.multiply.outer(mean, mean) / (std + longer), np.float64(std))
+    return add_to(np.multiply.outer(mean, mean) / (std + longer), std)
 
 
 def _lost_to_any_depth(sums: Array, axes: Array, depth_information: Array) -> Array:

@@ -43,7 +43,7 @@ def added(square: Array, diagonal: Array) -> Array:
     return add_to(square.copy(), diagonal)
 
 
-def add_to(square: Array, diagonal: Array) -> Array:
-    """Return the very matrix (n, n), with what is added to its diagonal (n,)."""
+def add_to(square: Array, diagonal: Array | float) -> Array:
+    """Return the very matrix (n, n), with what is added to its diagonal (n,), or to all of it."""
     square.ravel()[:: len(square) + 1] += diagonal
     return square
