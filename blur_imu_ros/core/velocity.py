@@ -14,11 +14,15 @@ from functools import lru_cache
 import numpy as np
 
 from blur_imu_ros.core.arrays import Array
-from blur_imu_ros.core.blur_field import BlurField, cell_centres
-from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.blur_field import BlurField
+from blur_imu_ros.core.cell_equations import (
+    CellEquations,
+    cell_equations,
+    motion_of_cells,
+    shown_cells,
+)
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import check_exposure_time
-from blur_imu_ros.core.motion_field import motion_rows
 
 _MEDIAN_OF_CHI2 = 2 * np.log(2)
 """Median of the squared length of a 2-D standard normal vector."""
@@ -27,20 +31,6 @@ _LARGEST_MOTION, _LARGEST_INVERSE_DEPTH, _LARGEST_SIGMA_LOG_DEPTH = 1e5, 1e3, 1e
 _LARGEST_SIGMA = np.finfo(float).max
 _LARGEST_ANISOTROPY = 10.0
 """Pixels, 1/m, none, pixels, and none. Beyond these the arithmetic of the solve is lost."""
-_PAIRS = np.array(
-    [(i, j) for i in range(3) for j in range(i, 3)]
-    + [(i, j) for i in range(3) for j in range(3, 6)]
-    + [(i, j) for i in range(3, 6) for j in range(i, 6)]
-).T
-"""(2, 21) the upper triangle of A^T A: of two columns for rotation, of one of each, of two for
-translation."""
-_WITH_DEPTH, _WITH_DEPTH2 = slice(6, None), slice(15, None)
-"""Those that grow with inverse depth, and those that do so with its square."""
-_PLACE = np.zeros((6, 6), dtype=int)
-_PLACE[_PAIRS[0], _PAIRS[1]] = _PLACE[_PAIRS[1], _PAIRS[0]] = np.arange(_PAIRS.shape[1])
-"""Which of them is at each place of A^T A."""
-_TIMES = np.where(_PAIRS[0] == _PAIRS[1], 1.0, 2.0)
-"""At how many places each is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,50 +88,6 @@ class VelocityPrior:
 
     mean: Array
     information: Array
-
-
-@dataclass(frozen=True)
-class _Equations:
-    """The equations of n cells, ready for many weighted solves.
-
-    Attributes:
-        ata: (21, n) entries `_PAIRS` of A^T P A of each cell; A in pixels per radian and metre. P
-            weighs directions: the precision of F with its determinant made 1; often none, the
-            identity.
-        atb: (6, n) A^T P F of each cell, its sign open unless `signed`.
-        length2: (n,) F^T P F, pixels^2.
-        variance: (n,) of each component of F, pixels^2; their geometric mean where P weighs them.
-        half_depth_variance: (n,) of the logarithm of depth, halved: its share in each component.
-        cells_per_sample: how many cells make one independent measurement.
-        information: (6, 6) of the prior, in x.
-        information_vector: (6,) information times mean of the prior.
-        signed: whether F carries its sign.
-    """
-
-    ata: Array
-    atb: Array
-    length2: Array
-    variance: Array
-    half_depth_variance: Array
-    cells_per_sample: float
-    information: Array
-    information_vector: Array
-    signed: bool
-
-    def sample(self, cells: Array | slice) -> _Equations:
-        """Return the equations of some cells, carrying the information of all."""
-        length2 = self.length2[cells]
-        return _Equations(
-            self.ata[:, cells],
-            self.atb[:, cells],
-            length2,
-            self.variance[cells],
-            self.half_depth_variance[cells],
-            self.cells_per_sample * len(length2) / len(self.length2),
-            self.information,
-            self.information_vector,
-            self.signed,
-        )
 
 
 @dataclass(frozen=True)
@@ -238,73 +184,49 @@ class VelocitySolver:
         """(6,) standard deviations of the weak prior, rad/s and m/s."""
         return np.array([self.config.angular_std] * 3 + [self.config.linear_std] * 3)
 
-    def _equations(self, field: BlurField, tau: float, prior: VelocityPrior | None) -> _Equations:
-        geometry = _geometry(field.camera, *field.q.shape[:2], field.stride)
-        columns, inverse_depth = geometry.columns, field.inverse_depth.ravel()
-        motion_x, motion_y = weighed_x, weighed_y = field.motion.reshape(-1, 2).T.astype(float)
-        floor2 = self.config.noise_floor_px**2
-        if field.anisotropy is None:
-            variance = field.sigma.ravel().astype(float) ** 2 + floor2
-            ata = geometry.pairs.copy()
-        else:
-            variance, (xx, xy, yy) = _weighed_directions(field, floor2)
-            weighed_x, weighed_y = xx * motion_x + xy * motion_y, xy * motion_x + yy * motion_y
-            ata = xx * geometry.pairs_xx + xy * geometry.pairs_xy + yy * geometry.pairs_yy
-        atb = columns[0] * weighed_x + columns[1] * weighed_y
-        atb[3:] *= inverse_depth
-        ata[_WITH_DEPTH] *= inverse_depth
-        ata[_WITH_DEPTH2] *= inverse_depth
+    def _equations(
+        self, field: BlurField, tau: float, prior: VelocityPrior | None
+    ) -> CellEquations:
         information = np.diag((self._weak_std() * tau) ** -2.0)
         information_vector = np.zeros(6)
-        correlated = self.config.correlation_length * field.camera.longer_side / field.stride
         if prior is not None:
             information = information + prior.information / tau**2
             information_vector = prior.information @ prior.mean / tau
-        equations = _Equations(
-            ata=ata,
-            atb=atb,
-            length2=motion_x * weighed_x + motion_y * weighed_y,
-            variance=variance,
-            half_depth_variance=field.sigma_log_depth.ravel().astype(float) ** 2 / 2,
-            cells_per_sample=max(1.0, correlated**2),
-            information=information,
-            information_vector=information_vector,
-            signed=field.signed_motion is not None,
+        correlated = self.config.correlation_length * field.camera.longer_side / field.stride
+        return cell_equations(
+            field,
+            self.config.noise_floor_px,
+            max(1.0, correlated**2),
+            (information, information_vector),
         )
-        if field.shown is None:
-            return equations
-        # The others tell nothing, so the errors of these stay as alike as they are.
-        sampled = equations.sample(_shown(field))
-        return replace(sampled, cells_per_sample=equations.cells_per_sample)
 
-    def _start(self, equations: _Equations) -> Array:
+    def _start(self, equations: CellEquations) -> Array:
         """Return the best of many starts, each followed for a few solves on a sample of cells."""
         sample = equations.sample(_sample(len(equations.length2), self.config.start_cells))
         # The prior's mean is a start too; where there is none it is zero and does no harm.
-        mean = np.linalg.solve(sample.information, sample.information_vector)
-        x = np.vstack([_CANONICAL_MOTIONS, mean])
+        x = np.vstack([_CANONICAL_MOTIONS, sample.prior_mean])
         # Only the direction of a start means something, so the first weights look at nothing else.
         signs = np.copysign(1.0, x @ sample.atb)
-        x = _solve(sample, np.ones(len(x)), signs, np.tile(1 / sample.variance, (len(x), 1)), x)
+        equal = np.tile(1 / sample.variance, (len(x), 1))
+        x = sample.solved(np.ones(len(x)), signs, equal, x)
         for survivors in self.config.survivors:
             fit = self._fit(sample, x)
             best = np.argsort(self._cost(sample, x, fit))[:survivors]
             x = self._step(sample, x, fit)[best]
         return np.asarray(x[0])
 
-    def _nearer(self, equations: _Equations, x: Array) -> Array:
+    def _nearer(self, equations: CellEquations, x: Array) -> Array:
         """Return a motion (6,), or the prior's mean where that explains the cells better."""
-        mean = np.linalg.solve(equations.information, equations.information_vector)
-        both = np.vstack([x, mean])
+        both = np.vstack([x, equations.prior_mean])
         return np.asarray(both[np.argmin(self._cost(equations, both, self._fit(equations, both)))])
 
-    def _signed_start(self, equations: _Equations) -> Array:
+    def _signed_start(self, equations: CellEquations) -> Array:
         """Return what the signs of the cells say alone; the prior's mean then follows them."""
         still = np.zeros((1, 6))
         blind = replace(equations, information_vector=np.zeros(6))
         return np.asarray(self._step(blind, still, self._fit(blind, still))[0])
 
-    def _refine(self, equations: _Equations, x: Array) -> tuple[Array, _Fit]:
+    def _refine(self, equations: CellEquations, x: Array) -> tuple[Array, _Fit]:
         """Return (6,) motion and its fit, solved to convergence on all cells."""
         fit = self._fit(equations, x[None])
         for _ in range(self.config.steps):
@@ -314,18 +236,12 @@ class VelocitySolver:
                 break
         return x, fit
 
-    def _step(self, equations: _Equations, x: Array, fit: _Fit) -> Array:
-        return _solve(equations, fit.scale2, fit.signs, fit.weights, x)
+    def _step(self, equations: CellEquations, x: Array, fit: _Fit) -> Array:
+        return equations.solved(fit.scale2, fit.signs, fit.weights, x)
 
-    def _fit(self, equations: _Equations, x: Array) -> _Fit:
+    def _fit(self, equations: CellEquations, x: Array) -> _Fit:
         """Judge k motions (k, 6) by the cells' residuals and by the prior."""
-        pairs = x[:, _PAIRS[0]] * x[:, _PAIRS[1]] * _TIMES
-        # Both are squares, but rounding may leave less than nothing of a sum of products.
-        parallax2 = np.maximum(pairs[:, _WITH_DEPTH2] @ equations.ata[_WITH_DEPTH2], 0)
-        agreement = x @ equations.atb
-        signs = np.ones_like(agreement) if equations.signed else np.copysign(1.0, agreement)
-        residual2 = pairs @ equations.ata + equations.length2 - 2 * signs * agreement
-        np.maximum(residual2, 0, out=residual2)
+        signs, residual2, parallax2 = equations.residuals(x)
         variance = equations.variance + equations.half_depth_variance * parallax2
         mahalanobis2 = (residual2 + self.config.noise_floor_px**2) / variance
         median = _median(mahalanobis2)
@@ -333,20 +249,20 @@ class VelocitySolver:
         scale2 = np.maximum(median / _MEDIAN_OF_CHI2, self.config.smallest_scale**2)
         return _Fit(signs, residual2, mahalanobis2, median, scale2, 1 / (variance * excess))
 
-    def _cost(self, equations: _Equations, x: Array, fit: _Fit) -> Array:
+    def _cost(self, equations: CellEquations, x: Array, fit: _Fit) -> Array:
         """(k,) negative logarithm of the posterior of k motions, up to a constant."""
         # One scale for all, else a poor fit would hide behind its own large residuals.
         scale2 = self.config.robust_scale**2
         loss = scale2 * np.log1p(fit.mahalanobis2 / (scale2 * fit.median.min())).sum(1)
         data = 0.5 * _MEDIAN_OF_CHI2 * loss / equations.cells_per_sample
-        return np.asarray(data + _prior_cost(equations, x))
+        return np.asarray(data + equations.prior_cost(x))
 
     def _estimate(
-        self, field: BlurField, equations: _Equations, fit: _Fit, x: Array, tau: float, t: float
+        self, field: BlurField, equations: CellEquations, fit: _Fit, x: Array, tau: float, t: float
     ) -> VelocityEstimate:
         if x @ equations.information_vector < 0:
             x = -x
-        data = _normal_matrices(equations, fit.weights)[0]
+        data = equations.normal_matrices(fit.weights)[0]
         scale2, cells_per_sample = fit.scale2[0], equations.cells_per_sample
         if field.shared_errors:
             scale2, cells_per_sample = max(1.0, scale2), len(equations.length2)
@@ -360,14 +276,14 @@ class VelocitySolver:
             angular_velocity=x[:3] / tau,
             linear_velocity=x[3:] / tau,
             covariance=(own + own.T) / 2 + shared,
-            blur_px=float(np.sqrt(_median(_length2(field.motion)[None, _shown(field)])[0])),
+            blur_px=float(np.sqrt(_median(_length2(field.motion)[None, shown_cells(field)])[0])),
             residual_px=float(np.sqrt(_median(_residual2(field, fit, x))[0] / _MEDIAN_OF_CHI2)),
             rank=int(np.sum(np.linalg.eigvalsh(information * np.outer(weak, weak)) > 1)),
             condition=_condition(data),
             shared_covariance=shared,
         )
 
-    def _shared_errors(self, velocity: Array, weights: Array, equations: _Equations) -> Array:
+    def _shared_errors(self, velocity: Array, weights: Array, equations: CellEquations) -> Array:
         """(6, 6) covariance of what no averaging over cells removes: blur length and depth
         scale."""
         depth_variance = 2 * (equations.half_depth_variance @ weights) / weights.sum()
@@ -392,24 +308,6 @@ class VelocitySolver:
         return estimate
 
 
-def solve_published(flow: Array, depth: Array, camera: Camera) -> Array:
-    """Return (6,) x = (theta, t) by the published solver: plain least squares, no weights.
-
-    It keeps every 10th pixel, counted row after row, inside a border of 20 pixels. In a view 320
-    wide these are the same 28 columns of every row.
-
-    Args:
-        flow: (2, height, width) motion over the exposure, pixels, with its sign.
-        depth: (height, width) metres.
-        camera: pinhole of the pixels.
-    """
-    height, width = depth.shape
-    v, u = (grid[20:-20, 20:-20].ravel()[::10] for grid in np.mgrid[:height, :width])
-    rows = motion_rows(camera, u, v, 1 / depth[v, u].astype(float))
-    motion = flow[:, v, u].T
-    return np.asarray(np.linalg.lstsq(rows.reshape(-1, 6), motion.reshape(-1), rcond=None)[0])
-
-
 def _canonical_motions() -> Array:
     """Return (k, 6) starts: rotations about 13 axes spread over the half sphere, then translations.
 
@@ -426,52 +324,6 @@ def _canonical_motions() -> Array:
 _CANONICAL_MOTIONS = _canonical_motions()
 
 
-@dataclass(frozen=True)
-class _Geometry:
-    """The equations of a grid of n cells at 1 m.
-
-    Attributes:
-        columns: (2, 6, n) A of each.
-        pairs: (21, n) `_PAIRS` of A^T A, the sum of what its first row gives and its second.
-        pairs_xx, pairs_yy: (21, n) these two.
-        pairs_xy: (21, n) what one row gives with the other, both ways.
-    """
-
-    columns: Array
-    pairs: Array
-    pairs_xx: Array
-    pairs_xy: Array
-    pairs_yy: Array
-
-
-@lru_cache(maxsize=8)
-def _geometry(camera: Camera, rows: int, columns: int, stride: int) -> _Geometry:
-    u, v = cell_centres(rows, columns, stride)
-    at_1_m = motion_rows(camera, u.ravel(), v.ravel(), np.ones(u.size)).transpose(1, 2, 0)
-    one, other = at_1_m[:, _PAIRS[0]], at_1_m[:, _PAIRS[1]]
-    pairs = np.sum(one * other, axis=0)
-    both_ways = one[0] * other[1] + one[1] * other[0]
-    return _Geometry(
-        np.ascontiguousarray(at_1_m), pairs, one[0] * other[0], both_ways, one[1] * other[1]
-    )
-
-
-def _weighed_directions(field: BlurField, floor2: float) -> tuple[Array, tuple[Array, ...]]:
-    """Return (n,) geometric mean variances of F, and the xx, xy, yy of P, (n,) each, of determinant
-    1.
-
-    `floor2` is the variance, pixels^2, that is added in every direction.
-    """
-    assert field.anisotropy is not None
-    a, b = field.anisotropy.reshape(-1, 2).T.astype(float)
-    strength = np.maximum(np.hypot(a, b), 1e-12)
-    along, across = (sigma.ravel().astype(float) ** 2 + floor2 for sigma in field.principal_sigmas)
-    stretch = np.sqrt(along / across)
-    even, odd = (stretch + 1 / stretch) / 2, (stretch - 1 / stretch) / 2
-    cosine, sine = odd * a / strength, odd * b / strength
-    return np.sqrt(along * across), (even - cosine, -sine, even + cosine)
-
-
 def _length2(motion: Array) -> Array:
     """(n,) squared lengths of a field (rows, columns, 2)."""
     return np.asarray(np.sum(motion.reshape(-1, 2).astype(float) ** 2, axis=1))
@@ -481,17 +333,8 @@ def _residual2(field: BlurField, fit: _Fit, x: Array) -> Array:
     """(1, n) squared residuals of the motion x, pixels^2, all directions alike."""
     if field.anisotropy is None:
         return fit.residual2
-    cells = _shown(field)
-    columns = _geometry(field.camera, *field.q.shape[:2], field.stride).columns[..., cells]
-    turned = np.tensordot(columns[:, :3], x[:3], (1, 0))
-    nearness = field.inverse_depth.ravel()[cells]
-    moved = turned + np.tensordot(columns[:, 3:], x[3:], (1, 0)) * nearness
-    return _length2((fit.signs * field.motion.reshape(-1, 2)[cells].T - moved).T)[None]
-
-
-def _shown(field: BlurField) -> Array | slice:
-    """Return which of the n cells show the scene."""
-    return slice(None) if field.shown is None else np.flatnonzero(field.shown)
+    read = fit.signs.T * field.motion.reshape(-1, 2)[shown_cells(field)]
+    return _length2(read - motion_of_cells(field, x))[None]
 
 
 @lru_cache(maxsize=8)
@@ -520,31 +363,6 @@ def _median(values: Array) -> Array:
     """(k,) medians of values (k, n), the upper of the middle two; much faster than numpy's."""
     middle = values.shape[1] // 2
     return np.asarray(np.partition(values, middle, axis=1)[:, middle])
-
-
-def _prior_signs(equations: _Equations, x: Array) -> Array:
-    """(k,) under which sign the prior fits k motions (k, 6) better."""
-    return np.asarray(np.copysign(1.0, x @ equations.information_vector))
-
-
-def _prior_cost(equations: _Equations, x: Array) -> Array:
-    """(k,) squared Mahalanobis distance of k motions to the prior, halved, up to a constant."""
-    squared = np.sum((x @ equations.information) * x, axis=1)
-    return np.asarray(0.5 * squared - np.abs(x @ equations.information_vector))
-
-
-def _solve(equations: _Equations, scale2: Array, signs: Array, weights: Array, x: Array) -> Array:
-    """Return k motions (k, 6) by weighted least squares with the prior, next to motions `x`."""
-    weights = weights / (scale2 * equations.cells_per_sample)[:, None]
-    right = (weights * signs) @ equations.atb.T
-    right = right + _prior_signs(equations, x)[:, None] * equations.information_vector
-    normal = _normal_matrices(equations, weights) + equations.information
-    return np.asarray(np.linalg.solve(normal, right[:, :, None])[:, :, 0])
-
-
-def _normal_matrices(equations: _Equations, weights: Array) -> Array:
-    """(k, 6, 6) A^T W A for the weights (k, n) of the cells."""
-    return np.asarray((weights @ equations.ata.T)[:, _PLACE])
 
 
 def _condition(normal: Array) -> float:

@@ -19,9 +19,9 @@ from blur_imu_ros.core.velocity import (
     VelocitySolver,
     _canonical_motions,
     _condition,
-    solve_published,
 )
 from blur_imu_ros.errors import FrameError
+from helpers.published_solver import solve_published
 from helpers.synthetic_fields import (
     CAMERA,
     COLUMNS,

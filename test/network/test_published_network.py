@@ -14,13 +14,13 @@ torch = pytest.importorskip(
 )
 
 from blur_imu_ros.core.camera import Camera  # noqa: E402
-from blur_imu_ros.core.velocity import solve_published  # noqa: E402
 from blur_imu_ros.network.architectures.published import (  # noqa: E402
     NonNegativeFactors,
     PublishedNetwork,
     PublishedOutput,
 )
 from helpers.published_fill import empty_network, filled_network, published_input  # noqa: E402
+from helpers.published_solver import solve_published  # noqa: E402
 
 
 @pytest.fixture(scope="module")
