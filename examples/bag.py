@@ -26,4 +26,6 @@ def main(path: str, exposure_time: str, topic: str | None = None) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     main(*sys.argv[1:4])

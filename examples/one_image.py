@@ -40,4 +40,6 @@ def main(path: str, exposure_time: str, focal_length: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
     main(*sys.argv[1:4])

@@ -15,6 +15,8 @@ FARTHEST = 0.3
 middle."""
 LARGEST_RATIO = 1.5
 """Of the focal lengths; pixels are square but for a few sensors."""
+SMALLEST_SIDE = 32
+"""Pixels. No camera has smaller images, whatever a principal point seems to be the middle of."""
 _RADII = 200
 
 
@@ -82,11 +84,12 @@ def doubts(camera: Camera) -> Iterator[str]:
     """Yield why a calibration can hardly be that of its images, with the likely cause."""
     across, down = (camera.cx + 0.5) / camera.width, (camera.cy + 0.5) / camera.height
     if not all(FARTHEST <= share <= 1 - FARTHEST for share in (across, down)):
+        width, height = round(2 * camera.cx + 1), round(2 * camera.cy + 1)
+        likely = f", such as {width}x{height}" if min(width, height) >= SMALLEST_SIDE else ""
         yield (
             f"the principal point ({camera.cx:g}, {camera.cy:g}) is far from the middle of the "
-            f"{camera.width}x{camera.height} image: is the calibration that of another size, such "
-            f"as {round(2 * camera.cx + 1)}x{round(2 * camera.cy + 1)}, or of the whole of a "
-            "cropped image?"
+            f"{camera.width}x{camera.height} image: is the calibration that of another size"
+            f"{likely}, or of the whole of a cropped image?"
         )
     if not 1 / LARGEST_RATIO <= camera.fx / camera.fy <= LARGEST_RATIO:
         yield (

@@ -24,7 +24,8 @@ from blur_imu_ros.core.camera import (
     lens_name,
     lens_of,
 )
-from blur_imu_ros.errors import CameraError
+from blur_imu_ros.core.frame import check_exposure_time
+from blur_imu_ros.errors import CameraError, FrameError
 from blur_imu_ros.recordings.camera_info import CameraInfo
 from blur_imu_ros.recordings.camera_keys import EXPECTED, KINDS, Keys, as_number, flattened
 from blur_imu_ros.recordings.colmap_cameras import colmap_cameras
@@ -84,11 +85,13 @@ def load_camera(path: str | Path) -> Camera:
 def load_exposure_time(path: str | Path) -> float | None:
     """Return `exposure_time` (seconds) of a camera YAML, or None where it has none.
 
-    Raises CameraError naming the file where it is not a number.
+    Raises CameraError naming the file where it is not one.
     """
     value = _content(path).get("exposure_time")
     try:
-        return None if value is None else float(value)
+        return None if value is None else check_exposure_time(float(value))
+    except FrameError as error:
+        raise CameraError(f"{path}: {error}") from error
     except (TypeError, ValueError, OverflowError) as error:
         raise CameraError(f"{path}: exposure_time {value!r} is not a number of seconds") from error
 

@@ -148,6 +148,13 @@ def test_reads_a_flat_camera_file(tmp_path):
     assert load_exposure_time(path) == 0.012
 
 
+@pytest.mark.parametrize("wrong", [10, -0.01, float("nan"), "20 ms"])
+def test_an_exposure_that_cannot_be_one_is_refused_with_its_file(tmp_path, wrong):
+    path = written(tmp_path, {**FLAT, "exposure_time": wrong})
+    with pytest.raises(CameraError, match=r"camera\.yaml: exposure"):
+        load_exposure_time(path)
+
+
 def test_reads_a_ros_calibration_file(tmp_path):
     camera = load_camera(written(tmp_path, ROS))
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (500, 510, 330, 235)

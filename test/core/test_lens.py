@@ -89,6 +89,7 @@ def test_good_calibrations_are_not_doubted(camera: Camera) -> None:
     [
         ({"cx": 319.5, "cy": 239.5}, "another size, such as 640x480"),
         ({"cx": 79.5, "cy": 59.5}, "another size, such as 160x120"),
+        ({"cx": 0, "cy": 0}, "another size, or of the whole"),
         ({"fy": 400.0}, "differ more than those of any common camera"),
         ({"distortion": (-0.9, 0.0, 0.0, 0.0)}, "folds the image"),
     ],

@@ -37,6 +37,14 @@ def example(name: str, *arguments: object) -> str:
     return done.stdout
 
 
+@pytest.mark.parametrize("name", ["one_image.py", "video.py", "bag.py"])
+def test_a_script_without_arguments_says_what_it_takes(name: str) -> None:
+    command = [sys.executable, str(EXAMPLES / name)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert f"python examples/{name} " in done.stderr and "Traceback" not in done.stderr
+
+
 @needs_model
 def test_one_image_tells_the_motion_up_to_its_sign(
     tmp_path: Path, images: list[np.ndarray]
