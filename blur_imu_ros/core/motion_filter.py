@@ -39,6 +39,8 @@ _CHANGED = 0.02
 """Change of the logarithm of blur's scales or gain below which what was read with them holds."""
 _STEPS = 32
 """Steps of different lengths that are kept."""
+_ROUNDING = 1e-12 * np.eye(21)
+"""Share of the variances of a state, which keeps their matrix regular."""
 _LEAST_CHANCE = 0.2
 """Share of the covariance of a pair that errs by chance, at least."""
 
@@ -87,7 +89,7 @@ class _Ways:
         moved = step.moved(start.parts)
         noise = np.square(harder)[:, None, None] * step.shaken + step.other
         covariances = (moved.covariances[:, None] + noise).reshape(-1, *step.shaken.shape)
-        rows = np.repeat(np.arange(len(start.signs)), len(shares))
+        rows = np.arange(len(start.signs)).repeat(len(shares))
         return cls(
             start.signs[rows],
             (start.weights[:, None] * shares).ravel(),
@@ -123,7 +125,7 @@ class _Ways:
         own = (pair.covariance_at(0.0) - pair.shared_covariance) * dt**2
         fitting, nis = fits(self.predicted, POSE, value, own)
         shares = normalised(self.weights, fitting[:, 0])
-        right, wrong = np.flatnonzero(shares), np.flatnonzero(self.weights * doubt > _UNLIKELY)
+        (right,), (wrong,) = shares.nonzero(), (self.weights * doubt > _UNLIKELY).nonzero()
         observed = self.predicted[right].observed(POSE, value, own, nis[right, 0], degrees)
         weights = (1 - doubt) * shares[right]
         rows = right
@@ -436,6 +438,6 @@ def _densities(innovations: Array, covariances: Array) -> Array:
 
 def _solved(covariances: Array, right: Array) -> Array:
     """Return covariance^-1 right of each of n; their entries are of very different sizes."""
-    size = 1 / np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))[:, :, None]
-    scaled = covariances * (size * size.swapaxes(1, 2)) + 1e-12 * np.eye(size.shape[1])
+    size = 1 / np.sqrt(covariances.diagonal(axis1=1, axis2=2))[:, :, None]
+    scaled = covariances * (size * size.swapaxes(1, 2)) + _ROUNDING
     return np.asarray(np.linalg.solve(scaled, right * size) * size)

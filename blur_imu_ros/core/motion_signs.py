@@ -145,7 +145,7 @@ def read(
     possible = weights > 0
     (before,), (now,) = np.nonzero(possible.any(axis=1)), np.nonzero(possible.any(axis=0))
     weights = weights[before][:, now]
-    row, column = np.nonzero(weights)
+    row, column = weights.nonzero()
     a, b = before[row], now[column]
     parts = state.parts[a].observed(rows, both[b], reading.covariance, nis[a, b], degrees)
     return Read(before, _BOTH[now], weights, (row, column), parts)

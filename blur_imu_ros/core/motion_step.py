@@ -79,7 +79,7 @@ class Step:
         other = _vibrating(hold, judge.vibrations, turning.vibrating)
         if hold is None:
             transition[:18, :12] = _kron(moved[:3, :2], _IDENTITY)
-            shaken[:18, :18] = _kron(noise, _IDENTITY * np.append(angular, pushed))
+            shaken[:18, :18] = _kron(noise, _IDENTITY * np.concatenate([angular, pushed]))
             return cls(transition, shaken, other)
         decay = 1 / config.acceleration_time
         linear, slipping = axis(dt, 1 / config.constraint_noise_time, decay)

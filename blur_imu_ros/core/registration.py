@@ -199,7 +199,7 @@ class Registrar:
                 (first, second), level, found = views, coarse, other
         if found.ambiguity > self.settings.search_above:
             searched = self._searched(level, dt, prior)
-            motions = np.vstack([found.fits.motions, found.rivals, searched])
+            motions = np.concatenate([found.fits.motions, found.rivals, searched])
             found = self._followed(first, second, level, motions, prior).doubted(
                 self.settings.search_doubt
             )
@@ -351,26 +351,24 @@ class Registrar:
     def _starts(self, level: Level, starts: Array) -> Array:
         """(k, 6) motions to start from, the same ones only once."""
         possible = np.square(starts[:, :3]).sum(axis=1) < _LARGEST_ROTATION**2
-        motions = np.vstack([np.zeros(6), starts[possible]])
-        apart = (level.apart(motions[:, None], motions) > self.settings.distinct_px).tolist()
-        kept: list[int] = []
-        for k, row in enumerate(apart):
-            if all(row[other] for other in kept):
-                kept.append(k)
-        return motions[kept]
+        motions = np.concatenate([np.zeros((1, 6)), starts[possible]])
+        return np.asarray(motions[self._distinct(level, motions, len(motions))])
 
     def _kept(self, level: Level, fits: Fits, most: int | None = None) -> Array:
         """Return which motions go on: the best, and the best of those far from it."""
-        settings, order = self.settings, np.argsort(-fits.evidence)
-        best, *others = order[fits.evidence[order] >= fits.evidence[order[0]] - settings.hopeless]
-        most = most or settings.survivors
-        kept = [best]
-        for k in others:
-            if len(kept) == most:
-                break
-            if level.apart(fits.motions[k], fits.motions[kept]).min() > settings.distinct_px:
+        settings, order = self.settings, (-fits.evidence).argsort()
+        likely = order[fits.evidence[order] >= fits.evidence[order[0]] - settings.hopeless]
+        distinct = self._distinct(level, fits.motions[likely], most or settings.survivors)
+        return np.asarray(likely[distinct])
+
+    def _distinct(self, level: Level, motions: Array, most: int) -> list[int]:
+        """Return which motions (k, 6) are not alike: the first, and those far from all before."""
+        apart = (level.apart(motions[:, None], motions) > self.settings.distinct_px).tolist()
+        kept: list[int] = []
+        for k, row in enumerate(apart):
+            if len(kept) < most and all(row[other] for other in kept):
                 kept.append(k)
-        return np.array(kept)
+        return kept
 
     def _registration(self, first: View, second: View, found: _Found) -> Registration:
         settings, dt = self.settings, second.t - first.t
