@@ -218,16 +218,23 @@ def _print(lines: list[Compared], frames: int, options: CompareOptions) -> None:
 
 
 def axes_remark(lines: list[Compared]) -> Iterator[str]:
-    """Yield the likeliest reason where every method has more signs wrong than right."""
-    shares = [line.result.right_signs for line in lines if line.result is not None]
+    """Yield the likeliest reason where every method has more signs wrong than right, or errs more
+    than zero velocity."""
+    results = [line.result for line in lines if line.result is not None]
     # Zero velocity has no signs, and where nothing turns fast there are none to judge.
-    known = [share for share in shares if share > 0]
+    known = [result.right_signs for result in results if result.right_signs > 0]
+    errors = [np.square([r.rmse[:3], r.zero_rmse[:3]]).sum(axis=1) for r in results]
+    worse = [ours > zero for ours, zero in errors if ours != zero]
     if known and max(known) < 0.5:
-        yield (
-            "all methods have more signs wrong than right: is the ground truth in other axes, or "
-            "on another clock? --truth-axes names its axes; evaluate --truth-axes found estimates "
-            "them"
-        )
+        seen = "all methods have more signs wrong than right"
+    elif worse and all(worse):
+        seen = "no method errs less than zero velocity"
+    else:
+        return
+    yield (
+        f"{seen}: is the ground truth in other axes, or on another clock? --truth-axes names its "
+        "axes; evaluate --truth-axes found estimates them"
+    )
 
 
 def _header(options: CompareOptions) -> Iterator[str]:

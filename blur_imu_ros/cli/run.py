@@ -211,15 +211,20 @@ def _loaded(load: Callable[..., Network], *asked: Any) -> Network:
 
 
 def _with_model_of_earlier(options: RunOptions) -> RunOptions:
-    """Return the options with the model of the run to go on with, unless the user names one.
+    """Return the options with the model of the run to go on with, unless the user names another.
 
-    The default may have been another one then.
+    The default may have been another one then, and `auto` may decide otherwise than it did on what
+    runs the model, and in how many bits.
     """
-    known = model_of(options.output) if options.resume and not options.model_is_named else None
-    if known is None or known not in shipped_models():
+    known, backend = model_of(options.output) if options.resume else (None, None)
+    if known is None:
         return options
-    # Else the backend decides whether it takes 8 bits; `auto` might decide otherwise than it did.
     exact = options.backend == "auto"
+    if exact and backend is not None and not known.endswith(SUFFIX):
+        options = replace(options, backend=backend)
+    same = not options.model_is_named or options.model == known.removesuffix(SUFFIX)
+    if not same or known not in shipped_models():
+        return options
     return replace(options, model=known if exact else known.removesuffix(SUFFIX))
 
 

@@ -83,10 +83,12 @@ class RunRecord:
                 f"{n} was {_short(self.recipe.get(n))} and is now {_short(recipe.get(n))}"
                 for n in names
             )
+            other = not {"model", "model_sha256"}.isdisjoint(names)
             raise RecordingError(
-                f"{result}: comes from another run: {listed}; choose another output, or start "
+                f"{result}: comes from another run: {listed}; "
+                f"{'name the model of before, ' if other else ''}choose another output, or start "
                 "anew, without resuming",
-                cures=("output", "resume"),
+                cures=(*(("model",) if other else ()), "output", "resume"),
             )
 
 
@@ -134,11 +136,14 @@ def axes_of(result: Path) -> Axes | None:
     return next((axes for axes in Axes if axes.value == known), None)
 
 
-def model_of(result: Path) -> str | None:
-    """Return the name of the model that a result was measured with, None where nothing states
-    it."""
-    known = _noted(result, "model")
-    return known if isinstance(known, str) else None
+def model_of(result: Path) -> tuple[str | None, str | None]:
+    """Return the name of the model that a result was measured with and the backend that ran it,
+    each None where nothing states it."""
+    model, backend = (_noted(result, name) for name in ("model", "backend"))
+    return (
+        model if isinstance(model, str) else None,
+        backend if isinstance(backend, str) else None,
+    )
 
 
 def _noted(result: Path, name: str) -> Any:

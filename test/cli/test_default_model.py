@@ -96,6 +96,34 @@ def test_a_resumed_run_keeps_the_model_it_was_begun_with_and_says_so(
     assert json.loads(record.read_text())["recipe"]["model"] == "large-int8"
 
 
+class Chosen(Named):
+    """An oracle that `auto` takes in 8 bits, where they are faster."""
+
+    faster = True
+
+    def __init__(self, name: str, backend: str, *_: object) -> None:
+        in_8_bits = self.faster and backend == "auto" and not name.endswith("-int8")
+        super().__init__(name + "-int8" * in_8_bits)
+
+
+@pytest.mark.parametrize("named", [(), ("--model", "large")], ids=["not named", "named"])
+@pytest.mark.parametrize("faster", [True, False])
+def test_a_resumed_run_keeps_its_bits_whatever_is_faster_now(
+    blur_imu: CommandLine, begun: tuple[object, ...], monkeypatch: pytest.MonkeyPatch,
+    named: tuple[str, ...], faster: bool,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("blur_imu_ros.cli.run.load_network", Chosen)
+    monkeypatch.setattr(Chosen, "faster", not faster)
+    assert blur_imu(*begun, "--model", "large").status == 0
+    record = unfinished(begun)
+    begun_with = json.loads(record.read_text())["recipe"]["model"]
+    assert begun_with == ("large" if faster else "large-int8")
+    monkeypatch.setattr(Chosen, "faster", faster)
+    ended = blur_imu(*begun, "--resume", *named)
+    assert ended.status == 0, ended.err
+    assert json.loads(record.read_text())["recipe"]["model"] == begun_with
+
+
 def test_recordings_of_a_batch_keep_each_its_own_model(
     blur_imu: CommandLine, begun: tuple[object, ...], camera: Path, tmp_path: Path
 ) -> None:
@@ -119,6 +147,7 @@ def test_a_model_that_is_named_is_not_exchanged_for_the_one_of_before(
 ) -> None:
     refusal = blur_imu(*begun, "--resume", "--model", DEFAULT_MODEL).refusal
     assert f"model was large-int8 and is now {DEFAULT_MODEL}" in refusal
+    assert "name the model of before" in refusal and "--model" in refusal
 
 
 def test_another_way_to_calculate_is_refused_as_before(
