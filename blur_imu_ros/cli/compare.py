@@ -223,11 +223,10 @@ def axes_remark(lines: list[Compared]) -> Iterator[str]:
     results = [line.result for line in lines if line.result is not None]
     # Zero velocity has no signs, and where nothing turns fast there are none to judge.
     known = [result.right_signs for result in results if result.right_signs > 0]
-    errors = [np.square([r.rmse[:3], r.zero_rmse[:3]]).sum(axis=1) for r in results]
-    worse = [ours > zero for ours, zero in errors if ours != zero]
+    errors = [result.turns_by_zero for result in results]
     if known and max(known) < 0.5:
         seen = "all methods have more signs wrong than right"
-    elif worse and all(worse):
+    elif max(errors, default=0) > 1 and min(errors) >= 1:
         seen = "no method errs less than zero velocity"
     else:
         return

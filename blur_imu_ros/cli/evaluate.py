@@ -330,9 +330,16 @@ def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iter
 
 
 def _axes_remark(result: Evaluation, options: EvaluateOptions) -> Iterator[str]:
-    """Yield the likeliest reason of signs that are worse than chance."""
-    if result.right_signs < 0.5 and options.truth_axes is not None:
-        yield ("fewer than by chance: different axes or clocks? --truth-axes found estimates them")
+    """Yield the likeliest reason of signs that are worse than chance, or turns than nothing."""
+    if options.truth_axes is None:
+        return
+    if result.right_signs < 0.5:
+        yield "fewer than by chance: different axes or clocks? --truth-axes found estimates them"
+    elif result.turns_by_zero > 1:
+        yield (
+            "zero velocity would err less: different axes or clocks? --truth-axes found estimates "
+            "them"
+        )
 
 
 def _exposure_remark(result: Evaluation, scale: float, options: EvaluateOptions) -> str:

@@ -97,6 +97,12 @@ class Evaluation:
     nees_axes: Array = field(default_factory=lambda: np.full(6, np.nan))
     rmse_single: Array = field(default_factory=lambda: np.full(6, np.nan))
 
+    @property
+    def turns_by_zero(self) -> float:
+        """RMSE of omega over that of always saying zero; NaN where nothing turns."""
+        ours, zero = np.square([self.rmse[:3], self.zero_rmse[:3]]).sum(axis=1)
+        return float(np.sqrt(ours / zero)) if zero > 0 else float("nan")
+
     def as_json(self) -> dict[str, Any]:
         """Return plain numbers and lists by name; what is not known is null."""
         return {name: plain(value) for name, value in asdict(self).items()}
