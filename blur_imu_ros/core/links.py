@@ -306,7 +306,7 @@ class Links:
         self._velocity = node.registration.velocity
         node.linked = fused
         if node.reading is not None:
-            node.probability = fused.read.state.probability
+            node.probability = fused.read.probability
         if self._lag:
             first.fused = fused.before
             if first.reading is not None:

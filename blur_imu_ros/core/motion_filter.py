@@ -179,7 +179,7 @@ class _Links:
         change = gains @ (after.covariances - predicted.covariances) @ gains.swapaxes(1, 2)
         step = (gains @ (after.means - predicted.means)[:, :, None])[:, :, 0]
         found = Gaussians(before.means + step, symmetric(before.covariances + change))
-        return Mixture(ways.signs[rows], weights, found).by_sign
+        return Mixture(ways.signs[rows], weights, found)
 
 
 class MotionFilter:
@@ -379,12 +379,12 @@ class Fused:
 
     @cached_property
     def last(self) -> Mixture:
-        """(21,) the frame before, for each sign of its blur, by one frame of its future too."""
+        """(21,) the frame before, by one frame of its future too."""
         return self.links.back(self.read.before, *self.read.of_before)
 
     def last_given(self, later: Mixture) -> Mixture:
-        """The same by all that is known of this frame."""
-        return self.links.back(self.read.before, *self.read.of_before_given(later))
+        """The same by all that is known of this frame, with one part for each sign."""
+        return self.links.back(self.read.before, *self.read.of_before_given(later)).by_sign
 
     def velocity(self, state: Mixture) -> Gaussian:
         """Return (6,) the velocity of a state."""

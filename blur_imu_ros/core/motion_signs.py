@@ -90,6 +90,11 @@ class Read:
         shares = self._shares(self.combined[1], len(self.signs))
         return Mixture(self.signs, self.weights.sum(axis=0), self.parts.merged(shares))
 
+    @property
+    def probability(self) -> float:
+        """That the sign of the reading is right."""
+        return float(self.weights[:, self.signs > 0].sum())
+
     @cached_property
     def of_before(self) -> tuple[Array, Gaussians]:
         """Shares of the parts `before`, and what is known of the frame under each."""

@@ -573,9 +573,18 @@ def _moved(motions: Array, rotations: Array, steps: Array) -> tuple[Array, Array
     """Return motions (k, 6), each behind a small one (k, 6), both in the axes of the first camera,
     and the rotations of points (k, 3, 3) likewise."""
     moved, rotations = motions + steps, rotations @ _rotations(-steps[:, :3])
-    for motion, rotation in zip(moved, rotations, strict=True):
-        motion[:3] = -cv2.Rodrigues(rotation)[0][:, 0]
+    moved[:, :3] = [_vector_of(rotation) for rotation in rotations.swapaxes(1, 2).tolist()]
     return moved, rotations
+
+
+def _vector_of(rotation: list[list[float]]) -> tuple[float, float, float]:
+    """Vector of a rotation by less than half a turn. OpenCV's, which first makes the matrix
+    orthonormal, takes three times as long."""
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = rotation
+    x, y, z = zy - yz, xz - zx, yx - xy  # twice the sine of the angle, along the axis
+    sine = math.sqrt(x * x + y * y + z * z)
+    size = math.atan2(sine, xx + yy + zz - 1) / sine if sine > 0 else 0.0
+    return size * x, size * y, size * z
 
 
 def _rotations(vectors: Array) -> Array:

@@ -21,7 +21,7 @@ from blur_imu_ros.core.registration import (
     View,
     shared_covariance,
 )
-from blur_imu_ros.core.registration_level import _lost_to_any_depth, evidence_of
+from blur_imu_ros.core.registration_level import _lost_to_any_depth, _vector_of, evidence_of
 from blur_imu_ros.core.registration_view import corrected, without_bands
 from blur_imu_ros.core.velocity import VelocityPrior
 from blur_imu_ros.simulation.room_renderer import (
@@ -563,6 +563,13 @@ def test_sideways_motion_that_depth_gets_wrong_is_made_up_for_by_a_turn() -> Non
     np.testing.assert_allclose(still, 0, atol=1e-9)
     ahead = shared_covariance(np.array([0, 0, 0, 0, 0, 2.0]), settings, nearness)
     assert not ahead[:3].any() and np.linalg.eigvalsh(shared).min() > -1e-12
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-200, 1e-9, 1e-3, 1.0, 3.1])
+def test_a_rotation_has_the_vector_that_it_was_made_of(size):
+    vector = size * np.array([0.36, -0.48, 0.8])
+    rotation = Rotation.from_rotvec(vector).as_matrix()
+    np.testing.assert_allclose(_vector_of(rotation.tolist()), vector, rtol=1e-6, atol=1e-15)
 
 
 def test_depth_is_eliminated_axis_by_axis_as_it_is_at_once():
