@@ -55,7 +55,7 @@ class ImageFolder:
     """The images of a folder, or one image alone, in order of the stamps that are their names, or
     in natural order.
 
-    Exposure times and focal length that are not given come from the photos' EXIF.
+    Exposure times and focal lengths that are not given come from each photo's EXIF.
     """
 
     def __init__(self, path: Path, settings: FrameSettings) -> None:
@@ -93,27 +93,44 @@ class ImageFolder:
         stamp = float(self._stamps[index])
         if np.isnan(stamp):
             raise FrameError(f"{path.name}: has no usable timestamp")
-        small = self._reduced(path)
+        facts = self._facts(path)
+        small = self._reduced(path, facts)
         if small is None:
-            return self._whole(path, stamp)
-        (image, camera), exposure_time = small, self._exposure_time(path)
+            return self._whole(path, facts, stamp)
+        (image, camera), exposure_time = small, self._exposure_time(path, facts)
         frame = self._settings.frame(image, stamp, camera, path.name, exposure_time)
-        return replace(frame, whole=partial(self._whole, path, stamp))
+        return replace(frame, whole=partial(self._whole, path, facts, stamp))
 
-    def _whole(self, path: Path, stamp: float) -> Frame:
-        image, exposure_time = _read_image(path), self._exposure_time(path)
-        return self._settings.frame(image, stamp, self._camera, path.name, exposure_time)
+    def _facts(self, path: Path) -> PhotoFacts:
+        """Return what a photo says, where anything is not given."""
+        settings = self._settings
+        if settings.exposure_time is not None and settings.camera is not None:
+            return PhotoFacts()
+        return read_photo_facts(path)
 
-    def _reduced(self, path: Path) -> tuple[NDArray[np.uint8], Camera] | None:
+    def _whole(self, path: Path, facts: PhotoFacts, stamp: float) -> Frame:
+        image, exposure_time = _read_image(path), self._exposure_time(path, facts)
+        camera = self._camera_of(facts, (image.shape[1], image.shape[0]))
+        return self._settings.frame(image, stamp, camera, path.name, exposure_time)
+
+    def _camera_of(self, facts: PhotoFacts, size: tuple[int, int] | None) -> Camera:
+        """Return what was given, else the camera of a photo: phones have several, and are held
+        either way. Where it says nothing it is taken to be like the first."""
+        if self._settings.camera is not None or facts.film_focal is None or size is None:
+            return self._camera
+        return approximate_camera(*size, facts.film_focal)
+
+    def _reduced(self, path: Path, facts: PhotoFacts) -> tuple[NDArray[np.uint8], Camera] | None:
         """Return an image no larger than its view needs, and its camera; None where it is read
         whole."""
         view = self._settings.view
         if view is None or path.suffix.lower() not in JPEG_SUFFIXES:
             return None
-        if reduction(self._camera, view) == 1:  # The file would be read twice.
+        camera = self._camera_of(facts, facts.size)
+        if reduction(camera, view) == 1:  # The file would be read twice.
             return None
         try:
-            return reduced(path.read_bytes(), self._camera, view)
+            return reduced(path.read_bytes(), camera, view)
         except OSError:
             return None
 
@@ -168,12 +185,9 @@ class ImageFolder:
         self.notes.append(f"timestamps are taken from the file names ({self._images[0].name}, ...)")
         return stamps[order]
 
-    def _exposure_time(self, path: Path) -> float:
+    def _exposure_time(self, path: Path, facts: PhotoFacts) -> float:
         """Return what was given, else what the photo says of itself, seconds."""
-        if self._settings.exposure_time is not None:
-            return self._settings.exposure_time
-        exposure_time = read_photo_facts(path).exposure_time
-        return self._settings.required_exposure_time(path, exposure_time)
+        return self._settings.required_exposure_time(path, facts.exposure_time)
 
     def _note_exposure(self, facts: PhotoFacts) -> None:
         if self._settings.exposure_time is None and facts.exposure_time is not None:
@@ -189,9 +203,9 @@ class ImageFolder:
         camera = approximate_camera(width, height, facts.film_focal)
         self.notes.append(
             Note(
-                f"no calibration is given: a focal length of {camera.fx:.0f} px is taken from EXIF "
-                f"({facts.film_focal:g} mm on 35 mm film), without distortion; a calibration is "
-                "better",
+                f"no calibration is given: focal lengths are taken from EXIF (first: "
+                f"{camera.fx:.0f} px, {facts.film_focal:g} mm on 35 mm film), without distortion; "
+                "a calibration is better",
                 cures=("camera",),
             )
         )

@@ -18,6 +18,9 @@ from blur_imu_ros.errors import FrameError, install_hint
 FILM_DIAGONAL = float(np.hypot(36.0, 24.0))
 """mm, of the film to which focal lengths of phones are converted."""
 
+_UPRIGHT = (5, 6, 7, 8)
+"""Orientation tags of images that are shown with their sides exchanged."""
+
 
 @dataclass(frozen=True)
 class PhotoFacts:
@@ -26,10 +29,12 @@ class PhotoFacts:
     Attributes:
         exposure_time: seconds, or None.
         film_focal: focal length in mm on 35 mm film of the same diagonal view, or None.
+        size: (width, height) of the image as it is shown, pixels, or None.
     """
 
     exposure_time: float | None = None
     film_focal: float | None = None
+    size: tuple[int, int] | None = None
 
     @property
     def is_known(self) -> bool:
@@ -89,12 +94,17 @@ def read_photo_facts(path: Path) -> PhotoFacts:
             _open_heif()
         with warnings.catch_warnings(), Image.open(path) as photo:
             warnings.simplefilter("ignore")
-            tags = photo.getexif().get_ifd(ExifTags.IFD.Exif)
+            exif = photo.getexif()
+            tags = exif.get_ifd(ExifTags.IFD.Exif)
+            size = (
+                photo.size[::-1] if exif.get(ExifTags.Base.Orientation) in _UPRIGHT else photo.size
+            )
     except Exception:  # Pillow raises what its readers meet; the image's decoder says it better.
         return _raw_facts(path) if path.suffix.lower() in RAW_SUFFIXES else PhotoFacts()
     return PhotoFacts(
         _positive(tags.get(ExifTags.Base.ExposureTime)),
         _positive(tags.get(ExifTags.Base.FocalLengthIn35mmFilm)),
+        size,
     )
 
 

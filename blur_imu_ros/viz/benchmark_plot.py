@@ -44,7 +44,8 @@ def plot_benchmark(path: Path, by_size: list[Result], by_threads: dict[int, list
     try:
         figure.savefig(path, dpi=120)
     except (OSError, ValueError) as error:
-        raise RecordingError(f"{path}: cannot be written: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise RecordingError(f"{path}: cannot be written: {reason}") from error
 
 
 def _label(axes: Any, below: str, title: str) -> None:

@@ -50,7 +50,8 @@ def plot_velocities(
         make_folder_of(path)
         figure.savefig(path, dpi=110)
     except (OSError, ValueError) as error:
-        raise RecordingError(f"{path}: cannot be written: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise RecordingError(f"{path}: cannot be written: {reason}") from error
     finally:
         plt.close(figure)
 

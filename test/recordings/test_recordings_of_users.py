@@ -121,7 +121,29 @@ def test_a_photo_gives_an_approximate_camera_of_the_image_as_it_is_shown(
     # 26 mm on a film with a diagonal of 43.27 mm; the image's is 800 pixels.
     assert camera.fx == camera.fy == pytest.approx(26 / 43.2666 * 800, rel=1e-4)
     assert (camera.cx, camera.cy) == ((size[0] - 1) / 2, (size[1] - 1) / 2)
-    assert "481 px is taken from EXIF" in recording.notes[1]
+    assert "taken from EXIF (first: 481 px, 26 mm" in recording.notes[1]
+
+
+@pytest.mark.parametrize("view", [None, (320, 224)], ids=["whole", "reduced"])
+def test_each_photo_has_the_lens_and_the_shape_that_it_tells(
+    tmp_path: Path, view: tuple[int, int] | None
+) -> None:
+    """Main and telephoto camera of a phone, held either way; and one without EXIF."""
+    folder, tags = tmp_path / "photos", {"ExposureTime": 0.01}
+    write_photo(folder / "a.jpg", (1280, 960), FocalLengthIn35mmFilm=26, **tags)
+    write_photo(folder / "b.jpg", (1280, 960), FocalLengthIn35mmFilm=77, **tags)
+    write_photo(folder / "c.jpg", (1280, 960), FocalLengthIn35mmFilm=26, Orientation=6, **tags)
+    write_photo(folder / "d.jpg", (1280, 960), **tags)
+    recording = open_recording(folder, FrameSettings(view=view))
+    frames = list(recording)
+    assert [frame.whole is not None for frame in frames] == [view is not None] * 4
+    cameras = [frame.full_size.camera for frame in frames]
+    focals = [film / 43.2666 * 1600 for film in (26, 77, 26, 26)]
+    np.testing.assert_allclose([camera.fx for camera in cameras], focals, rtol=1e-4)
+    upright = [camera.height > camera.width for camera in cameras]
+    assert upright == [False, False, True, False]
+    given = open_recording(folder, FrameSettings(view=view, camera=cameras[1]))
+    assert {frame.camera for frame in given} == {next(iter(given)).camera}
 
 
 @pytest.mark.parametrize("tags", [{}, {"ExposureTime": 0.0}, {"FocalLengthIn35mmFilm": 26}])
