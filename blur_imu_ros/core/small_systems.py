@@ -12,7 +12,7 @@ from blur_imu_ros.core.arrays import Array
 def solved(matrix: Array, right: Array) -> Array:
     """Return x (n,) or (n, m) of matrix @ x = right, float64.
 
-    Pivots of `matrix` (n, n) below 1e-13 count as 0: not for covariances, whose entries are tiny.
+    Pivots of `matrix` (n, n) below 2e-14 count as 0: not for what may be as small as that.
 
     Raises:
         numpy.linalg.LinAlgError: the matrix is singular.
