@@ -182,7 +182,7 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     if not options.force:
         _keep_other_result(options)
     known = len(recording.notes)
-    print_notes(*recording.notes)
+    print_notes(*recording.notes, *_of_no_use(options))
     summary = RunSummary()
     with _told_how_to_go_on(options):
         count = _measure(options, recording, network, earlier or record, summary)
@@ -464,6 +464,19 @@ def frame_settings(options: RunOptions) -> FrameSettings:
         stamp_names=given.names,
         stamp_note=given.note,
     )
+
+
+def _of_no_use(options: RunOptions) -> Iterator[str]:
+    """Yield what a calibration says in vain where it is given as a camera alone."""
+    if options.camera is None or options.calibration is not None:
+        return
+    with suppress(BlurImuError):  # Most cameras are no calibrations.
+        scale = read_calibration(options.camera).linear_scale
+        if scale != 1:
+            yield (
+                f"{options.camera}: its linear_scale, {scale:.3g}, is not applied to linear "
+                "velocities; --calibration with the same file does that"
+            )
 
 
 def _view(options: RunOptions, network: Network | None) -> tuple[int, int] | None:

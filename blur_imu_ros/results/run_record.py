@@ -84,10 +84,10 @@ class RunRecord:
                 for n in names
             )
             other = not {"model", "model_sha256"}.isdisjoint(names)
+            model = "give the model of before, by name or path, " if other else ""
             raise RecordingError(
-                f"{result}: comes from another run: {listed}; "
-                f"{'name the model of before, ' if other else ''}choose another output, or start "
-                "anew, without resuming",
+                f"{result}: comes from another run: {listed}; {model}choose another output, or "
+                "start anew, without resuming",
                 cures=(*(("model",) if other else ()), "output", "resume"),
             )
 

@@ -147,7 +147,7 @@ def test_a_model_that_is_named_is_not_exchanged_for_the_one_of_before(
 ) -> None:
     refusal = blur_imu(*begun, "--resume", "--model", DEFAULT_MODEL).refusal
     assert f"model was large-int8 and is now {DEFAULT_MODEL}" in refusal
-    assert "name the model of before" in refusal and "--model" in refusal
+    assert "give the model of before" in refusal and "--model" in refusal
 
 
 def test_another_way_to_calculate_is_refused_as_before(

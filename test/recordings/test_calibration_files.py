@@ -119,3 +119,13 @@ def test_run_refuses_a_calibration_that_is_none(
     wrong = written(tmp_path, "linear_scale: -1\n")
     given = ["--camera", camera, "--exposure", 0.01, "--calibration", wrong]
     assert "linear_scale is -1" in blur_imu("run", folder, "-o", tmp_path / "o.csv", *given).refusal
+
+
+def test_a_scale_that_is_not_applied_is_told(
+    blur_imu: CommandLine, camera: Path, tmp_path: Path
+) -> None:
+    folder = write_folder(tmp_path / "images", turning_images(3))
+    whole = written(tmp_path, camera.read_text() + "\nexposure_time: 0.01\nlinear_scale: 1.24\n")
+    command = ("run", folder, "-o", tmp_path / "v.csv", "--camera", whole)
+    assert "linear_scale, 1.24, is not applied" in blur_imu(*command).err
+    assert "not applied" not in blur_imu(*command, "--calibration", whole).err
