@@ -41,6 +41,8 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
         """
         super().__init__("blur_imu", **options)
         self._refused_parameters = parameters.declare(self)
+        for said in parameters.misspelt(self):
+            self.get_logger().warning(said)
         self._load = load
         self._health = Health()
         self._session: Session | None = None

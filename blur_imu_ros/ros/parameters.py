@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,9 @@ LARGEST_OFFSET = 10.0
 """Seconds."""
 LONGEST_LEVER_ARM = 10.0
 """Metres. A longer one is read as a unit error."""
+
+ALIKE = 0.8
+"""Of the letters of two names, above which one is taken for a slip of the pen."""
 
 FRAMES = ("frame_id", "base_frame", "odom_frame")
 """Parameters that are names of frames."""
@@ -328,6 +332,15 @@ def declare(node: Node) -> dict[str, str]:
             ):
                 complaints[name] += " (give a number with a point: 1.0, not 1)"
     return complaints
+
+
+def misspelt(node: Node) -> Iterator[str]:
+    """Yield which start values nearly name a parameter: ROS passes over names that it does not
+    know. Others may be meant for other nodes, as in a file for all."""
+    for name in getattr(node, "_parameter_overrides", {}):
+        near = get_close_matches(name, PARAMETERS, 1, ALIKE)
+        if near and name not in PARAMETERS:
+            yield f"there is no parameter {name}, so it is passed over: is {near[0]} meant?"
 
 
 def read(node: Node, before: Settings | None = None) -> Settings:

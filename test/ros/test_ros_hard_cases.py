@@ -469,6 +469,13 @@ def test_parameter_garbage_is_told_and_can_be_mended_without_a_restart(
     assert str(one.node.trigger_configure()).endswith("SUCCESS")
 
 
+def test_a_misspelt_parameter_is_told_and_those_of_others_are_not(bench: Any, capfd: Any) -> None:
+    bench(Oracle((1, 0, 0)), exposure_tme=0.01, use_sim_time=False, robot_description="<robot/>")
+    told = capfd.readouterr().err
+    assert "no parameter exposure_tme" in told and "is exposure_time meant?" in told
+    assert told.count("there is no parameter") == 1
+
+
 @pytest.mark.parametrize(
     "arguments", [["--params-file", "/no/such/file.yaml"], ["-p", "model"], ["-p", "model:=[1"]]
 )
