@@ -23,12 +23,13 @@ class PivotConfig:
     Attributes:
         lever_arm: (3,) metres, from the pivot to the camera in OpenCV axes; None estimates it.
         given_std: standard deviation of each axis of a given lever arm, metres.
-        start, start_std: what an unknown one is before the first frame: a hand holds a camera about
-            this far before the wrist or the elbow; metres.
+        start, start_std: what an unknown one is before the first frame, and the standard deviation
+            of each axis: wrist and elbow are below and behind the camera, on either side; metres.
         random_walk: how the lever arm wanders as the grip changes, metres per square root of a
             second.
         constraint_noise: velocity of the pivot itself while the camera rests, m/s on each axis.
-        constraint_noise_per_rate: how that grows with the angular velocity, m/s for each rad/s.
+        constraint_noise_per_rate: how that grows with the angular velocity, m/s for each rad/s; 0.1
+            on two real hands.
         length, length_std: what is usual from a wrist or elbow to a camera in a hand, metres, and
             the standard deviation of its logarithm.
         scale_std: error of the length that is found, of its logarithm: that of all depths.
@@ -40,11 +41,11 @@ class PivotConfig:
 
     lever_arm: tuple[float, float, float] | None = None
     given_std: float = 0.03
-    start: tuple[float, float, float] = (0.0, 0.0, 0.3)
-    start_std: float = 0.25
+    start: tuple[float, float, float] = (0.0, -0.15, 0.25)
+    start_std: tuple[float, float, float] = (0.2, 0.1, 0.1)
     random_walk: float = 0.02
     constraint_noise: float = 0.15
-    constraint_noise_per_rate: float = 0.15
+    constraint_noise_per_rate: float = 0.1
     length: float = 0.37
     length_std: float = 0.35
     scale_std: float = 0.4
@@ -106,10 +107,10 @@ class PivotFilter:
 
     def _restart(self) -> None:
         given = self.config.lever_arm
-        std = self.config.start_std if given is None else self.config.given_std
+        std = self.config.start_std if given is None else (self.config.given_std,) * 3
         arm = self.config.start if given is None else given
         self.lever_arm: Array = np.array(arm, dtype=float)
-        self.covariance: Array = np.eye(3) * std**2
+        self.covariance: Array = np.diag(np.square(std))
         self.nis = 1.0
 
     @property
@@ -135,7 +136,7 @@ class PivotFilter:
     def found(self) -> bool:
         """Whether a lever arm that was not given is known much better than at the start."""
         worst = float(np.sqrt(np.diag(self.covariance)).max())
-        return self.config.lever_arm is None and worst < self.config.start_std / 2
+        return self.config.lever_arm is None and worst < max(self.config.start_std) / 2
 
     @property
     def held(self) -> tuple[Array, Array]:

@@ -107,7 +107,7 @@ class RegistrationConfig:
     shrink: int = 5
     blur: float = 1.0
     spacing: tuple[int, ...] = (3, 1)
-    coarse_steps: tuple[int, ...] = (3, 4)
+    coarse_steps: tuple[int, int] = (3, 4)
     steps: int = 3
     settled_px: float = 0.1
     survivors: int = 2

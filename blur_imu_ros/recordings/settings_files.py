@@ -6,7 +6,7 @@ import inspect
 import math
 import re
 import textwrap
-from dataclasses import fields, replace
+from dataclasses import Field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -42,15 +42,28 @@ def _settings(content: Any) -> MethodSettings:
     defaults = MethodSettings()
     sections = _checked_keys(content, [field.name for field in fields(defaults)], "the file")
     stages = {name: _stage(name, getattr(defaults, name), sections[name]) for name in sections}
-    return replace(defaults, **stages)
+    settings = replace(defaults, **stages)
+    levels, spacing = settings.registration.levels, settings.registration.spacing
+    if len(spacing) != levels:
+        raise SettingsError(
+            f"registration.spacing is {list(spacing)} for {levels} levels; give one for each level"
+        )
+    return settings
 
 
 def _stage(name: str, defaults: Any, given: Any) -> Any:
     values = _checked_keys(given or {}, _settable(name, defaults), f"section {name}")
+    known = {field.name: field for field in fields(defaults)}
     checked = {
-        key: _value(f"{name}.{key}", value, getattr(defaults, key)) for key, value in values.items()
+        key: _value(f"{name}.{key}", value, getattr(defaults, key), _of_fixed_length(known[key]))
+        for key, value in values.items()
     }
     return replace(defaults, **checked)
+
+
+def _of_fixed_length(field: Field[Any]) -> bool:
+    """Whether a setting is a tuple of so many values, as in tuple[float, float, float]."""
+    return str(field.type).startswith("tuple") and "..." not in str(field.type)
 
 
 def _settable(section: str, stage: Any) -> list[str]:
@@ -69,12 +82,18 @@ def _checked_keys(given: Any, known: list[str], where: str) -> dict[str, Any]:
     return given
 
 
-def _value(name: str, given: Any, default: Any) -> Any:
-    """Return a value of the default's type; SettingsError where it cannot be one."""
+def _value(name: str, given: Any, default: Any, fixed_length: bool = True) -> Any:
+    """Return a value of the default's type, a list of its length too unless that is free;
+    SettingsError where it cannot be one."""
     if isinstance(default, tuple):
         if not isinstance(given, list) or not given:
             raise SettingsError(f"{name} is {given!r}; give a list like {list(default)}")
-        return tuple(_value(name, one, default[0]) for one in given)
+        if fixed_length and len(given) != len(default):
+            raise SettingsError(
+                f"{name} is {given!r}; give {len(default)} values like {list(default)}"
+            )
+        least = min(default)  # Where one of them may be negative or zero, so may all.
+        return tuple(_value(name, one, least) for one in given)
     if isinstance(default, bool) or isinstance(given, bool):
         if not (isinstance(default, bool) and isinstance(given, bool)):
             raise SettingsError(f"{name} is {given!r}; give a value like {_shown(default)}")
@@ -91,6 +110,8 @@ def _number(name: str, given: Any, default: float) -> float:
     if not isinstance(given, int if whole else (int, float)) or not math.isfinite(given):
         kind = "a whole number" if whole else "a number"
         raise SettingsError(f"{name} is {given!r}; give {kind} like {default}")
+    if given <= 0 < default:  # Most are divided by, and none of what is counted leaves nothing.
+        raise SettingsError(f"{name} is {given}; give a number above zero, if need be a small one")
     if given < 0 <= default:
         raise SettingsError(f"{name} is {given}; give a number that is not negative")
     return given if whole else float(given)

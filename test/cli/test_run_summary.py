@@ -18,7 +18,7 @@ from blur_imu_ros.core.pivot import PivotFilter
 from blur_imu_ros.core.registration import Registration
 from blur_imu_ros.core.velocity import VelocitySolver
 from helpers.command_line import CommandLine, turning_images, write_folder
-from helpers.hand_held import hand
+from helpers.hand_held import LEVER_ARM, hand
 from helpers.synthetic_fields import CAMERA
 
 GOOD = VelocityEstimate(
@@ -95,7 +95,7 @@ def test_the_lever_arm_is_told_once_it_is_found() -> None:
         of_a_hand(np.zeros(3), 90),
     )
     assert found is not None and found[1] == found[2]
-    np.testing.assert_allclose([float(x) for x in found[1].split()], [-0.1, 0.05, 0.3], atol=0.03)
+    np.testing.assert_allclose([float(x) for x in found[1].split()], LEVER_ARM, atol=0.03)
     assert of_a_hand(np.zeros(3), 2) == ""
 
 

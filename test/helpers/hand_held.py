@@ -9,7 +9,7 @@ import numpy as np
 from blur_imu_ros.core.estimate import VelocityEstimate
 from helpers.synthetic_fields import EXPOSURE
 
-LEVER_ARM = np.array([-0.1, 0.05, 0.3])
+LEVER_ARM = np.array([-0.1, -0.05, 0.3])
 
 
 def estimate(omega: np.ndarray, v: np.ndarray, t: float, std_v: float = 0.3) -> VelocityEstimate:

@@ -35,17 +35,31 @@ def test_what_a_file_leaves_out_keeps_its_default(tmp_path: Path) -> None:
     assert load_settings(written(tmp_path, "")) == MethodSettings()
 
 
+def test_lists_may_be_negative_where_a_default_is_and_longer_where_they_may_be(tmp_path: Path):
+    text = "pivot: {start: [-0.1, 0.1, -0.2]}\nsolver: {survivors: [9, 5, 2, 1]}\n"
+    found = load_settings(written(tmp_path, text))
+    assert found.pivot.start == (-0.1, 0.1, -0.2)
+    assert found.solver.survivors == (9, 5, 2, 1)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
         ("solver: {lenght_std: 0.1}", "did you mean length_std?"),
         ("slover: {}", "did you mean solver?"),
         ("solver: {length_std: .nan}", "solver.length_std is nan; give a number like 0.2"),
-        ("solver: {length_std: -1}", "not negative"),
+        ("solver: {length_std: -1}", "above zero"),
+        ("motion: {vibrations: [0.0, -0.1]}", "not negative"),
         ("solver: {length_std: wide}", "'wide'; give a number"),
         ("solver: {length_std: true}", "True; give a value like 0.2"),
         ("solver: {steps: 2.5}", "a whole number like 8"),
         ("solver: {survivors: 8}", "a list like [8, 3, 1]"),
+        ("pivot: {start: [0.1, 0.2]}", "give 3 values like [0.0, -0.15, 0.25]"),
+        ("motion: {knocks: [[1.0]]}", "give 2 values like [1.0, 0.85]"),
+        ("pivot: {start_std: [0.1, 0.0, 0.1]}", "above zero"),
+        ("solver: {start_cells: 0}", "above zero"),
+        ("solver: {survivors: [8, 0]}", "above zero"),
+        ("registration: {spacing: [3]}", "[3] for 2 levels; give one for each level"),
         ("solver: 3", "section solver holds 3"),
         ("[1, 2]", "the file holds [1, 2]"),
         ("solver: {", "is not YAML"),

@@ -108,11 +108,11 @@ def test_a_wrong_calibration_names_the_parameter_and_the_file(tmp_path: Path) ->
 
 def test_settings_of_the_method_come_from_a_file_that_is_read_once(tmp_path: Path) -> None:
     path = tmp_path / "settings.yaml"
-    path.write_text("solver: {linear_std: 2.0}\npivot: {start_std: 0.1}\n")
+    path.write_text("solver: {linear_std: 2.0}\npivot: {given_std: 0.1}\n")
     given = DEFAULTS | {"settings_file": str(path), "motion_prior": "pivot"}
     before = parameters.checked(given)
     assert before.method.solver.linear_std == 2.0
-    assert before.pivot is not None and before.pivot.start_std == 0.1
+    assert before.pivot is not None and before.pivot.given_std == 0.1
     path.unlink()
     assert parameters.checked(given, before).method == before.method
     with pytest.raises(RosSetupError, match="parameter settings_file: .*settings.yaml"):
