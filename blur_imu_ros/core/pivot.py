@@ -136,7 +136,7 @@ class PivotFilter:
     def found(self) -> bool:
         """Whether a lever arm that was not given is known much better than at the start."""
         worst = float(np.sqrt(np.diag(self.covariance)).max())
-        return self.config.lever_arm is None and worst < max(self.config.start_std) / 2
+        return self.config.lever_arm is None and worst < 0.4 * max(self.config.start_std)
 
     @property
     def held(self) -> tuple[Array, Array]:
