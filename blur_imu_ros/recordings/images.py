@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import FrameError, Note, RecordingError
+from blur_imu_ros.recordings.bag_names import BAG_SUFFIXES
 from blur_imu_ros.recordings.file_names import natural_order, stamps_of_names
 from blur_imu_ros.recordings.image_messages import decode_compressed
 from blur_imu_ros.recordings.photos import (
@@ -64,6 +65,7 @@ class ImageFolder:
         self.notes: list[str] = []
         self._path, self._settings = path, settings
         self._images = self._once(sorted(images_at(path), key=natural_order))
+        self._note_others()
         if not self._images:
             raise RecordingError(
                 f"{path}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}) and no bag"
@@ -145,6 +147,17 @@ class ImageFolder:
                 "raw ones are left out"
             )
         return kept
+
+    def _note_others(self) -> None:
+        """Say which recordings lie beside the images, as in the folder of a phone."""
+        beside = self._path.iterdir() if self._path.is_dir() else ()
+        others = sorted(p.name for p in beside if p.suffix.lower() in VIDEO_SUFFIXES | BAG_SUFFIXES)
+        if others:
+            more = ", ..." if len(others) > 1 else ""
+            self.notes.append(
+                f"{self.name} is measured as a folder of images; videos and bags in it "
+                f"({others[0]}{more}) are not: name them to measure them"
+            )
 
     def _given_stamps(self) -> NDArray[np.float64]:
         """Return the stamps that are given: by the names of the images, else in order."""

@@ -50,7 +50,7 @@ def read_table(path: str | Path) -> TextTable:
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
     try:
-        return _table(_decoded(raw))
+        return _table(decoded(raw))
     except (csv.Error, UnicodeDecodeError) as error:
         raise RecordingError(f"{path}: is not a CSV file: {error}") from error
 
@@ -76,7 +76,8 @@ def _nothing(cell: str) -> float:
     return float("nan")
 
 
-def _decoded(raw: bytes) -> str:
+def decoded(raw: bytes) -> str:
+    """Return text in UTF-8, UTF-16 with its mark, or Latin-1; csv.Error where it is none."""
     for mark, encoding in _MARKS.items():
         if raw.startswith(mark):
             return raw.decode(encoding)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.recordings.text_tables import decoded
 
 Array = NDArray[np.float64]
 
@@ -143,10 +145,10 @@ def _usable(path: Path, times: Array) -> Array:
 
 def _table_of(path: Path) -> _Table:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = decoded(path.read_bytes())
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
+    except (csv.Error, UnicodeDecodeError) as error:
         raise RecordingError(f"{path}: is not a file of timestamps: it is not text") from error
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:

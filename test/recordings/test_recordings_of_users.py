@@ -87,6 +87,15 @@ def test_other_names_are_no_stamps(tmp_path: Path, names: list[str]) -> None:
     )
 
 
+def test_videos_beside_photos_are_told(tmp_path: Path) -> None:
+    folder = write_named(tmp_path / "DCIM", ["1.5.png", "2.5.png"])
+    assert len(open_recording(folder, SETTINGS).notes) == 1
+    for name in ("b.MOV", "a.mp4"):
+        (folder / name).write_bytes(b"")
+    recording = open_recording(folder, SETTINGS)
+    assert len(recording) == 2 and "(a.mp4, ...) are not" in recording.notes[0]
+
+
 def test_stamps_that_are_given_go_before_those_in_names(tmp_path: Path) -> None:
     folder = write_named(tmp_path / "images", ["12.5.png", "13.5.png"])
     recording = open_recording(folder, FrameSettings(0.01, CAMERA, np.array([1.0, 2.0])))

@@ -65,6 +65,15 @@ def test_stamps_are_read_as_they_are_found(tmp_path: Path, kind: str) -> None:
     assert bool(found.note) == (kind in ("ms", "us", "ns"))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_stamps_are_read_in_the_encodings_of_spreadsheets_and_shells(
+    tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "stamps.csv"
+    path.write_bytes(("t;Größe\n" + lines("{t:.6f};1")).encode(encoding))
+    np.testing.assert_allclose(read_timestamps(path).times, TIMES, atol=2e-6)
+
+
 def test_dates_of_kitti_are_seconds_since_1970(tmp_path: Path) -> None:
     path = tmp_path / "timestamps.txt"
     path.write_text("1970-01-02 00:00:01.500000000\n1970-01-02 00:00:01.533333333\n")
