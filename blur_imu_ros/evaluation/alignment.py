@@ -123,8 +123,11 @@ def align(
     spread = expected_error(alone.sigma, slice(0, 3), len(used))[used]
     blurred = alone.velocity[used, :3]
     if len(t) < FEWEST_ROWS:
+        cure = "record longer"
+        if len(used) >= FEWEST_ROWS:
+            cure = f"{len(used)} were made; run says why the others are not valid"
         raise RecordingError(
-            f"there are only {len(t)} valid estimates; {FEWEST_ROWS} are needed: record longer"
+            f"there are only {len(t)} valid estimates; {FEWEST_ROWS} are needed: {cure}"
         )
     _check_units(truth)
     far = _placed(t, omega, truth, near).offset

@@ -115,6 +115,13 @@ def test_too_few_estimates_are_no_matter_of_clocks():
         align(few, true.gyro)
 
 
+def test_estimates_that_are_not_valid_do_not_ask_for_a_longer_recording():
+    true = apart(3)
+    refused = replace(true.camera, valid=np.zeros(len(true.camera.t), bool))
+    with pytest.raises(RecordingError, match=r"only 0 valid .* were made; run says why"):
+        align(refused, true.gyro)
+
+
 def test_series_of_different_motions_are_refused():
     with pytest.raises(RecordingError, match="hardly agree"):
         align(apart(5).camera, apart(6).gyro)
