@@ -208,7 +208,8 @@ def _placed(t: Array, omega: Array, truth: VelocitySeries, near: float | None) -
         raise RecordingError(
             "the angular velocities hardly agree at any time offset (best correlation "
             f"{best.correlation:.2f}, at {best.offset:+.2f} s): are they of the same motion, and "
-            "are the signs decided? A wrong exposure time makes it worse"
+            "are the signs decided, and is the frame rate right? A wrong exposure time makes it "
+            "worse"
         )
     alike = [place for place in places if place.rivals(best)]
     if near is not None or (len(alike) > 1 and min(t[0], truth.t[0]) > EPOCH):
