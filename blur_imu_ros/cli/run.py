@@ -41,7 +41,13 @@ from blur_imu_ros.recordings.settings_files import load_settings
 from blur_imu_ros.recordings.timestamp_files import Timestamps, read_timestamps
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results.csv_files import CsvWriter, whole_rows
-from blur_imu_ros.results.run_record import Recipe, RecordKeeper, RunRecord, model_of
+from blur_imu_ros.results.run_record import (
+    Recipe,
+    RecordKeeper,
+    RunRecord,
+    model_of,
+    record_path,
+)
 from blur_imu_ros.viz.overlay_video import OverlayWriter
 
 RESULT_ENDINGS = (".csv", ".mcap")
@@ -178,6 +184,11 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     if earlier is not None and earlier.finished:
         if options.plot is not None and not options.plot.is_file():
             _plot(options)
+        if _is_newer(options.source, record_path(options.output)):
+            print_notes(
+                f"{options.source}: was written after {options.output} was measured; leave out "
+                "--resume to measure it anew"
+            )
         return f"{options.output}: {earlier.rows} rows, measured before"
     if not options.force:
         _keep_other_result(options)
@@ -197,6 +208,14 @@ def run(options: RunOptions, network: Network | None = None) -> str:
         _plot(options)
     replace(record, rows=count, finished=True).save(options.output)
     return f"{options.output}: {count} rows"
+
+
+def _is_newer(recording: Path, record: Path) -> bool:
+    """Return whether a recording of one file was written after the record of its result."""
+    try:
+        return recording.is_file() and recording.stat().st_mtime > record.stat().st_mtime
+    except OSError:
+        return False
 
 
 def network_as_before(options: RunOptions) -> Network:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -135,6 +136,19 @@ def test_what_is_finished_is_left_alone_until_the_recording_grows(options: RunOp
     cv2.imwrite(str(options.source / "frame_9.png"), turning_images(10)[9])
     assert "10 rows" in run(options, Oracle())
     assert options.output.read_bytes() == whole(options)
+
+
+def test_a_recording_that_was_exchanged_since_is_told(
+    options: RunOptions, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = tmp_path / "photo.png"
+    cv2.imwrite(str(image), turning_images(1)[0])
+    options = replace(options, source=image, resume=True)
+    run(options, Oracle())
+    for seconds, told in ((-60, False), (60, True)):
+        os.utime(image, (time.time() + seconds,) * 2)
+        assert "measured before" in run(options, MortalOracle(0))
+        assert ("was written after" in capsys.readouterr().err) is told
 
 
 def test_a_plot_that_is_asked_for_later_is_drawn_of_what_is_finished(options: RunOptions) -> None:
