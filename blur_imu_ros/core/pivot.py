@@ -27,7 +27,8 @@ class PivotConfig:
             of each axis: wrist and elbow are below and behind the camera, on either side; metres.
         random_walk: how the lever arm wanders as the grip changes, metres per square root of a
             second.
-        constraint_noise: velocity of the pivot itself while the camera rests, m/s on each axis.
+        constraint_noise: velocity of the pivot itself while the camera does not turn, m/s on each
+            axis: who holds it may walk.
         constraint_noise_per_rate: how that grows with the angular velocity, m/s for each rad/s; 0.1
             on two real hands.
         length, length_std: what is usual from a wrist or elbow to a camera in a hand, metres, and
@@ -44,7 +45,7 @@ class PivotConfig:
     start: tuple[float, float, float] = (0.0, -0.15, 0.25)
     start_std: tuple[float, float, float] = (0.2, 0.1, 0.1)
     random_walk: float = 0.02
-    constraint_noise: float = 0.15
+    constraint_noise: float = 0.25
     constraint_noise_per_rate: float = 0.1
     length: float = 0.37
     length_std: float = 0.35
