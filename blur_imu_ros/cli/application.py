@@ -49,6 +49,19 @@ def _tell_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _exposure_time(meaning: str) -> Any:
+    """Return an option for an exposure time, as 0.02 or as cameras show it, 1/50."""
+
+    def seconds(text: str) -> float:
+        over, slash, under = text.strip().removesuffix("s").partition("/")
+        try:
+            return float(over) / float(under if slash else 1)
+        except (ValueError, ZeroDivisionError):
+            raise typer.BadParameter(f"{text!r} is no time; give seconds: 0.02 or 1/50") from None
+
+    return typer.Option(help=meaning, parser=seconds, metavar="<seconds>")
+
+
 @app.callback()
 def _options(
     version: Annotated[
@@ -146,7 +159,9 @@ def run(
     camera: CameraFile = None,
     exposure: Annotated[
         float | None,
-        typer.Option(help="Exposure time, seconds; by default that of the camera file or of EXIF."),
+        _exposure_time(
+            "Exposure time, seconds, 0.02 or 1/50; by default that of the camera file or EXIF."
+        ),
     ] = None,
     stamps: Stamps = None,
     stamp_reference: Annotated[
@@ -314,10 +329,9 @@ def evaluate(
     ] = None,
     exposure: Annotated[
         float | None,
-        typer.Option(
-            help="Exposure time, seconds, over which dense ground truth is averaged; by default "
-            "the "
-            "one that run recorded."
+        _exposure_time(
+            "Exposure time, seconds, over which dense ground truth is averaged; by default the one "
+            "that run recorded."
         ),
     ] = None,
     fit_exposure: Annotated[
@@ -441,10 +455,9 @@ def calibrate(
     ] = None,
     exposure: Annotated[
         float | None,
-        typer.Option(
-            help="Exposure time that run used, seconds; by default the one that it recorded, or "
-            "that "
-            "of the camera file."
+        _exposure_time(
+            "Exposure time that run used, seconds; by default the one that it recorded, or that of "
+            "the camera file."
         ),
     ] = None,
     axes: Annotated[
@@ -499,7 +512,7 @@ def compare(
         ),
     ] = None,
     camera: CameraFile = None,
-    exposure: Annotated[float | None, typer.Option(help="Exposure time, seconds.")] = None,
+    exposure: Annotated[float | None, _exposure_time("Exposure time, seconds.")] = None,
     stamps: Stamps = None,
     stamp_reference: Annotated[
         StampReference, typer.Option(help="Moment of the exposure that a timestamp refers to.")
@@ -590,7 +603,7 @@ def live(
     camera: Annotated[Path | None, typer.Option(help="Calibration, as for run.")] = None,
     exposure: Annotated[
         float | None,
-        typer.Option(help="Exposure time, seconds; by default the driver is asked, then you."),
+        _exposure_time("Exposure time, seconds; by default the driver is asked, then you."),
     ] = None,
     field_of_view: Annotated[
         float | None,

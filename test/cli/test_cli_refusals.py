@@ -424,6 +424,23 @@ def test_demo_needs_a_place_to_write(blur_imu: CommandLine, tmp_path: Path) -> N
     assert "cannot be written" in refusal
 
 
+@pytest.mark.parametrize("text", ["20ms", "1/0", "1/", "fast"])
+def test_an_exposure_time_that_is_none_is_refused_with_an_example(blur_imu, folder, text: str):
+    done = blur_imu("run", folder, "-o", folder / "est.csv", "--exposure", text)
+    assert done.status == 2
+    assert f"{text!r} is no time; give seconds: 0.02 or 1/50" in done.err
+
+
+def test_an_exposure_time_may_be_written_as_cameras_show_it(blur_imu, folder, camera, tmp_path):
+    for name, text in (("seconds", "0.01"), ("fraction", "1/100"), ("camera", "1/100s")):
+        done = blur_imu(
+            "run", folder, "-o", tmp_path / f"{name}.csv", "--camera", camera, "--exposure", text
+        )
+        assert done.status == 0
+    rows = [(tmp_path / f"{name}.csv").read_text() for name in ("seconds", "fraction", "camera")]
+    assert rows[0] == rows[1] == rows[2]
+
+
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
