@@ -105,7 +105,8 @@ class ExposureEvidence:
         given, interval = float(np.median(self._exposures)), float(np.median(self._intervals))
         found = self.exposure_time
         largest = LARGEST_TURN_FACTOR if self._registered else LARGEST_FACTOR
-        likelier = "" if found is None else f"; the images suggest about {_rounded(found):g} s"
+        fits = found is not None and found <= LONGEST_SHARE * interval
+        likelier = f"; the images suggest about {_rounded(found):g} s" if found and fits else ""
         cure = (
             "velocities from blur are wrong by the same factor: check the exposure time (seconds) "
             "and the timestamps"
@@ -113,9 +114,10 @@ class ExposureEvidence:
         if given > LONGEST_SHARE * interval:
             yield (
                 f"an exposure time of {given:g} s does not fit between images that are "
-                f"{interval:.2g} s apart{likelier or f', is it {given / 10:g}?'}; {cure}"
+                f"{interval:.2g} s apart{f', is it {given / 10:g}?' if found is None else likelier}"
+                f"; {cure}"
             )
-        elif found is not None and found > LONGEST_SHARE * interval:
+        elif found is not None and not fits:
             yield (
                 f"the images are blurred {found / interval:.2g} times as far as they move from one "
                 "to the next, which no exposure time explains: does the camera vibrate faster than "

@@ -104,15 +104,27 @@ def test_few_or_doubtful_pairs_and_sharp_images_do_not_tell_it() -> None:
     assert registered(2 * TRUE, blur=0.5) == []
 
 
-def test_blur_longer_than_the_motion_to_the_next_image_is_told_as_vibration() -> None:
+def vibrating(given: float) -> list[str]:
+    """What is said of images that are blurred farther than they move to the next one."""
     evidence, scene = ExposureEvidence(), texture()
     for k in range(6):
         image = seen_after(RATE * k * INTERVAL / 4, scene)
-        frame = Frame(image, k * INTERVAL, TRUE, CAMERA, str(k))
+        frame = Frame(image, k * INTERVAL, given, CAMERA, str(k))
+        rate = RATE * TRUE / given
         estimate = VelocityEstimate(
-            frame.t, TRUE, RATE, np.zeros(3), np.eye(6), 7.0, 0.1, 6, 1.0, 1.0
+            frame.t, given, rate, np.zeros(3), np.eye(6), 7.0, 0.1, 6, 1.0, 1.0
         )
         field = field_of(2 * RATE * TRUE / 0.01, np.zeros(3), camera=CAMERA, sigma=0.3)
         evidence.add(Measurement(frame, estimate, image, field))
-    (said,) = evidence.doubts()
+    return list(evidence.doubts())
+
+
+def test_blur_longer_than_the_motion_to_the_next_image_is_told_as_vibration() -> None:
+    (said,) = vibrating(TRUE)
     assert "vibrate faster than 30 images a second" in said and "suggest" not in said
+
+
+def test_no_exposure_time_is_suggested_that_does_not_fit_either() -> None:
+    (said,) = vibrating(2 * INTERVAL)
+    assert "does not fit between images" in said
+    assert "suggest" not in said and "is it" not in said
