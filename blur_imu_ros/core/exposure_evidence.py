@@ -105,19 +105,22 @@ class ExposureEvidence:
         given, interval = float(np.median(self._exposures)), float(np.median(self._intervals))
         found = self.exposure_time
         largest = LARGEST_TURN_FACTOR if self._registered else LARGEST_FACTOR
-        fits = found is not None and found <= LONGEST_SHARE * interval
-        likelier = f"; the images suggest about {_rounded(found):g} s" if found and fits else ""
+        longest = LONGEST_SHARE * interval
+        likelier = ""
+        if found is not None and found <= longest:
+            likelier = f"; the images suggest about {_rounded(found):g} s"
         cure = (
             "velocities from blur are wrong by the same factor: check the exposure time (seconds) "
             "and the timestamps"
         )
-        if given > LONGEST_SHARE * interval:
+        if given > longest:
+            if found is None:
+                likelier = f", is it {given / 10:g}?"
             yield (
                 f"an exposure time of {given:g} s does not fit between images that are "
-                f"{interval:.2g} s apart{f', is it {given / 10:g}?' if found is None else likelier}"
-                f"; {cure}"
+                f"{interval:.2g} s apart{likelier}; {cure}"
             )
-        elif found is not None and not fits:
+        elif found is not None and found > longest:
             yield (
                 f"the images are blurred {found / interval:.2g} times as far as they move from one "
                 "to the next, which no exposure time explains: does the camera vibrate faster than "

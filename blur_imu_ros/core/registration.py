@@ -47,6 +47,7 @@ REPEATED = "the same image twice"
 _LARGEST_ROTATION = 1.2
 """Radians between two images, beyond which a start cannot share a view with the first."""
 _FIRST = np.array([0])
+"""Which of some motions is kept where there is one."""
 
 
 @dataclass(frozen=True)

@@ -126,32 +126,34 @@ def record_path(result: Path) -> Path:
 def exposure_of(result: Path) -> float | None:
     """Return the exposure time (s) that a result was measured with, None where nothing states
     one."""
-    known = _noted(result, "exposure_time")
+    known = _recipe_of(result).get("exposure_time")
     return float(known) if isinstance(known, int | float) and known > 0 else None
 
 
 def axes_of(result: Path) -> Axes | None:
     """Return the axes that a result was written in, None where nothing states them."""
-    known = _noted(result, "axes")
+    known = _recipe_of(result).get("axes")
     return next((axes for axes in Axes if axes.value == known), None)
 
 
 def model_of(result: Path) -> tuple[str | None, str | None]:
     """Return the name of the model that a result was measured with and the backend that ran it,
     each None where nothing states it."""
-    model, backend = (_noted(result, name) for name in ("model", "backend"))
+    recipe = _recipe_of(result)
+    model, backend = recipe.get("model"), recipe.get("backend")
     return (
         model if isinstance(model, str) else None,
         backend if isinstance(backend, str) else None,
     )
 
 
-def _noted(result: Path, name: str) -> Any:
+def _recipe_of(result: Path) -> Recipe:
+    """Return what a result was measured with; empty where nothing states it."""
     try:
         record = RunRecord.load(result)
     except RecordingError:
-        return None
-    return None if record is None else record.recipe.get(name)
+        return {}
+    return {} if record is None else record.recipe
 
 
 def _state(content: dict[str, Any] | None) -> TrackerState | None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation.benchmark import WHOLE, Result
-from blur_imu_ros.execution.files import make_folder_of
 
 
 def plot_benchmark(path: Path, by_size: list[Result], by_threads: dict[int, list[Result]]) -> None:
@@ -22,6 +20,8 @@ def plot_benchmark(path: Path, by_size: list[Result], by_threads: dict[int, list
         RecordingError: it cannot be written.
     """
     from matplotlib.figure import Figure
+
+    from blur_imu_ros.viz.plots import save_figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")
     sizes, threads = figure.subplots(1, 2)
@@ -40,12 +40,7 @@ def plot_benchmark(path: Path, by_size: list[Result], by_threads: dict[int, list
             threads.plot(counts, times, style, marker="o", label=f"{name}, {stage}")
     threads.set_xticks(sorted(by_threads))
     _label(threads, "threads of the network", "with threads")
-    make_folder_of(path)
-    try:
-        figure.savefig(path, dpi=120)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise RecordingError(f"{path}: cannot be written: {reason}") from error
+    save_figure(figure, path, dpi=120)
 
 
 def _label(axes: Any, below: str, title: str) -> None:

@@ -47,13 +47,19 @@ def plot_velocities(
     """
     figure = velocity_figure(t, estimate, sigma, truth, title, valid)
     try:
-        make_folder_of(path)
-        figure.savefig(path, dpi=110)
+        save_figure(figure, path, dpi=110)
+    finally:
+        plt.close(figure)
+
+
+def save_figure(figure: Figure, path: Path, dpi: int) -> None:
+    """Write a figure and the folder that it lies in; RecordingError where that cannot be."""
+    make_folder_of(path)
+    try:
+        figure.savefig(path, dpi=dpi)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise RecordingError(f"{path}: cannot be written: {reason}") from error
-    finally:
-        plt.close(figure)
 
 
 def velocity_figure(
