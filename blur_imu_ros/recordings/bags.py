@@ -19,7 +19,7 @@ from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
 from blur_imu_ros.execution.resources import PACKAGE
 from blur_imu_ros.recordings.bag_files import BagFile, is_ros, reason, typestore
-from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
+from blur_imu_ros.recordings.camera_info import camera_of, named_rectified, rectified_doubt
 from blur_imu_ros.recordings.image_messages import image_of
 from blur_imu_ros.recordings.reduced_jpeg import reduced_message
 from blur_imu_ros.recordings.settings import FrameSettings
@@ -75,6 +75,8 @@ class Bag:
             self._count = sum(c.msgcount for c in reader.connections if c.topic == self._topic)
             self._camera = settings.camera or self._first_camera(reader)
             self._look_at_first(reader)
+        if settings.camera and (doubt := rectified_doubt(self._topic, settings.camera)):
+            self.notes.append(doubt)
         self.notes += settings.stamp_notes(self._count)
 
     def __len__(self) -> int:

@@ -114,3 +114,14 @@ def named_rectified(topic: str) -> bool:
     """Whether an image topic is called as rectified images are: image_rect_color, imageRect, ..."""
     words = re.sub("([a-z])([A-Z])", r"\1_\2", topic).lower()
     return not RECTIFIED.isdisjoint(re.split("[^a-z]+", words))
+
+
+def rectified_doubt(topic: str, camera: Camera) -> str:
+    """Return what may be wrong where images of `topic` are taken to have the lens of `camera`, or
+    nothing."""
+    if not (camera.is_distorted and named_rectified(topic)):
+        return ""
+    return (
+        f"the images of {topic} are rectified, by its name, but the calibration that is given has "
+        "a lens: give that of rectified images (P, without distortion), or the raw images"
+    )

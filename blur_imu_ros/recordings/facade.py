@@ -12,6 +12,7 @@ from blur_imu_ros.recordings.bag_names import BAG_SUFFIXES, is_bag
 from blur_imu_ros.recordings.file_names import natural_order
 from blur_imu_ros.recordings.images import (
     IMAGE_SUFFIXES,
+    NO_COLOUR,
     VIDEO_SUFFIXES,
     ImageFolder,
     Video,
@@ -25,8 +26,8 @@ __all__ = ["FrameSettings", "Recording", "open_recording", "recordings_in"]
 
 LIST_SUFFIX = ".txt"
 ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".xz", ".zst"}
-COLOUR, NO_COLOUR = {"rgb", "color", "colour", "images"}, {"depth", "confidence"}
-"""Names of folders that lie beside each other in recordings of depth cameras."""
+COLOUR = {"rgb", "color", "colour", "images"}
+"""Names of folders beside which those of depth cameras hold no recordings."""
 
 
 def open_recording(path: str | Path, settings: FrameSettings | None = None) -> Recording:
@@ -48,6 +49,10 @@ def open_recording(path: str | Path, settings: FrameSettings | None = None) -> R
         return LiveVideo(address, settings)
     if not os.path.exists(path):  # of a name that is too long pathlib raises OSError
         raise RecordingError(f"{path}: there is no such file or folder")
+    if not (path.is_file() or path.is_dir()):
+        raise RecordingError(
+            f"{path}: is a pipe or a device, neither file nor folder; write its content to a file"
+        )
     if is_bag(path):
         from blur_imu_ros.recordings.bags import Bag
 

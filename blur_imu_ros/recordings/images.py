@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -36,6 +37,8 @@ IMAGE_SUFFIXES = {
     *HEIF_SUFFIXES,
     *RAW_SUFFIXES,
 }
+NO_COLOUR = {"depth", "confidence"}
+"""Names of folders beside the images of depth cameras."""
 JPEG_SUFFIXES = {".jpg", ".jpeg"}
 VIDEO_SUFFIXES = {
     *(".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".wmv", ".mjpeg", ".mjpg"),
@@ -149,14 +152,24 @@ class ImageFolder:
         return kept
 
     def _note_others(self) -> None:
-        """Say which recordings lie beside the images, as in the folder of a phone."""
-        beside = self._path.iterdir() if self._path.is_dir() else ()
-        others = sorted(p.name for p in beside if p.suffix.lower() in VIDEO_SUFFIXES | BAG_SUFFIXES)
+        """Say what lies beside the images and is not measured with them: recordings, as in the
+        folder of a phone, and folders of images, as of a camera that begins a new one every hour.
+        """
+        beside = sorted(self._path.iterdir()) if self._path.is_dir() else []
+        others = [p.name for p in beside if p.suffix.lower() in VIDEO_SUFFIXES | BAG_SUFFIXES]
         if others:
             more = ", ..." if len(others) > 1 else ""
             self.notes.append(
                 f"{self.name} is measured as a folder of images; videos and bags in it "
                 f"({others[0]}{more}) are not: name them to measure them"
+            )
+        folders = [p for p in beside if p.is_dir() and p.name.lower() not in NO_COLOUR]
+        folders = [p for p in folders if not p.name.startswith(".") and _holds_images(p)]
+        if folders and self._images:
+            more = ", ..." if len(folders) > 1 else ""
+            self.notes.append(
+                f"of {self.name} only its own {len(self._images)} images are measured, not those "
+                f"in folders below it ({folders[0].name}{more}): name these, too, to measure them"
             )
 
     def _given_stamps(self) -> NDArray[np.float64]:
@@ -230,11 +243,27 @@ def images_at(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     try:
-        names = list(path.iterdir())
+        with os.scandir(path) as entries:
+            return [path / entry.name for entry in entries if _is_image(entry)]
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
-    shown = [name for name in names if not name.name.startswith(".")]
-    return [name for name in shown if name.suffix.lower() in IMAGE_SUFFIXES]
+
+
+def _holds_images(folder: Path) -> bool:
+    """Whether there are images in a folder, as far as it can be read."""
+    try:
+        return bool(images_at(folder))
+    except RecordingError:
+        return False
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry of a folder is called like an image; nothing may ever come of a pipe or a
+    device that is."""
+    if entry.name.startswith(".") or Path(entry.name).suffix.lower() not in IMAGE_SUFFIXES:
+        return False
+    # What is damaged, a broken link too, is told of later.
+    return entry.is_file() or entry.is_dir() or not os.path.exists(entry)
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:

@@ -13,19 +13,22 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame, check_exposure_time
-from blur_imu_ros.errors import FrameError, RecordingError
+from blur_imu_ros.core.lens import doubts
+from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
 from blur_imu_ros.execution.newest import Newest
-from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
+from blur_imu_ros.recordings.camera_info import camera_of, named_rectified, rectified_doubt
 from blur_imu_ros.recordings.image_messages import image_of
 from blur_imu_ros.ros.calibration_topic import calibration_profile
+from blur_imu_ros.ros.image_times import ImageTimes
 from blur_imu_ros.ros.image_topic import offered, profile_of
-from blur_imu_ros.ros.messages import seconds
 
 PATIENCE = 5.0
 """Seconds to wait for a publisher, for the calibration, and for an image."""
 DISCOVERY = 1.0
 """Seconds in which the publisher of the calibration is found after that of the images."""
 KINDS = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
+MOST_NOTES = 10
+"""Remarks on one topic; damaged images can make endless ones."""
 QUEUE = 5
 """Images that may wait to be taken; only the newest is measured."""
 
@@ -56,7 +59,9 @@ class LiveTopic:
                 cures=("exposure",),
             )
         self.exposure_time = check_exposure_time(exposure_time)
-        self._camera = camera
+        self._camera, self._camera_error, self._times = camera, "", ImageTimes()
+        if camera is not None and (doubt := rectified_doubt(topic, camera)):
+            self.notes.append(doubt)
         self._newest: Newest[Any] = Newest()
         rclpy.init()
         self._node = rclpy.create_node("blur_imu_live")
@@ -97,7 +102,7 @@ class LiveTopic:
             parent = self.name.rpartition("/")[0]
             if kind is CompressedImage:
                 parent = parent.rpartition("/")[0]
-            self._info_topic = f"{parent}/camera_info"
+            self._info_topic, self._rectified = f"{parent}/camera_info", named_rectified(self.name)
             self._wait_for_publisher(self._info_topic)
             profile = calibration_profile(self._node, self._info_topic)
             self._node.create_subscription(CameraInfo, self._info_topic, self._on_info, profile)
@@ -108,8 +113,10 @@ class LiveTopic:
             self._executor.spin_once(timeout_sec=0.05)
 
     def _on_info(self, message: CameraInfo) -> None:
-        if self._camera is None:
-            self._camera = camera_of(message, named_rectified(self.name))
+        try:
+            self._camera, self._camera_error = camera_of(message, self._rectified), ""
+        except BlurImuError as error:
+            self._camera, self._camera_error = None, f"{self._info_topic}: {error}"
 
     def _spin(self) -> None:
         try:
@@ -118,24 +125,48 @@ class LiveTopic:
             self._newest.end()
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the newest image whenever asked; RecordingError where none comes any more."""
+        """Yield the newest image that can be used, whenever asked.
+
+        Raises:
+            RecordingError: none comes any more, or none of those that come can be used.
+        """
         self._thread.start()
-        index, start = 0, time.monotonic()
+        index, usable = 0, time.monotonic()
         while True:
             message = self._newest.take(PATIENCE)
             if message is None:
                 raise RecordingError(f"{self.name}: delivers no image" + " any more" * bool(index))
-            if self._camera is None:
-                if time.monotonic() - start > PATIENCE:
+            waited_long = time.monotonic() - usable > PATIENCE
+            if (camera := self._camera) is None:
+                if waited_long:
                     raise RecordingError(
-                        f"{self._info_topic}: no calibration arrives; give one as a file",
+                        self._camera_error
+                        or f"{self._info_topic}: no calibration arrives; give one as a file",
                         cures=("camera",),
                     )
                 continue
-            t = seconds(message.header.stamp)
-            name = f"{self.name}:{index}"
-            yield Frame(image_of(message), t, self.exposure_time, self._camera, name)
-            index += 1
+            try:
+                frame = self._frame(message, camera, f"{self.name}:{index}")
+            except FrameError as error:
+                if waited_long:
+                    raise RecordingError(f"{self.name}: {error}", cures=error.cures) from error
+                self._note(f"{self.name}: an image is left out: {error}")
+                continue
+            finally:
+                index += 1
+            for doubt in doubts(camera):
+                self._note(doubt)
+            usable = time.monotonic()
+            yield frame
+
+    def _frame(self, message: Any, camera: Camera, name: str) -> Frame:
+        t = self._times.admit(message.header.stamp)
+        return Frame(image_of(message), t, self.exposure_time, camera, name)
+
+    def _note(self, text: str) -> None:
+        """Take a note that is not there yet."""
+        if text not in self.notes and len(self.notes) < MOST_NOTES:
+            self.notes.append(text)
 
     def close(self) -> None:
         """Leave ROS."""

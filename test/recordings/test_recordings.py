@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -263,6 +264,15 @@ def test_images_named_rectified_have_the_calibration_p_and_say_so(
     assert next(iter(raw)).camera.is_distorted and raw.notes == []
 
 
+def test_a_lens_that_is_given_for_rectified_images_is_doubted(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "rect", "mcap", ("/cam/image_rect",))
+    given = Camera(64, 48, 60, 60, 31.5, 23.5, "plumb_bob", (-0.3, 0.1, 0, 0, 0))
+    notes = open_recording(path, FrameSettings(0.01, given)).notes
+    assert len(notes) == 1 and "/cam/image_rect are rectified" in notes[0] and "P" in notes[0]
+    without = open_recording(path, FrameSettings(0.01, replace(given, distortion=())))
+    assert without.notes == []
+
+
 def test_a_bag_without_images_tells_what_it_holds(tmp_path: Path) -> None:
     store = get_typestore(Stores.ROS2_JAZZY)
     with Writer2(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
@@ -519,6 +529,28 @@ def test_a_damaged_image_stops_a_strict_run_after_the_ones_before_it(folder: Pat
         for frame in open_recording(folder, STRICT):
             names.append(frame.name)
     assert len(names) == 4
+
+
+def test_a_pipe_among_the_images_is_passed_over(folder: Path) -> None:
+    os.mkfifo(folder / "frame_5.jpg")
+    frames = list(open_recording(folder, FrameSettings(0.01, CAMERA)))
+    assert len(frames) == len(IMAGES)
+
+
+@pytest.mark.parametrize("name", ["pipe.jpg", "pipe.mp4", "pipe.bag", "pipe"])
+def test_a_pipe_is_no_recording(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(RecordingError, match=f"{name}: is a pipe or a device"):
+        open_recording(tmp_path / name, FrameSettings(0.01, CAMERA))
+
+
+def test_images_in_folders_below_are_told_of(folder: Path) -> None:
+    for name in ("second", "depth", ".hidden", "empty"):
+        (folder / name).mkdir()
+        if name != "empty":
+            (folder / name / "0.png").write_bytes((folder / "frame_0.png").read_bytes())
+    told = [note for note in open_recording(folder, FrameSettings(0.01, CAMERA)).notes]
+    assert any("folders below it (second)" in note for note in told)
 
 
 def test_the_first_images_may_be_damaged_but_not_all(folder: Path) -> None:

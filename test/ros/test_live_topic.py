@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,3 +94,125 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         LiveTopic("/nothing", None, None)
     with pytest.raises(RecordingError, match="/nothing: nobody publishes images there"):
         LiveTopic("/nothing", 0.01, CAMERA)
+
+
+PICTURE = np.full((CAMERA.height, CAMERA.width, 3), 90, np.uint8)
+
+
+@contextmanager
+def camera_of(
+    image: Callable[[int], Image],
+    info: Callable[[int], CameraInfo],
+    topic: str = "/other_test/image_raw",
+) -> Iterator[LiveTopic]:
+    """What follows a camera that publishes the images and calibrations of 0, 1, 2, ..."""
+    context = Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node("other_camera", context=context)
+    images = node.create_publisher(Image, topic, 5)
+    infos = node.create_publisher(CameraInfo, f"{topic.rpartition('/')[0]}/camera_info", 5)
+    ended = threading.Event()
+
+    def publish() -> None:
+        for k in range(10**6):
+            if ended.wait(0.03):
+                return
+            infos.publish(info(k))
+            images.publish(image(k))
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        source = LiveTopic(topic, 0.01, None)
+        try:
+            yield source
+        finally:
+            source.close()
+    finally:
+        ended.set()
+        thread.join()
+        node.destroy_node()
+        rclpy.try_shutdown(context=context)
+
+
+def picture(k: int) -> Image:
+    return messages.image_message(PICTURE, 1 + k / 30, "camera")
+
+
+def calibration(k: int) -> CameraInfo:
+    return messages.camera_info_message(CAMERA, 1 + k / 30, "camera")
+
+
+def test_a_camera_that_is_not_calibrated_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_topic, "PATIENCE", 1.0)
+
+    def empty(k: int) -> CameraInfo:
+        return CameraInfo(width=CAMERA.width, height=CAMERA.height)
+
+    with (
+        camera_of(picture, empty) as source,
+        pytest.raises(RecordingError, match=r"/other_test/camera_info: .*not calibrated"),
+    ):
+        next(iter(source))
+
+
+def test_a_damaged_image_costs_itself_alone() -> None:
+    def image(k: int) -> Image:
+        message = picture(k)
+        if k % 2:
+            message.data = message.data[:100]
+        return message
+
+    with camera_of(image, calibration) as source:
+        frames = [frame for frame, _ in zip(source, range(5), strict=False)]
+    assert len(frames) == 5
+    assert any("image data holds 100 bytes" in note for note in source.notes)
+
+
+def test_images_none_of_which_can_be_read_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_topic, "PATIENCE", 0.5)
+
+    def image(k: int) -> Image:
+        message = picture(k)
+        message.encoding = "32FC1"
+        return message
+
+    with (
+        camera_of(image, calibration) as source,
+        pytest.raises(RecordingError, match="encoding '32FC1' is not known"),
+    ):
+        next(iter(source))
+
+
+def test_images_without_stamps_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_topic, "PATIENCE", 0.5)
+
+    def image(k: int) -> Image:
+        return messages.image_message(PICTURE, 0.0, "camera")
+
+    with (
+        camera_of(image, calibration) as source,
+        pytest.raises(RecordingError, match="the image has no stamp"),
+    ):
+        next(iter(source))
+
+
+def test_images_that_are_not_later_are_left_out() -> None:
+    def image(k: int) -> Image:
+        return messages.image_message(PICTURE, 1 + (k - k % 3) / 30, "camera")
+
+    with camera_of(image, calibration) as source:
+        times = [frame.t for frame, _ in zip(source, range(5), strict=False)]
+    assert all(np.diff(times) > 0)
+    assert any("has the stamp of the one before" in note for note in source.notes)
+
+
+def test_the_newest_calibration_is_taken() -> None:
+    zoomed = replace(CAMERA, fx=CAMERA.fx * 1.5, fy=CAMERA.fy * 1.5)
+
+    def info(k: int) -> CameraInfo:
+        return messages.camera_info_message(CAMERA if k < 40 else zoomed, 1 + k / 30, "camera")
+
+    with camera_of(picture, info) as source:
+        focal = [frame.camera.fx for frame, _ in zip(source, range(60), strict=False)]
+    assert focal[0] == CAMERA.fx and focal[-1] == zoomed.fx
