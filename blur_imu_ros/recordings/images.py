@@ -102,8 +102,8 @@ class ImageFolder:
         small = self._reduced(path, facts)
         if small is None:
             return self._whole(path, facts, stamp)
-        (image, camera), exposure_time = small, self._exposure_time(path, facts)
-        frame = self._settings.frame(image, stamp, camera, path.name, exposure_time)
+        image, camera = small
+        frame = self._settings.frame(image, stamp, camera, path.name, facts.exposure_time)
         return replace(frame, whole=partial(self._whole, path, facts, stamp))
 
     def _facts(self, path: Path) -> PhotoFacts:
@@ -114,9 +114,9 @@ class ImageFolder:
         return read_photo_facts(path)
 
     def _whole(self, path: Path, facts: PhotoFacts, stamp: float) -> Frame:
-        image, exposure_time = _read_image(path), self._exposure_time(path, facts)
+        image = _read_image(path)
         camera = self._camera_of(facts, (image.shape[1], image.shape[0]))
-        return self._settings.frame(image, stamp, camera, path.name, exposure_time)
+        return self._settings.frame(image, stamp, camera, path.name, facts.exposure_time)
 
     def _camera_of(self, facts: PhotoFacts, size: tuple[int, int] | None) -> Camera:
         """Return what was given, else the camera of a photo: phones have several, and are held
@@ -211,10 +211,6 @@ class ImageFolder:
         self.notes.append(f"timestamps are taken from the file names ({self._images[0].name}, ...)")
         return stamps[order]
 
-    def _exposure_time(self, path: Path, facts: PhotoFacts) -> float:
-        """Return what was given, else what the photo says of itself, seconds."""
-        return self._settings.required_exposure_time(path, facts.exposure_time)
-
     def _note_exposure(self, facts: PhotoFacts) -> None:
         if self._settings.exposure_time is None and facts.exposure_time is not None:
             self.notes.append(
@@ -225,7 +221,10 @@ class ImageFolder:
         """Return an approximate camera from EXIF; RecordingError where that has none."""
         if facts.film_focal is None:
             return self._settings.required_camera(self._path)
-        height, width = _read_image(path).shape[:2]
+        if facts.size is None:
+            height, width = _read_image(path).shape[:2]
+        else:
+            width, height = facts.size
         camera = approximate_camera(width, height, facts.film_focal)
         self.notes.append(
             Note(

@@ -29,7 +29,8 @@ class PhotoFacts:
     Attributes:
         exposure_time: seconds, or None.
         film_focal: focal length in mm on 35 mm film of the same diagonal view, or None.
-        size: (width, height) of the image as it is shown, pixels, or None.
+        size: (width, height) of the image as it is shown, pixels; None where it is not known, as of
+            raw photos, whose header tells the size of their preview.
     """
 
     exposure_time: float | None = None
@@ -89,22 +90,22 @@ def _open_heif() -> None:
 
 def read_photo_facts(path: Path) -> PhotoFacts:
     """Return what a photo says about itself; nothing where it has no EXIF or cannot be read."""
+    is_raw = path.suffix.lower() in RAW_SUFFIXES
     try:
         if path.suffix.lower() in HEIF_SUFFIXES:
             _open_heif()
         with warnings.catch_warnings(), Image.open(path) as photo:
             warnings.simplefilter("ignore")
-            exif = photo.getexif()
+            exif, (width, height) = photo.getexif(), photo.size
             tags = exif.get_ifd(ExifTags.IFD.Exif)
-            size = (
-                photo.size[::-1] if exif.get(ExifTags.Base.Orientation) in _UPRIGHT else photo.size
-            )
     except Exception:  # Pillow raises what its readers meet; the image's decoder says it better.
-        return _raw_facts(path) if path.suffix.lower() in RAW_SUFFIXES else PhotoFacts()
+        return _raw_facts(path) if is_raw else PhotoFacts()
+    is_upright = exif.get(ExifTags.Base.Orientation) in _UPRIGHT
+    shown = (height, width) if is_upright else (width, height)
     return PhotoFacts(
         _positive(tags.get(ExifTags.Base.ExposureTime)),
         _positive(tags.get(ExifTags.Base.FocalLengthIn35mmFilm)),
-        size,
+        None if is_raw else shown,
     )
 
 

@@ -67,8 +67,15 @@ class FrameSettings:
         exposure_time: float | None = None,
     ) -> Frame:
         """Return the frame of an image stamped `stamp`; its own exposure time serves if none is
-        set."""
-        tau = self.required_exposure_time(name, exposure_time)
+        set.
+
+        Raises:
+            FrameError: the exposure time is not known, or one of them cannot be used.
+        """
+        exposure_time = exposure_time if self.exposure_time is None else self.exposure_time
+        if exposure_time is None:
+            raise FrameError(f"{name}: {EXPOSURE_UNKNOWN}", cures=("exposure",))
+        tau = check_exposure_time(exposure_time)
         return Frame(image, self.stamp_reference.middle(stamp, tau), tau, camera, name)
 
     def stamp(self, index: int, own: float, source: Path) -> float:
@@ -93,17 +100,6 @@ class FrameSettings:
             f"the last {count - images} of {count} stamps are not used: there are {images} images; "
             "do they belong to this recording?",
         ]
-
-    def required_exposure_time(self, source: Path | str, own: float | None = None) -> float:
-        """Return the exposure time (s) that is set, else the recording's own.
-
-        Raises:
-            FrameError: it is not known, or cannot be one.
-        """
-        exposure_time = own if self.exposure_time is None else self.exposure_time
-        if exposure_time is None:
-            raise FrameError(f"{source}: {EXPOSURE_UNKNOWN}", cures=("exposure",))
-        return check_exposure_time(exposure_time)
 
     def required_camera(self, source: Path) -> Camera:
         """Return the camera, or raise RecordingError asking for one."""

@@ -155,6 +155,17 @@ def test_each_photo_has_the_lens_and_the_shape_that_it_tells(
     assert {frame.camera for frame in given} == {next(iter(given)).camera}
 
 
+def test_a_first_photo_whose_pixels_are_damaged_costs_itself_alone(tmp_path: Path) -> None:
+    folder, tags = tmp_path / "photos", {"ExposureTime": 0.01, "FocalLengthIn35mmFilm": 26}
+    first, *_ = [write_photo(folder / f"{name}.jpg", (640, 480), **tags) for name in "abc"]
+    first.write_bytes(first.read_bytes()[:-600])
+    recording = open_recording(folder, FrameSettings())
+    assert [frame.name for frame in recording] == ["b.jpg", "c.jpg"]
+    assert "1 of 3 images are left out as they cannot be read: a.jpg" in recording.notes[-1]
+    with pytest.raises(RecordingError, match=r"a\.jpg: cannot be read"):
+        list(open_recording(folder, FrameSettings(strict=True)))
+
+
 @pytest.mark.parametrize("tags", [{}, {"ExposureTime": 0.0}, {"FocalLengthIn35mmFilm": 26}])
 def test_photos_that_do_not_tell_the_exposure_time_ask_for_it(
     tmp_path: Path, tags: dict[str, object]
