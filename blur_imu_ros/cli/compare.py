@@ -218,22 +218,15 @@ def _print(lines: list[Compared], frames: int, options: CompareOptions) -> None:
 
 
 def axes_remark(lines: list[Compared]) -> Iterator[str]:
-    """Yield the likeliest reason where every method has more signs wrong than right, or errs more
-    than zero velocity."""
-    results = [line.result for line in lines if line.result is not None]
-    # Zero velocity has no signs, and where nothing turns fast there are none to judge.
-    known = [result.right_signs for result in results if result.right_signs > 0]
-    errors = [result.turns_by_zero for result in results]
-    if known and max(known) < 0.5:
-        seen = "all methods have more signs wrong than right"
-    elif max(errors, default=0) > 1 and min(errors) >= 1:
-        seen = "no method errs less than zero velocity"
-    else:
-        return
-    yield (
-        f"{seen}: is the ground truth in other axes, or on another clock? --truth-axes names its "
-        "axes; evaluate --truth-axes found estimates them"
-    )
+    """Yield what is likely where the ground truth does not go with any of the methods."""
+    methods = [line for line in lines if line.name != ZeroVelocity.name]
+    doubts = [line.result.doubt for line in methods if line.result is not None]
+    if doubts and all(doubts):
+        yield (
+            f"with every method {' or '.join(dict.fromkeys(doubts))}: is the ground truth in other "
+            "axes, or on another clock? --truth-axes names its axes; evaluate --truth-axes found "
+            "estimates them"
+        )
 
 
 def _header(options: CompareOptions) -> Iterator[str]:

@@ -319,26 +319,14 @@ def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iter
         )
     else:
         yield f"sign accuracy: no row rotates faster than {CLEAR_TURN:g} rad/s"
-    yield from _axes_remark(result, options)
+    if result.doubt and options.truth_axes is not None:
+        yield f"{result.doubt}: different axes or clocks? --truth-axes found estimates them"
     yield _exposure_remark(result, scale, options)
     values = [f"{x:.2f} ({name})" for x, name in zip(result.nees, "wv", strict=True) if x == x]
     if values:
         yield (
             f"NEES over its degrees of freedom {', '.join(values)}, from the standard deviations; "
             "1 is consistent, more is overconfident"
-        )
-
-
-def _axes_remark(result: Evaluation, options: EvaluateOptions) -> Iterator[str]:
-    """Yield the likeliest reason of signs that are worse than chance, or turns than nothing."""
-    if options.truth_axes is None:
-        return
-    if result.right_signs < 0.5:
-        yield "fewer than by chance: different axes or clocks? --truth-axes found estimates them"
-    elif result.turns_by_zero > 1:
-        yield (
-            "zero velocity would err less: different axes or clocks? --truth-axes found estimates "
-            "them"
         )
 
 

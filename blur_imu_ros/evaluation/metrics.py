@@ -103,6 +103,14 @@ class Evaluation:
         ours, zero = np.square([self.rmse[:3], self.zero_rmse[:3]]).sum(axis=1)
         return float(np.sqrt(ours / zero)) if zero > 0 else float("nan")
 
+    @property
+    def doubt(self) -> str:
+        """Why the ground truth seems to be in other axes or on another clock; empty if it does
+        not."""
+        if self.right_signs < 0.5:
+            return "fewer signs are right than by chance"
+        return "zero velocity would err less" if self.turns_by_zero > 1 else ""
+
     def as_json(self) -> dict[str, Any]:
         """Return plain numbers and lists by name; what is not known is null."""
         return {name: plain(value) for name, value in asdict(self).items()}

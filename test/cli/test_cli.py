@@ -174,7 +174,8 @@ def test_evaluate_brings_both_to_the_same_axes(
 
 
 @pytest.mark.parametrize(
-    ("speed", "told"), [(1, "fewer than by chance"), (0.2, "zero velocity would err less")]
+    ("speed", "told"),
+    [(1, "fewer signs are right than by chance"), (0.2, "zero velocity would err less")],
 )
 def test_evaluate_in_wrong_axes_tells_how_to_find_the_right_ones(
     blur_imu: CommandLine, tmp_path: Path, speed: float, told: str
