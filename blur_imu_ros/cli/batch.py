@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from blur_imu_ros.cli.run import RunOptions, network_as_before, run
+from blur_imu_ros.cli.run import RunOptions, load_once, run
 from blur_imu_ros.errors import BlurImuError, RecordingError
 from blur_imu_ros.execution.batch import Outcome, Task, in_processes, on_ray, one_by_one
 from blur_imu_ros.execution.files import make_folder_of, refuse_overwriting
@@ -75,7 +75,7 @@ def run_each(
 
 def _run(options: RunOptions) -> str:
     """Measure a recording with the network of the one before, where that is the same."""
-    return run(options, network_as_before(options))
+    return run(options, load=load_once)
 
 
 def _filled(options: RunOptions, recording: Path) -> RunOptions:

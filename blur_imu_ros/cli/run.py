@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from numpy.typing import NDArray
 
@@ -155,6 +155,10 @@ class RunOptions:
         return self.registration and self.direction is not Direction.NONE
 
 
+Loader: TypeAlias = Callable[[str, str, str, int | None], Network]
+"""Gives the network by model, backend, device and threads."""
+
+
 class ResultWriter(Protocol):
     """Takes estimates as they are made."""
 
@@ -162,10 +166,15 @@ class ResultWriter(Protocol):
         """Append the estimate of one frame; RecordingError where it cannot be written."""
 
 
-def run(options: RunOptions, network: Network | None = None) -> str:
+def run(options: RunOptions, network: Network | None = None, load: Loader | None = None) -> str:
     """Measure every frame of a recording and write one row each; return a line for a person.
 
     Rows that are written stay, whatever happens later.
+
+    Args:
+        options: what was asked for.
+        network: instead of a model.
+        load: loads the model; by default `load_network`.
 
     Raises:
         BlurImuError: what is wrong with the input.
@@ -176,20 +185,14 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     recording = open_recording(options.source, settings)
     # Several frames are measured at once, each on one core.
     threads = 1 if options.jobs > 1 else options.threads
-    network = network or load_network(options.model, options.backend, options.device, threads)
+    load = load or load_network
+    network = network or load(options.model, options.backend, options.device, threads)
     if note := getattr(network, "note", ""):
         print_notes(note)
     record = RunRecord(_recipe(options, settings, network), len(recording))
     earlier = _earlier(options, record) if options.resume else None
     if earlier is not None and earlier.finished:
-        if options.plot is not None and not options.plot.is_file():
-            _plot(options)
-        if _is_newer(options.source, record_path(options.output)):
-            print_notes(
-                f"{options.source}: was written after {options.output} was measured; leave out "
-                "--resume to measure it anew"
-            )
-        return f"{options.output}: {earlier.rows} rows, measured before"
+        return _measured_before(options, earlier)
     if not options.force:
         _keep_other_result(options)
     known = len(recording.notes)
@@ -210,6 +213,19 @@ def run(options: RunOptions, network: Network | None = None) -> str:
     return f"{options.output}: {count} rows"
 
 
+def _measured_before(options: RunOptions, earlier: RunRecord) -> str:
+    """Leave a finished result as it is, but for a plot that is missing; return a line for a
+    person."""
+    if options.plot is not None and not options.plot.is_file():
+        _plot(options)
+    if _is_newer(options.source, record_path(options.output)):
+        print_notes(
+            f"{options.source}: was written after {options.output} was measured; leave out "
+            "--resume to measure it anew"
+        )
+    return f"{options.output}: {earlier.rows} rows, measured before"
+
+
 def _is_newer(recording: Path, record: Path) -> bool:
     """Return whether a recording of one file was written after the record of its result."""
     try:
@@ -218,14 +234,13 @@ def _is_newer(recording: Path, record: Path) -> bool:
         return False
 
 
-def network_as_before(options: RunOptions) -> Network:
-    """Return the network that the options ask for; the same again where the last ones did, too."""
-    options = _with_model_of_earlier(options)
-    return _loaded(load_network, options.model, options.backend, options.device, options.threads)
+def load_once(model: str, backend: str, device: str, threads: int | None) -> Network:
+    """Return what `load_network` does; the same again where the last call asked for the same."""
+    return _loaded(load_network, model, backend, device, threads)
 
 
 @lru_cache(maxsize=1)
-def _loaded(load: Callable[..., Network], *asked: Any) -> Network:
+def _loaded(load: Loader, *asked: Any) -> Network:
     return load(*asked)
 
 
