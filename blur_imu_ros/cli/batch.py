@@ -27,7 +27,7 @@ NAME, FOLDER = "{name}", "{folder}"
 FAILURES_SUFFIX = ".failed.txt"
 
 RESULTS = ("output", "overlay", "plot")
-PLACES = ("camera", "stamps", *RESULTS)
+PLACES = ("camera", "stamps", "calibration", "settings", *RESULTS)
 
 
 def run_each(
@@ -97,7 +97,11 @@ def _filled(options: RunOptions, recording: Path) -> RunOptions:
 def _absolute(options: RunOptions) -> RunOptions:
     """Return the options with absolute paths: workers elsewhere start in another folder."""
     paths: dict[str, Any] = {key: getattr(options, key) for key in ("source", *PLACES)}
-    return replace(options, **{key: path and path.absolute() for key, path in paths.items()})
+    found: dict[str, Any] = {key: path and path.absolute() for key, path in paths.items()}
+    for key, ending in (("model", ".onnx"), ("rerun", ".rrd")):  # Otherwise they are names.
+        if (text := getattr(options, key)) and text.endswith(ending):
+            found[key] = str(Path(text).absolute())
+    return replace(options, **found)
 
 
 def _check_places(each: Sequence[RunOptions], summary: Path | None) -> None:

@@ -24,7 +24,7 @@ from blur_imu_ros.evaluation.process_noise import process_noise_of
 from blur_imu_ros.execution.files import refuse_overwriting, write_text
 from blur_imu_ros.recordings.camera_files import camera_file, flat, load_camera, load_exposure_time
 from blur_imu_ros.recordings.velocities import read_velocities
-from blur_imu_ros.results.run_record import exposure_of, record_path
+from blur_imu_ros.results.run_record import exposure_of, linear_scale_of, record_path
 
 NOTICEABLE = 1.02
 """Times the error, below which a larger one is chance."""
@@ -81,8 +81,15 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     if options.truth_axes is not None:
         measured_axes(options.truth, truth, options.truth_axes, "--truth-axes")
     found = calibrate(estimate, truth, exposure_time, options.truth_axes, options.time_offset)
+    applied = linear_scale_of(options.estimate)
+    tells_scale, found = found.linear_scale is not None, found.on_top_of(applied)
     _write(options.output, camera | found.values(), found)
     _print(found, options)
+    if not tells_scale:
+        kept = f" of the run, {applied:.4g}, is kept" if applied != 1 else ""
+        Console().print(
+            f"linear_scale{kept}: the ground truth has no linear velocity, or too little of it"
+        )
     print_gain(*angular_rmse(estimate, truth, found), alone=estimate.single is not None)
     _print_process_noise(estimate, truth)
     return found
@@ -112,7 +119,8 @@ def _print(found: Calibration, options: CalibrateOptions) -> None:
     for name, value in found.values().items():
         shown = f"{name} [{UNITS[name]}]" if name in UNITS else name
         # As Text: in a plain string rich takes [s] for a style.
-        table.add_row(Text(shown), *("\n".join(_lines(x)) for x in (value, deviations[name])))
+        known = (value, deviations[name]) if name in deviations else (value,)
+        table.add_row(Text(shown), *("\n".join(_lines(x)) for x in known))
     console = Console()
     console.print(table)
     rows, correlation = found.alignment.rows, found.alignment.correlation
@@ -127,8 +135,6 @@ def _print(found: Calibration, options: CalibrateOptions) -> None:
         console.print("gyro_bias: not observable in these data; alternate rest and rotation")
     if found.linear_note:
         console.print(f"linear velocity of the ground truth {found.linear_note}")
-    if found.linear_scale is None:
-        console.print("linear_scale: the ground truth has no linear velocity, or too little of it")
 
 
 def _print_process_noise(estimate: VelocitySeries, truth: VelocitySeries) -> None:

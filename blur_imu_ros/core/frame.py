@@ -17,6 +17,25 @@ SHORTEST_EXPOSURE = 1e-6
 LONGEST_EXPOSURE = 1.0
 """Seconds. A longer exposure time is read as a unit error and refused."""
 
+LATEST = 1e11
+"""Seconds. A later time, after the year 5000, is read as a unit error and refused."""
+
+COARSEST = 1e-4
+"""Seconds between two times of a floating-point type that can be told apart."""
+
+
+def check_time(t: float) -> None:
+    """Raise FrameError, saying why, if `t` cannot be the time of a frame in seconds."""
+    if not (isinstance(t, Real) and np.isfinite(t)):
+        raise FrameError(f"time stamp {t} is not a number")
+    if abs(float(t)) >= LATEST:
+        raise FrameError(f"time stamp {t:.6g} s: milliseconds or nanoseconds? Give seconds")
+    if isinstance(t, np.floating) and np.spacing(abs(t)) > COARSEST:
+        raise FrameError(
+            f"time stamp {t} is a {type(t).__name__}, too coarse for a time of that size; give a "
+            "float of 64 bits"
+        )
+
 
 def check_exposure_time(exposure_time: float) -> float:
     """Return `exposure_time` in seconds, or raise FrameError saying why it cannot be one."""
@@ -98,6 +117,8 @@ class Frame:
                 f"{self.name}: image is {image.shape[1]}x{image.shape[0]} but the camera "
                 f"calibration is for {camera.width}x{camera.height}; {cure}"
             )
-        if not (isinstance(self.t, Real) and np.isfinite(self.t)):
-            raise FrameError(f"{self.name}: time stamp {self.t} is not a number")
+        try:
+            check_time(self.t)
+        except FrameError as error:
+            raise FrameError(f"{self.name}: {error}") from error
         check_exposure_time(self.exposure_time)

@@ -63,6 +63,16 @@ class Calibration:
         """Whether the gyroscope's bias is known well enough to be of use."""
         return bool(self.alignment.bias_std.max() <= OBSERVABLE_BIAS_STD)
 
+    def on_top_of(self, linear_scale: float) -> Calibration:
+        """Return the calibration of the camera itself, where the linear velocities of the estimate
+        had been multiplied by `linear_scale` already."""
+        if linear_scale == 1:
+            return self
+        if self.linear_scale is None:
+            return replace(self, linear_scale=linear_scale)
+        std = None if self.linear_scale_std is None else self.linear_scale_std * linear_scale
+        return replace(self, linear_scale=self.linear_scale * linear_scale, linear_scale_std=std)
+
     def values(self) -> dict[str, Any]:
         """Return what was found by the names that `run` and the node know."""
         found = self.alignment

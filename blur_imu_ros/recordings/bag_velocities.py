@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,28 +64,82 @@ def read_topic(path: Path, topic: str | None) -> VelocitySeries:
         pair = None
         if connections[0].msgtype in TRANSFORMS:
             pair = _frames(path, reader, connections, frames)
-        times, recorded, rows, notes, unread = [], [], list[Row](), list[str](), list[str]()
+        read = _Read()
+        read.all_of(path, reader, connections, pair)
+    source = f"{path} {chosen}"
+    if not read.rows:
+        raise _nothing(source, read)
+    series = _series(source, np.array(read.times), read.rows, np.array(read.recorded))
+    return replace(series, notes=(*series.notes, *read.notes()))
+
+
+@dataclass
+class _Read:
+    """What has been read of a topic.
+
+    Attributes:
+        times, recorded, rows: stamp (s), time of recording (s) and content of each message.
+        unread: why messages cannot be read.
+        silent: how many messages say that they know no motion.
+        damage: where the bag ends before its end.
+    """
+
+    times: list[float] = field(default_factory=list)
+    recorded: list[float] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    silent: int = 0
+    damage: str = ""
+
+    def all_of(
+        self,
+        path: Path,
+        reader: BagFile,
+        connections: Sequence[Connection],
+        pair: tuple[str, str] | None,
+    ) -> None:
+        """Take all messages that can be read; RecordingError where that is none."""
         try:
             for connection, time, message in readable_messages(
                 path, reader, connections, tolerant=True
             ):
                 if isinstance(message, DamagedBagError):
-                    unread.append(str(message))
+                    self.unread.append(str(message))
                     continue
                 for stamped, row in _rows_of(connection.msgtype, message, pair):
-                    rows.append(row)
-                    times.append(stamp_of(stamped))
-                    recorded.append(time * 1e-9)
+                    self._take(stamp_of(stamped), time * 1e-9, row)
         except DamagedBagError as error:
-            if not rows:
+            if not self.rows:
                 raise
-            notes.append(Loss(f"{error}; what can be read of it is used"))
-    if unread:
-        notes.append(Loss(f"{len(unread)} messages cannot be read: {unread[0]}"))
-    if not rows:
-        raise RecordingError(f"{path} {chosen}: holds no messages")
-    series = _series(f"{path} {chosen}", np.array(times), rows, np.array(recorded))
-    return replace(series, notes=(*series.notes, *notes))
+            self.damage = str(error)
+
+    def _take(self, t: float, recorded: float, row: Row) -> None:
+        if not _tells_motion(row):
+            self.silent += 1
+            return
+        self.times.append(t)
+        self.recorded.append(recorded)
+        self.rows.append(row)
+
+    def notes(self) -> Iterator[str]:
+        """Yield what was lost, a line each."""
+        if self.damage:
+            yield Loss(f"{self.damage}; what can be read of it is used")
+        if self.unread:
+            yield Loss(f"{len(self.unread)} messages cannot be read: {self.unread[0]}")
+        if self.silent:
+            yield Loss(f"{self.silent} messages say that they know no angular velocity; left out")
+
+
+def _nothing(name: str, read: _Read) -> RecordingError:
+    """Return why a topic gives no velocities."""
+    if not read.silent:
+        return RecordingError(f"{name}: holds no messages")
+    return RecordingError(
+        f"{name}: its messages say that they know no angular velocity (covariance -1), as those of "
+        "an accelerometer do; choose the topic of the gyroscope",
+        cures=("topic", "truth_topic"),
+    )
 
 
 def _choose(path: Path, reader: BagFile, wanted: str | None) -> str:
@@ -106,10 +161,28 @@ def _choose(path: Path, reader: BagFile, wanted: str | None) -> str:
     for names in (candidates, complete):
         if len(names) == 1:
             return names[0]
+    # Drivers of depth cameras publish gyroscope and accelerometer one by one, both as Imu.
+    telling = [topic for topic in candidates if _begins_with_motion(path, reader, topic)]
+    if len(telling) == 1:
+        return telling[0]
     raise RecordingError(
         f"{path}: has {len(kinds)} topics with velocities ({listed}); choose one of them",
         cures=("topic", "truth_topic"),
     )
+
+
+def _begins_with_motion(path: Path, reader: BagFile, topic: str) -> bool:
+    """Whether the first message of a topic tells a motion; so may one that cannot be read."""
+    chosen = [c for c in reader.connections if c.topic == topic]
+    with suppress(RecordingError):
+        for connection, _, message in readable_messages(path, reader, chosen, tolerant=True):
+            if not isinstance(message, DamagedBagError):
+                return _tells_motion(_ROWS[connection.msgtype](message))
+    return True
+
+
+def _tells_motion(row: Row) -> bool:
+    return row.pose is not None or not np.isnan(row.velocity).all()
 
 
 def _rank(kind: str) -> int | None:
@@ -173,6 +246,8 @@ def _series(name: str, t: Array, rows: list[Row], recorded: Array) -> VelocitySe
 
 def _imu_row(message: Any) -> Row:
     unknown = np.full(3, np.nan)
+    if message.angular_velocity_covariance[0] == -1:  # It has none, says sensor_msgs/Imu.
+        return Row(UNKNOWN, UNKNOWN)
     velocity = np.concatenate([_three(message.angular_velocity), unknown])
     sigma = _sigma(message.angular_velocity_covariance, 3)
     return Row(velocity, np.concatenate([sigma, unknown]))

@@ -130,6 +130,13 @@ def exposure_of(result: Path) -> float | None:
     return float(known) if isinstance(known, int | float) and known > 0 else None
 
 
+def linear_scale_of(result: Path) -> float:
+    """Return the factor on linear velocities that a result was measured with, 1 where nothing
+    states one."""
+    known = _recipe_of(result).get("linear_scale")
+    return float(known) if isinstance(known, int | float) and known > 0 else 1.0
+
+
 def axes_of(result: Path) -> Axes | None:
     """Return the axes that a result was written in, None where nothing states them."""
     known = _recipe_of(result).get("axes")

@@ -57,6 +57,20 @@ def test_refuses_a_stamp_that_is_not_a_number(t):
         Frame(np.zeros((48, 64), np.uint8), t, 0.01, CAMERA)
 
 
+@pytest.mark.parametrize("t", [1_700_000_000_000, 1_700_000_000_123_456_789, 1.7e15, -1.7e12])
+def test_a_time_of_another_unit_is_refused(t):
+    with pytest.raises(FrameError, match=r"a.jpg: .*milliseconds or nanoseconds\? Give seconds"):
+        Frame(np.zeros((48, 64), np.uint8), t, 0.01, CAMERA, "a.jpg")
+
+
+def test_a_time_of_too_few_digits_is_refused():
+    for coarse in (np.float32(1.7e9), np.float32(5000.25), np.float16(20)):
+        with pytest.raises(FrameError, match="too coarse for a time of that size"):
+            Frame(np.zeros((48, 64), np.uint8), coarse, 0.01, CAMERA)
+    for t in (np.float32(12.5), np.float64(1.7e9), np.int64(1_700_000_000)):
+        assert Frame(np.zeros((48, 64), np.uint8), t, 0.01, CAMERA).t == t
+
+
 @pytest.mark.parametrize("exposure", [0.0, -0.01, float("nan"), float("inf")])
 def test_refuses_an_exposure_that_is_not_positive(exposure):
     with pytest.raises(FrameError, match="positive number of seconds"):

@@ -206,6 +206,27 @@ def test_the_exposure_time_that_run_noted_counts(tmp_path: Path):
         assert "exposure_scale" in yaml.safe_load(out.read_text())
 
 
+@pytest.mark.parametrize("linear", [True, False])
+def test_a_scale_that_run_applied_stays_part_of_the_calibration(tmp_path: Path, linear: bool):
+    _, arguments = files(tmp_path)
+    if not linear:
+        gyro = Path(arguments[2])
+        rows = [line.split(",")[:4] for line in gyro.read_text().splitlines()]
+        gyro.write_text("".join(",".join(row) + "\n" for row in rows))
+    found = {}
+    for applied in (1.0, 1.6):
+        RunRecord({"exposure_time": EXPOSURE, "linear_scale": applied}).save(tmp_path / "est.csv")
+        out = tmp_path / f"{applied}.yaml"
+        done = CliRunner().invoke(app, [*arguments, str(out)])
+        assert done.exit_code == 0, done.output
+        assert ("too little of it" in done.output) == (not linear)
+        found[applied] = yaml.safe_load(out.read_text()).get("linear_scale")
+    if linear:
+        assert found[1.6] == pytest.approx(1.6 * found[1.0], rel=1e-4)
+    else:
+        assert found == {1.0: None, 1.6: 1.6}
+
+
 def test_evaluate_takes_the_exposure_time_that_run_noted_too(tmp_path: Path):
     _, (_, estimate, truth, _) = files(tmp_path)
     compare = ["evaluate", estimate, truth, "--truth-axes", "found"]

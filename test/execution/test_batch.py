@@ -9,15 +9,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from blur_imu_ros.cli.batch import _absolute
+from blur_imu_ros.cli.run import RunOptions
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.execution import batch
 from blur_imu_ros.execution.batch import Task, in_processes, one_by_one
 from blur_imu_ros.recordings.facade import recordings_in
+from blur_imu_ros.results.run_record import exposure_of
 from helpers.command_line import (
     CommandLine,
     needs_model,
@@ -97,6 +101,36 @@ def test_each_recording_may_have_its_own_camera(
                      tmp_path / "walk_2.yaml")  # fmt: skip
     assert alone.status == 0
     assert (recordings / "a.csv").read_bytes() == (recordings / "walk_2.csv").read_bytes()
+
+
+def test_each_recording_may_have_its_own_calibration_and_settings(
+    blur_imu: CommandLine, recordings: Path, camera: Path, tmp_path: Path
+) -> None:
+    for name, exposure in (("walk_2", 0.01), ("ride", 0.02)):
+        (tmp_path / f"{name}.yaml").write_text(f"exposure_time: {exposure}\n")
+        (tmp_path / f"{name}.settings").write_text("pivot: {constraint_noise: 0.3}\n")
+    ended = blur_imu(
+        "run", recordings / "walk_2", recordings / "deeper", "-o", tmp_path / "{name}.csv",
+        "--camera", camera, "--jobs", 1, "--calibration", tmp_path / "{name}.yaml",
+        "--settings", tmp_path / "{name}.settings",
+    )  # fmt: skip
+    assert ended.status == 0 and "2 recordings measured" in ended.out
+    noted = [exposure_of(tmp_path / f"{name}.csv") for name in ("walk_2", "ride")]
+    assert noted == [0.01, 0.02]
+
+
+def test_workers_elsewhere_get_no_path_that_depends_on_the_folder() -> None:
+    options = RunOptions(
+        source=Path("walk"), output=Path("o.csv"), camera=Path("c.yaml"), stamps=Path("s.csv"),
+        calibration=Path("k.yaml"), settings=Path("m.yaml"), overlay=Path("o.mp4"),
+        plot=Path("o.png"), model="mine.onnx", rerun="o.rrd",
+    )  # fmt: skip
+    given = {k: v for k, v in vars(_absolute(options)).items() if isinstance(v, Path)}
+    assert len(given) == 8 and all(path.is_absolute() for path in given.values())
+    absolute = _absolute(options)
+    assert Path(absolute.model).is_absolute() and Path(str(absolute.rerun)).is_absolute()
+    named = _absolute(replace(options, model="large", rerun="spawn"))
+    assert (named.model, named.rerun) == ("large", "spawn")
 
 
 def test_a_bug_or_a_killed_process_is_a_failure_of_its_task_only() -> None:

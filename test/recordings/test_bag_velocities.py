@@ -136,6 +136,27 @@ def test_a_gyroscope_is_preferred_to_poses(tmp_path: Path) -> None:
     assert read_velocities(bag, "/odom").velocity[0, 3] == SPEED
 
 
+def accelerometer(t: float) -> Any:
+    none = np.zeros(9)
+    none[0] = -1
+    message = imu(t)
+    return make(
+        message.__msgtype__,
+        **vars(message)
+        | {"angular_velocity": vector(0, 0, 0), "angular_velocity_covariance": none},
+    )
+
+
+def test_an_accelerometer_is_no_gyroscope_at_rest(tmp_path: Path) -> None:
+    both = written(tmp_path, {"/accel": accelerometer, "/gyro": imu})
+    assert read_velocities(both).velocity[:, 2] == pytest.approx(RATE)
+    with pytest.raises(RecordingError, match="/accel: its messages .* no angular velocity"):
+        read_velocities(both, "/accel")
+    mixed = {"/imu": lambda t: accelerometer(t) if t == T[0] else imu(t)}
+    found = read_velocities(written(tmp_path / "mixed", mixed))
+    assert len(found.t) == len(T) - 1 and "1 messages say" in found.notes[0]
+
+
 def test_a_few_wrong_stamps_cost_their_messages(tmp_path: Path) -> None:
     times = T.copy()
     times[20] = times[19]

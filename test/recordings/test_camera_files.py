@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import yaml
 
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.errors import CameraError
-from blur_imu_ros.recordings.camera_files import flat, load_camera
+from blur_imu_ros.recordings.camera_files import flat, load_camera, load_exposure_time
 from helpers.calibrations import (
     BROWN,
     BROWN_FILES,
@@ -154,3 +155,10 @@ def test_yaml_in_braces_is_no_json_and_read(tmp_path: Path) -> None:
     path = tmp_path / "camera.yaml"
     path.write_text("{image_width: 64, image_height: 48, fx: 50, fy: 50, cx: 31.5, cy: 23.5}\n")
     assert load_camera(path).fx == 50
+
+
+def test_a_pipe_is_refused_in_words(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for load in (load_camera, load_exposure_time):
+        with pytest.raises(CameraError, match="pipe: is a pipe, which can be read only once"):
+            load(tmp_path / "pipe")
