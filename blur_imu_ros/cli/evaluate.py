@@ -30,15 +30,14 @@ from blur_imu_ros.evaluation.metrics import (
     with_exposure_scaled,
     worst_rows,
 )
-from blur_imu_ros.execution.files import refuse_overwriting, with_ending, write_json
+from blur_imu_ros.execution.files import PLOT_ENDINGS, refuse_overwriting, with_ending, write_json
 from blur_imu_ros.recordings.trajectories import TUM_SUFFIXES
 from blur_imu_ros.recordings.velocities import read_velocities
-from blur_imu_ros.results.run_record import RunRecord, exposure_of, record_path
+from blur_imu_ros.results.run_record import RunRecord, exposure_of, record_of, record_path
 from blur_imu_ros.results.trajectory_files import integrated, sampled, write_tum
 from blur_imu_ros.viz.report import write_report
 from blur_imu_ros.viz.tables import tables_of
 
-PLOT_ENDINGS = (".png", ".svg", ".pdf")
 LONGEST_LATENCY = 10.0
 """Seconds; above it the recorder's clock is another than the camera's."""
 
@@ -151,7 +150,7 @@ def _completed(options: EvaluateOptions) -> tuple[EvaluateOptions, RunRecord | N
         check_exposure_time(options.exposure)
     if options.overlay is not None and options.html is None:
         raise RecordingError(f"{options.overlay}: its pictures belong in a report: give --html too")
-    return options, _record(options.estimate)
+    return options, record_of(options.estimate)
 
 
 def _read(options: EvaluateOptions) -> tuple[VelocitySeries, VelocitySeries, EvaluateOptions]:
@@ -197,14 +196,6 @@ def _refuse_overwriting(options: EvaluateOptions) -> None:
     inputs = [options.estimate, options.truth, options.overlay, record_path(options.estimate)]
     outputs = (options.json, options.plot, options.html)
     refuse_overwriting((*outputs, options.trajectory, options.true_trajectory), inputs)
-
-
-def _record(estimate: Path) -> RunRecord | None:
-    """Return what run noted beside the estimate, None where it did not or cannot be read."""
-    try:
-        return RunRecord.load(estimate)
-    except RecordingError:
-        return None
 
 
 def _write_trajectories(

@@ -26,7 +26,12 @@ from blur_imu_ros.core.pivot import PivotConfig
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.core.visual_imu import Network, VisualImu
 from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
-from blur_imu_ros.execution.files import make_folder_of, moved_aside, refuse_overwriting
+from blur_imu_ros.execution.files import (
+    PLOT_ENDINGS,
+    make_folder_of,
+    moved_aside,
+    refuse_overwriting,
+)
 from blur_imu_ros.execution.parallel import in_order
 from blur_imu_ros.execution.progress import progress
 from blur_imu_ros.network.blur_network import load_network, shipped_models, view_size
@@ -46,23 +51,14 @@ from blur_imu_ros.results.run_record import (
     RecordKeeper,
     RunRecord,
     model_of,
+    record_of,
     record_path,
 )
 from blur_imu_ros.viz.overlay_video import OverlayWriter
 
-RESULT_ENDINGS = (".csv", ".mcap")
-
-
-VIDEO_ENDINGS = (".mp4",)
-
-
-PLOT_ENDINGS = (".png", ".svg", ".pdf")
-
-
+RESULT_ENDINGS, VIDEO_ENDINGS = (".csv", ".mcap"), (".mp4",)
 LONGEST_LEVER_ARM = 100.0
 """Metres. A longer one is read as a unit error and refused."""
-
-
 READ_ENDINGS = (".png", ".mcap")
 """Of files that would be read with the folder that they are in."""
 
@@ -363,9 +359,7 @@ def _keep_other_result(options: RunOptions) -> None:
     recording."""
     if not options.output.is_file():
         return
-    earlier = None
-    with suppress(RecordingError):
-        earlier = RunRecord.load(options.output)
+    earlier = record_of(options.output)
     live = address_of(options.source) is not None  # Each time it is another recording.
     if live or earlier is None or earlier.recipe.get("recording") != _name_of(options.source):
         kept = moved_aside(options.output)

@@ -26,7 +26,7 @@ up to twice."""
 
 FEWEST_ROWS = 3
 LONGEST_GAP = 3.5
-"""Intervals of the ground truth; across a longer gap it is not known."""
+"""Median intervals of a series, across which nothing is interpolated."""
 _OFFSET_ROWS = 5000
 
 

@@ -16,6 +16,7 @@ from scipy.signal import find_peaks
 
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.evaluation.metrics import LONGEST_GAP
 
 STEP = 0.02
 """Seconds between the offsets that are tried."""
@@ -29,8 +30,6 @@ simulated walks with noise as ours, no wrong place led by more than 1.0."""
 SAME_PLACE = 0.1
 """Seconds between two peaks that are one."""
 _MOST_PLACES = 6
-_LONGEST_GAP = 3.5
-"""Intervals of a series, across which nothing is interpolated."""
 _BLOCK = 100_000
 
 
@@ -101,7 +100,7 @@ def _sampled(t: Array, omega: Array) -> Array:
     zero."""
     grid = t[0] + STEP * np.arange(int((t[-1] - t[0]) / STEP) + 1)
     after = np.clip(np.searchsorted(t, grid, side="right"), 1, len(t) - 1)
-    known = t[after] - t[after - 1] <= _LONGEST_GAP * max(float(np.median(np.diff(t))), STEP)
+    known = t[after] - t[after - 1] <= LONGEST_GAP * max(float(np.median(np.diff(t))), STEP)
     columns = [np.interp(grid, t, column) * known for column in omega.T]
     return np.vstack([known.astype(float), *columns])
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from blur_imu_ros.errors import RecordingError
 
+PLOT_ENDINGS = (".png", ".svg", ".pdf")
+"""Of the files that a plot can be written to."""
 RECORD_SUFFIX = ".run.json"
 """Of the record beside a result of `blur-imu run`, which marks it as one."""
 

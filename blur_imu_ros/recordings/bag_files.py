@@ -20,6 +20,7 @@ from rosbags.typesys import (
 from rosbags.typesys.store import Typestore
 
 from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.execution.resources import PACKAGE, resource_path
 from blur_imu_ros.recordings import foxglove
 from blur_imu_ros.recordings.bag_names import METADATA, STORAGES
 from blur_imu_ros.recordings.file_names import natural_order
@@ -27,6 +28,10 @@ from blur_imu_ros.recordings.mcap_files import ROS1, McapFile
 from blur_imu_ros.recordings.rosbag1_files import CutRosbag1, Rosbag1
 from blur_imu_ros.recordings.sqlite_files import CutSqlite
 from blur_imu_ros.recordings.video_packets import VIDEOS
+
+
+MOTION = f"{PACKAGE}/msg/BlurMotion"
+"""Our message."""
 
 
 class StorageFile(Protocol):
@@ -194,12 +199,10 @@ def is_ros(connection: Connection) -> bool:
 @cache
 def typestore() -> Typestore:
     """Return the messages of ROS 2, ours and packets of video, for bags that do not define them."""
-    from blur_imu_ros.execution.resources import PACKAGE, resource_path
-
     store = get_typestore(Stores.ROS2_JAZZY)
     definition = resource_path("msg", "BlurMotion.msg")
     if definition is not None:
-        store.register(get_types_from_msg(definition.read_text(), f"{PACKAGE}/msg/BlurMotion"))
+        store.register(get_types_from_msg(definition.read_text(), MOTION))
     for kind, text in VIDEOS.items():
         store.register(get_types_from_msg(text, kind))
     return store

@@ -14,14 +14,13 @@ from rosbags.interfaces import Connection
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.series import Loss, VelocitySeries
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.recordings.bag_files import BagFile
+from blur_imu_ros.recordings.bag_files import MOTION, BagFile
 from blur_imu_ros.recordings.bags import (
     DamagedBagError,
-    opened,
     readable_messages,
-    stamp_of,
     topics_of,
 )
+from blur_imu_ros.recordings.message_times import stamp_of
 from blur_imu_ros.recordings.rising_times import rising_rows
 from blur_imu_ros.recordings.trajectories import poses_of
 
@@ -58,7 +57,7 @@ def read_topic(path: Path, topic: str | None) -> VelocitySeries:
         RecordingError: what is wrong with the bag, or which topics there are.
     """
     name, _, frames = (topic or "").partition(":")
-    with opened(path) as reader:
+    with BagFile(path) as reader:
         chosen = _choose(path, reader, name or None)
         connections = [c for c in reader.connections if c.topic == chosen]
         pair = None
@@ -292,7 +291,7 @@ _ROWS: dict[str, Callable[[Any], Row]] = {
     "sensor_msgs/msg/Imu": _imu_row,
     "geometry_msgs/msg/TwistStamped": _twist_row,
     "geometry_msgs/msg/TwistWithCovarianceStamped": _twist_with_covariance_row,
-    "blur_imu_ros/msg/BlurMotion": _motion_row,
+    MOTION: _motion_row,
     **_POSES,
 }
 

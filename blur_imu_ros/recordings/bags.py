@@ -17,16 +17,14 @@ from rosbags.interfaces import Connection
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
-from blur_imu_ros.execution.resources import PACKAGE
-from blur_imu_ros.recordings.bag_files import BagFile, is_ros, reason, typestore
+from blur_imu_ros.recordings.bag_files import BagFile, is_ros, reason
 from blur_imu_ros.recordings.camera_info import camera_of, named_rectified, rectified_doubt
 from blur_imu_ros.recordings.image_messages import image_of
+from blur_imu_ros.recordings.message_times import stamp_of
 from blur_imu_ros.recordings.reduced_jpeg import reduced_message
 from blur_imu_ros.recordings.settings import FrameSettings
 from blur_imu_ros.recordings.usable_frames import MOST_UNREAD, Item, usable_frames
 from blur_imu_ros.recordings.video_packets import VIDEOS, PacketDecoder, codec_of
-
-__all__ = ["Bag", "BagFile", "opened", "readable_messages", "typestore"]
 
 FIRST_STAMPS = 3
 """Images by which it is seen whether a camera stamps its images."""
@@ -49,13 +47,6 @@ _Picture = tuple[int, int, Any, Camera, NDArray[np.uint8] | None]
 """Number, then the same, and the image where the message does not hold it itself."""
 DEPTH = "/compressedDepth"
 """How image_transport ends the names of topics of compressed depth images."""
-MOTION = f"{PACKAGE}/msg/BlurMotion"
-
-
-def stamp_of(message: Any) -> float:
-    """Return a message's stamp, seconds: that of its header, or Foxglove's."""
-    stamp = message.timestamp if hasattr(message, "timestamp") else message.header.stamp
-    return float(stamp.sec) + 1e-9 * float(stamp.nanosec)
 
 
 class Bag:
@@ -66,7 +57,7 @@ class Bag:
         self.name = path.name
         self.notes: list[str] = []
         self._path, self._settings = path, settings
-        with opened(path) as reader:
+        with BagFile(path) as reader:
             self.notes += reader.notes
             self._topic = self._choose(reader)
             self._rectified = named_rectified(self._topic)
@@ -88,7 +79,7 @@ class Bag:
 
         The camera is that of the newest camera_info that can be used.
         """
-        with opened(self._path) as reader:
+        with BagFile(self._path) as reader:
             yield from usable_frames(
                 self._path, self._items(reader), self.notes, self._count, self._settings.strict
             )
@@ -362,8 +353,3 @@ def readable_messages(
                 raise message from error
         yield connection, time, message
         count += 1
-
-
-def opened(path: Path) -> BagFile:
-    """Return a bag as a context manager that opens and closes it."""
-    return BagFile(path)

@@ -19,14 +19,15 @@ from blur_imu_ros.choices import Axes, Direction
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.recordings.bag_files import BagFile, is_ros, is_ros1
+from blur_imu_ros.recordings.bag_files import MOTION, BagFile, is_ros, is_ros1, typestore
 from blur_imu_ros.recordings.bag_names import is_bag
-from blur_imu_ros.recordings.bags import MOTION, opened, readable_messages, typestore
+from blur_imu_ros.recordings.bags import readable_messages
 from blur_imu_ros.recordings.mcap_rescue import rescue
 from blur_imu_ros.results.result_file import ResultFile
 from blur_imu_ros.results.ros_fields import (
     IMU_TOPIC,
     MOTION_TOPIC,
+    RESTART,
     TWIST_TOPIC,
     Fields,
     imu_fields,
@@ -36,9 +37,6 @@ from blur_imu_ros.results.ros_fields import (
     silence,
     twist_fields,
 )
-
-RESTART = 1.0
-"""Seconds. A larger step back is a recording that begins anew; a smaller one disorder."""
 
 UNNAMED_CAMERA = "camera_optical_frame"
 """Frame of images whose recording does not name it."""
@@ -132,7 +130,7 @@ class BagWriter(ResultFile):
             return
         if not is_bag(source):
             raise RecordingError(f"{source}: is not a bag, so it has no topics to keep")
-        with opened(source) as reader:
+        with BagFile(source) as reader:
             known = [c for c in reader.connections if c.topic not in _TYPES and is_ros(c)]
             names = {c.topic for c in known}
             for topic in topics:

@@ -19,10 +19,15 @@ IMU_TOPIC, TWIST_TOPIC, MOTION_TOPIC = "imu_visual/data_raw", "twist", "motion"
 MINIMUM_DIRECTION_PROBABILITY = 0.8
 """Imu and twist stay silent while the sign is less sure, unless another limit is asked for."""
 
+RESTART = 1.0
+"""Seconds. A larger step back in time is a recording that begins anew, a bag that loops or a clock
+that was set; a smaller one is disorder."""
+
 SMALLEST_VARIANCE = 1e-8
 """(rad/s)^2 and (m/s)^2. Below 1e-9 robot_localization trusts a measurement without limit."""
 
-_LINEAR_FIRST = [3, 4, 5, 0, 1, 2]
+LINEAR_FIRST = [3, 4, 5, 0, 1, 2]
+"""How messages order the six axes of a velocity."""
 
 
 def silence(
@@ -61,7 +66,7 @@ def imu_fields(estimate: VelocityEstimate, frame_id: str) -> Fields:
 
 def twist_fields(estimate: VelocityEstimate, frame_id: str) -> Fields:
     """Return both velocities; the covariance is row-major with linear velocity first."""
-    covariance = _covariance(estimate)[np.ix_(_LINEAR_FIRST, _LINEAR_FIRST)]
+    covariance = _covariance(estimate)[np.ix_(LINEAR_FIRST, LINEAR_FIRST)]
     twist = {
         "linear": _vector(estimate.linear_velocity),
         "angular": _vector(estimate.angular_velocity),

@@ -123,6 +123,14 @@ def record_path(result: Path) -> Path:
     return result.parent / (result.name + RECORD_SUFFIX)  # with_name takes no folder such as `.`
 
 
+def record_of(result: Path) -> RunRecord | None:
+    """Return the record beside a result, None where there is none that can be read."""
+    try:
+        return RunRecord.load(result)
+    except RecordingError:
+        return None
+
+
 def exposure_of(result: Path) -> float | None:
     """Return the exposure time (s) that a result was measured with, None where nothing states
     one."""
@@ -156,10 +164,7 @@ def model_of(result: Path) -> tuple[str | None, str | None]:
 
 def _recipe_of(result: Path) -> Recipe:
     """Return what a result was measured with; empty where nothing states it."""
-    try:
-        record = RunRecord.load(result)
-    except RecordingError:
-        return {}
+    record = record_of(result)
     return {} if record is None else record.recipe
 
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.recordings.message_times import seconds
 from blur_imu_ros.ros.frames import Transforms
-
-Array = NDArray[Any]
 
 REMEMBERED = 400
 """Messages; two seconds of a fast accelerometer."""
@@ -48,7 +47,7 @@ class Accelerometer:
         covariance = np.array(message.linear_acceleration_covariance, float).reshape(3, 3)
         a = message.linear_acceleration
         value = np.array([a.x, a.y, a.z], float)
-        stamp = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
+        stamp = seconds(message.header.stamp)
         if covariance[0, 0] < 0 or not np.isfinite(value).all():
             self.state = "gives no acceleration"
             return

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.errors import FrameError, RosSetupError
+from blur_imu_ros.recordings.message_times import seconds
 
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "100us": 1e-4}
 """Seconds in each unit; 100 us is that of V4L2 and of RealSense's colour stream."""
@@ -131,13 +132,13 @@ class TopicExposure:
             reading = self._read(message)
             if reading is None:
                 return
-            seconds = check_exposure_time(reading.value * self._scale)
+            exposure_time = check_exposure_time(reading.value * self._scale)
         except FrameError as error:
             self._complaint = f"; the last message was refused: {error}"
             return
         with self._told:
             self._complaint = ""
-            self._known.append(_Known(seconds, reading.stamp, time.monotonic()))
+            self._known.append(_Known(exposure_time, reading.stamp, time.monotonic()))
             self._told.notify_all()
 
     def exposure_time(self, stamp: float) -> float:
@@ -174,8 +175,7 @@ class TopicExposure:
 
 def _stamp(message: Any) -> float | None:
     """Return the stamp of a message's header in seconds; None for zero, which means unknown."""
-    stamp = message.header.stamp
-    return stamp.sec + 1e-9 * stamp.nanosec or None
+    return seconds(message.header.stamp) or None
 
 
 def _from_json(message: Any) -> Reading:
@@ -201,8 +201,7 @@ def _from_diagnostics(message: Any) -> Reading | None:
 
 def _from_time_reference(message: Any) -> Reading:
     """Read the duration in time_ref; the stamp is that of the image."""
-    reference = message.time_ref
-    return Reading(reference.sec + 1e-9 * reference.nanosec, _stamp(message))
+    return Reading(seconds(message.time_ref), _stamp(message))
 
 
 def _number(value: Any) -> float:

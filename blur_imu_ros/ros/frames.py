@@ -30,7 +30,7 @@ PATIENCE = 5.0
 
 
 class Transforms:
-    """Rotations between frames, from TF; it is listened to from the first question on."""
+    """Transforms between frames, from TF; it is listened to from the first question on."""
 
     def __init__(self, node: Node) -> None:
         """Look on behalf of `node`."""
@@ -38,15 +38,28 @@ class Transforms:
         self._buffer: Any = None
         self._listener: Any = None
 
-    def rotation(self, target: str, source: str) -> tuple[float, float, float, float] | None:
-        """Return the quaternion (x, y, z, w) that turns vectors of `source` into `target`'s
-        axes."""
+    @property
+    def listens(self) -> bool:
+        """Whether TF is listened to."""
+        return self._listener is not None
+
+    def start(self) -> bool:
+        """Listen; return False where tf2 is not installed."""
         if tf2_ros is None:
-            return None
+            return False
         if self._listener is None:
             self._buffer = tf2_ros.Buffer()
             self._listener = tf2_ros.TransformListener(self._buffer, self._node, spin_thread=False)
-        if not self._buffer.can_transform(target, source, Time()):
+        return True
+
+    def reach(self, target: str, source: str) -> bool:
+        """Return whether TF leads from one frame to the other, as far as has been heard."""
+        return self.start() and bool(self._buffer.can_transform(target, source, Time()))
+
+    def rotation(self, target: str, source: str) -> tuple[float, float, float, float] | None:
+        """Return the quaternion (x, y, z, w) that turns vectors of `source` into `target`'s axes,
+        None where TF does not lead there."""
+        if not self.reach(target, source):
             return None
         found = self._buffer.lookup_transform(target, source, Time()).transform.rotation
         return found.x, found.y, found.z, found.w
@@ -64,34 +77,28 @@ class BaseFrame:
     def __init__(self, node: Node, name: str) -> None:
         """Look on behalf of `node` for the frame `name`; an empty one is not looked for."""
         self._node, self.name = node, name
-        self._buffer: Any = None
-        self._listener: Any = None
-        self._since = 0.0
+        self._transforms, self._since = Transforms(node), 0.0
         self.state = "not asked for" if not name else "not looked for"
 
     def start(self) -> None:
         """Begin to listen, where there is tf2."""
         if not self.name:
             return
-        if tf2_ros is None:
+        self.stop()
+        if not self._transforms.start():
             self.state = "not known: tf2_ros is not installed"
             return
-        self.stop()
-        self._buffer = tf2_ros.Buffer()
-        self._listener = tf2_ros.TransformListener(self._buffer, self._node, spin_thread=False)
         self._since, self.state = time.monotonic(), "not known yet"
 
     def stop(self) -> None:
         """Listen no longer: TF is many messages, and one look is enough."""
-        if self._listener is not None:
-            self._listener.unregister()
-        self._listener = self._buffer = None
+        self._transforms.stop()
 
     def complaint(self, frame_id: str) -> str:
         """Return what a person must mend so that `frame_id` is reached, or nothing."""
-        if self._listener is None:
+        if not self._transforms.listens:
             return ""
-        if frame_id == self.name or self._buffer.can_transform(self.name, frame_id, Time()):
+        if frame_id == self.name or self._transforms.reach(self.name, frame_id):
             self.stop()
             self.state = f"reaches {frame_id}"
             return ""

@@ -10,10 +10,8 @@ import numpy as np
 from builtin_interfaces.msg import Time
 
 from blur_imu_ros.errors import FrameError
-
-RESTART = 1.0
-"""Seconds. A larger step back is a bag that loops or a clock that was set; a smaller one
-disorder."""
+from blur_imu_ros.recordings.message_times import seconds
+from blur_imu_ros.results.ros_fields import RESTART
 
 EARLY = 0.1
 """Share of the interval of a limited rate by which an image may come early: stamps jitter."""
@@ -63,9 +61,9 @@ class ImageTimes:
 
     def admit(self, stamp: Time) -> float:
         """Return an image's stamp in seconds; FrameError if the image must not be used."""
-        seconds = checked_seconds(stamp)
+        t = checked_seconds(stamp)
         with self._lock:
-            step = None if self._last is None else seconds - self._last
+            step = None if self._last is None else t - self._last
             if step is not None and -RESTART <= step <= 0:
                 self.late += 1
                 again = "has the stamp of" if step == 0 else "is older than"
@@ -74,18 +72,18 @@ class ImageTimes:
                 self.steps_back += 1
                 self._restart()
             elif step is not None:
-                self._learn(self._lived(seconds, step))
+                self._learn(self._lived(t, step))
             if step is None or step < 0:
-                self._alive, self._alive_for = seconds, 0.0
-            self._last = seconds
+                self._alive, self._alive_for = t, 0.0
+            self._last = t
             self._came += 1
-        return seconds
+        return t
 
     def alive(self, stamp: Time) -> None:
         """Take the stamp of a calibration: the camera was on, and took an image then."""
         with self._lock:
             if self._last is not None:
-                self._live_until(float(stamp.sec) + 1e-9 * float(stamp.nanosec))
+                self._live_until(seconds(stamp))
 
     def recent(self, enough: int = 1) -> tuple[int, int] | None:
         """Return how many images came since the last answer, and how many are missing among them;
@@ -99,20 +97,20 @@ class ImageTimes:
             self._came_before, self._missing_before = self._came, self.missing
         return came, missing
 
-    def is_due(self, seconds: float, rate: float) -> bool:
+    def is_due(self, t: float, rate: float) -> bool:
         """Return whether an image that was admitted keeps to at most `rate` Hz; 0 is no limit."""
         if rate <= 0:
             return True
         interval = 1 / rate
         with self._lock:
             # A slower rate may have been asked for before.
-            self._due = min(self._due, seconds + (1 + EARLY) * interval)
-            if seconds < self._due - EARLY * interval:
+            self._due = min(self._due, t + (1 + EARLY) * interval)
+            if t < self._due - EARLY * interval:
                 self.skipped += 1
                 return False
             # On a grid, not from image to image: 20 Hz of 30 Hz would become 15 Hz.
-            on_time = seconds < self._due + interval
-            self._due = (self._due if on_time else seconds) + interval
+            on_time = t < self._due + interval
+            self._due = (self._due if on_time else t) + interval
         return True
 
     def _restart(self) -> None:
@@ -121,18 +119,18 @@ class ImageTimes:
         self._settled = self.missing
         self._intervals.clear()
 
-    def _live_until(self, seconds: float) -> None:
-        step = seconds - self._alive
+    def _live_until(self, t: float) -> None:
+        step = t - self._alive
         if step > 0:
-            self._alive = seconds
+            self._alive = t
             self._alive_for += step if step < PAUSE else 0
 
-    def _lived(self, seconds: float, step: float) -> float:
-        """Return for how long the camera was on from the last image to that of `seconds`."""
-        self._live_until(seconds)
-        ahead = self._alive - seconds
+    def _lived(self, t: float, step: float) -> float:
+        """Return for how long (s) the camera was on from the last image to that of time `t`."""
+        self._live_until(t)
+        ahead = self._alive - t
         if ahead >= PAUSE:  # The calibrations are stamped by another clock.
-            self._alive, ahead = seconds, 0.0
+            self._alive, ahead = t, 0.0
             self._alive_for = step if step < PAUSE else 0.0
         lived = max(0.0, self._alive_for - ahead)
         self._alive_for = min(ahead, self._alive_for)
@@ -169,4 +167,4 @@ def checked_seconds(stamp: Time) -> float:
         raise FrameError("the image's stamp is malformed: negative, or nanosec is 1e9 or more")
     if stamp.sec == 0 and stamp.nanosec == 0:
         raise FrameError("the image has no stamp (0); its driver must stamp images")
-    return float(stamp.sec) + 1e-9 * float(stamp.nanosec)
+    return seconds(stamp)

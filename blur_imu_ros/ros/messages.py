@@ -17,6 +17,7 @@ from std_msgs.msg import Header
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
+from blur_imu_ros.recordings.message_times import seconds as seconds
 from blur_imu_ros.results import ros_fields
 from blur_imu_ros.ros.accelerometer import Acceleration
 from blur_imu_ros.ros.odometry import Pose
@@ -39,11 +40,6 @@ else:
     if "registration_quality" not in BlurMotion.get_fields_and_field_types():
         # Of an older version of the package.
         BlurMotion = None
-
-
-def seconds(stamp: Time) -> float:
-    """Return a stamp in seconds."""
-    return float(stamp.sec) + 1e-9 * float(stamp.nanosec)
 
 
 def stamp(t: float) -> Time:

@@ -4,15 +4,13 @@ for."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.estimate import VelocityEstimate
-
-Array = NDArray[Any]
+from blur_imu_ros.results.ros_fields import LINEAR_FIRST
 
 UNKNOWN = 1e6
 """Variance (m^2) of a position that nobody measures."""
@@ -73,6 +71,5 @@ class Odometry:
         self._turn = midway * half
         # Each interval holds two halves of two measurements, whose errors are their own.
         both = (last.covariance_with_sign + now.covariance_with_sign) / 4
-        order = [3, 4, 5, 0, 1, 2]
         axes = np.kron(np.eye(2), midway.as_matrix())
-        self._covariance += axes @ both[np.ix_(order, order)] @ axes.T * 2 * dt**2
+        self._covariance += axes @ both[np.ix_(LINEAR_FIRST, LINEAR_FIRST)] @ axes.T * 2 * dt**2

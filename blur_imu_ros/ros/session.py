@@ -436,11 +436,11 @@ class Session:
     def _doubts(self) -> str:
         """Return what may be wrong with what is published, or nothing; say it once."""
         base, camera, doubts = self._base, self._camera, []
-        if camera is not None and camera.is_distorted and named_rectified(self.images.name):
-            doubts.append(
-                f"{self.images.name} seems to be rectified, but is used as raw: set rectified"
-            )
         if camera is not None:
+            if camera.is_distorted and named_rectified(self.images.name):
+                doubts.append(
+                    f"{self.images.name} seems to be rectified, but is used as raw: set rectified"
+                )
             doubts += calibration_doubts(camera)
         if base.name and self._frame_id:
             doubts.append(base.complaint(self._frame_id))

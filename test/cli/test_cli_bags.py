@@ -20,7 +20,7 @@ from blur_imu_ros.choices import Axes, Direction
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
-from blur_imu_ros.recordings.bags import typestore
+from blur_imu_ros.recordings.bag_files import typestore
 from blur_imu_ros.results.bag_writer import BagWriter
 from helpers.command_line import (
     FRAME_RATE,

@@ -16,7 +16,7 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import RecordingError, TrainingError
-from blur_imu_ros.recordings.bags import MOTION
+from blur_imu_ros.recordings.bag_files import MOTION
 from blur_imu_ros.recordings.csv_tables import read_series
 from blur_imu_ros.results.bag_writer import BagWriter
 from blur_imu_ros.results.csv_files import COLUMNS, NEIGHBOURS, CsvWriter

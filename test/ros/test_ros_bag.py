@@ -17,7 +17,7 @@ from rclpy.serialization import serialize_message
 from blur_imu_ros.choices import DEFAULT_MODEL, Axes, Direction, MotionPrior, StampReference
 from blur_imu_ros.cli.run import RunOptions, run
 from blur_imu_ros.network.blur_network import load_network
-from blur_imu_ros.recordings.bags import typestore
+from blur_imu_ros.recordings.bag_files import typestore
 from blur_imu_ros.ros import messages
 from blur_imu_ros.simulation.room_renderer import blurred_image, constant_velocity, furnished_room
 from helpers.command_line import FRAME_RATE, RATE, needs_model
