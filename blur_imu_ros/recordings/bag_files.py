@@ -29,7 +29,6 @@ from blur_imu_ros.recordings.rosbag1_files import CutRosbag1, Rosbag1
 from blur_imu_ros.recordings.sqlite_files import CutSqlite
 from blur_imu_ros.recordings.video_packets import VIDEOS
 
-
 MOTION = f"{PACKAGE}/msg/BlurMotion"
 """Our message."""
 
