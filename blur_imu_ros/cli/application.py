@@ -367,7 +367,7 @@ def evaluate(
             estimate=estimate,
             truth=truth,
             axes=axes,
-            truth_axes=Axes.OPTICAL if truth_axes is None else truth_axes.known,
+            truth_axes=truth_axes,
             exposure=exposure,
             fit_exposure=fit_exposure,
             json=json,
@@ -380,7 +380,6 @@ def evaluate(
             trajectory=trajectory,
             truth_units=tuple(truth_unit or ()),
             strict=strict,
-            truth_has_axes=truth_axes is None,
         )
     )
 
@@ -577,7 +576,7 @@ def compare(
         CompareOptions(
             run=recording,
             truth=truth,
-            truth_axes=truth_axes or Axes.OPTICAL,
+            truth_axes=truth_axes,
             others=others,
             flow=flow,
             blur=blur,
@@ -587,7 +586,6 @@ def compare(
             strict=strict,
             axes=axes,
             from_rest=from_rest,
-            truth_has_axes=truth_axes is None,
         )
     )
 

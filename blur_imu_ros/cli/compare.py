@@ -18,6 +18,7 @@ from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.axes import MEANING
 from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.core.visual_imu import Network
+from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation.baselines import (
     FromBlur,
     Method,
@@ -28,10 +29,10 @@ from blur_imu_ros.evaluation.baselines import (
     from_trajectory,
 )
 from blur_imu_ros.evaluation.metrics import (
-    FEWEST_ROWS,
     Evaluation,
     evaluate,
     in_axes,
+    lies_within,
     match,
     refuse_degrees,
 )
@@ -49,14 +50,13 @@ from blur_imu_ros.viz.tables import WITH_UNITS, Table, rmse_row
 class CompareOptions:
     """What `blur-imu compare` was asked for; see its help.
 
-    `run` holds recording, camera and model; `axes` are those of `others` that do not state
-    theirs; with `truth_has_axes` those of the ground truth are the ones it states, else
-    `truth_axes`.
+    `run` holds recording, camera and model; `axes` are those of `others`, and `truth_axes` those of
+    the ground truth; None where they are those that each states, else optical.
     """
 
     run: RunOptions
     truth: Path
-    truth_axes: Axes = Axes.OPTICAL
+    truth_axes: Axes | None = None
     others: tuple[str, ...] = ()
     flow: bool = True
     blur: bool = True
@@ -66,7 +66,6 @@ class CompareOptions:
     strict: bool = False
     axes: Axes | None = None
     from_rest: bool = True
-    truth_has_axes: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,18 +111,20 @@ def run_compare(options: CompareOptions, network: Network | None = None) -> list
     recording = open_recording(options.run.source, settings)
     truth = read_velocities(options.truth, units=options.truth_units)
     print_notes(*truth.notes, strict=options.strict)
-    given = None if options.truth_has_axes else options.truth_axes
-    known = measured_axes(options.truth, truth, given, "--truth-axes")
-    options = replace(options, truth_axes=known)
+    axes = measured_axes(options.truth, truth, options.truth_axes, "--truth-axes")
+    truth = in_axes(truth, axes, Axes.OPTICAL)
     methods = list(_methods(options, truth, network))
     frames, lines = 0, []
     for method in methods:
         series = method.series(progress(recording, method.name, len(recording) or None))
         frames = frames or len(series.t)  # the first has a row for every frame
         for name, estimate in _estimates_of(method.name, series):
-            lines.append(_compared(name, estimate, truth, options, frames, settings.exposure_time))
+            answered = int(np.sum(lies_within(estimate.t, truth) & estimate.valid))
+            shown, true = (in_axes(one, Axes.OPTICAL, axes) for one in (estimate, truth))
+            result = _result(shown, true, settings.exposure_time, options.truth_units)
+            lines.append(Compared(name, max(0, frames - answered), result))
     print_notes(*dict.fromkeys(recording.notes))  # Each method went through the recording.
-    _print(lines, frames, options)
+    _print(lines, frames, options, axes)
     print_notes(*axes_remark(lines))
     if options.json is not None:
         _write(options.json, lines, frames)
@@ -152,13 +153,12 @@ def _methods(
         assert network is not None
         name = "blur and neighbours" if run.fuses else "blur, sign by neighbours"
         yield FromBlur(run.visual_imu(network), name)
-    in_optical = in_axes(truth, options.truth_axes, Axes.OPTICAL)
     if options.colmap:
         from blur_imu_ros.evaluation.structure_from_motion import Colmap
 
-        yield Colmap(in_optical)
+        yield Colmap(truth)
     for other in options.others:
-        yield _other(other, options.axes, in_optical)
+        yield _other(other, options.axes, truth)
 
 
 def _named(text: str) -> tuple[str, Path]:
@@ -176,27 +176,23 @@ def _other(text: str, axes: Axes | None, truth: VelocitySeries) -> Method:
     return Recorded(name, in_axes(series, measured_axes(source, series, axes), Axes.OPTICAL))
 
 
-def _compared(
-    name: str,
+def _result(
     series: VelocitySeries,
     truth: VelocitySeries,
-    options: CompareOptions,
-    frames: int,
     exposure_time: float | None,
-) -> Compared:
-    inside = (series.t >= truth.t[0] - 1e-6) & (series.t <= truth.t[-1] + 1e-6)
-    answered = int(np.sum(inside & series.valid))
-    failures = max(0, frames - answered)
-    if answered < FEWEST_ROWS:
-        return Compared(name, failures, None)
-    shown = in_axes(series, Axes.OPTICAL, options.truth_axes)
-    matched = match(shown, truth, exposure_time)
-    if not any(unit.radians for unit in options.truth_units):
-        refuse_degrees(matched)
-    return Compared(name, failures, evaluate(matched))
+    units: tuple[Unit, ...],
+) -> Evaluation | None:
+    """Return how well two series in the same axes agree, None where hardly any row can be
+    compared."""
+    try:
+        matched = match(series, truth, exposure_time)
+    except RecordingError:
+        return None
+    refuse_degrees(matched, units)
+    return evaluate(matched)
 
 
-def _print(lines: list[Compared], frames: int, options: CompareOptions) -> None:
+def _print(lines: list[Compared], frames: int, options: CompareOptions, axes: Axes) -> None:
     rows = []
     for line in lines:
         cells = rmse_row(line.name, line.rmse)
@@ -207,7 +203,7 @@ def _print(lines: list[Compared], frames: int, options: CompareOptions) -> None:
             rows.append((*rmse_row("  with its invalid rows", line.result.rmse_all_rows), ""))
     table = Table.of("RMSE", ("method", *WITH_UNITS, f"failed [of {frames}]"), rows)
     console = Console()
-    for text in _header(options):
+    for text in _header(options, axes):
         console.print(text, highlight=False, soft_wrap=True)
     console.print(table.for_terminal())
     console.print(
@@ -229,7 +225,7 @@ def axes_remark(lines: list[Compared]) -> Iterator[str]:
         )
 
 
-def _header(options: CompareOptions) -> Iterator[str]:
+def _header(options: CompareOptions, axes: Axes) -> Iterator[str]:
     run = options.run
     prior = (MotionPrior.PIVOT if run.pivot else MotionPrior.NONE).value
     exposure = frame_settings(run).exposure_time
@@ -237,8 +233,7 @@ def _header(options: CompareOptions) -> Iterator[str]:
     if exposure is not None:
         parts.append(f"exposure {1e3 * exposure:g} ms")
     yield "; ".join(parts)
-    axes = MEANING[options.truth_axes]
-    yield f"against {options.truth.name}; {axes}; blur_imu_ros {__version__}"
+    yield f"against {options.truth.name}; {MEANING[axes]}; blur_imu_ros {__version__}"
 
 
 def _write(path: Path, lines: list[Compared], frames: int) -> None:

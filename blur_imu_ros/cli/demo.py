@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 
 from blur_imu_ros.choices import DEFAULT_MODEL, Axes
+from blur_imu_ros.cli.evaluate import sign_remark
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.axes import MEANING, express, six_from_optical
 from blur_imu_ros.core.camera import Camera
@@ -22,7 +23,7 @@ from blur_imu_ros.core.pivot import PivotConfig
 from blur_imu_ros.core.series import VELOCITIES, VelocitySeries, series_of
 from blur_imu_ros.core.visual_imu import Network, VisualImu
 from blur_imu_ros.errors import RosSetupError, install_hint
-from blur_imu_ros.evaluation.metrics import CLEAR_TURN, Evaluation, evaluate, match
+from blur_imu_ros.evaluation.metrics import Evaluation, evaluate, match
 from blur_imu_ros.execution.files import make_folder_of
 from blur_imu_ros.execution.parallel import usual_jobs
 from blur_imu_ros.execution.progress import progress
@@ -220,11 +221,7 @@ def _lines(received: Received, result: Evaluation, sent: int) -> Iterator[str]:
             f"latency from image to twist: median {median:.0f} ms, 95 % within {p95:.0f} ms{load} "
             f"on {usual_jobs()} cores"
         )
-    if result.clear_rows:
-        yield (
-            f"sign accuracy {result.right_signs:.1%} of the {result.clear_rows} frames that rotate "
-            f"faster than {CLEAR_TURN:g} rad/s"
-        )
+    yield sign_remark(result)
     yield from _worse_than_zero(result)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 
 from blur_imu_ros import __version__
-from blur_imu_ros.choices import Axes, Unit
+from blur_imu_ros.choices import Axes, TruthAxes, Unit
 from blur_imu_ros.cli.measured_axes import measured_axes
 from blur_imu_ros.cli.notes import print_notes
 from blur_imu_ros.core.axes import MEANING
@@ -49,15 +49,14 @@ class EvaluateOptions:
     """What `blur-imu evaluate` was asked for; see its help.
 
     `axes` is None where they are those that the estimate states, else optical; `truth_axes` where
-    they are to be found from the data, with the time offset, and not used with `truth_has_axes`,
-    which takes those that the ground truth states, else optical; `exposure` is None where it is
-    what `run` noted, if anything.
+    they are those that the ground truth states, else optical; `exposure` where it is what `run`
+    noted, if anything.
     """
 
     estimate: Path
     truth: Path
     axes: Axes | None = None
-    truth_axes: Axes | None = Axes.OPTICAL
+    truth_axes: TruthAxes | None = None
     exposure: float | None = None
     fit_exposure: bool = False
     json: Path | None = None
@@ -70,12 +69,12 @@ class EvaluateOptions:
     trajectory: Path | None = None
     truth_units: tuple[Unit, ...] = ()
     strict: bool = False
-    truth_has_axes: bool = False
 
     @property
     def shown_axes(self) -> Axes:
         """Axes in which the two are compared."""
-        return self.truth_axes or Axes.OPTICAL
+        known = None if self.truth_axes is None else self.truth_axes.known
+        return known or Axes.OPTICAL
 
     @property
     def true_trajectory(self) -> Path | None:
@@ -109,8 +108,7 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     estimate, truth, options = _read(options)
     found, linear, truth = _aligned(options, estimate, truth)
     matched = match(estimate, truth, options.exposure)
-    if not any(unit.radians for unit in options.truth_units):
-        refuse_degrees(matched)
+    refuse_degrees(matched, options.truth_units)
     result = evaluate(matched)
     scale = result.exposure_scale
     if options.fit_exposure:
@@ -158,10 +156,10 @@ def _read(options: EvaluateOptions) -> tuple[VelocitySeries, VelocitySeries, Eva
     truth = read_velocities(options.truth, options.truth_topic, options.truth_units)
     estimate = read_velocities(options.estimate, options.topic)
     print_notes(*truth.notes, *estimate.notes, strict=options.strict)
-    if options.truth_axes is not None:
-        given = None if options.truth_has_axes else options.truth_axes
+    if options.truth_axes is not TruthAxes.FOUND:
+        given = None if options.truth_axes is None else options.truth_axes.known
         known = measured_axes(options.truth, truth, given, "--truth-axes")
-        options = replace(options, truth_axes=known)
+        options = replace(options, truth_axes=TruthAxes(known.value))
     axes = measured_axes(options.estimate, estimate, options.axes)
     return in_axes(estimate, axes, options.shown_axes), truth, options
 
@@ -171,7 +169,7 @@ def _aligned(
 ) -> tuple[Alignment | None, str, VelocitySeries]:
     """Return the alignment that was found, a word on linear velocities, and the ground truth on
     the estimate's clock and axes."""
-    if options.truth_axes is None:
+    if options.truth_axes is TruthAxes.FOUND:
         found = align(estimate, truth, options.exposure, options.time_offset)
         truth, linear = with_linear(estimate, truth, found, options.exposure)
         return found, linear, truth
@@ -303,14 +301,8 @@ def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iter
         f"{result.rows} rows compared; {result.invalid} not valid, {result.outside} outside the "
         "time of the ground truth"
     )
-    if result.clear_rows:
-        yield (
-            f"sign accuracy {result.right_signs:.1%} of the {result.clear_rows} rows that rotate "
-            f"faster than {CLEAR_TURN:g} rad/s"
-        )
-    else:
-        yield f"sign accuracy: no row rotates faster than {CLEAR_TURN:g} rad/s"
-    if result.doubt and options.truth_axes is not None:
+    yield sign_remark(result)
+    if result.doubt and options.truth_axes is not TruthAxes.FOUND:
         yield f"{result.doubt}: different axes or clocks? --truth-axes found estimates them"
     yield _exposure_remark(result, scale, options)
     values = [f"{x:.2f} ({name})" for x, name in zip(result.nees, "wv", strict=True) if x == x]
@@ -319,6 +311,16 @@ def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iter
             f"NEES over its degrees of freedom {', '.join(values)}, from the standard deviations; "
             "1 is consistent, more is overconfident"
         )
+
+
+def sign_remark(result: Evaluation) -> str:
+    """Return in words how many signs are right."""
+    if not result.clear_rows:
+        return f"sign accuracy: no row rotates faster than {CLEAR_TURN:g} rad/s"
+    return (
+        f"sign accuracy {result.right_signs:.1%} of the {result.clear_rows} rows that rotate "
+        f"faster than {CLEAR_TURN:g} rad/s"
+    )
 
 
 def _exposure_remark(result: Evaluation, scale: float, options: EvaluateOptions) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from blur_imu_ros.choices import Axes
+from blur_imu_ros.choices import Axes, Unit
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.axes import six_from_optical
 from blur_imu_ros.core.series import VelocitySeries
@@ -25,6 +26,8 @@ DEGREES = 25.0
 up to twice."""
 
 FEWEST_ROWS = 3
+SAME_TIME = 1e-6
+"""Seconds by which times that are one may differ in files."""
 LONGEST_GAP = 3.5
 """Median intervals of a series, across which nothing is interpolated."""
 _OFFSET_ROWS = 5000
@@ -178,12 +181,18 @@ class MatchedSeries:
         return self.rows(self.valid)
 
 
-def refuse_degrees(matched: MatchedSeries) -> None:
+def refuse_degrees(matched: MatchedSeries, units: Iterable[Unit] = ()) -> None:
     """Refuse a ground truth that turns so much faster than the estimate that it is in degrees.
+
+    Args:
+        matched: estimate and ground truth.
+        units: that were given for the ground truth; one of angles is believed.
 
     Raises:
         RecordingError: naming the cure.
     """
+    if any(unit.radians for unit in units):
+        return
     used = matched.used()
     known = np.isfinite(used.truth[:, :3]).all(axis=1)
     seen, true = used.estimate[known, :3], used.truth[known, :3]
@@ -226,7 +235,7 @@ def match(
         RecordingError: hardly any valid row is left; the message says why.
     """
     true = truth_at(truth, estimate.t, exposure_time)
-    inside = (estimate.t >= truth.t[0] - 1e-6) & (estimate.t <= truth.t[-1] + 1e-6)
+    inside = lies_within(estimate.t, truth)
     inside &= np.isfinite(true[:, :3]).all(axis=1)
     used = inside & estimate.valid
     if used.sum() < FEWEST_ROWS:
@@ -249,6 +258,11 @@ def match(
         estimate.single,
     )
     return every.rows(inside)
+
+
+def lies_within(t: Array, truth: VelocitySeries) -> Array:
+    """Return which times (n,), seconds, lie in that of the ground truth, gaps of it included."""
+    return np.asarray((t >= truth.t[0] - SAME_TIME) & (t <= truth.t[-1] + SAME_TIME))
 
 
 def truth_at(truth: VelocitySeries, t: Array, exposure_time: float | None) -> Array:

@@ -187,6 +187,23 @@ def test_what_a_method_refused_is_counted_beside(tmp_path: Path, capsys):
     assert "with its invalid rows" in capsys.readouterr().out
 
 
+def test_a_method_that_answers_in_a_gap_of_the_truth_fails_alone(tmp_path: Path):
+    run = recorded(tmp_path)
+    for name, places in (("gap.csv", (*range(8), *range(20, 28))), ("late.csv", range(9, 18))):
+        rows = "".join(f"{k * STEP},0.4,1.5,-0.8\n" for k in places)
+        (tmp_path / name).write_text("t,wx,wy,wz\n" + rows)
+    options = CompareOptions(
+        run=run,
+        truth=tmp_path / "gap.csv",
+        others=(str(tmp_path / "late.csv"),),
+        flow=False,
+        blur=False,
+        from_rest=False,
+    )
+    zero, late = run_compare(options)
+    assert zero.result is not None and late.result is None
+
+
 def test_the_table_is_in_the_axes_of_the_truth(tmp_path: Path):
     options = CompareOptions(
         run=recorded(tmp_path),
