@@ -37,9 +37,10 @@ from blur_imu_ros.execution.progress import progress
 from blur_imu_ros.network.blur_network import load_network, shipped_models, view_size
 from blur_imu_ros.network.precision import SUFFIX
 from blur_imu_ros.recordings import FrameSettings, Recording, open_recording
-from blur_imu_ros.recordings.bag_names import is_bag
+from blur_imu_ros.recordings.bag_names import BAG_SUFFIXES, is_bag
 from blur_imu_ros.recordings.calibration_files import KnownCalibration, read_calibration
 from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
+from blur_imu_ros.recordings.images import images_at
 from blur_imu_ros.recordings.live import address_of
 from blur_imu_ros.recordings.live_camera import without_password
 from blur_imu_ros.recordings.settings_files import load_settings
@@ -223,10 +224,15 @@ def _measured_before(options: RunOptions, earlier: RunRecord) -> str:
 
 
 def _is_newer(recording: Path, record: Path) -> bool:
-    """Return whether a recording of one file was written after the record of its result."""
+    """Return whether a file, or an image or part of a bag in a folder, was written after the record
+    of its result."""
     try:
-        return recording.is_file() and recording.stat().st_mtime > record.stat().st_mtime
-    except OSError:
+        files = images_at(recording)
+        if recording.is_dir():
+            files += [path for path in recording.iterdir() if path.suffix.lower() in BAG_SUFFIXES]
+        written = max((file.stat().st_mtime for file in files), default=0.0)
+        return written > record.stat().st_mtime
+    except (OSError, RecordingError):
         return False
 
 

@@ -6,7 +6,10 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from blur_imu_ros.choices import Direction
+from blur_imu_ros.core.arrays import Image
 from blur_imu_ros.core.direction import DirectionConfig, DirectionFilter, Observation
 from blur_imu_ros.core.links import Links, LinksState, Node
 from blur_imu_ros.core.measurement import Measurement
@@ -16,6 +19,11 @@ from blur_imu_ros.core.pivot import PivotConfig, PivotFilter, PivotState
 from blur_imu_ros.core.registration import RegistrationConfig
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.errors import BlurImuError, RecordingError
+
+_LOOK = slice(7, None, 16)
+"""Rows and columns of a view by which an image is known again."""
+_SAME_LOOK = 5.0
+"""Grey levels by which they differ at most in the mean, whatever decoded or coded the image."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,7 @@ class TrackerState:
         posterior: of the direction filter, after that frame.
         pivot: of the pivot filter, before that frame; None without one.
         links: of registration and motion filter, after that frame; None without them.
+        look: some pixels of that frame's view; empty where they are not known.
     """
 
     taken: int
@@ -36,6 +45,7 @@ class TrackerState:
     posterior: tuple[float, float]
     pivot: PivotState | None
     links: LinksState | None = None
+    look: tuple[int, ...] = ()
 
 
 class Tracker:
@@ -77,6 +87,7 @@ class Tracker:
         self._observed: Node | None = None
         self._taken = 0
         self._last: tuple[str, float] | None = None
+        self._last_view: Image | None = None
 
     @property
     def pivot(self) -> PivotFilter | None:
@@ -88,7 +99,7 @@ class Tracker:
         first."""
         node = self._node(single)
         self._taken += 1
-        self._last = (single.frame.name, single.frame.t)
+        self._last, self._last_view = (single.frame.name, single.frame.t), single.view
         self._waiting.append(node)
         first = None if self._links is None else self._links.link(node)
         if first is None:
@@ -128,8 +139,15 @@ class Tracker:
         if self._last is None or (links is None) != (self._links is None):
             return None
         decided = self._taken - len(self._waiting)
-        posterior = self._direction.posterior
-        return TrackerState(self._taken, decided, self._last, posterior, self._pivot_before, links)
+        return TrackerState(
+            self._taken,
+            decided,
+            self._last,
+            self._direction.posterior,
+            self._pivot_before,
+            links,
+            _look(self._last_view),
+        )
 
     def resume(self, last: Measurement, state: TrackerState) -> None:
         """Go on where another tracker was; RecordingError if `last` is not the frame that it
@@ -140,6 +158,11 @@ class Tracker:
                 f"{frame.name} at {frame.t:.6f} s: when the run was stopped, frame {state.taken} "
                 f"was {name} at {t:.6f} s; the recording has changed, so start anew"
             )
+        if not _alike(_look(last.view), state.look):
+            raise RecordingError(
+                f"{frame.name}: is another image than when the run was stopped; the recording has "
+                "changed, so start anew"
+            )
         if self._pivot is not None and state.pivot is not None:
             self._pivot.resume(state.pivot)
         node = self._node(last)
@@ -149,7 +172,7 @@ class Tracker:
             self._observed, node.probability = node, state.posterior[0]
         if self._links is not None and state.links is not None:
             self._links.resume(node, state.links)
-        self._taken, self._last = state.taken, state.last
+        self._taken, self._last, self._last_view = state.taken, state.last, last.view
         if state.decided < state.taken:
             self._waiting.append(node)
 
@@ -221,3 +244,15 @@ class Tracker:
             return self._links.release(self._waiting, everything)
         count = len(self._waiting) - (1 if self._lag and not everything else 0)
         return [self._waiting.popleft().result for _ in range(count)]
+
+
+def _look(view: Image | None) -> tuple[int, ...]:
+    """Return a few pixels of a view, by which it is known again; none without a view."""
+    return () if view is None else tuple(view[_LOOK, _LOOK, 1].ravel().tolist())
+
+
+def _alike(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether pixels may be those of one image; where they are not known, it may be any."""
+    if not one or len(one) != len(other):
+        return True
+    return float(np.mean(np.abs(np.subtract(one, other)))) <= _SAME_LOOK

@@ -174,7 +174,8 @@ def _state(content: dict[str, Any] | None) -> TrackerState | None:
     (name, t), (right, wrong) = content["last"], content["posterior"]
     pivot = None if content["pivot"] is None else PivotState(**content["pivot"])
     taken, decided = int(content["taken"]), int(content["decided"])
-    return TrackerState(taken, decided, (name, t), (right, wrong), pivot, _links(content["links"]))
+    links, look = _links(content["links"]), tuple(content.get("look", ()))
+    return TrackerState(taken, decided, (name, t), (right, wrong), pivot, links, look)
 
 
 def _links(content: dict[str, Any] | None) -> LinksState | None:

@@ -151,6 +151,39 @@ def test_a_recording_that_was_exchanged_since_is_told(
         assert ("was written after" in capsys.readouterr().err) is told
 
 
+def test_an_image_of_a_folder_that_was_exchanged_since_is_told(
+    options: RunOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = replace(options, resume=True)
+    run(options, Oracle())
+    for seconds, told in ((-60, False), (60, True)):
+        os.utime(options.source / "frame_3.png", (time.time() + seconds,) * 2)
+        assert "measured before" in run(options, MortalOracle(0))
+        assert ("was written after" in capsys.readouterr().err) is told
+
+
+def test_images_that_were_exchanged_under_their_names_are_not_gone_on_with(
+    options: RunOptions,
+) -> None:
+    with pytest.raises(Stopped):
+        run(options, MortalOracle(6))
+    options = replace(options, resume=True)
+    for index, image in enumerate(turning_images(COUNT)):
+        cv2.imwrite(str(options.source / f"frame_{index}.png"), np.ascontiguousarray(image[::-1]))
+    with pytest.raises(RecordingError, match=r"frame_5\.png: is another image than"):
+        run(options, Oracle())
+
+
+def test_an_image_that_is_coded_anew_is_still_the_same(options: RunOptions) -> None:
+    with pytest.raises(Stopped):
+        run(options, MortalOracle(6))
+    image = cv2.imread(str(options.source / "frame_5.png"))
+    assert image is not None
+    noise = np.random.default_rng(0).integers(-3, 4, image.shape)
+    cv2.imwrite(str(options.source / "frame_5.png"), np.clip(image.astype(int) + noise, 0, 255))
+    assert "9 rows" in run(replace(options, resume=True), Oracle())
+
+
 def test_a_plot_that_is_asked_for_later_is_drawn_of_what_is_finished(options: RunOptions) -> None:
     options = replace(options, resume=True)
     run(options, Oracle())
