@@ -58,8 +58,6 @@ from blur_imu_ros.results.run_record import (
 from blur_imu_ros.viz.overlay_video import OverlayWriter
 
 RESULT_ENDINGS, VIDEO_ENDINGS = (".csv", ".mcap"), (".mp4",)
-LONGEST_LEVER_ARM = 100.0
-"""Metres. A longer one is read as a unit error and refused."""
 READ_ENDINGS = (".png", ".mcap")
 """Of files that would be read with the folder that they are in."""
 
@@ -121,10 +119,6 @@ class RunOptions:
         Bags come from robots as a rule, images and videos from hands.
         """
         prior = self.motion_prior
-        if self.lever_arm is not None and max(map(abs, self.lever_arm)) > LONGEST_LEVER_ARM:
-            raise FrameError(
-                f"lever arm {self.lever_arm} m: longer than {LONGEST_LEVER_ARM:g} m; give metres"
-            )
         if prior is None:
             in_hand = self.lever_arm is not None or not is_bag(self.source)
             prior = MotionPrior.PIVOT if in_hand else MotionPrior.NONE

@@ -14,6 +14,11 @@ import numpy as np
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.velocity import VelocityPrior
+from blur_imu_ros.errors import SettingsError
+
+
+LONGEST_GIVEN = 10.0
+"""Metres on each axis. More is read as a unit error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +58,14 @@ class PivotConfig:
     longest: float = 1.0
     largest_nis: float = 3.0
     memory: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse a lever arm that nobody holds."""
+        arm = self.lever_arm
+        if arm is not None and not (len(arm) == 3 and all(abs(x) < LONGEST_GIVEN for x in arm)):
+            raise SettingsError(
+                f"lever arm {arm}: give three numbers in metres, each below {LONGEST_GIVEN:g}"
+            )
 
 
 @dataclass(frozen=True)

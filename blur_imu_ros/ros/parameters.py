@@ -37,8 +37,6 @@ from blur_imu_ros.ros.exposure_sources import KINDS, UNITS, message_type, unit_o
 
 LARGEST_OFFSET = 10.0
 """Seconds."""
-LONGEST_LEVER_ARM = 10.0
-"""Metres. A longer one is read as a unit error."""
 
 ALIKE = 0.8
 """Of the letters of two names, above which one is taken for a slip of the pen."""
@@ -435,12 +433,12 @@ def _method(path: str) -> MethodSettings:
 def _pivot(
     motion_prior: str, lever_arm: Iterable[float], settings: PivotConfig
 ) -> PivotConfig | None:
-    arm = tuple(float(x) for x in lever_arm)
-    if len(arm) != 3 or not all(math.isfinite(x) and abs(x) < LONGEST_LEVER_ARM for x in arm):
-        raise RosSetupError(f"parameter lever_arm is {list(arm)}: give three numbers in metres")
-    if motion_prior == MotionPrior.NONE.value:
-        return None
-    return replace(settings, lever_arm=(arm[0], arm[1], arm[2]) if any(arm) else None)
+    arm: Any = tuple(float(x) for x in lever_arm)
+    try:
+        held = replace(settings, lever_arm=None if arm == (0.0, 0.0, 0.0) else arm)
+    except SettingsError as error:
+        raise RosSetupError(f"parameter lever_arm: {error}") from error
+    return None if motion_prior == MotionPrior.NONE.value else held
 
 
 def _frame(name: str, value: str) -> None:

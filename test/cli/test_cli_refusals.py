@@ -448,7 +448,8 @@ def test_an_exposure_time_may_be_written_as_cameras_show_it(blur_imu, folder, ca
         ("--exposure", "inf", "--exposure: inf is not a finite number"),
         ("--exposure", "1e-9", "shorter than a microsecond"),
         ("--lever-arm", "0 nan 0", "--lever-arm: nan is not a finite number"),
-        ("--lever-arm", "0 1e9 0", "longer than 100 m"),
+        ("--lever-arm", "0 1e9 0", "give three numbers in metres, each below 10"),
+        ("--lever-arm", "0 0 30", "give three numbers in metres"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused_in_one_line(

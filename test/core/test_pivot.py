@@ -12,6 +12,7 @@ import pytest
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.pivot import PivotConfig, PivotFilter, skew
 from blur_imu_ros.core.velocity import VelocitySolver
+from blur_imu_ros.errors import SettingsError
 from helpers.hand_held import LEVER_ARM, estimate, hand
 from helpers.synthetic_fields import EXPOSURE, field_of, random_inverse_depth
 
@@ -169,6 +170,12 @@ def test_an_impossible_lever_arm_is_forgotten():
         pivot.update(estimate(omega, np.cross(omega, [0, 0, 2.0]), k / 30), ASSUMED)
         assert np.linalg.norm(pivot.lever_arm) <= pivot.config.longest
     assert not pivot.trusted
+
+
+@pytest.mark.parametrize("arm", [(0.0, 0.0, 30.0), (0.0, np.nan, 0.0), (0.1, 0.2)])
+def test_a_lever_arm_in_other_units_is_refused(arm: tuple[float, ...]):
+    with pytest.raises(SettingsError, match="three numbers in metres"):
+        PivotConfig(lever_arm=arm)
 
 
 def test_a_given_lever_arm_stays():
