@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
@@ -18,12 +18,10 @@ from blur_imu_ros.choices import DEFAULT_MODEL, Axes, Direction, MotionPrior, St
 from blur_imu_ros.cli.notes import print_notes
 from blur_imu_ros.cli.run_summary import RunSummary
 from blur_imu_ros.core.axes import MEANING, express
-from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.method_settings import MethodSettings
 from blur_imu_ros.core.pivot import PivotConfig
-from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.core.visual_imu import Network, VisualImu
 from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
 from blur_imu_ros.execution.files import (
@@ -47,6 +45,7 @@ from blur_imu_ros.recordings.settings_files import load_settings
 from blur_imu_ros.recordings.timestamp_files import Timestamps, read_timestamps
 from blur_imu_ros.recordings.velocities import read_velocities
 from blur_imu_ros.results.csv_files import CsvWriter, whole_rows
+from blur_imu_ros.results.result_file import ResultWriter
 from blur_imu_ros.results.run_record import (
     Recipe,
     RecordKeeper,
@@ -130,15 +129,8 @@ class RunOptions:
 
     def visual_imu(self, network: Network) -> VisualImu:
         """Return what measures, as the options say."""
-        return VisualImu(
-            network,
-            solver=VelocitySolver(self.method.solver),
-            direction=replace(self.method.direction, mode=self.direction),
-            pivot=self.pivot,
-            linear_scale=self.known.linear_scale,
-            registration=self.method.registration if self.fuses else None,
-            motion=self.method.motion,
-        )
+        scale = self.known.linear_scale
+        return self.method.visual_imu(network, self.direction, self.pivot, scale, self.fuses)
 
     @property
     def fuses(self) -> bool:
@@ -148,13 +140,6 @@ class RunOptions:
 
 Loader: TypeAlias = Callable[[str, str, str, int | None], Network]
 """Gives the network by model, backend, device and threads."""
-
-
-class ResultWriter(Protocol):
-    """Takes estimates as they are made."""
-
-    def write(self, frame: Frame, estimate: VelocityEstimate) -> None:
-        """Append the estimate of one frame; RecordingError where it cannot be written."""
 
 
 def run(options: RunOptions, network: Network | None = None, load: Loader | None = None) -> str:

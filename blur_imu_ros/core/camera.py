@@ -113,6 +113,11 @@ class Camera:
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]], dtype=float)
 
     @property
+    def coefficients(self) -> NDArray[np.float64]:
+        """(n,) of the lens, as OpenCV takes them: four zeros where there is none."""
+        return np.array(self.distortion if any(self.distortion) else (0.0,) * 4)
+
+    @property
     def focal(self) -> float:
         """Geometric mean of the focal lengths, pixels."""
         return float(np.sqrt(self.fx * self.fy))

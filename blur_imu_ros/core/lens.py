@@ -69,13 +69,14 @@ def pixels_of_rays(camera: Camera, x: Array, y: Array) -> tuple[Array, Array]:
     if camera.distortion_model in WIDE:
         u, v = WIDE[camera.distortion_model](x, y, *camera.distortion)
         return camera.fx * u + camera.cx, camera.fy * v + camera.cy
-    coefficients = np.array(camera.distortion if any(camera.distortion) else (0.0,) * 4)
     if camera.distortion_model == "equidistant":
         rays = np.stack([x, y], axis=-1).reshape(-1, 1, 2).astype(float)
-        points = cv2.fisheye.distortPoints(rays, camera.matrix, coefficients)
+        points = cv2.fisheye.distortPoints(rays, camera.matrix, camera.coefficients)
     else:
         ahead = np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3).astype(float)
-        points = cv2.projectPoints(ahead, np.zeros(3), np.zeros(3), camera.matrix, coefficients)[0]
+        points = cv2.projectPoints(
+            ahead, np.zeros(3), np.zeros(3), camera.matrix, camera.coefficients
+        )[0]
     shown = np.asarray(points).reshape(*np.shape(x), 2)
     return shown[..., 0], shown[..., 1]
 

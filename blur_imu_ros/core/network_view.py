@@ -84,15 +84,10 @@ class NetworkView:
                 shown = np.stack(pixels_of_rays(lens, *self.camera.normalised(u, v)))
             maps = np.nan_to_num(shown, nan=_OUTSIDE).clip(_OUTSIDE, -_OUTSIDE).astype(np.float32)
             return maps[0], maps[1]
-        coefficients = np.array(lens.distortion) if any(lens.distortion) else np.zeros(4)
-        if lens.distortion_model == "equidistant":
-            maps = cv2.fisheye.initUndistortRectifyMap(
-                lens.matrix, coefficients, np.eye(3), self.camera.matrix, size, cv2.CV_16SC2
-            )
-        else:
-            maps = cv2.initUndistortRectifyMap(
-                lens.matrix, coefficients, np.eye(3), self.camera.matrix, size, cv2.CV_16SC2
-            )
+        model = cv2.fisheye if lens.distortion_model == "equidistant" else cv2
+        maps = model.initUndistortRectifyMap(
+            lens.matrix, lens.coefficients, np.eye(3), self.camera.matrix, size, cv2.CV_16SC2
+        )
         return maps[0], maps[1]
 
 

@@ -16,7 +16,6 @@ from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.velocity import VelocityPrior
 from blur_imu_ros.errors import SettingsError
 
-
 LONGEST_GIVEN = 10.0
 """Metres on each axis. More is read as a unit error."""
 

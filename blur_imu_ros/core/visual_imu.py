@@ -92,7 +92,7 @@ class VisualImu:
             )
         try:
             view = network_view(self.network, frame.camera)
-            image = _as_colour(view.apply(frame.image))
+            image = as_colour(view.apply(frame.image))
             field = self.network.predict(image, view.camera)
             field = replace(field, inverse_depth=field.inverse_depth / self.linear_scale)
         except (CameraError, FrameError) as error:
@@ -129,5 +129,6 @@ def _network_view(camera: Camera, width: int, height: int) -> NetworkView:
     return NetworkView(camera, width, height)
 
 
-def _as_colour(image: Image) -> Image:
+def as_colour(image: Image) -> Image:
+    """Return an image in colour, (height, width, 3), which a network takes."""
     return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)

@@ -23,7 +23,7 @@ from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.core.registration import Registrar, RegistrationConfig, View
 from blur_imu_ros.core.series import VelocitySeries, series_of
 from blur_imu_ros.core.velocity import VelocitySolver
-from blur_imu_ros.core.visual_imu import Network, VisualImu, network_view
+from blur_imu_ros.core.visual_imu import Network, VisualImu, as_colour, network_view
 from blur_imu_ros.errors import CameraError, FrameError, RecordingError
 from blur_imu_ros.evaluation.metrics import truth_at
 from blur_imu_ros.recordings.trajectories import PoseSeries
@@ -151,9 +151,7 @@ class OpticalFlow:
         if self.network is None:
             return np.full(cells[::-1], 1 / self.depth)
         view = self._view(frame.camera)
-        image = view.apply(frame.image)
-        colour = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-        field = self.network.predict(np.asarray(colour, np.uint8), view.camera)
+        field = self.network.predict(as_colour(view.apply(frame.image)), view.camera)
         return np.asarray(cv2.resize(field.inverse_depth, cells), float)
 
 
@@ -212,8 +210,7 @@ class RegistrationFromRest:
             image = seen.apply(frame.image)
             field = None
             if self.network is not None:
-                colour = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-                field = self.network.predict(np.asarray(colour, np.uint8), seen.camera)
+                field = self.network.predict(as_colour(image), seen.camera)
         except (CameraError, FrameError):
             return None
         # The field gives depth alone: this is what blur has to beat.

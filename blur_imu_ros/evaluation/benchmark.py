@@ -36,6 +36,7 @@ from blur_imu_ros.core.visual_imu import Network, VisualImu, network_view
 from blur_imu_ros.errors import FrameError
 from blur_imu_ros.execution.parallel import usual_jobs
 from blur_imu_ros.recordings.image_messages import LARGEST_SIDE, decode_compressed
+from blur_imu_ros.results.result_file import ResultWriter
 from blur_imu_ros.simulation.room_renderer import blurred_image, furnished_room, hand_held
 
 STAGES = (
@@ -169,13 +170,6 @@ class Source(Protocol):
 
     def frame(self, index: int) -> Frame:
         """Return it as frame number `index`."""
-
-
-class ResultWriter(Protocol):
-    """Takes estimates as they are made."""
-
-    def write(self, frame: Frame, estimate: VelocityEstimate) -> None:
-        """Keep the estimate of one frame."""
 
 
 @dataclass(frozen=True)

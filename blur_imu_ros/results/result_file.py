@@ -5,13 +5,27 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import TypeVar
+from typing import Protocol, TypeVar
+
+from blur_imu_ros.core.estimate import VelocityEstimate
+from blur_imu_ros.core.frame import Frame
 
 _F = TypeVar("_F", bound="ResultFile")
 
 
+class ResultWriter(Protocol):
+    """Takes estimates as they are made."""
+
+    def write(self, frame: Frame, estimate: VelocityEstimate) -> None:
+        """Keep the estimate of one frame; RecordingError where it cannot be written."""
+
+
 class ResultFile(ABC):
-    """A file that is written in a `with` block."""
+    """A file of estimates that is written in a `with` block."""
+
+    @abstractmethod
+    def write(self, frame: Frame, estimate: VelocityEstimate) -> None:
+        """Append the estimate of one frame; RecordingError where it cannot be written."""
 
     def __enter__(self: _F) -> _F:
         """Return the file."""

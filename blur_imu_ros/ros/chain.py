@@ -5,14 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from blur_imu_ros.choices import Direction
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.measurement import Measurement
-from blur_imu_ros.core.velocity import VelocitySolver
-from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.ros.parameters import Settings
 
 PAIRS = 300
@@ -44,14 +41,12 @@ class Chain:
         self.model, self.runs_on = str(network.name), str(network.runs_on)
         self._registers = settings.registration and settings.direction is not Direction.NONE
         self.view: tuple[int, int] = network.input_size
-        self._imu = VisualImu(
+        self._imu = settings.method.visual_imu(
             network,
-            solver=VelocitySolver(settings.method.solver),
-            direction=replace(settings.method.direction, mode=settings.direction),
-            pivot=settings.pivot,
-            linear_scale=settings.linear_scale,
-            registration=settings.method.registration if settings.registration else None,
-            motion=settings.method.motion,
+            settings.direction,
+            settings.pivot,
+            settings.linear_scale,
+            self._registers,
         )
         self.start_anew()
 
