@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.recordings.timestamp_files import EPOCH, TOLERATED, UNITS, rising, unit_of
+from blur_imu_ros.recordings.headings import SECONDS
+from blur_imu_ros.recordings.rising_times import rising
+from blur_imu_ros.recordings.timestamp_files import EPOCH, TOLERATED, unit_of
 
 LEAST_DIGITS = 12
 """Of a whole number that may be a time since the start of a machine; counters are shorter."""
@@ -57,12 +59,12 @@ def _stamps(texts: Sequence[str], alone: bool) -> NDArray[np.float64] | None:
         return None
     numbers = np.array([float(int(text)) for text in texts])
     if all_are(_NANOSECONDS):
-        return numbers * UNITS["ns"]
+        return numbers * SECONDS["ns"]
     for unit in ("ms", "us", "ns"):
-        seconds = numbers * UNITS[unit]
+        seconds = numbers * SECONDS[unit]
         if ((seconds >= EPOCH[0]) & (seconds < EPOCH[1])).all():
             return seconds
     if any(text.startswith("0") or len(text) < LEAST_DIGITS for text in texts):
         return None
     unit = unit_of(np.sort(numbers))
-    return numbers * UNITS[unit] if unit in ("us", "ns") else None
+    return numbers * SECONDS[unit] if unit in ("us", "ns") else None

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from blur_imu_ros.choices import Unit
+
 WEB = "rotation rate of a browser"
-_SECONDS = {
-    "s": 1.0,
-    "ms": 1e-3,
-    "us": 1e-6,
-    "ns": 1e-9,
-}
+SECONDS = {unit.value: unit.seconds for unit in Unit if unit.seconds is not None}
+"""How long a unit of time lasts, the longest first."""
 _RADIANS = {
     "rad/s": 1.0,
     "deg/s": np.pi / 180,
@@ -64,7 +62,7 @@ class Heading:
         index: of the column.
         stem: its name in small letters, words and numbers only, without axis and unit.
         axis: "x", "y", "z", or empty.
-        unit: a unit of `_SECONDS` or `_RADIANS`, another in its own spelling, or empty.
+        unit: a unit of `SECONDS` or `_RADIANS`, another in its own spelling, or empty.
     """
 
     index: int
@@ -75,7 +73,7 @@ class Heading:
     @property
     def seconds(self) -> float | None:
         """How long one unit lasts, None for what is no time; a column may be called by its unit."""
-        return _SECONDS.get(self.unit or canonical_unit(self.stem))
+        return SECONDS.get(self.unit or canonical_unit(self.stem))
 
     @property
     def radians(self) -> float | None:
@@ -120,7 +118,7 @@ def _axis_of(text: str) -> tuple[str, str]:
 
 
 def canonical_unit(text: str) -> str:
-    """Return a unit as `_SECONDS` and `_RADIANS` spell it, as far as it is one of them."""
+    """Return a unit as `SECONDS` and `_RADIANS` spell it, as far as it is one of them."""
     text = text.strip().lower().replace("_", "")
     for spelling, canonical in _SPELLINGS:
         text = re.sub(spelling, canonical, text)

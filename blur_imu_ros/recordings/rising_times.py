@@ -1,10 +1,12 @@
-"""Time stamps as loggers write them: mostly rising."""
+"""Timestamps as cameras and loggers write them: mostly rising."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.series import Loss
@@ -29,6 +31,28 @@ _FAR = 1e4
 damaged."""
 
 
+def rising(times: Sequence[float] | Array) -> NDArray[np.bool_]:
+    """Return which (n,) stamps rise, as many as possible; one that is not a number never does."""
+    usable, values = np.isfinite(times), np.asarray(times, float).tolist()
+    if usable.all() and np.all(np.diff(times) > 0):
+        return usable
+    ends: list[float] = []  # of the rising runs of each length, the smallest
+    last: list[int] = []
+    before = [-1] * len(values)
+    for index in np.flatnonzero(usable).tolist():
+        t = values[index]
+        place = bisect_left(ends, t)
+        if place < len(ends) and ends[place] == t:
+            continue  # Of two alike the first is taken.
+        before[index] = last[place - 1] if place else -1
+        ends[place:place + 1], last[place:place + 1] = [t], [index]  # fmt: skip
+    kept = np.zeros(len(times), bool)
+    index = last[-1] if last else -1
+    while index >= 0:
+        kept[index], index = True, before[index]
+    return kept
+
+
 def rising_rows(t: Array, name: str) -> tuple[Array, list[str]]:
     """Return (n,) which rows to keep so that time rises, as many as can be, and a note on the
     others.
@@ -36,11 +60,8 @@ def rising_rows(t: Array, name: str) -> tuple[Array, list[str]]:
     Raises:
         RecordingError: that many would be left out that the file is another than it seems.
     """
-    kept = np.isfinite(t)
-    t = np.where(kept, t, np.nan)
-    if not kept.all() or not np.all(np.diff(t) > 0):
-        kept = _longest_rise(t, kept)
-    kept = _without_strays(t, kept)
+    t = np.where(np.isfinite(t), t, np.nan)
+    kept = _without_strays(t, rising(t))
     same = np.diff(t) == 0
     repeated = ~kept & (np.append(same, False) | np.append(False, same))
     wrong = int(np.sum(~kept & ~repeated))
@@ -60,27 +81,6 @@ def rising_rows(t: Array, name: str) -> tuple[Array, list[str]]:
         if count
     ]
     return kept, [Loss(f"{name}: {' and '.join(left)}; left out")] if left else []
-
-
-def _longest_rise(t: Array, usable: Array) -> Array:
-    """Return (n,) the rows of a longest series of rising times among the usable ones."""
-    ends: list[float] = []  # smallest last time of a rise of each length
-    rows: list[int] = []
-    before = np.full(len(t), -1)
-    for row in map(int, np.flatnonzero(usable)):
-        place = bisect_left(ends, t[row])
-        before[row] = rows[place - 1] if place else -1
-        if place == len(ends):
-            ends.append(float(t[row]))
-            rows.append(row)
-        else:
-            ends[place], rows[place] = float(t[row]), row
-    kept = np.zeros(len(t), bool)
-    row = int(rows[-1]) if rows else -1
-    while row >= 0:
-        kept[row] = True
-        row = int(before[row])
-    return kept
 
 
 def _without_strays(t: Array, kept: Array) -> Array:

@@ -1,25 +1,22 @@
-"""Files of time stamps: of ours, EuRoC, TUM, KITTI, rpicam and others, known by what is in them."""
+"""Files of timestamps: of ours, EuRoC, TUM, KITTI, rpicam and others, known by what is in them."""
 
 from __future__ import annotations
 
 import csv
 import re
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.recordings.headings import SECONDS, canonical_unit
+from blur_imu_ros.recordings.rising_times import rising
 from blur_imu_ros.recordings.text_tables import decoded
 
-Array = NDArray[np.float64]
-
-UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-"""Seconds that a unit lasts."""
 SHORTEST_STEP = 0.002
 """Seconds. Frames are taken to be 0.002 s to 2 s apart, so that steps reveal the unit of a
 stamp."""
@@ -35,16 +32,11 @@ _DATE = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _TIME_NAME = re.compile(r"(t|time|times|timestamps?|stamp|sec|secs|seconds|nanoseconds)\b")
 _PARTS = re.compile(r"(^|\W|_)secs?$"), re.compile(r"(^|\W|_)(nsecs?|nanosecs?)$")
-_UNIT_NAMES = {
-    "ns": "ns", "nsec": "ns", "nanoseconds": "ns", "us": "us", "usec": "us", "µs": "us",
-    "microseconds": "us", "ms": "ms", "msec": "ms", "milliseconds": "ms", "s": "s", "sec": "s",
-    "secs": "s", "seconds": "s",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Timestamps:
-    """Time stamps of images.
+    """Timestamps of images.
 
     Attributes:
         times: (n,) seconds, rising, NaN where one cannot be used; or None, where none are given.
@@ -67,7 +59,7 @@ class _Table:
 
 
 def read_timestamps(path: Path) -> Timestamps:
-    """Read a file of time stamps.
+    """Read a file of timestamps.
 
     It is a table with a heading (`t`, in seconds; `timestamp [ns]`, ...), or rows that begin with a
     number or a date, name of the image behind it or not; `# timecode format v2` counts
@@ -80,7 +72,7 @@ def read_timestamps(path: Path) -> Timestamps:
     column = _time_column(path, table) if table.time_column is None else table.time_column
     numbers = np.array([_number(row, column) for row in table.rows])
     unit = table.unit or unit_of(numbers)
-    times = _usable(path, numbers * UNITS[unit])
+    times = _usable(path, numbers * SECONDS[unit])
     return Timestamps(times, _names(table, column), _doubt(path, times, table.unit, unit))
 
 
@@ -102,33 +94,14 @@ def unit_of(numbers: Array) -> str:
     finite = numbers[np.isfinite(numbers)]
     steps = np.diff(finite)
     typical = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
-    for unit, seconds in UNITS.items():
+    for unit, seconds in SECONDS.items():
         since_1970 = len(finite) and EPOCH[0] <= finite[0] * seconds < EPOCH[1]
         if since_1970 and typical * seconds < LONGEST_STEP:
             return unit
-    for unit, seconds in UNITS.items():
+    for unit, seconds in SECONDS.items():
         if SHORTEST_STEP <= typical * seconds < 1000 * SHORTEST_STEP:
             return unit
     return "s"
-
-
-def rising(times: Sequence[float] | Array) -> NDArray[np.bool_]:
-    """Return which (n,) stamps rise, as many as possible; one that is not a number never does."""
-    ends: list[float] = []  # of the rising runs of each length, the smallest
-    last: list[int] = []
-    before = np.full(len(times), -1)
-    for index, t in enumerate(times):
-        if np.isfinite(t):
-            place = bisect_left(ends, t)
-            if place < len(ends) and ends[place] == t:
-                continue  # Of two alike the first is taken.
-            before[index] = last[place - 1] if place else -1
-            ends[place:place + 1], last[place:place + 1] = [t], [index]  # fmt: skip
-    kept = np.zeros(len(times), bool)
-    index = last[-1] if last else -1
-    while index >= 0:
-        kept[index], index = True, int(before[index])
-    return kept
 
 
 def _usable(path: Path, times: Array) -> Array:
@@ -178,13 +151,13 @@ def _headed(path: Path, heading: Sequence[str], lines: Sequence[str]) -> _Table:
     rows = _rows(path, lines)
     whole, parts = (next((k for k, n in enumerate(names) if p.search(n)), None) for p in _PARTS)
     if whole is not None and parts is not None:  # As messages have them, in two numbers.
-        sums = [_number(row, whole) + _number(row, parts) * UNITS["ns"] for row in rows]
+        sums = [_number(row, whole) + _number(row, parts) * SECONDS["ns"] for row in rows]
         return _Table([[repr(x), *row] for x, row in zip(sums, rows, strict=True)], 0, "s")
     for index, name in sorted(enumerate(names), key=lambda pair: pair[1] != "t"):
         words = re.split(r"[^a-zµ]+", name)
         if _TIME_NAME.match(name.replace("_", " ")):
-            stated = next((_UNIT_NAMES[word] for word in words[1:] if word in _UNIT_NAMES), None)
-            unit = "s" if name in ("t", "seconds", "sec") else stated
+            stated = (unit for unit in map(canonical_unit, words[1:]) if unit in SECONDS)
+            unit = "s" if name in ("t", "seconds", "sec") else next(stated, None)
             return _Table(rows, index, unit)
     raise RecordingError(
         f"{path}: lacks a column t (seconds); found {', '.join(heading) or 'nothing'}"

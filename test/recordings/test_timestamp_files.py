@@ -12,7 +12,8 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings import FrameSettings, open_recording
 from blur_imu_ros.recordings.file_names import stamps_of_names
-from blur_imu_ros.recordings.timestamp_files import read_timestamps, rising
+from blur_imu_ros.recordings.rising_times import rising
+from blur_imu_ros.recordings.timestamp_files import read_timestamps
 from helpers.command_line import CommandLine, rows_of, write_camera
 
 CAMERA = Camera(64, 48, 60, 60, 31.5, 23.5)
