@@ -29,7 +29,6 @@ from blur_imu_ros.core.registration_view import (
     without_bands,
 )
 from blur_imu_ros.core.small_systems import added
-from blur_imu_ros.core.velocity import VelocityPrior
 
 __all__ = [
     "AMBIGUOUS",
@@ -112,7 +111,7 @@ class _Found:
         fits: of the motion there.
         correlation, overlap: of all that the two images show.
         rivals: (k, 6) other motions.
-        belief: prior that the fit holds.
+        prior: (6, 6) information of the zero-mean prior that the fit holds.
         covariance: (6, 6) of its motion.
         ambiguity: probability that one of the others is the right one.
         banded: share of the residuals in the means of rows, less twice that in those of columns; 0
@@ -124,7 +123,7 @@ class _Found:
     correlation: float
     overlap: float
     rivals: Array
-    belief: tuple[Array, Array]
+    prior: Array
     covariance: Array
     ambiguity: float
     banded: float
@@ -172,16 +171,12 @@ class Registrar:
         """
         return view if registration.depth is None else corrected(view, registration.depth)
 
-    def register(
-        self, first: View, second: View, starts: Array, prior: VelocityPrior | None = None
-    ) -> Registration:
+    def register(self, first: View, second: View, starts: Array) -> Registration:
         """Return the mean velocity between two views.
 
         Args:
             first, second: in order of time.
             starts: (k, 6) velocities to start from, rad/s and m/s; rest is always tried as well.
-            prior: what is known beforehand of the velocity, in the axes of the result, on top of
-                the prior of the settings.
         """
         dt = second.t - first.t
         if not 0 < dt <= self.settings.longest_gap:
@@ -193,54 +188,51 @@ class Registrar:
         pairs = zip(reversed(first.levels), reversed(second.levels), strict=True)
         if all(np.array_equal(*pair) for pair in pairs):  # the smallest ones first
             return self._repeated(first, second, motions / dt)
-        found = self._followed(first, second, level, motions, prior)
+        found = self._followed(first, second, level, motions)
         if self._may_be_banded(found):
-            views, coarse, other = self._unbanded(first, second, motions, prior)
+            views, coarse, other = self._unbanded(first, second, motions)
             if other.correlation > found.correlation and other.ambiguity < found.ambiguity:
                 (first, second), level, found = views, coarse, other
         if found.ambiguity > self.settings.search_above:
-            searched = self._searched(level, dt, prior)
+            searched = self._searched(level, dt)
             motions = np.concatenate([found.fits.motions, found.rivals, searched])
-            found = self._followed(first, second, level, motions, prior).doubted(
+            found = self._followed(first, second, level, motions).doubted(
                 self.settings.search_doubt
             )
         if first.depth_changed(self.settings) > self.settings.depth_changed:
-            read = first.as_read
-            found_so = self._contradiction(found, read, second, prior)
-            if found_so is not None:
-                first, found = read, found_so
+            contradiction = self._contradiction(found, first.as_read, second)
+            if contradiction is not None:
+                first, found = first.as_read, contradiction
         return self._registration(first, second, found)
 
-    def _followed(
-        self, first: View, second: View, coarse: Level, motions: Array, prior: VelocityPrior | None
-    ) -> _Found:
+    def _followed(self, first: View, second: View, coarse: Level, motions: Array) -> _Found:
         """Return the best of motions (k, 6), each followed down from the coarsest level."""
         settings, dt = self.settings, second.t - first.t
-        belief = self._belief(prior, dt, motions[0])
+        prior = self._prior(dt, motions[0])
         level, detailed = self._finest(first, second, coarse.metric)
         for steps in settings.coarse_steps:
-            fits = coarse.refined(motions, steps, belief)
+            fits = coarse.refined(motions, steps, prior)
             motions = fits.motions[self._kept(coarse, fits)]
-            belief = self._belief(prior, dt, motions[0])
+            prior = self._prior(dt, motions[0])
             if len(motions) == 1:
-                refined = detailed.refined(motions, settings.steps, belief)
+                refined = detailed.refined(motions, settings.steps, prior)
                 fits = level.fitting(refined)
                 near = level.apart(refined.motions[0], motions[0]) < settings.details_reach
                 if near and fits.correlation[0] > settings.clear:
-                    return self._found(detailed, refined, fits, belief, dt)
-        fits = level.refined(motions, settings.steps, belief)
+                    return self._found(detailed, refined, fits, prior, dt)
+        fits = level.refined(motions, settings.steps, prior)
         kept = self._kept(level, fits)
         if fits.correlation[kept[0]] < settings.alike and first.blur is not None:
             first, second = blurred_alike(first, second, settings)
             level, detailed = self._finest(first, second, coarse.metric)
-            fits = level.refined(fits.motions[kept], settings.steps, belief)
+            fits = level.refined(fits.motions[kept], settings.steps, prior)
             kept = self._kept(level, fits)
         best = fits.motions[kept[:1]]
         detailed = detailed.trusting(level, fits, int(kept[0]))
-        refined = detailed.refined(best, settings.steps, belief)
+        refined = detailed.refined(best, settings.steps, prior)
         if level.apart(refined.motions[0], best[0]) > settings.details_reach:
             detailed, refined = level, fits.only(int(kept[0]))
-        return self._found(detailed, refined, fits, belief, dt, kept)
+        return self._found(detailed, refined, fits, prior, dt, kept)
 
     def _finest(
         self, first: View, second: View, metric: Array | None = None
@@ -249,9 +241,7 @@ class Registrar:
         level = Level(first, second, 0, self.settings, metric)
         return level, level.detailed(first, second)
 
-    def _contradiction(
-        self, found: _Found, first: View, second: View, prior: VelocityPrior | None
-    ) -> _Found | None:
+    def _contradiction(self, found: _Found, first: View, second: View) -> _Found | None:
         """Return the motion next to the one found, with `first` as the network read its depth, if
         that disproves the corrected depth; else None.
 
@@ -260,15 +250,15 @@ class Registrar:
         that was read anew.
         """
         settings, dt, motion = self.settings, second.t - first.t, found.fits.motions
-        belief = self._belief(prior, dt, motion[0])
+        prior = self._prior(dt, motion[0])
         level, detailed = self._finest(first, second)
-        near = level.refined(motion, settings.steps, belief).motions
-        refined = detailed.refined(near, settings.steps, belief)
+        near = level.refined(motion, settings.steps, prior).motions
+        refined = detailed.refined(near, settings.steps, prior)
         apart = motion[0] - refined.motions[0]
         # Most of them are near each other, and that is soon seen.
-        if detailed.farthest(apart, refined, belief) <= settings.depth_contradicted:
+        if detailed.farthest(apart, refined, prior) <= settings.depth_contradicted:
             return None
-        read = self._found(detailed, refined, level.fitting(refined), belief, dt)
+        read = self._found(detailed, refined, level.fitting(refined), prior, dt)
         apart2 = float(apart @ np.linalg.solve(read.covariance, apart))
         behind = found.evidence - read.evidence
         disproved = apart2 > settings.depth_contradicted and behind < settings.hopeless
@@ -279,7 +269,7 @@ class Registrar:
         level: Level,
         refined: Fits,
         fits: Fits,
-        belief: tuple[Array, Array],
+        prior: Array,
         dt: float,
         kept: Array = _FIRST,
     ) -> _Found:
@@ -291,7 +281,7 @@ class Registrar:
         settings, best, rivals = self.settings, kept[0], kept[1:]
         turning = _length(refined.motions[0, :3])
         may_be = math.hypot(settings.still_std * dt, settings.lever * turning)
-        covariance = level.covariance(refined, belief, may_be)
+        covariance = level.covariance(refined, prior, may_be)
         if len(rivals):
             apart = fits.motions[rivals] - refined.motions[0]
             apart2 = (apart * np.linalg.solve(covariance, apart.T).T).sum(axis=1)
@@ -300,16 +290,17 @@ class Registrar:
         others = np.concatenate([fits.evidence[rivals], chance])
         ambiguity = 1 - 1 / (1 + float(np.exp(others - fits.evidence[best]).sum()))
         correlation = float(fits.correlation[best])
+        banded = level.banded(fits.residual[best]) if correlation < settings.unbanded else 0.0
         return _Found(
-            level,
-            refined,
-            correlation,
-            float(fits.overlap[best]),
-            fits.motions[rivals],
-            belief,
-            covariance,
-            ambiguity,
-            level.banded(fits.residual[best]) if correlation < settings.unbanded else 0.0,
+            level=level,
+            fits=refined,
+            correlation=correlation,
+            overlap=float(fits.overlap[best]),
+            rivals=fits.motions[rivals],
+            prior=prior,
+            covariance=covariance,
+            ambiguity=ambiguity,
+            banded=banded,
         )
 
     def _may_be_banded(self, found: _Found) -> bool:
@@ -319,35 +310,29 @@ class Registrar:
         return rows or found.correlation < settings.alike
 
     def _unbanded(
-        self, first: View, second: View, motions: Array, prior: VelocityPrior | None
+        self, first: View, second: View, motions: Array
     ) -> tuple[tuple[View, View], Level, _Found]:
         """Return views without bands of mains light, their coarsest level, and what is found."""
         views = without_bands(first, self.settings), without_bands(second, self.settings)
         coarse = self._coarsest(*views)
-        return views, coarse, self._followed(*views, coarse, motions, prior)
+        return views, coarse, self._followed(*views, coarse, motions)
 
     def _coarsest(self, first: View, second: View) -> Level:
         return Level(first, second, self.settings.levels - 1, self.settings)
 
-    def _searched(self, level: Level, dt: float, prior: VelocityPrior | None) -> Array:
-        """(k, 6) the likeliest of turns of all directions: no start led to the other image."""
+    def _searched(self, level: Level, dt: float) -> Array:
+        """(k, 6) the likeliest of rotations about all axes: no start led to the other image."""
         settings = self.settings
-        turns = _turns(level.camera.fx, level.camera.width, settings)
-        fits = level.refined(turns, 1, self._belief(prior, dt, turns[0]))
+        rotations = _rotations_of_search(level.camera.fx, level.camera.width, settings)
+        fits = level.refined(rotations, 1, self._prior(dt, rotations[0]))
         return fits.motions[self._kept(level, fits, settings.searched)]
 
-    def _belief(self, prior: VelocityPrior | None, dt: float, motion: Array) -> tuple[Array, Array]:
-        """Information matrix and vector of the prior, of (theta, t), next to a motion."""
+    def _prior(self, dt: float, motion: Array) -> Array:
+        """(6, 6) information of the zero-mean prior of (theta, t), next to a motion."""
         settings = self.settings
         linear = math.hypot(settings.linear_std * dt, settings.sway * _length(motion[:3]))
         angular = settings.angular_std * dt
-        information: Array = angular**-2.0 * _OF_TURN + linear**-2.0 * _OF_SHIFT
-        vector: Array = np.zeros(6)
-        if prior is not None:
-            to_middle = _to_middle(motion[:3]) / dt
-            information = information + to_middle.T @ prior.information @ to_middle
-            vector = to_middle.T @ prior.information @ prior.mean
-        return information, vector
+        return np.asarray(angular**-2.0 * _ROTATION + linear**-2.0 * _TRANSLATION)
 
     def _starts(self, level: Level, starts: Array) -> Array:
         """(k, 6) motions to start from, the same ones only once."""
@@ -373,7 +358,7 @@ class Registrar:
 
     def _registration(self, first: View, second: View, found: _Found) -> Registration:
         settings, dt = self.settings, second.t - first.t
-        level, fits, belief, ambiguity = found.level, found.fits, found.belief, found.ambiguity
+        level, fits, ambiguity = found.level, found.fits, found.ambiguity
         motion = fits.motions[0]
         to_middle = _to_middle(motion[:3]) / dt
         velocity = to_middle @ motion
@@ -390,19 +375,22 @@ class Registrar:
             reasons.append(f"the two images share {100 * overlap:.0f} % of the view only")
         if ambiguity > settings.largest_ambiguity:
             reasons.append(AMBIGUOUS)
+        depth = None
+        if not reasons:
+            depth = level.told_of_depth(first, second, fits, found.prior, overlap)
         return Registration(
-            first.t,
-            second.t,
-            velocity,
-            covariance,
-            quality,
-            overlap,
-            ambiguity,
-            not reasons,
-            tuple(reasons),
-            shared,
-            None if reasons else level.told_of_depth(first, second, fits, belief, overlap),
-            (settings.angular_miss, settings.linear_miss),
+            t0=first.t,
+            t1=second.t,
+            velocity=velocity,
+            covariance=covariance,
+            quality=quality,
+            overlap=overlap,
+            ambiguity=ambiguity,
+            valid=not reasons,
+            reasons=tuple(reasons),
+            shared_covariance=shared,
+            depth=depth,
+            miss=(settings.angular_miss, settings.linear_miss),
         )
 
     def _blind(self, first: View, second: View, reason: str) -> Registration:
@@ -410,16 +398,16 @@ class Registrar:
         settings = self.settings
         std = np.array([settings.angular_std] * 3 + [settings.linear_std] * 3)
         return Registration(
-            first.t,
-            second.t,
-            np.zeros(6),
-            np.diag(std**2),
-            0.0,
-            0.0,
-            0.5,
-            False,
-            (reason,),
-            np.zeros((6, 6)),
+            t0=first.t,
+            t1=second.t,
+            velocity=np.zeros(6),
+            covariance=np.diag(std**2),
+            quality=0.0,
+            overlap=0.0,
+            ambiguity=0.5,
+            valid=False,
+            reasons=(reason,),
+            shared_covariance=np.zeros((6, 6)),
         )
 
     def _repeated(self, first: View, second: View, starts: Array) -> Registration:
@@ -428,16 +416,16 @@ class Registrar:
         covariance = np.diag(_unmodelled(np.zeros(6), settings)) + starts.T @ starts
         reasons = (REPEATED,) if len(starts) > 1 else ()
         return Registration(
-            first.t,
-            second.t,
-            np.zeros(6),
-            covariance,
-            1.0,
-            1.0,
-            0.0 if not reasons else 0.5,
-            not reasons,
-            reasons,
-            np.zeros((6, 6)),
+            t0=first.t,
+            t1=second.t,
+            velocity=np.zeros(6),
+            covariance=covariance,
+            quality=1.0,
+            overlap=1.0,
+            ambiguity=0.5 if reasons else 0.0,
+            valid=not reasons,
+            reasons=reasons,
+            shared_covariance=np.zeros((6, 6)),
         )
 
 
@@ -471,13 +459,13 @@ def shared_covariance(velocity: Array, settings: RegistrationConfig, nearness: f
 _TURN_OF_SHIFT = np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 0]])
 """(3, 3) turn that moves what is 1 m away as a shift does, in the middle of the image."""
 _IDENTITY = np.eye(3)
-_OF_TURN, _OF_SHIFT = np.diag([1.0, 1, 1, 0, 0, 0]), np.diag([0.0, 0, 0, 1, 1, 1])
+_ROTATION, _TRANSLATION = np.diag([1.0, 1, 1, 0, 0, 0]), np.diag([0.0, 0, 0, 1, 1, 1])
 """(6, 6) identities of rotation and of translation alone."""
 
 
 @lru_cache(maxsize=8)
-def _turns(focal: float, width: int, settings: RegistrationConfig) -> Array:
-    """(k, 6) motions that turn by less than half a view, evenly spread."""
+def _rotations_of_search(focal: float, width: int, settings: RegistrationConfig) -> Array:
+    """(k, 6) motions that turn by less than half a view, evenly spread; `focal` in pixels."""
     step = settings.search_step * width / focal
     yaw = step * np.arange(-4, 5)
     pitch = step * np.arange(-3, 4)

@@ -196,7 +196,7 @@ class Level:
         squared = (motions @ self.metric * motions).sum(axis=-1)
         return np.asarray(np.sqrt(np.maximum(squared, 0)))
 
-    def refined(self, motions: Array, most: int, belief: tuple[Array, Array]) -> Fits:
+    def refined(self, motions: Array, most: int, prior: Array) -> Fits:
         """Follow k motions (k, 6) down to the nearest minimum of their residuals."""
         symmetric = len(motions) <= self.settings.survivors
         jacobian = np.empty(0) if symmetric else self._jacobian(self.gradient[None])
@@ -209,8 +209,8 @@ class Level:
             if step == 0 and symmetric:
                 jacobian = self._symmetric_jacobian(rotations, u, v, gain)
             normal, vector = self._equations(motions, jacobian, squares, weights, residual, scale2)
-            vector += belief[1] - motions @ belief[0]
-            normal += belief[0]
+            vector -= motions @ prior
+            normal += prior
             steps = np.array([solved(*of_one) for of_one in zip(normal, vector, strict=True)])
             motions, rotations = _moved(motions, rotations, steps)
             moved = self._lengths(steps).max()
@@ -343,7 +343,7 @@ class Level:
         return sums, added(self.depth_information, sums[7])
 
     def told_of_depth(
-        self, first: View, second: View, fits: Fits, belief: tuple[Array, Array], overlap: float
+        self, first: View, second: View, fits: Fits, prior: Array, overlap: float
     ) -> DepthTold | None:
         """Return what parallax, now and before, tells of the depth of the second view.
 
@@ -359,7 +359,7 @@ class Level:
             correction = correction + first.told.correction
         # Less what the motion may take for depth (Woodbury).
         across = sums[:6] @ known
-        normal = (rows @ rows.T)[:6, :6] + belief[0] - across @ sums[:6].T
+        normal = (rows @ rows.T)[:6, :6] + prior - across @ sums[:6].T
         positive, solved_across = cv2.solve(normal, across, flags=cv2.DECOMP_CHOLESKY)
         if not positive:
             return None  # lost to rounding
@@ -377,14 +377,14 @@ class Level:
         along = along.reshape(len(values), self.shape[0], -1)
         return np.asarray(rows @ along).reshape(len(values), -1).astype(float)
 
-    def covariance(self, fits: Fits, belief: tuple[Array, Array], spread: float) -> Array:
+    def covariance(self, fits: Fits, prior: Array, spread: float) -> Array:
         """(6, 6) covariance of the fit of one motion, of (theta, t).
 
         Wrong depth errs by what the camera may have moved, not by what was found.
 
         Args:
             fits: of it.
-            belief: prior that it holds.
+            prior: (6, 6) information of the zero-mean prior that it holds.
             spread: standard deviation of a translation on each axis before anything is known of
                 it.
         """
@@ -403,19 +403,19 @@ class Level:
             assert self.depth_information is not None
             normal = normal - _lost_to_any_depth(sums, axes, self.depth_information)
         # In the prior's own units; rounding must not make the images tell less than nothing.
-        size, axes = principal(belief[0])
+        size, axes = principal(prior)
         from_prior = axes / np.sqrt(size)
         gained, axes = principal(from_prior.T @ normal @ from_prior)
         root = from_prior @ axes / np.sqrt(1 + np.maximum(gained, 0))
         return np.asarray(root @ root.T)
 
-    def farthest(self, apart: Array, fits: Fits, belief: tuple[Array, Array]) -> float:
+    def farthest(self, apart: Array, fits: Fits, prior: Array) -> float:
         """Squared Mahalanobis distance of a motion that is `apart` (6,) from the fit of one, were
         depth known: by its `covariance` it is not larger."""
         jacobian, precision = self._slopes(fits)
         change = apart.astype(np.float32) @ jacobian
         seen = precision @ (change * change) / self.cells_per_sample
-        return float(seen + apart @ belief[0] @ apart)
+        return float(seen + apart @ prior @ apart)
 
     def _slopes(self, fits: Fits) -> tuple[Array, Array]:
         """Jacobian (6, n) of the fit of one motion, and inverse variances of the pixels (n,).

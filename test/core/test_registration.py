@@ -23,7 +23,6 @@ from blur_imu_ros.core.registration import (
 )
 from blur_imu_ros.core.registration_level import _lost_to_any_depth, _vector_of, evidence_of
 from blur_imu_ros.core.registration_view import corrected, without_bands
-from blur_imu_ros.core.velocity import VelocityPrior
 from blur_imu_ros.simulation.room_renderer import (
     Pose,
     Scene,
@@ -385,22 +384,6 @@ def test_without_a_field_depth_is_unknown_and_rotation_is_not():
     found = REGISTRAR.register(*views, MOTION[None])
     as_expected(found, MOTION)
     assert found.velocity[:3] == pytest.approx(MOTION[:3], abs=0.1)
-
-
-def test_a_prior_decides_what_the_images_leave_open():
-    views = two(MOTION)
-    rest = VelocityPrior(np.zeros(6), np.diag([0, 0, 0, 1e6, 1e6, 1e6]))
-    found = REGISTRAR.register(*views, MOTION[None], rest)
-    assert np.abs(found.velocity[3:]).max() < 0.01
-    assert np.sqrt(np.diag(found.covariance))[3:].max() < 0.05
-
-
-def test_a_prior_speaks_of_the_axes_in_the_middle():
-    """Sideways in the middle of a fast turn, with depth that is unknown: the prior says it all."""
-    true = np.array([0, 9.0, 0, 0.5, 0, 0])
-    prior = VelocityPrior(true, np.diag([0, 0, 0, 1e6, 1e6, 1e6]))
-    found = REGISTRAR.register(*two(true), 0.9 * true[None], prior)
-    assert found.velocity == pytest.approx(true, abs=0.03)
 
 
 def test_stripes_are_ambiguous():
