@@ -463,13 +463,13 @@ def test_corrections_of_depth_that_a_wrong_motion_made_do_not_confirm_it(started
 def test_no_motion_is_farther_away_than_it_would_be_were_depth_known():
     first, second = two(np.array([0.3, -0.5, 0.2, 0.4, -0.3, 0.6]))
     level, detailed = REGISTRAR._finest(first, second)
-    belief = REGISTRAR._belief(None, STEP, REST[0])
-    refined = detailed.refined(REST, 3, belief)
-    found = REGISTRAR._found(detailed, refined, level.fitting(refined), belief, STEP)
+    prior = REGISTRAR._prior(STEP, REST[0])
+    refined = detailed.refined(REST, 3, prior)
+    found = REGISTRAR._found(detailed, refined, level.fitting(refined), prior, STEP)
     rng = np.random.default_rng(0)
     for apart in rng.normal(size=(50, 6)) * [0.01, 0.01, 0.01, 0.1, 0.1, 0.1]:
         distance2 = apart @ np.linalg.solve(found.covariance, apart)
-        assert detailed.farthest(apart, refined, belief) > 0.999 * distance2
+        assert detailed.farthest(apart, refined, prior) > 0.999 * distance2
 
 
 def test_corrections_of_depth_are_forgotten_at_a_cut():
