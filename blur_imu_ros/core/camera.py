@@ -180,9 +180,8 @@ class Camera:
         return (u - self.cx) / self.fx, (v - self.cy) / self.fy
 
 
-def in_pixels(camera: Camera) -> Camera:
-    """Return a camera stated by others; CameraError where its focal length is of another
-    unit."""
+def check_focal(camera: Camera) -> None:
+    """Raise CameraError for a focal length of another unit than pixels."""
     longer = camera.longer_side
     if min(camera.fx, camera.fy) < SHORTEST_FOCAL * longer:
         raise CameraError(
@@ -194,6 +193,12 @@ def in_pixels(camera: Camera) -> Camera:
             f"camera focal length fx={camera.fx:g}, fy={camera.fy:g} is too long for the {longer} "
             "pixels of its image: give pixels"
         )
+
+
+def in_pixels(camera: Camera) -> Camera:
+    """Return a camera stated by others; CameraError where its focal length or principal point is of
+    another unit or image."""
+    check_focal(camera)
     if not (abs(camera.cx) < 3 * camera.width and abs(camera.cy) < 3 * camera.height):
         raise CameraError(
             f"camera principal point ({camera.cx:g}, {camera.cy:g}) is far outside its image of "

@@ -26,7 +26,7 @@ COARSEST = 1e-4
 
 def check_time(t: float) -> None:
     """Raise FrameError, saying why, if `t` cannot be the time of a frame in seconds."""
-    if not (isinstance(t, Real) and np.isfinite(t)):
+    if not (isinstance(t, Real) and np.isfinite(float(t))):
         raise FrameError(f"time stamp {t} is not a number")
     if abs(float(t)) >= LATEST:
         raise FrameError(f"time stamp {t:.6g} s: milliseconds or nanoseconds? Give seconds")
@@ -39,8 +39,9 @@ def check_time(t: float) -> None:
 
 def check_exposure_time(exposure_time: float) -> float:
     """Return `exposure_time` in seconds, or raise FrameError saying why it cannot be one."""
-    if not isinstance(exposure_time, Real):
+    if not isinstance(exposure_time, Real) or isinstance(exposure_time, bool):
         raise FrameError(f"exposure time {exposure_time!r}: must be a number of seconds")
+    exposure_time = float(exposure_time)
     if not np.isfinite(exposure_time) or exposure_time <= 0:
         raise FrameError(f"exposure time {exposure_time} s: must be a positive number of seconds")
     if exposure_time < SHORTEST_EXPOSURE:
@@ -53,7 +54,7 @@ def check_exposure_time(exposure_time: float) -> float:
             f"exposure time {exposure_time} s is longer than {LONGEST_EXPOSURE:g} s: milliseconds? "
             "Give seconds, for example 0.010"
         )
-    return float(exposure_time)
+    return exposure_time
 
 
 @dataclass(frozen=True)
@@ -121,4 +122,6 @@ class Frame:
             check_time(self.t)
         except FrameError as error:
             raise FrameError(f"{self.name}: {error}") from error
-        check_exposure_time(self.exposure_time)
+        # Of other types, fractions too, what is computed with them would be of these types.
+        object.__setattr__(self, "t", float(self.t))
+        object.__setattr__(self, "exposure_time", check_exposure_time(self.exposure_time))

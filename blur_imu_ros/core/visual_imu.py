@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from dataclasses import replace
 from functools import lru_cache
-from typing import Protocol, runtime_checkable
+from numbers import Real
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from blur_imu_ros.core.arrays import Image
 from blur_imu_ros.core.blur_field import BlurField
-from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.camera import Camera, check_focal
 from blur_imu_ros.core.direction import DirectionConfig
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.measurement import Measurement
@@ -66,10 +67,19 @@ class VisualImu:
         frames and fuses them as set by `motion`, unless `registration` is None.
 
         Raises:
-            SettingsError: `linear_scale` is not a positive number.
+            SettingsError: `linear_scale` is not a positive number, or another argument is of
+                another kind.
         """
-        if not (np.isfinite(linear_scale) and linear_scale > 0):
-            raise SettingsError(f"linear_scale {linear_scale}: must be a positive number")
+        number = isinstance(linear_scale, Real) and np.isfinite(float(linear_scale))
+        if not number or linear_scale <= 0:
+            raise SettingsError(f"linear_scale {linear_scale!r}: must be a positive number")
+        if not callable(getattr(network, "predict", None)):
+            raise SettingsError(f"network is {network!r}; give what load_network returns")
+        _check_kind("solver", solver, VelocitySolver)
+        _check_kind("direction", direction, DirectionConfig)
+        _check_kind("pivot", pivot, PivotConfig)
+        _check_kind("registration", registration, RegistrationConfig)
+        _check_kind("motion", motion, MotionFilterConfig)
         self.network = network
         self.solver = solver or VelocitySolver()
         self.direction = direction or DirectionConfig()
@@ -118,6 +128,12 @@ class VisualImu:
         return self.tracker().follow(map(self.measure, frames))
 
 
+def _check_kind(name: str, value: Any, kind: type) -> None:
+    """Raise SettingsError for an argument of another kind: a word, or True and False."""
+    if value is not None and not isinstance(value, kind):
+        raise SettingsError(f"{name} is {value!r}; give {kind.__name__}(...), or None")
+
+
 def network_view(network: Network, camera: Camera) -> NetworkView:
     """Return the view that a network takes of a camera; CameraError where there is none."""
     size = network.view_size(camera) if isinstance(network, AnyShape) else network.input_size
@@ -126,6 +142,7 @@ def network_view(network: Network, camera: Camera) -> NetworkView:
 
 @lru_cache(maxsize=8)
 def _network_view(camera: Camera, width: int, height: int) -> NetworkView:
+    check_focal(camera)
     return NetworkView(camera, width, height)
 
 

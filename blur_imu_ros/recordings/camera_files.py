@@ -151,8 +151,9 @@ def file_and_camera(path: str | Path) -> tuple[Path, str | None]:
 def _content(path: str | Path) -> dict[str, Any]:
     """Return the keys of the one camera that a path names."""
     file, part = file_and_camera(path)
-    if file.is_fifo():
-        raise CameraError(f"{path}: is a pipe, which can be read only once; give a file")
+    with suppress(OSError):  # Of what cannot be looked at, reading says why.
+        if file.is_fifo():
+            raise CameraError(f"{path}: is a pipe, which can be read only once; give a file")
     content = colmap_cameras(file) or load_yaml(file, f"is not YAML, nor {KINDS}")
     if not isinstance(content, dict):
         raise CameraError(f"{path}: holds no camera; expected {EXPECTED}, or {KINDS}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from blur_imu_ros.choices import StampReference
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame, check_exposure_time
-from blur_imu_ros.errors import FrameError, RecordingError
+from blur_imu_ros.errors import CameraError, FrameError, RecordingError
 from blur_imu_ros.recordings.camera_keys import EXPECTED
 
 EXPOSURE_UNKNOWN = (
@@ -57,6 +57,22 @@ class FrameSettings:
     stamp_names: tuple[str, ...] = ()
     stamp_note: str = ""
     view: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        """Take words and lists for what they stand for; FrameError or CameraError names what is of
+        another kind."""
+        if not (self.camera is None or isinstance(self.camera, Camera)):
+            raise CameraError(
+                f"camera is of type {type(self.camera).__name__}; give a Camera, as load_camera "
+                "returns it"
+            )
+        try:
+            object.__setattr__(self, "stamp_reference", StampReference(self.stamp_reference))
+        except ValueError as error:
+            known = ", ".join(reference.value for reference in StampReference)
+            raise FrameError(f"stamp_reference is {self.stamp_reference!r}; use {known}") from error
+        if self.stamps is not None:
+            object.__setattr__(self, "stamps", _as_stamps(self.stamps))
 
     def frame(
         self,
@@ -129,6 +145,19 @@ class FrameSettings:
             missing["camera"] = CAMERA_UNKNOWN
         if missing:
             raise RecordingError(f"{source}: {'; '.join(missing.values())}", cures=tuple(missing))
+
+
+def _as_stamps(given: Any) -> NDArray[Any]:
+    """Return timestamps as an array (n,); FrameError where they are none."""
+    try:
+        stamps = np.asarray(given, float)
+    except (TypeError, ValueError) as error:
+        raise FrameError(
+            f"stamps are of type {type(given).__name__}; give an array of seconds"
+        ) from error
+    if stamps.ndim != 1:
+        raise FrameError(f"stamps have the shape {stamps.shape}; give (n,), seconds")
+    return stamps
 
 
 class Recording(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -45,7 +47,7 @@ def test_what_is_no_camera_is_refused_in_words(camera):
         Frame(np.zeros((48, 64), np.uint8), 0.0, 0.01, camera)
 
 
-@pytest.mark.parametrize("exposure", [None, "0.01", [0.01], np.array([0.01])])
+@pytest.mark.parametrize("exposure", [None, "0.01", [0.01], np.array([0.01]), True])
 def test_an_exposure_of_another_type_is_refused_in_words(exposure):
     with pytest.raises(FrameError, match="must be a number of seconds"):
         Frame(np.zeros((48, 64), np.uint8), 0.0, exposure, CAMERA)
@@ -69,6 +71,12 @@ def test_a_time_of_too_few_digits_is_refused():
             Frame(np.zeros((48, 64), np.uint8), coarse, 0.01, CAMERA)
     for t in (np.float32(12.5), np.float64(1.7e9), np.int64(1_700_000_000)):
         assert Frame(np.zeros((48, 64), np.uint8), t, 0.01, CAMERA).t == t
+
+
+def test_numbers_of_other_types_become_floats():
+    frame = Frame(np.zeros((48, 64), np.uint8), np.int32(3), Fraction(1, 50), CAMERA)
+    assert (frame.t, frame.exposure_time) == (3.0, 0.02)
+    assert type(frame.t) is float and type(frame.exposure_time) is float
 
 
 @pytest.mark.parametrize("exposure", [0.0, -0.01, float("nan"), float("inf")])

@@ -207,3 +207,38 @@ def test_what_is_no_frame_is_refused_in_words(given):
 def test_a_scale_that_is_none_is_refused(scale):
     with pytest.raises(SettingsError, match="linear_scale"):
         VisualImu(Oracle([]), linear_scale=scale)
+
+
+def test_a_scale_of_another_type_is_refused():
+    with pytest.raises(SettingsError, match="linear_scale '2'"):
+        VisualImu(Oracle([]), linear_scale="2")
+
+
+@pytest.mark.parametrize("network", [None, "compact"])
+def test_what_is_no_network_is_refused(network):
+    with pytest.raises(SettingsError, match="give what load_network returns"):
+        VisualImu(network)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "cure"),
+    [
+        ("registration", False, "RegistrationConfig"),
+        ("registration", True, "RegistrationConfig"),
+        ("direction", "previous", "DirectionConfig"),
+        ("pivot", True, "PivotConfig"),
+        ("motion", {}, "MotionFilterConfig"),
+        ("solver", 1, "VelocitySolver"),
+    ],
+)
+def test_settings_of_another_kind_are_refused_not_ignored(name, value, cure):
+    with pytest.raises(SettingsError, match=f"{name} is .*; give {cure}"):
+        VisualImu(Oracle([]), **{name: value})
+
+
+@pytest.mark.parametrize("focal", [4.2, 0.75, 1e6])
+def test_a_focal_length_that_is_not_in_pixels_is_not_believed(focal):
+    camera = Camera(CAMERA.width, CAMERA.height, focal, focal, CAMERA.cx, CAMERA.cy)
+    frame = Frame(np.zeros((camera.height, camera.width), np.uint8), 0.0, EXPOSURE, camera)
+    estimate = VisualImu(Oracle([TRUE])).measure(frame).estimate
+    assert not estimate.valid and "pixels" in estimate.reasons[0]

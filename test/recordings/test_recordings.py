@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -727,3 +728,23 @@ def test_a_clock_that_stays_behind_is_refused(tmp_path: Path) -> None:
     path = write_bag(tmp_path / "bag", "mcap", late=frozenset(range(5, 12)))
     with pytest.raises(RecordingError, match="/cam/image_raw:11.*give timestamps"):
         list(Bag(path, SETTINGS))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"camera": "camera.yaml"}, "camera is of type str; give a Camera"),
+        ({"stamp_reference": "begin"}, "stamp_reference is 'begin'; use start, middle, end"),
+        ({"stamps": "stamps.csv"}, "stamps are of type str; give an array of seconds"),
+        ({"stamps": np.zeros((12, 1))}, r"stamps have the shape \(12, 1\)"),
+    ],
+)
+def test_settings_of_another_kind_are_refused_in_words(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(BlurImuError, match=said):
+        FrameSettings(0.01, **values)
+
+
+def test_settings_take_lists_and_words(folder: Path) -> None:
+    stamps = [1 + k / 30 for k in range(len(IMAGES))]
+    settings = FrameSettings(0.01, CAMERA, stamps, "start")  # type: ignore[arg-type]
+    assert next(iter(open_recording(folder, settings))).t == pytest.approx(1.005)
