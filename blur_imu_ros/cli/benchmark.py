@@ -25,7 +25,6 @@ from blur_imu_ros.network.blur_network import load_network
 PUBLISHED = "published"
 """The network of Image as an IMU (Chen & Clark, ICCV 2025), whose weights are not ours to ship."""
 
-
 UNTRAINED = "blur_imu_ros.untrained_models"
 """Entry points of functions that write a network without its weights to a path."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -32,7 +32,13 @@ from blur_imu_ros.execution.files import (
 )
 from blur_imu_ros.execution.parallel import in_order
 from blur_imu_ros.execution.progress import progress
-from blur_imu_ros.network.blur_network import load_network, shipped_models, view_size
+from blur_imu_ros.network.blur_network import (
+    BlurNetwork,
+    Loader,
+    load_network,
+    shipped_models,
+    view_size,
+)
 from blur_imu_ros.network.precision import SUFFIX
 from blur_imu_ros.recordings import FrameSettings, Recording, open_recording
 from blur_imu_ros.recordings.bag_names import BAG_SUFFIXES, is_bag
@@ -55,6 +61,7 @@ from blur_imu_ros.results.run_record import (
     record_path,
 )
 from blur_imu_ros.viz.overlay_video import OverlayWriter
+from blur_imu_ros.viz.rerun_stream import RerunStream, check_target
 
 RESULT_ENDINGS, VIDEO_ENDINGS = (".csv", ".mcap"), (".mp4",)
 READ_ENDINGS = (".png", ".mcap")
@@ -138,10 +145,6 @@ class RunOptions:
         return self.registration and self.direction is not Direction.NONE
 
 
-Loader: TypeAlias = Callable[[str, str, str, int | None], Network]
-"""Gives the network by model, backend, device and threads."""
-
-
 def run(options: RunOptions, network: Network | None = None, load: Loader | None = None) -> str:
     """Measure every frame of a recording and write one row each; return a line for a person.
 
@@ -215,13 +218,13 @@ def _is_newer(recording: Path, record: Path) -> bool:
         return False
 
 
-def load_once(model: str, backend: str, device: str, threads: int | None) -> Network:
+def load_once(model: str, backend: str, device: str, threads: int | None) -> BlurNetwork:
     """Return what `load_network` does; the same again where the last call asked for the same."""
     return _loaded(load_network, model, backend, device, threads)
 
 
 @lru_cache(maxsize=1)
-def _loaded(load: Loader, *asked: Any) -> Network:
+def _loaded(load: Loader, *asked: Any) -> BlurNetwork:
     return load(*asked)
 
 
@@ -262,7 +265,7 @@ def _measure(
         writer = stack.enter_context(_writer(options, network, count))
         video = OverlayWriter(options.overlay, options.axes)
         stack.callback(video.close)
-        viewer = stack.enter_context(_viewer(options))
+        viewer = stack.enter_context(closing(RerunStream(options.rerun, options.source.name)))
         keeper = RecordKeeper(record, options.output)
         stack.callback(keeper.close)
         singles = measured_alone(imu, frames, options.jobs)
@@ -414,8 +417,6 @@ def _check_places(options: RunOptions) -> None:
             raise RecordingError(f"{path}: would become part of the input; choose another place")
         make_folder_of(path)
     if options.rerun is not None:
-        from blur_imu_ros.viz.rerun_stream import check_target
-
         check_target(options.rerun)
     if options.keep_topics and options.output.suffix != ".mcap":
         raise RecordingError(f"{options.output}: only a bag can keep topics; choose .mcap")
@@ -447,15 +448,6 @@ def _told_how_to_go_on(options: RunOptions) -> Iterator[None]:
         if options.can_be_completed and address_of(options.source) is None:
             print_notes(f"{options.output}: the same command with --resume measures the rest")
         raise
-
-
-@contextmanager
-def _viewer(options: RunOptions) -> Iterator[Any]:
-    """Give what takes measurements for the viewer, or nothing where none is wanted."""
-    from blur_imu_ros.viz.rerun_stream import RerunStream
-
-    with closing(RerunStream(options.rerun, options.source.name)) as stream:
-        yield stream
 
 
 def frame_settings(options: RunOptions) -> FrameSettings:

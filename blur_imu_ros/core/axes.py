@@ -20,11 +20,9 @@ MEANING = {
 }
 """What to write beside numbers in these axes."""
 
-
 BODY_FROM_OPTICAL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
-
-
 GYRO_FROM_OPTICAL = np.array([[0.0, -1, 0], [-1, 0, 0], [0, 0, -1]])
+"""(3, 3) rotations from optical axes to these."""
 
 
 def from_optical(axes: Axes) -> tuple[Array, Array]:

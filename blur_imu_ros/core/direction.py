@@ -23,9 +23,8 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
 
 _SIGNS = np.array([1.0, -1.0])
-
-
 _OPEN = np.array([0.5, 0.5])
+"""Probabilities of the two signs before anything is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,9 +245,9 @@ def _warp(
         Image and whether it was seen, (k, h, w) each.
     """
     camera, rays = source.camera, _rays(target.camera, spacing)
-    turns, shifts = _turns_and_shifts(velocities, dt)
-    points = (turns.reshape(-1, 3) @ rays.reshape(3, -1)).reshape(-1, *rays.shape)
-    points -= shifts[:, :, None, None] * target.inverse_depth[::spacing, ::spacing]
+    rotations, translations = _rotations_and_translations(velocities, dt)
+    points = (rotations.reshape(-1, 3) @ rays.reshape(3, -1)).reshape(-1, *rays.shape)
+    points -= translations[:, :, None, None] * target.inverse_depth[::spacing, ::spacing]
     in_front = points[:, 2] > 1e-3
     nearness = 1 / np.maximum(points[:, 2], np.float32(1e-3))
     u = points[:, 0] * nearness * np.float32(camera.fx) + np.float32(camera.cx)
@@ -260,11 +259,11 @@ def _warp(
     return warped.reshape(u.shape), seen
 
 
-def _turns_and_shifts(velocities: Array, dt: float) -> tuple[Array, Array]:
+def _rotations_and_translations(velocities: Array, dt: float) -> tuple[Array, Array]:
     """Return rotations (k, 3, 3) and translations (k, 3) of points while the camera moves."""
-    turns = np.empty((len(velocities), 3, 3), np.float32)
-    shifts = np.empty((len(velocities), 3), np.float32)
+    rotations = np.empty((len(velocities), 3, 3), np.float32)
+    translations = np.empty((len(velocities), 3), np.float32)
     for k, velocity in enumerate(velocities):
-        turns[k], half = (cv2.Rodrigues(-velocity[:3] * dt * share)[0] for share in (1.0, 0.5))
-        shifts[k] = half @ velocity[3:] * dt
-    return turns, shifts
+        rotations[k], half = (cv2.Rodrigues(-velocity[:3] * dt * share)[0] for share in (1.0, 0.5))
+        translations[k] = half @ velocity[3:] * dt
+    return rotations, translations

@@ -27,12 +27,12 @@ COARSEST = 1e-4
 def check_time(t: float) -> None:
     """Raise FrameError, saying why, if `t` cannot be the time of a frame in seconds."""
     if not (isinstance(t, Real) and np.isfinite(float(t))):
-        raise FrameError(f"time stamp {t} is not a number")
+        raise FrameError(f"timestamp {t} is not a number")
     if abs(float(t)) >= LATEST:
-        raise FrameError(f"time stamp {t:.6g} s: milliseconds or nanoseconds? Give seconds")
+        raise FrameError(f"timestamp {t:.6g} s: milliseconds or nanoseconds? Give seconds")
     if isinstance(t, np.floating) and np.spacing(abs(t)) > COARSEST:
         raise FrameError(
-            f"time stamp {t} is a {type(t).__name__}, too coarse for a time of that size; give a "
+            f"timestamp {t} is a {type(t).__name__}, too coarse for a time of that size; give a "
             "float of 64 bits"
         )
 

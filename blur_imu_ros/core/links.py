@@ -118,7 +118,7 @@ class Node:
 
 
 class Clock:
-    """How far time stamps are from even ones: drivers that stamp on arrival are late by chance."""
+    """How far timestamps are from even ones: drivers that stamp on arrival are late by chance."""
 
     def __init__(self) -> None:
         """Start without stamps."""

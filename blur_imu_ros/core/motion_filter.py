@@ -217,7 +217,7 @@ class MotionFilter:
             before: blur of that frame, under one of both signs.
             now: blur of the next frame, likewise.
             hold: how the camera is held.
-            jitter: standard deviation of the frames' time stamps, seconds.
+            jitter: standard deviation of the frames' timestamps, seconds.
             probability: that the sign of `before` is right, by what was not taken; where it began.
         """
         dt, registered = pair.t1 - pair.t0, pair
@@ -329,7 +329,7 @@ class Unseen:
     """What no filter sees of its errors.
 
     Attributes:
-        jitter: standard deviation of the frames' time stamps, seconds.
+        jitter: standard deviation of the frames' timestamps, seconds.
         lasting: frames for which errors of depth stay alike.
         of_pair: variance of the linear velocity of one pair, over all axes, (m/s)^2.
         alike: (3, 3) covariance of the errors that registered angular velocities share, and of

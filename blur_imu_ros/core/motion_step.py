@@ -38,11 +38,11 @@ class Hold:
 
     Attributes:
         lever_arm: (3,) metres, from the pivot to the camera.
-        slip: (3, 3) covariance of v - omega x r, (m/s)^2.
+        constraint_noise: (3, 3) covariance of v - omega x r, (m/s)^2.
     """
 
     lever_arm: Array
-    slip: Array
+    constraint_noise: Array
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,12 @@ class Step:
             shaken[:18, :18] = _kron(noise, _IDENTITY * np.concatenate([angular, pushed]))
             return cls(transition, shaken, other)
         decay = 1 / config.acceleration_time
-        linear, slipping = axis(dt, 1 / config.constraint_noise_time, decay)
+        linear, left_over = axis(dt, 1 / config.constraint_noise_time, decay)
         released = 2 * _IDENTITY - held  # the inverse of `held`
         transition[:18, :12] = _kron(moved[:3, :2], spread @ released[:3])
         transition[:18, :12] += _kron(linear[:, 1:], held[:, 3:] @ released[3:])
         shaken[:18, :18] = _kron(noise, (spread * angular) @ spread.T)
-        other[:18, :18] += _kron(slipping, held[:, 3:] @ pushed @ held[:, 3:].T)
+        other[:18, :18] += _kron(left_over, held[:, 3:] @ pushed @ held[:, 3:].T)
         return cls(transition, shaken, other)
 
     def moved(self, states: Gaussians) -> Gaussians:
@@ -103,7 +103,7 @@ def unknown(hold: Hold | None, judge: Judge, config: MotionFilterConfig) -> Gaus
     """Return what is known of a frame before anything is measured, (21,)."""
     angular, pushed = _accelerations(hold, judge, config)
     turning = np.full(3, config.angular_std**2)
-    sliding = np.full(3, config.linear_std**2) if hold is None else hold.slip
+    sliding = np.full(3, config.linear_std**2) if hold is None else hold.constraint_noise
     covariance = _vibrating(hold, judge.vibrations, _STANDING)
     covariance[VELOCITY, VELOCITY] += _tied(hold, turning, sliding)
     covariance[ACCELERATION, ACCELERATION] += _tied(hold, angular, pushed)
@@ -120,8 +120,8 @@ def _accelerations(
         along = config.lever**2 / 3 * variances.sum() + config.linear_acceleration**2
         return variances, np.array([along] * 3)
     slowing = 1 / config.constraint_noise_time
-    # What makes the slip's stationary variance.
-    return variances, hold.slip * slowing * (slowing + 1 / config.acceleration_time)
+    # What makes the stationary variance of the constraint noise.
+    return variances, hold.constraint_noise * slowing * (slowing + 1 / config.acceleration_time)
 
 
 def _held(hold: Hold | None) -> Array:

@@ -352,6 +352,7 @@ def _gradients(image: Array) -> Array:
 
 
 def resized(image: Array, shape: tuple[int, ...]) -> Array:
+    """Return an image of another shape (h, w), every pixel the mean of what it covers."""
     if image.shape == tuple(shape):
         return image
     smaller = shape[1] < image.shape[1]
@@ -366,4 +367,5 @@ def _finite(values: Array, otherwise: float) -> Array:
 
 @lru_cache(maxsize=64)
 def sized(camera: Camera, width: int, height: int) -> Camera:
+    """Return `camera.resized`; the same object again for the same size."""
     return camera.resized(width, height)

@@ -26,12 +26,13 @@ DEGREES = 25.0
 up to twice."""
 
 FEWEST_ROWS = 3
+"""Of which anything is said."""
 SAME_TIME = 1e-6
 """Seconds by which times that are one may differ in files."""
 LONGEST_GAP = 3.5
 """Median intervals of a series, across which nothing is interpolated."""
 _OFFSET_ROWS = 5000
-
+"""Most rows that are compared at each time offset."""
 
 BLUR_EDGES = (0.0, 2.0, 5.0, 10.0, 20.0, 40.0, np.inf)
 """Pixels of the network's view between which errors are listed separately."""

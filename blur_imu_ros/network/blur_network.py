@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import cv2
 import numpy as np
@@ -26,6 +27,9 @@ from blur_imu_ros.network.precision import FLOAT16, try_out, with_8_bits
 from blur_imu_ros.network.torch_weights import NEEDS_TORCH
 from blur_imu_ros.network.two_scales import has_long_blur, with_long_blur
 from blur_imu_ros.network.view_sizes import in_shape_of, smaller
+
+Loader: TypeAlias = Callable[[str, str, str, "int | None"], "BlurNetwork"]
+"""Gives the network by model, backend, device and threads, as `load_network` does."""
 
 
 class Backend(Protocol):

@@ -16,7 +16,6 @@ from blur_imu_ros.errors import FrameError
 LARGEST_SIDE = 16384
 """Pixels. Headers that claim more are read as damaged, before memory is asked for."""
 
-
 SENSOR_BITS = (10, 12, 14, 16)
 """What samples of 16 bits may hold; the brightest of an image decides."""
 

@@ -45,9 +45,9 @@ VIDEO_SUFFIXES = {
     *(".ts", ".mts", ".m2ts", ".3gp", ".insv", ".lrv", ".360", ".h264", ".h265", ".hevc", ".264"),
 }
 BARE_STREAMS = {".h264", ".264", ".h265", ".hevc", ".mjpeg", ".mjpg"}
-"""Videos without a container, and so without time stamps."""
+"""Videos without a container, and so without timestamps."""
 FALLBACK_FRAME_RATE = 30.0
-"""Hz, of folders without stamps."""
+"""Hz, where no timestamps and no frame rate are known."""
 LEAST_TRIES, MOST_TRIES = 3, 1000
 """Frames in succession that are tried to decode before a video is taken to be at its end."""
 ALL_BUT_A_FEW = 0.9
@@ -281,7 +281,7 @@ def _read_image(path: Path) -> NDArray[np.uint8]:
 
 
 class Video:
-    """A video file with the time stamps that it carries."""
+    """A video file with the timestamps that it carries."""
 
     def __init__(self, path: Path, settings: FrameSettings) -> None:
         """Open the video; RecordingError if it cannot be."""

@@ -16,6 +16,7 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame, check_exposure_time
 from blur_imu_ros.errors import FrameError, Note, RecordingError
 from blur_imu_ros.execution.newest import Newest
+from blur_imu_ros.recordings.images import FALLBACK_FRAME_RATE
 from blur_imu_ros.recordings.v4l2 import read_exposure
 
 USUAL_FIELD_OF_VIEW = 65.0
@@ -72,7 +73,7 @@ class LiveCamera:
                 cures=("exposure",),
             )
         self._camera, self._field_of_view = camera, field_of_view
-        self._rate = float(self._capture.get(cv2.CAP_PROP_FPS)) or 30.0
+        self._rate = float(self._capture.get(cv2.CAP_PROP_FPS)) or FALLBACK_FRAME_RATE
         self._newest: Newest[tuple[Image, float]] = Newest()
         self._thread = threading.Thread(target=self._read, daemon=True)
 

@@ -1,4 +1,4 @@
-"""Folders of the app StrayScanner: a video, its camera and its time stamps."""
+"""Folders of the app StrayScanner: a video, its camera and its timestamps."""
 
 from __future__ import annotations
 

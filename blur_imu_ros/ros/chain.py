@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any
 
 from blur_imu_ros.choices import Direction
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.measurement import Measurement
+from blur_imu_ros.network.blur_network import Loader
 from blur_imu_ros.ros.parameters import Settings
 
 PAIRS = 300
@@ -26,21 +25,21 @@ class Chain:
         measuring: seconds that the last frame took.
     """
 
-    def __init__(self, settings: Settings, load: Callable[..., Any]) -> None:
+    def __init__(self, settings: Settings, load: Loader) -> None:
         """Load and warm up the model.
 
         Args:
             settings: of the parameters.
-            load: gives the network by model, backend, device and threads.
+            load: gives the network.
 
         Raises:
             BlurImuError: the model cannot be had.
         """
         network = load(settings.model, settings.backend, settings.device, settings.threads)
         network.warm_up()
-        self.model, self.runs_on = str(network.name), str(network.runs_on)
+        self.model, self.runs_on = network.name, network.runs_on
         self._registers = settings.registration and settings.direction is not Direction.NONE
-        self.view: tuple[int, int] = network.input_size
+        self.view = network.input_size
         self._imu = settings.method.visual_imu(
             network,
             settings.direction,

@@ -134,7 +134,7 @@ DRIVERS = {
 CAMERA: Arguments = {
     "camera": (
         "any",
-        "Driver whose topics, exposure and time stamps are taken where they are not given: "
+        "Driver whose topics, exposure and timestamps are taken where they are not given: "
         + ", ".join(DRIVERS)
         + ".",
     ),

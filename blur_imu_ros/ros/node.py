@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Callable
 from typing import Any, NoReturn
 
 import rclpy
@@ -19,7 +18,7 @@ from rclpy.parameter import Parameter
 from rclpy.utilities import remove_ros_args
 
 from blur_imu_ros.errors import BlurImuError, RosSetupError
-from blur_imu_ros.network.blur_network import load_network
+from blur_imu_ros.network.blur_network import Loader, load_network
 from blur_imu_ros.ros import parameters
 from blur_imu_ros.ros.diagnostics import Health
 from blur_imu_ros.ros.session import Session
@@ -32,11 +31,11 @@ class BlurImuNode(LifecycleNode):  # type: ignore[misc]
     It follows the lifecycle and the parameters; the work is its session's.
     """
 
-    def __init__(self, load: Callable[..., Any] = load_network, **options: Any) -> None:
+    def __init__(self, load: Loader = load_network, **options: Any) -> None:
         """Declare the parameters; all work begins in `on_configure`.
 
         Args:
-            load: gives the network by model, backend, device and threads.
+            load: gives the network.
             options: of the node, as in rclpy.
         """
         super().__init__("blur_imu", **options)

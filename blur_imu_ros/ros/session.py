@@ -1,7 +1,7 @@
 """What lives from configure to cleanup: the model, the tracker, the topics, the images on their
 way.
 
-An image goes one way: message -> admitted by its time stamp -> frame -> tracker -> measurement ->
+An image goes one way: message -> admitted by its timestamp -> frame -> tracker -> measurement ->
 messages. The first two happen in the executor's thread, the others in the worker's.
 """
 
@@ -11,7 +11,6 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -29,6 +28,7 @@ from blur_imu_ros.core.lens import doubts as calibration_doubts
 from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.errors import BlurImuError, CameraError, FrameError
 from blur_imu_ros.evaluation.process_noise import process_noise_of
+from blur_imu_ros.network.blur_network import Loader
 from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
 from blur_imu_ros.recordings.reduced_jpeg import reduced_message
 from blur_imu_ros.results.ros_fields import output_frame, silence
@@ -98,15 +98,13 @@ class _Arrival:
 class Session:
     """Measures the images that come, and publishes what is decided."""
 
-    def __init__(
-        self, node: Node, settings: Settings, load: Callable[..., Any], health: Health
-    ) -> None:
+    def __init__(self, node: Node, settings: Settings, load: Loader, health: Health) -> None:
         """Load and warm up the model, create the topics; nothing is measured before `start`.
 
         Args:
             node: on which the topics are.
             settings: of the parameters.
-            load: gives the network by model, backend, device and threads.
+            load: gives the network.
             health: counts what happens.
 
         Raises:

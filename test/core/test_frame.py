@@ -55,7 +55,7 @@ def test_an_exposure_of_another_type_is_refused_in_words(exposure):
 
 @pytest.mark.parametrize("t", [float("nan"), float("inf"), None, "1.0", [1.0], np.array([1.0])])
 def test_refuses_a_stamp_that_is_not_a_number(t):
-    with pytest.raises(FrameError, match="time stamp"):
+    with pytest.raises(FrameError, match="timestamp"):
         Frame(np.zeros((48, 64), np.uint8), t, 0.01, CAMERA)
 
 

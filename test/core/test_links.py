@@ -1,4 +1,4 @@
-"""Links between frames: what time stamps and two likely motions do to them."""
+"""Links between frames: what timestamps and two likely motions do to them."""
 
 from __future__ import annotations
 

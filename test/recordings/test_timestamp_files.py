@@ -1,4 +1,4 @@
-"""Time stamps as data sets and cameras write them, in files and in the names of images."""
+"""Timestamps as data sets and cameras write them, in files and in the names of images."""
 
 from __future__ import annotations
 

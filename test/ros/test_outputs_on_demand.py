@@ -1,4 +1,4 @@
-"""Outputs that are asked for: odometry, a merged Imu, other time stamps, no linear velocity, a
+"""Outputs that are asked for: odometry, a merged Imu, other timestamps, no linear velocity, a
 reset."""
 
 from __future__ import annotations
