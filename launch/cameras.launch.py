@@ -12,10 +12,10 @@ from typing import Any
 from launch.actions import OpaqueFunction
 from launch_ros.actions import Node
 
+from blur_imu_ros.recordings.camera_info import info_topics
 from blur_imu_ros.ros.launching import (
     NODE_PARAMETERS,
     Given,
-    beside,
     declarations,
     shared_file,
     transport_actions,
@@ -64,7 +64,7 @@ def _process(context: Any) -> list[Node]:
 def _topics(given: Given, camera: str) -> list[tuple[str, str]]:
     topics = {name: given.text(name) for name in ("image", "camera_info", "exposure")}
     topics["image/compressed"] = topics["image"] + "/compressed"
-    topics["camera_info"] = topics["camera_info"] or beside(topics["image"])
+    topics["camera_info"] = topics["camera_info"] or info_topics(topics["image"])[0]
     return [
         (f"/{camera}/{name}", topic.replace("{camera}", camera)) for name, topic in topics.items()
     ]

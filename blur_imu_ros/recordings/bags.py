@@ -18,7 +18,12 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
 from blur_imu_ros.recordings.bag_files import BagFile, is_ros, reason
-from blur_imu_ros.recordings.camera_info import camera_of, named_rectified, rectified_doubt
+from blur_imu_ros.recordings.camera_info import (
+    camera_of,
+    info_topics,
+    named_rectified,
+    rectified_doubt,
+)
 from blur_imu_ros.recordings.image_messages import image_of
 from blur_imu_ros.recordings.message_times import stamp_of
 from blur_imu_ros.recordings.reduced_jpeg import reduced_message
@@ -222,14 +227,11 @@ class Bag:
     def _info_topic_in(self, reader: BagFile) -> str | None:
         """Return the topic of the images' camera_info: beside theirs, or the only one."""
         known = sorted({c.topic for c in reader.connections if c.msgtype in CAMERA_INFOS})
-        images = self._topic.removesuffix("/compressed")
-        realsense = (
-            images.removesuffix("/image/data") + "/info/camera_info"
-        )  # As its viewer records.
-        for beside in (f"{_parent(images)}/camera_info", f"{images}/camera_info", realsense):
-            if beside in known:
-                return beside
-        candidates = [topic for topic in known if _parent(topic) == _parent(images)] or known
+        places = info_topics(self._topic)
+        for place in places:
+            if place in known:
+                return place
+        candidates = [topic for topic in known if _parent(topic) == _parent(places[0])] or known
         if len(candidates) > 1:
             raise RecordingError(
                 f"{self._path}: several camera_info topics may belong to {self._topic} "

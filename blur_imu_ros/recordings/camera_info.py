@@ -106,6 +106,14 @@ def camera_of(message: Any, rectified: bool = False) -> Camera:
     return (info.rectified() if rectified else info).camera()
 
 
+def info_topics(images: str) -> tuple[str, ...]:
+    """Return where drivers publish the camera_info of an image topic, the usual place first."""
+    images = images.removesuffix("/compressed")
+    parent, slash, _ = images.rpartition("/")
+    of_realsense_viewer = images.removesuffix("/image/data") + "/info/camera_info"
+    return f"{parent}{slash}camera_info", f"{images}/camera_info", of_realsense_viewer
+
+
 RECTIFIED = {"rect", "rectified", "undistorted", "undistort"}
 """Words in the names of topics whose images have no lens: image_rect, image_undistorted, ..."""
 

@@ -22,6 +22,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from blur_imu_ros.recordings.camera_info import info_topics
 from blur_imu_ros.ros.parameters import PARAMETERS
 
 Arguments = Mapping[str, tuple[str | None, str]]
@@ -176,12 +177,6 @@ def camera_of(driver: str) -> list[Any]:
     return [*declarations({"camera": (driver, CAMERA["camera"][1])}), camera_node()]
 
 
-def beside(image: str) -> str:
-    """Return the calibration topic that goes with an image topic, as drivers name it."""
-    parent, slash, _ = image.rpartition("/")
-    return f"{parent}{slash}camera_info"
-
-
 class Given:
     """The values of arguments while a launch runs; RuntimeError names one that is wrong."""
 
@@ -225,7 +220,7 @@ class Given:
         """Return the topic of image, camera_info or exposure."""
         given, image = self.text(name), self.text("image")
         if name == "camera_info" and image and not given:
-            return beside(image)
+            return info_topics(image)[0]
         return given or {**DRIVERS["any"].topics, **self.driver.topics}[name]
 
     def parameters(self) -> dict[str, Any]:

@@ -16,7 +16,12 @@ from blur_imu_ros.core.frame import Frame, check_exposure_time
 from blur_imu_ros.core.lens import doubts
 from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
 from blur_imu_ros.execution.newest import Newest
-from blur_imu_ros.recordings.camera_info import camera_of, named_rectified, rectified_doubt
+from blur_imu_ros.recordings.camera_info import (
+    camera_of,
+    info_topics,
+    named_rectified,
+    rectified_doubt,
+)
 from blur_imu_ros.recordings.image_messages import image_of
 from blur_imu_ros.ros.calibration_topic import calibration_profile
 from blur_imu_ros.ros.image_times import ImageTimes
@@ -99,18 +104,20 @@ class LiveTopic:
         profile = profile_of(offered(self._node, self.name) or "best_effort", QUEUE)
         self._node.create_subscription(kind, self.name, self._newest.put, profile)
         if self._camera is None:
-            parent = self.name.rpartition("/")[0]
-            if kind is CompressedImage:
-                parent = parent.rpartition("/")[0]
-            self._info_topic, self._rectified = f"{parent}/camera_info", named_rectified(self.name)
-            self._wait_for_publisher(self._info_topic)
+            self._rectified = named_rectified(self.name)
+            self._info_topic = self._published(info_topics(self.name))
             profile = calibration_profile(self._node, self._info_topic)
             self._node.create_subscription(CameraInfo, self._info_topic, self._on_info, profile)
 
-    def _wait_for_publisher(self, topic: str) -> None:
+    def _published(self, topics: tuple[str, ...]) -> str:
+        """Return the first topic that is published, as soon as one is; the first where none is."""
         end = time.monotonic() + DISCOVERY
-        while not self._node.count_publishers(topic) and time.monotonic() < end:
+        while time.monotonic() < end:
+            for topic in topics:
+                if self._node.count_publishers(topic):
+                    return topic
             self._executor.spin_once(timeout_sec=0.05)
+        return topics[0]
 
     def _on_info(self, message: CameraInfo) -> None:
         try:

@@ -26,6 +26,7 @@ from blur_imu_ros.errors import BlurImuError, FrameError, RecordingError
 from blur_imu_ros.recordings import FrameSettings, open_recording
 from blur_imu_ros.recordings.bag_files import BagFile
 from blur_imu_ros.recordings.bags import Bag
+from blur_imu_ros.recordings.camera_info import info_topics
 from blur_imu_ros.recordings.facade import recordings_in
 from blur_imu_ros.recordings.timestamp_files import read_timestamps
 
@@ -748,3 +749,14 @@ def test_settings_take_lists_and_words(folder: Path) -> None:
     stamps = [1 + k / 30 for k in range(len(IMAGES))]
     settings = FrameSettings(0.01, CAMERA, stamps, "start")  # type: ignore[arg-type]
     assert next(iter(open_recording(folder, settings))).t == pytest.approx(1.005)
+
+
+@pytest.mark.parametrize(
+    ("images", "place"),
+    [
+        ("/cam/image_raw", "/cam/camera_info"), ("/cam/image_raw/compressed", "/cam/camera_info"),
+        ("image", "camera_info"),
+    ],
+)  # fmt: skip
+def test_the_calibration_of_images_is_looked_for_beside_them(images: str, place: str) -> None:
+    assert info_topics(images)[0] == place
