@@ -84,9 +84,17 @@ class Bag:
 
         The camera is that of the newest camera_info that can be used.
         """
+        frame_ids: dict[str, None] = {}
         with BagFile(self._path) as reader:
-            yield from usable_frames(
+            for frame in usable_frames(
                 self._path, self._items(reader), self.notes, self._count, self._settings.strict
+            ):
+                frame_ids[frame.frame_id] = None
+                yield frame
+        if len(frame_ids) > 1:
+            self.notes.append(
+                f"images of {self._topic} come from the frames {', '.join(frame_ids)}: are there "
+                "several cameras on the topic? They were measured as one"
             )
 
     def _items(self, reader: BagFile) -> Iterator[Item]:

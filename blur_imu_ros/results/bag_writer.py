@@ -38,9 +38,6 @@ from blur_imu_ros.results.ros_fields import (
     twist_fields,
 )
 
-UNNAMED_CAMERA = "camera_optical_frame"
-"""Frame of images whose recording does not name it."""
-
 _TYPES = {
     f"/{IMU_TOPIC}": "sensor_msgs/msg/Imu",
     f"/{TWIST_TOPIC}": "geometry_msgs/msg/TwistWithCovarianceStamped",
@@ -102,8 +99,7 @@ class BagWriter(ResultFile):
 
     def write(self, frame: Frame, estimate: VelocityEstimate) -> None:
         """Append the messages of one frame; RecordingError where the disk is full."""
-        image_frame = frame.frame_id or UNNAMED_CAMERA
-        frame_id = output_frame(self._axes, image_frame)
+        frame_id = output_frame(self._axes, frame.frame_id)
         time = nanoseconds(estimate.t if frame.received is None else frame.received)
         messages = {MOTION_TOPIC: motion_fields(estimate, frame_id, self._model)}
         if self._may_be_used(estimate):

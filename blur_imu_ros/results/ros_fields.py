@@ -29,6 +29,9 @@ SMALLEST_VARIANCE = 1e-8
 LINEAR_FIRST = [3, 4, 5, 0, 1, 2]
 """How messages order the six axes of a velocity."""
 
+UNNAMED_CAMERA = "camera_optical_frame"
+"""Frame of images that name none."""
+
 
 def silence(
     estimate: VelocityEstimate,
@@ -105,8 +108,15 @@ def nanoseconds(t: float) -> int:
     return max(0, round(t * 1e9))
 
 
+def image_frame_of(name: str) -> str:
+    """Return the frame of images as tf2 takes it: ROS 1 put a slash before it, and some drivers
+    name none."""
+    return name.lstrip("/") or UNNAMED_CAMERA
+
+
 def output_frame(axes: Axes, image_frame: str) -> str:
     """Return the frame of an output in `axes` from that of the images."""
+    image_frame = image_frame_of(image_frame)
     return image_frame if axes is Axes.OPTICAL else body_frame(image_frame)
 
 
@@ -115,7 +125,7 @@ def body_frame(image_frame: str) -> str:
     for suffix, other in (("_optical_frame", "_frame"), ("_optical", "")):
         if image_frame.endswith(suffix):
             return image_frame[: -len(suffix)] + other
-    return f"{image_frame}_body" if image_frame else "camera_body"
+    return f"{image_frame}_body"
 
 
 def _covariance(estimate: VelocityEstimate) -> NDArray[Any]:

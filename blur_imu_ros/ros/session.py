@@ -31,7 +31,7 @@ from blur_imu_ros.evaluation.process_noise import process_noise_of
 from blur_imu_ros.network.blur_network import Loader
 from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
 from blur_imu_ros.recordings.reduced_jpeg import reduced_message
-from blur_imu_ros.results.ros_fields import output_frame, silence
+from blur_imu_ros.results.ros_fields import image_frame_of, output_frame, silence
 from blur_imu_ros.ros import messages
 from blur_imu_ros.ros.accelerometer import Acceleration, Accelerometer
 from blur_imu_ros.ros.calibration_topic import CalibrationTopic
@@ -119,6 +119,8 @@ class Session:
         self._dropped, self._lost, self._age = 0, "", math.nan
         self._published: deque[tuple[float, Array]] = deque(maxlen=MOTION_WINDOW)
         self._frame_id = ""
+        self._image_frame: str | None = None
+        self._other_frame, self._unnamed = "", False
         self._exposure: ExposureSource = FixedExposure(None)
         begun = time.monotonic()
         self._chain = Chain(settings, load)
@@ -260,6 +262,7 @@ class Session:
         self._health.received()
         if not self._active:
             return
+        self._look_at_frame(message.header.frame_id)
         try:
             stamp = self.times.admit(message.header.stamp)
         except BlurImuError as error:
@@ -270,6 +273,15 @@ class Session:
         if not self.times.is_due(stamp, self.settings.maximum_rate):
             return
         self._worker.put(_Arrival(message, stamp, time.monotonic(), self.times.epoch))
+
+    def _look_at_frame(self, name: str) -> None:
+        """Begin anew where another camera comes on the topic: its images say nothing of those
+        before."""
+        before, self._image_frame = self._image_frame, name
+        self._unnamed = not name
+        if before is not None and before != name:
+            self._other_frame = before
+            self.times.begin_anew()
 
     # --- in the worker's thread ---------------------------------------------------------------
 
@@ -338,7 +350,7 @@ class Session:
 
     def _publish(self, measurement: Measurement) -> None:
         arrival: _Arrival = measurement.frame.tag
-        image_frame = arrival.message.header.frame_id
+        image_frame = image_frame_of(arrival.message.header.frame_id)
         frame_id = self._frame_id = self._output_frame(image_frame)
         if self._body is not None:
             self._body.publish(image_frame, arrival.message.header.stamp)
@@ -442,10 +454,25 @@ class Session:
             doubts += calibration_doubts(camera)
         if base.name and self._frame_id:
             doubts.append(base.complaint(self._frame_id))
+        if self._unnamed and not self.settings.frame_id:
+            doubts.append(
+                f"the images name no frame, so {self._output_frame('')} is taken: let the driver "
+                "name it, or set frame_id"
+            )
         lasting = "; ".join(filter(None, doubts))
         if lasting:
             self._node.get_logger().warning(lasting, once=True)
-        return "; ".join(filter(None, (lasting, self._losses())))
+        return "; ".join(filter(None, (lasting, self._two_cameras(), self._losses())))
+
+    def _two_cameras(self) -> str:
+        """Return that images of two cameras came since the last report, or nothing."""
+        other, self._other_frame = self._other_frame, ""
+        if not other:
+            return ""
+        return (
+            f"images of {self.images.name} come from the frames {other} and {self._image_frame}: "
+            "are there two cameras on the topic? Each change begins anew"
+        )
 
     def _losses(self) -> str:
         """Return how many images were lost of late, and the cure, if many were."""

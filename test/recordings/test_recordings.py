@@ -72,6 +72,7 @@ def write_bag(
     epoch: int = 10,
     unusable: str | None = None,
     chunk_size: int | None = None,
+    frames: tuple[str, ...] = ("cam",),
 ) -> Path:
     """Write the images of each topic, raw or compressed, with a camera_info beside it.
 
@@ -91,7 +92,7 @@ def write_bag(
         if index in zero:
             stamp = time_type(sec=0, nanosec=0)
         first = (index,) if version == "bag" else ()
-        return header_type(*first, stamp=stamp, frame_id="cam")
+        return header_type(*first, stamp=stamp, frame_id=frames[index % len(frames)])
 
     if version == "bag":
         writer, serialize = Writer1(path), store.serialize_ros1
@@ -273,6 +274,16 @@ def test_a_lens_that_is_given_for_rectified_images_is_doubted(tmp_path: Path) ->
     assert len(notes) == 1 and "/cam/image_rect are rectified" in notes[0] and "P" in notes[0]
     without = open_recording(path, FrameSettings(0.01, replace(given, distortion=())))
     assert without.notes == []
+
+
+def test_two_cameras_on_one_topic_are_told(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "two", "mcap", frames=("left", "right"))
+    recording = open_recording(path, FrameSettings(0.01))
+    for _ in range(2):
+        assert len(list(recording)) == len(IMAGES)
+    assert "come from the frames left, right: are there several cameras" in recording.notes[-1]
+    one = open_recording(write_bag(tmp_path / "one", "mcap"), FrameSettings(0.01))
+    assert len(list(one)) == len(IMAGES) and one.notes == []
 
 
 def test_a_bag_without_images_tells_what_it_holds(tmp_path: Path) -> None:

@@ -74,7 +74,10 @@ def test_covariances_hold_the_doubt_about_the_sign() -> None:
         (Axes.BODY, "cam_optical_frame", "cam_frame"),
         (Axes.BODY, "cam_optical", "cam"),
         (Axes.BODY, "cam", "cam_body"),
-        (Axes.BODY, "", "camera_body"),
+        (Axes.BODY, "", "camera_frame"),
+        (Axes.OPTICAL, "", "camera_optical_frame"),
+        (Axes.OPTICAL, "/cam", "cam"),
+        (Axes.BODY, "/robot/cam_optical_frame", "robot/cam_frame"),
     ],
 )
 def test_frames_are_named_as_rep_103_pairs_them(axes: Axes, image_frame: str, wanted: str) -> None:

@@ -15,8 +15,9 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import TransformStamped
 from scipy.spatial.transform import Rotation
+from std_msgs.msg import Header
 
-from blur_imu_ros.ros import frames
+from blur_imu_ros.ros import frames, messages
 from helpers.ros_bench import Bench, Oracle
 
 SAID = "publishing, but TF does not lead from base_link to camera_frame"
@@ -119,6 +120,50 @@ def test_where_tf2_is_not_installed_that_is_a_fact_and_no_fault(
     one = publishing()
     assert one.send_until(lambda: any(s.message == "publishing" for s in one.statuses()))
     assert one.fact("TF from base_link") == "not known: tf2_ros is not installed"
+
+
+def test_images_that_name_no_frame_get_one_that_is_told(bench: Any) -> None:
+    one = bench(Oracle((0, -2, 0)), axes="optical")
+    one.start()
+    one.calibrate()
+    header = Header(frame_id="")
+    said = "the images name no frame, so camera_optical_frame is taken"
+
+    def send() -> bool:
+        header.stamp = messages.stamp(one.stamp)
+        one.send(header=header)
+        return bool(one.until(lambda: any(said in s.message for s in one.statuses()), 0.1))
+
+    assert any(send() for _ in range(60))
+    assert one.heard["imu"][-1].header.frame_id == "camera_optical_frame"
+
+
+def test_a_slash_of_ros_1_is_no_part_of_a_frame(bench: Any) -> None:
+    one = bench(Oracle((0, -2, 0)))
+    one.start()
+    one.calibrate()
+    for _ in range(3):
+        one.send(header=Header(stamp=messages.stamp(one.stamp), frame_id="/cam_optical_frame"))
+        one.wait(0.1)
+    assert one.until(lambda: one.heard["imu"])
+    assert one.heard["imu"][-1].header.frame_id == "cam_frame"
+
+
+def test_two_cameras_on_one_topic_are_told_and_not_compared(bench: Any) -> None:
+    one = bench(Oracle((0, -2, 0)))
+    one.start()
+    one.calibrate()
+    said = "come from the frames left and right: are there two cameras on the topic?"
+    epochs = set()
+
+    def send(frame: str) -> bool:
+        one.send(header=Header(stamp=messages.stamp(one.stamp), frame_id=frame))
+        found = one.until(lambda: any(said in s.message for s in one.statuses()), 0.05)
+        epochs.add(one.session.times.epoch)
+        return bool(found)
+
+    assert any(send("left") or send("right") for _ in range(40))
+    assert len(epochs) > 2
 
 
 # --- the body frame on /tf_static ---------------------------------------------------------------

@@ -219,7 +219,6 @@ def test_two_cameras_in_one_process_do_not_mix(bench: Any) -> None:
         ("camera_optical_frame", "camera_frame"),
         ("cam0_optical", "cam0"),
         ("camera", "camera_body"),
-        ("", "camera_body"),
     ],
 )
 def test_the_body_frame_is_named_after_the_optical_one(image: str, body: str) -> None:
