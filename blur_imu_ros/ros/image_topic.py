@@ -12,6 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from blur_imu_ros.ros.topics import Topics
 
 AUTO = "auto"
+COMPRESSED = "image/compressed"
 
 LOOK_PERIOD = 0.2
 """Seconds between looks at who publishes."""
@@ -32,6 +33,19 @@ def offered(node: Node, topic: str) -> str | None:
 def profile_of(reliability: str, depth: int) -> QoSProfile:
     """Return the profile of a subscription to images."""
     return QoSProfile(depth=depth, reliability=ReliabilityPolicy[reliability.upper()])
+
+
+def compressed_topic(node: Node) -> str:
+    """Return the topic of compressed images: beside `image` where that alone is remapped, as
+    image_transport has it, or that itself where it names them."""
+    if _is_remapped(node, COMPRESSED) or not _is_remapped(node, "image"):
+        return COMPRESSED
+    base = str(node.resolve_topic_name("image"))
+    return base if base.endswith("/compressed") else f"{base}/compressed"
+
+
+def _is_remapped(node: Node, topic: str) -> bool:
+    return bool(node.resolve_topic_name(topic) != node.resolve_topic_name(topic, only_expand=True))
 
 
 class ImageTopic:
@@ -65,10 +79,9 @@ class ImageTopic:
             callback: takes them.
         """
         self._node, self._topics, self._depth, self._callback = node, topics, depth, callback
-        self._kind, self._topic = (
-            (CompressedImage, "image/compressed") if compressed else (Image, "image")
-        )
+        self._kind = CompressedImage if compressed else Image
         self._follows = wanted == AUTO
+        self._topic = compressed_topic(node) if compressed else "image"
         self.name = node.resolve_topic_name(self._topic)
         self.reliability = (offered(node, self.name) or "best_effort") if self._follows else wanted
         self._told = ""

@@ -28,6 +28,9 @@ from blur_imu_ros.ros.parameters import PARAMETERS
 Arguments = Mapping[str, tuple[str | None, str]]
 """Default (None: it must be given) and meaning of each argument."""
 
+COMPRESSED = "/compressed"
+"""How image_transport ends the names of topics of compressed images."""
+
 TRANSPORT_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
 TRANSPORTS = {"default": "", "large_data": "LARGE_DATA", "udp": "UDPv4"}
 
@@ -139,7 +142,11 @@ CAMERA: Arguments = {
         + ", ".join(DRIVERS)
         + ".",
     ),
-    "image": ("", "Image topic; image/compressed follows it. Empty takes that of camera."),
+    "image": (
+        "",
+        "Image topic; image/compressed follows it, and a name that ends so asks for it. Empty "
+        "takes that of camera.",
+    ),
     "camera_info": (
         "",
         "Calibration topic of the camera. Empty takes the one beside image where that is given, "
@@ -218,7 +225,9 @@ class Given:
 
     def topic(self, name: str) -> str:
         """Return the topic of image, camera_info or exposure."""
-        given, image = self.text(name), self.text("image")
+        given, image = self.text(name), self.text("image").removesuffix(COMPRESSED)
+        if name == "image" and image:
+            return image
         if name == "camera_info" and image and not given:
             return info_topics(image)[0]
         return given or {**DRIVERS["any"].topics, **self.driver.topics}[name]
@@ -229,6 +238,8 @@ class Given:
         for name in NODE_PARAMETERS:
             if self.text(name):
                 found[name] = self._typed(name)
+        if self.text("image").endswith(COMPRESSED):
+            found.setdefault("image_transport", "compressed")
         return found
 
     def _typed(self, name: str) -> Any:

@@ -8,9 +8,11 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]")
 
+import rclpy
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
+from blur_imu_ros.ros.image_topic import compressed_topic
 from blur_imu_ros.ros.topics import LATCHED
 from helpers.ros_bench import WIDTH, Bench, Oracle, started
 
@@ -67,6 +69,27 @@ def test_a_calibration_that_was_published_once_and_for_all_is_heard(bench: Any) 
         if one.until(lambda: any(f"{WIDTH + 1}x" in s.message for s in one.statuses()), 0.1):
             break
     assert any(f"{WIDTH + 1}x" in s.message for s in one.statuses())
+
+
+@pytest.mark.parametrize(
+    ("rules", "wanted"),
+    [
+        ([], "/robot/image/compressed"),
+        (["image:=/cam/image_raw"], "/cam/image_raw/compressed"),
+        (["image:=/cam/image_raw/compressed"], "/cam/image_raw/compressed"),
+        (["image:=/cam/a", "image/compressed:=/cam/b"], "/cam/b"),
+        (["image/compressed:=/cam/b"], "/cam/b"),
+    ],
+)
+def test_compressed_images_are_those_beside_the_topic_that_is_remapped(
+    bench: Any, rules: list[str], wanted: str
+) -> None:
+    arguments = [part for rule in rules for part in ("-r", rule)]
+    node = rclpy.create_node("remapped", namespace="/robot", cli_args=["--ros-args", *arguments])
+    try:
+        assert node.resolve_topic_name(compressed_topic(node)) == wanted
+    finally:
+        node.destroy_node()
 
 
 def test_what_the_user_asks_for_is_kept(bench: Any) -> None:

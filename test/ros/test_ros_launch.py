@@ -167,6 +167,15 @@ def test_the_calibration_is_looked_for_beside_the_image() -> None:
     assert calibration(image="/a/b/image_rect", camera_info="/mine") == "/mine"
 
 
+def test_the_name_of_a_compressed_topic_asks_for_compressed_images() -> None:
+    (node,) = run("blur_imu.launch.py", image="/front/image_raw/compressed")
+    remapped = dict(node.options["remappings"])
+    assert remapped["image"] == "/front/image_raw"
+    assert remapped["image/compressed"] == "/front/image_raw/compressed"
+    assert remapped["camera_info"] == "/front/camera_info"
+    assert given_to(node)[1]["image_transport"] == "compressed"
+
+
 def test_arguments_that_are_given_overrule_the_file() -> None:
     (node,) = run(
         "blur_imu.launch.py", exposure_time="0.01", exposure_source="fixed", threads="2",
