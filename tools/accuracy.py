@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from blur_imu_ros.choices import DEFAULT_MODEL, Axes, Direction, MotionPrior
 from blur_imu_ros.cli.demo import CAMERA
-from blur_imu_ros.cli.run import RunOptions, run
+from blur_imu_ros.cli.run import run
+from blur_imu_ros.cli.run_options import RunOptions
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.series import UNITS, VELOCITIES, VelocitySeries
 from blur_imu_ros.core.visual_imu import VisualImu

@@ -27,7 +27,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from blur_imu_ros.cli.run import RunOptions, run
+from blur_imu_ros.cli.run import run
+from blur_imu_ros.cli.run_options import RunOptions
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.velocity import VelocitySolver

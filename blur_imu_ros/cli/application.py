@@ -264,7 +264,7 @@ def run(
 ) -> None:
     """Measure the velocity of the camera in every frame of one or more recordings."""
     from blur_imu_ros.cli.batch import run_each
-    from blur_imu_ros.cli.run import RunOptions
+    from blur_imu_ros.cli.run_options import RunOptions
     from blur_imu_ros.execution.parallel import usual_jobs
 
     options = RunOptions(
@@ -555,7 +555,7 @@ def compare(
 ) -> None:
     """Measure one recording with several methods, and print their errors side by side."""
     from blur_imu_ros.cli.compare import CompareOptions, run_compare
-    from blur_imu_ros.cli.run import RunOptions
+    from blur_imu_ros.cli.run_options import RunOptions
 
     recording = RunOptions(
         source=source,

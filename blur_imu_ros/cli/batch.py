@@ -14,7 +14,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from blur_imu_ros.cli.run import RunOptions, load_once, run
+from blur_imu_ros.cli.run import load_once, run
+from blur_imu_ros.cli.run_options import RunOptions
 from blur_imu_ros.errors import BlurImuError, RecordingError
 from blur_imu_ros.execution.batch import Outcome, Task, in_processes, on_ray, one_by_one
 from blur_imu_ros.execution.files import make_folder_of, refuse_overwriting

@@ -13,7 +13,7 @@ from blur_imu_ros import __version__
 from blur_imu_ros.choices import Axes, MotionPrior, Unit
 from blur_imu_ros.cli.measured_axes import measured_axes
 from blur_imu_ros.cli.notes import print_notes
-from blur_imu_ros.cli.run import RunOptions, frame_settings
+from blur_imu_ros.cli.run_options import RunOptions, frame_settings
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.axes import MEANING
 from blur_imu_ros.core.series import VelocitySeries

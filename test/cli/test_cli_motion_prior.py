@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from blur_imu_ros.choices import MotionPrior
-from blur_imu_ros.cli.run import RunOptions
+from blur_imu_ros.cli.run_options import RunOptions
 from blur_imu_ros.core.pivot import PivotConfig
 from blur_imu_ros.errors import FrameError
 from helpers.command_line import CommandLine, rows_of, turning_images, write_folder

@@ -13,7 +13,8 @@ import pytest
 from rosbags.highlevel import AnyReader
 
 from blur_imu_ros.choices import Direction, MotionPrior
-from blur_imu_ros.cli.run import RunOptions, run
+from blur_imu_ros.cli.run import run
+from blur_imu_ros.cli.run_options import RunOptions
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.tracker import TrackerState

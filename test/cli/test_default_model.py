@@ -15,7 +15,7 @@ from blur_imu_ros.cli.application import app
 from blur_imu_ros.cli.benchmark import BenchmarkOptions
 from blur_imu_ros.cli.demo import run_demo
 from blur_imu_ros.cli.live import LiveOptions
-from blur_imu_ros.cli.run import RunOptions
+from blur_imu_ros.cli.run_options import RunOptions
 from blur_imu_ros.network.blur_network import load_network, shipped_models
 from helpers.command_line import CommandLine, Oracle, needs_model, turning_images, write_folder
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from blur_imu_ros.choices import Axes, MotionPrior
 from blur_imu_ros.cli.application import app
 from blur_imu_ros.cli.compare import Compared, CompareOptions, axes_remark, run_compare
-from blur_imu_ros.cli.run import RunOptions
+from blur_imu_ros.cli.run_options import RunOptions
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from blur_imu_ros.cli.batch import _absolute
-from blur_imu_ros.cli.run import RunOptions
+from blur_imu_ros.cli.run_options import RunOptions
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.execution import batch
 from blur_imu_ros.execution.batch import Task, in_processes, one_by_one

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from blur_imu_ros.cli.run import RunOptions, run
+from blur_imu_ros.cli.run import run
+from blur_imu_ros.cli.run_options import RunOptions
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.execution import parallel
 from blur_imu_ros.execution.parallel import in_order

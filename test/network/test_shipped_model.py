@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from blur_imu_ros.choices import Axes, Direction
-from blur_imu_ros.cli.run import RunOptions, run
+from blur_imu_ros.cli.run import run
+from blur_imu_ros.cli.run_options import RunOptions
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.motion_field import motion_field

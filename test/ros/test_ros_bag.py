@@ -15,7 +15,8 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]"
 from rclpy.serialization import serialize_message
 
 from blur_imu_ros.choices import DEFAULT_MODEL, Axes, Direction, MotionPrior, StampReference
-from blur_imu_ros.cli.run import RunOptions, run
+from blur_imu_ros.cli.run import run
+from blur_imu_ros.cli.run_options import RunOptions
 from blur_imu_ros.network.blur_network import load_network
 from blur_imu_ros.recordings.bag_files import typestore
 from blur_imu_ros.ros import messages
