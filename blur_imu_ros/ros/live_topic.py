@@ -72,12 +72,12 @@ class LiveTopic:
         self._node = rclpy.create_node("blur_imu_live")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
         try:
             self._subscribe(KINDS[self._kind()])
         except BaseException:
             self.close()
             raise
-        self._thread = threading.Thread(target=self._spin, daemon=True)
 
     @property
     def dropped(self) -> int:
@@ -178,5 +178,7 @@ class LiveTopic:
     def close(self) -> None:
         """Leave ROS."""
         self._executor.shutdown()
+        if self._thread.is_alive():  # What it waits in must not be taken down under it.
+            self._thread.join(PATIENCE)
         self._node.destroy_node()
         rclpy.try_shutdown()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -94,6 +96,17 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         LiveTopic("/nothing", None, None)
     with pytest.raises(RecordingError, match="/nothing: nobody publishes images there"):
         LiveTopic("/nothing", 0.01, CAMERA)
+
+
+def test_the_process_ends_in_order(topic: str) -> None:
+    program = (
+        "from blur_imu_ros.ros.live_topic import LiveTopic\n"
+        f"source = LiveTopic({topic!r}, 0.01, None)\n"
+        "next(iter(source))\n"
+        "source.close()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 PICTURE = np.full((CAMERA.height, CAMERA.width, 3), 90, np.uint8)
