@@ -29,6 +29,7 @@ from blur_imu_ros.evaluation.baselines import (
     from_trajectory,
 )
 from blur_imu_ros.evaluation.metrics import (
+    FEWEST_ROWS,
     Evaluation,
     evaluate,
     in_axes,
@@ -117,7 +118,9 @@ def run_compare(options: CompareOptions, network: Network | None = None) -> list
     frames, lines = 0, []
     for method in methods:
         series = method.series(progress(recording, method.name, len(recording) or None))
-        frames = frames or len(series.t)  # the first has a row for every frame
+        if not lines:  # The first has a row for every frame.
+            frames = len(series.t)
+            _check_clocks(series, truth, options)
         for name, estimate in _estimates_of(method.name, series):
             answered = int(np.sum(lies_within(estimate.t, truth) & estimate.valid))
             shown, true = (in_axes(one, Axes.OPTICAL, axes) for one in (estimate, truth))
@@ -129,6 +132,19 @@ def run_compare(options: CompareOptions, network: Network | None = None) -> list
     if options.json is not None:
         _write(options.json, lines, frames)
     return lines
+
+
+def _check_clocks(frames: VelocitySeries, truth: VelocitySeries, options: CompareOptions) -> None:
+    """Refuse a recording and a ground truth of other times before anything is measured."""
+    common = int(lies_within(frames.t, truth).sum())
+    if len(frames.t) and common < min(FEWEST_ROWS, len(frames.t)):
+        raise RecordingError(
+            f"{options.truth}: knows {common} of the {len(frames.t)} frames of "
+            f"{options.run.source}: it is of the time from {truth.t[0]:.3f} to {truth.t[-1]:.3f} "
+            f"s, and these are of {frames.t[0]:.3f} to {frames.t[-1]:.3f} s; give the frames "
+            "timestamps on its clock",
+            cures=("stamps",),
+        )
 
 
 def _estimates_of(name: str, series: VelocitySeries) -> Iterator[tuple[str, VelocitySeries]]:

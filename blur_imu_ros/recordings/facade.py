@@ -95,15 +95,21 @@ def recordings_in(path: Path) -> list[Path]:
     return _recordings_below(path) or [path]
 
 
-def _recordings_below(folder: Path) -> list[Path]:
+def _recordings_below(folder: Path, above: frozenset[Path] = frozenset()) -> list[Path]:
+    """Return the recordings in a folder; `above` are those that it is in, to which links may lead
+    back."""
     if not folder.is_dir():
         return [folder] if folder.suffix.lower() in VIDEO_SUFFIXES | BAG_SUFFIXES else []
     if is_bag(folder) or is_stray_scan(folder) or images_at(folder):
         return [folder]
+    place = folder.resolve()
+    if place in above:
+        return []
     shown = [path for path in folder.iterdir() if not path.name.startswith(".")]
     if any(path.stem.lower() in COLOUR for path in shown):
         shown = [path for path in shown if path.name.lower() not in NO_COLOUR]
-    return [found for path in sorted(shown, key=natural_order) for found in _recordings_below(path)]
+    below = sorted(shown, key=natural_order)
+    return [found for path in below for found in _recordings_below(path, above | {place})]
 
 
 def _lines(path: Path) -> list[str]:

@@ -187,6 +187,22 @@ def test_what_a_method_refused_is_counted_beside(tmp_path: Path, capsys):
     assert "with its invalid rows" in capsys.readouterr().out
 
 
+def test_a_truth_of_another_clock_is_refused_before_anything_is_measured(tmp_path: Path):
+    run = recorded(tmp_path)
+    rows = "".join(f"{1.7e9 + k * STEP:.6f},0.4,1.5,-0.8\n" for k in range(8))
+    (tmp_path / "late.csv").write_text("t,wx,wy,wz\n" + rows)
+
+    class Never:
+        input_size = (320, 224)
+
+        def predict(self, *_):
+            raise AssertionError("the network was asked")
+
+    with pytest.raises(RecordingError, match=r"late\.csv: knows 0 of the 8 frames") as refusal:
+        run_compare(CompareOptions(run=run, truth=tmp_path / "late.csv"), Never())
+    assert "1700000000.000 to" in str(refusal.value) and refusal.value.cures == ("stamps",)
+
+
 def test_a_method_that_answers_in_a_gap_of_the_truth_fails_alone(tmp_path: Path):
     run = recorded(tmp_path)
     for name, places in (("gap.csv", (*range(8), *range(20, 28))), ("late.csv", range(9, 18))):

@@ -59,6 +59,14 @@ def test_recordings_are_found_at_any_depth_in_natural_order(
         recordings_in(listed)
 
 
+def test_links_that_lead_back_are_not_followed(recordings: Path) -> None:
+    found = recordings_in(recordings)
+    for name in ("again", "deeper/once_more"):
+        (recordings / name).symlink_to(recordings)
+    (recordings / "elsewhere").symlink_to(recordings / "walk_2")
+    assert set(recordings_in(recordings)) == {*found, recordings / "elsewhere"}
+
+
 def test_one_failure_is_listed_and_the_others_are_measured_and_left_alone_afterwards(
     blur_imu: CommandLine, recordings: Path, camera: Path, tmp_path: Path
 ) -> None:
