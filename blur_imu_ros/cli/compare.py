@@ -115,7 +115,7 @@ def run_compare(options: CompareOptions, network: Network | None = None) -> list
     axes = measured_axes(options.truth, truth, options.truth_axes, "--truth-axes")
     truth = in_axes(truth, axes, Axes.OPTICAL)
     methods = list(_methods(options, truth, network))
-    frames, lines = 0, []
+    frames, lines = 0, list[Compared]()
     for method in methods:
         series = method.series(progress(recording, method.name, len(recording) or None))
         if not lines:  # The first has a row for every frame.
