@@ -23,7 +23,7 @@ from blur_imu_ros.core.motion_filter import (
     MotionFilterState,
     smoothed,
 )
-from blur_imu_ros.core.motion_judge import BlurReading
+from blur_imu_ros.core.motion_noise import BlurReading
 from blur_imu_ros.core.motion_process import Gaussian, MotionFilterConfig
 from blur_imu_ros.core.motion_step import Hold
 from blur_imu_ros.core.registration import (
@@ -306,7 +306,7 @@ class Links:
         self._velocity = node.registration.velocity
         node.linked = fused
         if node.reading is not None:
-            node.probability = fused.read.probability
+            node.probability = fused.posterior.probability
         if self._lag:
             first.fused = fused.before
             if first.reading is not None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.motion_gain import Gain
-from blur_imu_ros.core.motion_judge import BlurReading, Judge
+from blur_imu_ros.core.motion_noise import BlurReading, NoiseEstimator
 from blur_imu_ros.core.motion_process import (
     Gaussian,
     Gaussians,
@@ -26,7 +26,14 @@ from blur_imu_ros.core.motion_process import (
     Turning,
     symmetric,
 )
-from blur_imu_ros.core.motion_signs import Mixture, Read, fits, normalised, read, unread
+from blur_imu_ros.core.motion_signs import (
+    Mixture,
+    Posterior,
+    likelihoods,
+    normalised,
+    with_blur,
+    without_blur,
+)
 from blur_imu_ros.core.motion_step import ACCELERATION, LASTING, POSE, VELOCITY, Hold, Step, unknown
 from blur_imu_ros.core.registration import Registration
 from blur_imu_ros.core.small_systems import added
@@ -47,7 +54,9 @@ _LEAST_CHANCE = 0.2
 
 @dataclass(frozen=True)
 class MotionFilterState:
-    """What a `MotionFilter` has learnt, as plain numbers; see its attributes."""
+    """What a `MotionFilter` has learnt, as plain numbers, by the names of the record beside a
+    result: `judge_mean`, `judge_covariance`, `ways`, `blur_scales`, `gains` and `unseen` are of its
+    `NoiseEstimator`."""
 
     signs: list[float]
     weights: list[float]
@@ -65,8 +74,8 @@ class MotionFilterState:
 
 
 @dataclass(frozen=True)
-class _Ways:
-    """Ways from a frame to the next, n of them, before that is linked.
+class _Hypotheses:
+    """n hypotheses of the way from a frame to the next, before that is linked.
 
     Attributes:
         signs: (n,) of the blur of the frame before, +1 or -1.
@@ -83,8 +92,8 @@ class _Ways:
     transition: Array
 
     @classmethod
-    def of(cls, start: Mixture, step: Step, knocks: Sequence[tuple[float, float]]) -> _Ways:
-        """Return the ways from `start`: under each sign, shaken more or less hard."""
+    def of(cls, start: Mixture, step: Step, knocks: Sequence[tuple[float, float]]) -> _Hypotheses:
+        """Return the hypotheses from `start`: under each sign, shaken more or less hard."""
         harder, shares = np.array(knocks).T
         moved = step.moved(start.parts)
         noise = np.square(harder)[:, None, None] * step.shaken + step.other
@@ -99,7 +108,7 @@ class _Ways:
         )
 
     def doubt(self, pair: Registration) -> float:
-        """Return the probability that a pair is wrong: not where one of the ways leads."""
+        """Return the probability that a pair is wrong: not where one of the hypotheses leads."""
         if pair.ambiguity < _CERTAIN:
             return pair.ambiguity
         dt = pair.t1 - pair.t0
@@ -112,8 +121,8 @@ class _Ways:
         wrong *= pair.ambiguity
         return wrong / ((1 - pair.ambiguity) * right + wrong)
 
-    def linked(self, pair: Registration, doubt: float, degrees: float) -> _Links:
-        """Return the ways that a pair leaves possible; a pair that is wrong says nothing.
+    def linked(self, pair: Registration, doubt: float, degrees: float) -> _Linked:
+        """Return the hypotheses that a pair leaves possible; a pair that is wrong says nothing.
 
         Args:
             pair: links the two frames.
@@ -123,7 +132,7 @@ class _Ways:
         dt = pair.t1 - pair.t0
         value = pair.velocity[None] * dt
         own = (pair.covariance_at(0.0) - pair.shared_covariance) * dt**2
-        fitting, nis = fits(self.predicted, POSE, value, own)
+        fitting, nis = likelihoods(self.predicted, POSE, value, own)
         shares = normalised(self.weights, fitting[:, 0])
         (right,), (wrong,) = shares.nonzero(), (self.weights * doubt > _UNLIKELY).nonzero()
         observed = self.predicted[right].observed(POSE, value, own, nis[right, 0], degrees)
@@ -137,49 +146,49 @@ class _Ways:
                 np.concatenate([observed.means, unseen.means]),
                 np.concatenate([observed.covariances, unseen.covariances]),
             )
-        ways = _Ways(
+        hypotheses = _Hypotheses(
             self.signs[rows],
             weights / weights.sum(),
             self.before[rows],
             self.predicted[rows],
             self.transition,
         )
-        return _Links(ways, observed)
+        return _Linked(hypotheses, observed)
 
 
 @dataclass(frozen=True)
-class _Links:
-    """Ways to a frame that its link to the one before leaves possible.
+class _Linked:
+    """Hypotheses that the link of a frame to the one before leaves possible.
 
     Attributes:
-        ways: with their shares.
+        hypotheses: with their shares.
         observed: of the frame by the pair, its blur left out.
     """
 
-    ways: _Ways
+    hypotheses: _Hypotheses
     observed: Gaussians
 
     @property
     def head(self) -> Mixture:
         """What is known of the frame, under the signs of the one before."""
-        return Mixture(self.ways.signs, self.ways.weights, self.observed)
+        return Mixture(self.hypotheses.signs, self.hypotheses.weights, self.observed)
 
-    def back(self, rows: Array, weights: Array, after: Gaussians) -> Mixture:
+    def before_given(self, rows: Array, weights: Array, after: Gaussians) -> Mixture:
         """Return the frame before, by all that is known of the next (Rauch-Tung-Striebel).
 
         Args:
-            rows: which of the ways.
+            rows: which of the hypotheses.
             weights: (r,) their shares.
             after: r of the next frame.
         """
-        ways = self.ways
-        before, predicted = ways.before[rows], ways.predicted[rows]
-        spread = ways.transition @ before.covariances[:, LASTING]
+        hypotheses = self.hypotheses
+        before, predicted = hypotheses.before[rows], hypotheses.predicted[rows]
+        spread = hypotheses.transition @ before.covariances[:, LASTING]
         gains = _solved(predicted.covariances, spread).swapaxes(1, 2)
         change = gains @ (after.covariances - predicted.covariances) @ gains.swapaxes(1, 2)
         step = (gains @ (after.means - predicted.means)[:, :, None])[:, :, 0]
         found = Gaussians(before.means + step, symmetric(before.covariances + change))
-        return Mixture(ways.signs[rows], weights, found)
+        return Mixture(hypotheses.signs[rows], weights, found)
 
 
 class MotionFilter:
@@ -188,18 +197,18 @@ class MotionFilter:
     def __init__(self, config: MotionFilterConfig | None = None) -> None:
         """Use `config`, or the defaults."""
         self.config = config or MotionFilterConfig()
-        self._judge = Judge(self.config)
+        self._noise = NoiseEstimator(self.config)
         # Frames come at even intervals as a rule, so few steps differ.
         self._turning = lru_cache(maxsize=_STEPS)(partial(Turning.of, config=self.config))
         self._alike: Array = np.zeros((3, 3))
-        self._scales, self._gain = self._judge.scales, self._judge.gains.gain
+        self._scales, self._gain = self._noise.scales, self._noise.gains.gain
         self._known: _Known | None = None
         self.restart()
 
     def restart(self, hold: Hold | None = None) -> None:
         """Begin at a frame that nothing links to those before."""
-        self._judge.restart()
-        self._head = Mixture.of(unknown(hold, self._judge, self.config))
+        self._noise.restart()
+        self._head = Mixture.of(unknown(hold, self._noise, self.config))
 
     def push(
         self,
@@ -224,14 +233,14 @@ class MotionFilter:
         pair, self._alike = _by_chance(pair, self.config.alike)
         pair = _jittered(pair, jitter)
         turning = self._turning(dt)
-        mean, variance = self._judge.pair(pair, turning, dt)
+        mean, variance = self._noise.pair(pair, turning, dt)
         if before is not None:
-            self._judge.blur(before, mean, variance)
+            self._noise.blur(before, mean, variance)
             self._rescale()
-        ways = self._ways(before, probability, turning, dt, hold)
-        links = ways.linked(pair, ways.doubt(pair), self.config.degrees)
-        self._head = links.head
-        return Fused(links, self._read(now), self._unseen(registered, jitter))
+        hypotheses = self._hypotheses(before, probability, turning, dt, hold)
+        linked = hypotheses.linked(pair, hypotheses.doubt(pair), self.config.degrees)
+        self._head = linked.head
+        return Fused(linked, self._posterior(now), self._unseen(registered, jitter))
 
     def doubt(self, pair: Registration, before: BlurReading | None) -> float:
         """Return the probability that the next pair is wrong, by what is known before it.
@@ -241,69 +250,69 @@ class MotionFilter:
             before: blur of that frame.
         """
         dt = pair.t1 - pair.t0
-        return self._ways(before, 0.5, self._turning(dt), dt, None).doubt(pair)
+        return self._hypotheses(before, 0.5, self._turning(dt), dt, None).doubt(pair)
 
-    def _ways(
+    def _hypotheses(
         self,
         before: BlurReading | None,
         probability: float,
         turning: Turning,
         dt: float,
         hold: Hold | None,
-    ) -> _Ways:
-        step = Step.of(turning, dt, hold, self._judge, self.config)
-        return _Ways.of(self._read(before, probability).state, step, self.config.knocks)
+    ) -> _Hypotheses:
+        step = Step.of(turning, dt, hold, self._noise, self.config)
+        return _Hypotheses.of(self._posterior(before, probability).state, step, self.config.knocks)
 
     def current(self, pair: Registration, now: BlurReading | None, jitter: float = 0.0) -> Gaussian:
         """Return (6,) the velocity of the frame taken last, by its `pair` and its blur."""
-        return self._unseen(pair, jitter).velocity(self._read(now).state)
+        return self._unseen(pair, jitter).velocity(self._posterior(now).state)
 
     def _unseen(self, pair: Registration, jitter: float) -> Unseen:
         frames = max(self.config.lasting / (pair.t1 - pair.t0), 1.0)
         own = (pair.covariance_at(0.0) - pair.shared_covariance)[3:, 3:].trace()
-        return Unseen(jitter, frames, float(own), added(self._alike, self._judge.unseen))
+        return Unseen(jitter, frames, float(own), added(self._alike, self._noise.unseen))
 
     def _rescale(self) -> None:
-        """Take the scales and the gain of blur that the judge found, once they have changed by a
+        """Take the scales and the gain of blur that were estimated, once they have changed by a
         little."""
-        scales, gain = self._judge.scales, self._judge.gains.gain
+        scales, gain = self._noise.scales, self._noise.gains.gain
         change = np.abs(np.log(scales / self._scales)).max()
         if change > _CHANGED or abs(gain.log - self._gain.log) > _CHANGED:
             self._scales, self._gain, self._known = scales, gain, None
 
-    def _read(self, reading: BlurReading | None, probability: float = 0.5) -> Read:
+    def _posterior(self, reading: BlurReading | None, probability: float = 0.5) -> Posterior:
         """Return what is known of the frame taken last, with its blur."""
         if reading is None:
-            return unread(self._head)
+            return without_blur(self._head)
         known = self._known
         if known is not None and known.of(self._head, reading, probability):
-            return known.read
+            return known.posterior
         std = np.full(6, self._scales.prod() ** (1 / 6))
         std[:3] = np.sqrt(self._scales)
         own = BlurReading(reading.velocity, reading.covariance * (std[:, None] * std))
         own = own.multiplied(self._gain)
-        found = read(self._head, own, VELOCITY, self.config.degrees, probability)
+        found = with_blur(self._head, own, VELOCITY, self.config.degrees, probability)
         self._known = _Known(self._head, reading, probability, found)
         return found
 
     @property
     def state(self) -> MotionFilterState:
         """What `resume` takes."""
-        judge, head = self._judge, self._head
+        noise, head = self._noise, self._head
         parts = head.signs, head.weights, head.parts.means, head.parts.covariances
-        judged = judge.mean, judge.covariance, judge.ways, judge.blur_scales
+        noises = noise.mean, noise.covariance, noise.models, noise.blur_scales
         gain = np.array([self._gain.log, self._gain.variance])
-        learnt = judge.gains.found, judge.unseen, self._scales, self._alike, gain
-        return MotionFilterState(*(array.tolist() for array in (*parts, *judged, *learnt)))
+        learnt = noise.gains.found, noise.unseen, self._scales, self._alike, gain
+        return MotionFilterState(*(array.tolist() for array in (*parts, *noises, *learnt)))
 
     def resume(self, state: MotionFilterState) -> None:
         """Go on from what another filter of this configuration had learnt."""
-        judge = self._judge
+        noise = self._noise
         parts = Gaussians(np.array(state.means), np.array(state.covariances))
         self._head = Mixture(np.array(state.signs), np.array(state.weights), parts)
-        judge.mean, judge.covariance = np.array(state.judge_mean), np.array(state.judge_covariance)
-        judge.ways, judge.blur_scales = np.array(state.ways), np.array(state.blur_scales)
-        judge.gains.found, judge.unseen = np.array(state.gains), np.array(state.unseen)
+        noise.mean, noise.covariance = np.array(state.judge_mean), np.array(state.judge_covariance)
+        noise.models, noise.blur_scales = np.array(state.ways), np.array(state.blur_scales)
+        noise.gains.found, noise.unseen = np.array(state.gains), np.array(state.unseen)
         self._scales, self._alike = np.array(state.scales), np.array(state.alike)
         self._gain = Gain(*state.gain)
         self._known = None
@@ -316,7 +325,7 @@ class _Known:
     head: Mixture
     reading: BlurReading
     probability: float
-    read: Read
+    posterior: Posterior
 
     def of(self, head: Mixture, reading: BlurReading, probability: float) -> bool:
         """Return whether it is that of this frame."""
@@ -358,19 +367,19 @@ class Fused:
     """What one more frame tells.
 
     Attributes:
-        links: the ways from the frame before.
-        read: of the frame, by the past and its own blur.
+        linked: the hypotheses of the way from the frame before.
+        posterior: of the frame, by the past and its own blur.
         unseen: what is added to the covariance of its velocities.
     """
 
-    links: _Links
-    read: Read
+    linked: _Linked
+    posterior: Posterior
     unseen: Unseen
 
     @property
     def now(self) -> Gaussian:
         """(6,) velocity of the frame."""
-        return self.velocity(self.read.state)
+        return self.velocity(self.posterior.state)
 
     @property
     def before(self) -> Gaussian:
@@ -380,11 +389,13 @@ class Fused:
     @cached_property
     def last(self) -> Mixture:
         """(21,) the frame before, by one frame of its future too."""
-        return self.links.back(self.read.before, *self.read.of_before)
+        return self.linked.before_given(self.posterior.before, *self.posterior.of_before)
 
     def last_given(self, later: Mixture) -> Mixture:
         """The same by all that is known of this frame, with one part for each sign."""
-        return self.links.back(self.read.before, *self.read.of_before_given(later)).by_sign
+        return self.linked.before_given(
+            self.posterior.before, *self.posterior.of_before_given(later)
+        ).by_sign
 
     def velocity(self, state: Mixture) -> Gaussian:
         """Return (6,) the velocity of a state."""
@@ -396,7 +407,7 @@ def smoothed(chain: Sequence[Fused]) -> list[tuple[Gaussian, float]]:
 
     Of each the (6,) velocity, and the probability that the sign of its reading is right.
     """
-    state = chain[-1].read.state
+    state = chain[-1].posterior.state
     found = [(chain[-1].now, state.probability)]
     for fused in reversed(chain):
         state = fused.last_given(state)

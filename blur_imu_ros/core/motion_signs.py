@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from blur_imu_ros.core.arrays import Array
-from blur_imu_ros.core.motion_judge import BlurReading
+from blur_imu_ros.core.motion_noise import BlurReading
 from blur_imu_ros.core.motion_process import Gaussian, Gaussians
 
 _SMALLEST = 1e-3
@@ -67,7 +67,7 @@ class Mixture:
 
 
 @dataclass(frozen=True)
-class Read:
+class Posterior:
     """What is known of a frame once its blur has been read.
 
     Attributes:
@@ -119,21 +119,21 @@ class Read:
         return shares.sum(axis=1) / total, later.parts.merged(usable)
 
 
-def unread(state: Mixture) -> Read:
+def without_blur(state: Mixture) -> Posterior:
     """Return the state of a frame without a reading: its signs stay those of the frame before."""
     signs = _each(state.signs)
     same = state.signs[:, None] == signs
     combined = np.arange(len(state.signs)), same.argmax(axis=1)
-    return Read(combined[0], signs, state.weights[:, None] * same, combined, state.parts)
+    return Posterior(combined[0], signs, state.weights[:, None] * same, combined, state.parts)
 
 
-def read(
+def with_blur(
     state: Mixture,
     reading: BlurReading,
     rows: slice,
     degrees: float,
     probability: float = 0.5,
-) -> Read:
+) -> Posterior:
     """Return what is known of a frame by its blur as well.
 
     Args:
@@ -145,7 +145,7 @@ def read(
     """
     prior = math.log(max(probability, 1e-6)), math.log(max(1 - probability, 1e-6))
     both = np.array([reading.velocity, -reading.velocity])
-    fitting, nis = fits(state.parts, rows, both, reading.covariance)
+    fitting, nis = likelihoods(state.parts, rows, both, reading.covariance)
     weights = normalised(state.weights[:, None], fitting + prior)
     possible = weights > 0
     (before,), (now,) = np.nonzero(possible.any(axis=1)), np.nonzero(possible.any(axis=0))
@@ -153,10 +153,12 @@ def read(
     row, column = weights.nonzero()
     a, b = before[row], now[column]
     parts = state.parts[a].observed(rows, both[b], reading.covariance, nis[a, b], degrees)
-    return Read(before, _BOTH[now], weights, (row, column), parts)
+    return Posterior(before, _BOTH[now], weights, (row, column), parts)
 
 
-def fits(states: Gaussians, rows: slice, values: Array, covariance: Array) -> tuple[Array, Array]:
+def likelihoods(
+    states: Gaussians, rows: slice, values: Array, covariance: Array
+) -> tuple[Array, Array]:
     """(k, m) log-likelihoods, but for a constant, of observations of some entries of k states.
 
     Args:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from blur_imu_ros.core.arrays import Array
-from blur_imu_ros.core.motion_judge import Judge
+from blur_imu_ros.core.motion_noise import NoiseEstimator
 from blur_imu_ros.core.motion_process import (
     Gaussian,
     Gaussians,
@@ -65,7 +65,7 @@ class Step:
         turning: Turning,
         dt: float,
         hold: Hold | None,
-        judge: Judge,
+        noise: NoiseEstimator,
         config: MotionFilterConfig,
     ) -> Step:
         """Return a step of `dt` seconds, that of one axis being `turning`."""
@@ -74,19 +74,19 @@ class Step:
         transition = np.zeros((21, 15))
         transition[:18, 12:] = _kron(moved[:3, 2:], spread)
         transition[_VIBRATION, 12:] = moved[3, 2] * _IDENTITY[:3, :3]
-        angular, pushed = _accelerations(hold, judge, config)
-        shaken, noise = np.zeros((21, 21)), turning.shaken[:3, :3]
-        other = _vibrating(hold, judge.vibrations, turning.vibrating)
+        angular, pushed = _accelerations(hold, noise, config)
+        shaken, of_axis = np.zeros((21, 21)), turning.shaken[:3, :3]
+        other = _vibrating(hold, noise.vibrations, turning.vibrating)
         if hold is None:
             transition[:18, :12] = _kron(moved[:3, :2], _IDENTITY)
-            shaken[:18, :18] = _kron(noise, _IDENTITY * np.concatenate([angular, pushed]))
+            shaken[:18, :18] = _kron(of_axis, _IDENTITY * np.concatenate([angular, pushed]))
             return cls(transition, shaken, other)
         decay = 1 / config.acceleration_time
         linear, left_over = axis(dt, 1 / config.constraint_noise_time, decay)
         released = 2 * _IDENTITY - held  # the inverse of `held`
         transition[:18, :12] = _kron(moved[:3, :2], spread @ released[:3])
         transition[:18, :12] += _kron(linear[:, 1:], held[:, 3:] @ released[3:])
-        shaken[:18, :18] = _kron(noise, (spread * angular) @ spread.T)
+        shaken[:18, :18] = _kron(of_axis, (spread * angular) @ spread.T)
         other[:18, :18] += _kron(left_over, held[:, 3:] @ pushed @ held[:, 3:].T)
         return cls(transition, shaken, other)
 
@@ -99,23 +99,23 @@ class Step:
         )
 
 
-def unknown(hold: Hold | None, judge: Judge, config: MotionFilterConfig) -> Gaussian:
+def unknown(hold: Hold | None, noise: NoiseEstimator, config: MotionFilterConfig) -> Gaussian:
     """Return what is known of a frame before anything is measured, (21,)."""
-    angular, pushed = _accelerations(hold, judge, config)
+    angular, pushed = _accelerations(hold, noise, config)
     turning = np.full(3, config.angular_std**2)
     sliding = np.full(3, config.linear_std**2) if hold is None else hold.constraint_noise
-    covariance = _vibrating(hold, judge.vibrations, _STANDING)
+    covariance = _vibrating(hold, noise.vibrations, _STANDING)
     covariance[VELOCITY, VELOCITY] += _tied(hold, turning, sliding)
     covariance[ACCELERATION, ACCELERATION] += _tied(hold, angular, pushed)
     return Gaussian(np.zeros(21), covariance)
 
 
 def _accelerations(
-    hold: Hold | None, judge: Judge, config: MotionFilterConfig
+    hold: Hold | None, noise: NoiseEstimator, config: MotionFilterConfig
 ) -> tuple[Array, Array]:
     """Return variances (3,) of the angular acceleration, and of the linear one beside it: (3,), or
     (3, 3) of a held camera."""
-    variances = judge.variances
+    variances = noise.variances
     if hold is None:
         along = config.lever**2 / 3 * variances.sum() + config.linear_acceleration**2
         return variances, np.array([along] * 3)

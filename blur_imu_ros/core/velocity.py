@@ -240,7 +240,7 @@ class VelocitySolver:
         return equations.solved(fit.scale2, fit.signs, fit.weights, x)
 
     def _fit(self, equations: CellEquations, x: Array) -> _Fit:
-        """Judge k motions (k, 6) by the cells' residuals and by the prior."""
+        """Return how well k motions (k, 6) explain the cells, and the weights that follow."""
         signs, residual2, parallax2 = equations.residuals(x)
         variance = equations.variance + equations.half_depth_variance * parallax2
         mahalanobis2 = (residual2 + self.config.noise_floor_px**2) / variance

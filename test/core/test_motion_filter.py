@@ -10,7 +10,7 @@ import pytest
 
 from blur_imu_ros.core.motion_filter import Fused, MotionFilter, smoothed
 from blur_imu_ros.core.motion_gain import GainEvidence
-from blur_imu_ros.core.motion_judge import BlurReading
+from blur_imu_ros.core.motion_noise import BlurReading
 from blur_imu_ros.core.motion_process import MotionFilterConfig, Turning, axis
 from blur_imu_ros.core.motion_step import Hold
 from blur_imu_ros.core.registration import Registration
@@ -340,8 +340,8 @@ def test_signs_left_to_chance_change_nothing(seed):
     turned = pushed(motion.velocity, motion.mean, signs[:, None] * motion.velocity)
     for one, other, sign in zip(chain, turned, signs[1:], strict=True):
         np.testing.assert_allclose(one.now.mean, other.now.mean, atol=1e-6)
-        right = other.read.probability
-        assert one.read.probability == pytest.approx(right if sign > 0 else 1 - right)
+        right = other.posterior.probability
+        assert one.posterior.probability == pytest.approx(right if sign > 0 else 1 - right)
 
 
 def test_a_jerk_that_nothing_announced_keeps_its_sign():
@@ -364,7 +364,7 @@ def test_a_sign_that_is_open_is_no_evidence_of_direction():
     blind = replace(pair_of(np.zeros(6), 0, 0.1), covariance=np.eye(6) * WIDE)
     reading = blur_of(np.array([0.0, 3.0, 0, 0, 0, 0]), 0.1)
     found = motions.push(blind, reading, reading)
-    assert found.read.probability == pytest.approx(0.5, abs=0.01)
+    assert found.posterior.probability == pytest.approx(0.5, abs=0.01)
     assert found.now.mean == pytest.approx(np.zeros(6), abs=0.05)
     assert np.sqrt(found.now.covariance[1, 1]) == pytest.approx(3.0, rel=0.05)
 
@@ -434,9 +434,9 @@ def test_what_is_known_before_a_doubtful_pair_counts_once():
         pair = replace(pair, covariance=wide)
         motions.resume(state)
         doubt = motions.doubt(pair, None)
-        links = motions.push(pair, None, None).links
-        unlinked = np.all(links.observed.means == links.ways.predicted.means, axis=1)
-        assert links.ways.weights[unlinked].sum() == pytest.approx(doubt, abs=0.05)
+        linked = motions.push(pair, None, None).linked
+        unlinked = np.all(linked.observed.means == linked.hypotheses.predicted.means, axis=1)
+        assert linked.hypotheses.weights[unlinked].sum() == pytest.approx(doubt, abs=0.05)
 
 
 def test_a_wrong_pair_that_may_be_one_does_not_turn_the_sign_of_the_blur():
@@ -448,7 +448,7 @@ def test_a_wrong_pair_that_may_be_one_does_not_turn_the_sign_of_the_blur():
     pair = replace(pair_of(-turning, 20, 0.3), ambiguity=0.25)
     wide = pair.covariance + 0.25 * np.diag([25.0] * 3 + [4.0] * 3)
     found = motions.push(replace(pair, covariance=wide), reading, reading)
-    assert found.read.probability > 0.9
+    assert found.posterior.probability > 0.9
     assert found.now.mean[:3] == pytest.approx(turning[:3], abs=1.0)
 
 

@@ -1,11 +1,11 @@
-"""What is judged by registrations alone: how a camera moves, and how wrong its blur is read.
+"""What registrations alone tell of noise: how a camera moves, and how wrong its blur is read.
 
 Both differ from camera to camera by far more than any constant could cover. On each axis, the
 standard deviations of acceleration and vibration are chosen by how well each of a few, followed for
 itself, predicts the next pair, and the scale of blur's covariance by how well its reading fits the
 pairs before and behind it; so is the factor by which all blur is too short. None can deceive
-itself: blur has no part in the state that judges it. What blur shows and no pair does is motion
-between frames.
+itself: blur has no part in the state by which it is weighed. What blur shows and no pair does is
+motion between frames.
 """
 
 from __future__ import annotations
@@ -96,16 +96,16 @@ class BlurReading:
 
 
 @dataclass
-class Judge:
+class NoiseEstimator:
     """What pairs alone tell of each axis: how it moves, and how wrong blur is.
 
-    A Kalman filter follows each axis under each of k ways to move, an acceleration and a vibration
+    A Kalman filter follows each axis under each of k models, an acceleration and a vibration
     of the configuration (multiple models: Magill 1965).
 
     Attributes:
         mean: (3, k, 3) angular velocity, acceleration and vibration of each axis.
         covariance: (3, k, 3, 3) of these.
-        ways: (3, k) log-weight of each way to move.
+        models: (3, k) log-weight of each model of motion.
         blur_scales: (3, l) log-weight of each scale of the configuration.
         gains: evidence for the factor by which all blur is too short.
         unseen: (3,) variance of a motion that blur shows and pairs do not, (rad/s)^2: a vibration
@@ -115,7 +115,7 @@ class Judge:
     config: MotionFilterConfig
     mean: Array = field(init=False)
     covariance: Array = field(init=False)
-    ways: Array = field(init=False)
+    models: Array = field(init=False)
     blur_scales: Array = field(init=False)
     gains: GainEvidence = field(init=False)
     unseen: Array = field(init=False)
@@ -125,7 +125,7 @@ class Judge:
         both = np.meshgrid(config.accelerations, config.vibrations, indexing="ij")
         self._acceleration_std, self._vibration_std = (std.ravel() for std in both)
         self._accelerations, self._vibrations = (np.square(std.ravel()) for std in both)
-        self.ways = np.zeros((3, len(self._accelerations)))
+        self.models = np.zeros((3, len(self._accelerations)))
         self._possible_scales = np.array(config.blur_scales)
         self.blur_scales = np.zeros((3, len(config.blur_scales)))
         self.gains = GainEvidence(
@@ -136,8 +136,8 @@ class Judge:
 
     def restart(self) -> None:
         """Forget the velocity, not what was learnt of camera and blur."""
-        self.mean = np.zeros((*self.ways.shape, 3))
-        self.covariance = np.zeros((*self.ways.shape, 3, 3))
+        self.mean = np.zeros((*self.models.shape, 3))
+        self.covariance = np.zeros((*self.models.shape, 3, 3))
         self.covariance[..., 0, 0] = self.config.angular_std**2
         self.covariance[..., 1, 1] = self._accelerations
         vibration = self._vibrations[:, None, None] * _VIBRATION
@@ -146,14 +146,14 @@ class Judge:
     @property
     def variances(self) -> Array:
         """(3,) of the angular acceleration of each axis, (rad/s^2)^2."""
-        own = np.square(_shares(self.ways) @ self._acceleration_std)
+        own = np.square(_shares(self.models) @ self._acceleration_std)
         together = self.config.together
         return np.asarray((1 - together) * own + together / 3 * own.sum())
 
     @property
     def vibrations(self) -> Array:
         """(3,) variances of the vibration of each axis, (rad/s)^2; never zero."""
-        std = _shares(self.ways) @ self._vibration_std
+        std = _shares(self.models) @ self._vibration_std
         return np.asarray(np.square(np.maximum(std, _NO_VIBRATION)))
 
     @property
@@ -173,7 +173,7 @@ class Judge:
         own = registration.covariance.diagonal()[:3] * dt**2
         innovation = registration.velocity[:3, None] * dt - predicted[..., 0]
         total = spread[..., 0, 0] + own[:, None]
-        self.ways = self._weighed(self.ways, -0.5 * (np.log(total) + innovation**2 / total))
+        self.models = self._weighed(self.models, -0.5 * (np.log(total) + innovation**2 / total))
         gain = across[..., 0, 0] / total
         before = self.mean[..., 0] + gain * innovation
         variance = self.covariance[..., 0, 0] - gain**2 * total
@@ -181,7 +181,7 @@ class Judge:
         self.mean = (predicted + gains * innovation[..., None])[..., 1:]
         spread -= gains[..., None] * spread[..., None, 0, :]
         self.covariance = spread[..., 1:, 1:]
-        shares = _shares(self.ways)
+        shares = _shares(self.models)
         mean = (shares * before).sum(axis=1)
         apart = before - mean[:, None]
         return mean, (shares * (variance + apart**2)).sum(axis=1)
