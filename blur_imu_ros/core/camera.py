@@ -234,7 +234,9 @@ def lens_of(model: str, coefficients: Sequence[float]) -> tuple[str, tuple[float
             )
         return "plumb_bob", ()
     if known not in COEFFICIENTS:
-        return known, numbers
+        # Of RealSense, whose colour cameras name it with zeros.
+        zeros = "inverse" in known.lower() and numbers and not any(numbers)
+        return ("plumb_bob", ()) if zeros else (known, numbers)
     if not any(numbers):
         return known, ()
     if known == "plumb_bob" and any(numbers[5:]):

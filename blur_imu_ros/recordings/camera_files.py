@@ -26,7 +26,7 @@ from blur_imu_ros.core.camera import (
 )
 from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.errors import CameraError, FrameError
-from blur_imu_ros.recordings.camera_info import CameraInfo
+from blur_imu_ros.recordings.camera_info import pinhole_of, windowed
 from blur_imu_ros.recordings.camera_keys import EXPECTED, KINDS, Keys, as_number, flattened
 from blur_imu_ros.recordings.colmap_cameras import colmap_cameras
 
@@ -34,7 +34,7 @@ _PART = re.compile(r"(.+):([\w.]+)")
 """A file and the camera in it: camchain.yaml:cam1."""
 
 _WIDTH, _HEIGHT = ("imagewidth", "width", "w"), ("imageheight", "height", "h")
-_SIZE = ("resolution", "imagesize", "size")
+_SIZE = ("resolution", "imagesize", "imgsize", "size")
 _MATRIX = ("cameramatrix", "k", "intrinsicmatrix", "cameraintrinsics", "intrinsicparameters")
 _INTRINSICS = ("intrinsics", "projectionparameters", "mirrorparameters")
 _PINHOLE = {
@@ -54,7 +54,7 @@ _BROWN = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6", "s1", "s2", "s3", "s4"
 _RADIAL = ("k1", "k2", "k3", "k4")
 _PARTS_OF_ONE = ("intrinsics", "projection_parameters", "camera_intrinsics")
 """Dicts that hold part of a camera."""
-_FOREIGN = re.compile(r"fov|atan|division|scaramuzza|ocam|thin|poly")
+_FOREIGN = re.compile(r"fov|atan|division|scaramuzza|ocam|thin|poly|inverse")
 """Lenses that are not known here."""
 _SHAPES = {
     "double_sphere": ("xi", "alpha"),
@@ -74,9 +74,8 @@ def load_camera(path: str | Path) -> Camera:
     """
     try:
         content = _content(path)
-        if "binning_x" in content and ("k" in content or "K" in content):
-            return _of_message(Keys(content), content.get("roi"))
-        return in_pixels(_camera_of(Keys(content)))
+        keys = Keys(content)
+        return windowed(in_pixels(_camera_of(keys)), *_window_of(keys))
     except (CameraError, ValueError, OverflowError) as error:  # int of what is not finite
         text = str(error)
         raise CameraError(text if text.startswith(str(path)) else f"{path}: {text}") from error
@@ -108,7 +107,18 @@ def flat(camera: Camera) -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Knows the matrices of OpenCV's FileStorage."""
+    """Knows the matrices of OpenCV's FileStorage, and refuses keys of two values."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return a mapping; of a key that is there twice YAML takes the last one."""
+        said: dict[str, str] = {}
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode):
+                if said.setdefault(key.value, value.value) != value.value:
+                    raise CameraError(
+                        f"{key.value} is {said[key.value]} and {value.value}; leave one out"
+                    )
+        return super().construct_mapping(node, deep)
 
 
 def _opencv_matrix(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -130,6 +140,8 @@ def load_yaml(path: str | Path, complaint: str) -> Any:
         documents = list(yaml.load_all(re.sub(r"(?m)\A%YAML.*$", "", text), _Loader))
     except OSError as error:
         raise CameraError(f"{path}: cannot be read: {error.strerror}") from error
+    except CameraError as error:
+        raise CameraError(f"{path}: {error}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise CameraError(f"{path}: {complaint}: {str(error).splitlines()[0]}") from error
     return next((document for document in documents if document is not None), None)
@@ -221,22 +233,15 @@ def _camera_of(keys: Keys) -> Camera:
     return Camera(width, height, fx, fy, cx, cy, model, numbers)
 
 
-def _of_message(keys: Keys, roi: Any) -> Camera:
-    """Return the camera of what `ros2 topic echo` shows of a CameraInfo."""
-    window = (
-        [roi.get(n) for n in ("x_offset", "y_offset", "width", "height")]
-        if isinstance(roi, dict)
-        else []
-    )
-    left, top, width, height = (int(as_number(x or 0, "roi")) for x in [*window, 0, 0, 0, 0][:4])
-    numbers = {
-        name: [as_number(x, name) for x in flattened(keys.get([name]) or [], name)]
-        for name in ("k", "d")
-    }
+def _window_of(keys: Keys) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
+    """Return region (left, top, width, height) and binning, as a CameraInfo states them; zeros for
+    none."""
+    roi = keys.get(["roi"])
+    names = ("x_offset", "y_offset", "width", "height")
+    values = [roi.get(name) for name in names] if isinstance(roi, dict) else [0] * 4
+    left, top, width, height = (int(as_number(x or 0, "roi")) for x in values)
     across, down = (int(as_number(keys.get([f"binning{axis}"]) or 0, "binning")) for axis in "xy")
-    model = str(keys.get(["distortionmodel"]) or "")
-    size, region = _size_of(keys), (left, top, width, height)
-    return CameraInfo(*size, numbers["k"], numbers["d"], model, across, down, region).camera()
+    return (left, top, width, height), (across, down)
 
 
 def _size_of(keys: Keys) -> tuple[int, int]:
@@ -275,8 +280,10 @@ def _pinhole_of(keys: Keys) -> tuple[list[Any], list[float]]:
         k = flattened(matrix, "camera_matrix")
         if len(k) != 9:
             raise CameraError(f"camera_matrix has {len(k)} numbers, not the 9 numbers of K")
-        return [], [as_number(k[place], "one of camera_matrix") for place in (0, 4, 2, 5)]
+        return [], list(pinhole_of([as_number(x, "one of camera_matrix") for x in k], "K"))
     listed = keys.get(["intrinsics"])
+    if isinstance(listed, list) and len(k := flattened(listed, "intrinsics")) == 9:
+        return [], list(pinhole_of([as_number(x, "one of intrinsics") for x in k], "intrinsics"))
     if isinstance(listed, list) and len(listed) >= 4:
         return listed[:-4], [as_number(x, "one of intrinsics") for x in listed[-4:]]
     if not keys.has(_PINHOLE["fx"]) and keys.has(_FOCAL):

@@ -73,27 +73,43 @@ class CameraInfo:
         if self.k[0] == 0:
             raise CameraError("camera_info K[0] is 0: the camera is not calibrated; calibrate it")
         model, coefficients = lens_of(self.distortion_model, self.d)
-        camera = Camera(
-            width=int(self.width),
-            height=int(self.height),
-            fx=float(self.k[0]),
-            fy=float(self.k[4]),
-            cx=float(self.k[2]),
-            cy=float(self.k[5]),
-            distortion_model=model,
-            distortion=coefficients,
-        )
-        in_pixels(camera)
-        left, top, width, height = (int(x) for x in self.roi)
-        if width and height:
-            if left + width > camera.width or top + height > camera.height:
-                raise CameraError(
-                    f"camera_info ROI {width}x{height} at ({left}, {top}) leaves the "
-                    f"{camera.width}x{camera.height} image"
-                )
-            camera = camera.cropped(left, top, width, height)
-        across, down = max(1, int(self.binning_x)), max(1, int(self.binning_y))
-        return camera.resized(camera.width // across, camera.height // down)
+        pinhole = pinhole_of(self.k, "camera_info K")
+        camera = Camera(int(self.width), int(self.height), *pinhole, model, coefficients)
+        binning = int(self.binning_x), int(self.binning_y)
+        return windowed(in_pixels(camera), self.roi, binning)
+
+
+def pinhole_of(k: Sequence[float], name: str) -> tuple[float, float, float, float]:
+    """Return fx, fy, cx, cy of the 9 numbers of K, row by row; CameraError, naming it, where they
+    are not."""
+    last_row = max(abs(k[6]), abs(k[7])) > 0  # False for NaN, which Camera refuses.
+    if last_row and not (k[2] or k[5]):
+        raise CameraError(f"{name} is {list(k)}, column by column; give it row by row")
+    if last_row or abs(k[3]) > 0:
+        raise CameraError(f"{name} is {list(k)}; K is [fx, 0, cx, 0, fy, cy, 0, 0, 1]")
+    scale = float(k[8]) or 1.0  # Some drivers leave that 1 out.
+    fx, fy, cx, cy = (float(k[place]) / scale for place in (0, 4, 2, 5))
+    return fx, fy, cx, cy
+
+
+def windowed(
+    camera: Camera, roi: tuple[int, int, int, int], binning: tuple[int, int] = (0, 0)
+) -> Camera:
+    """Return the camera of a region (left, top, width, height) of the image, then binned.
+
+    Raises:
+        CameraError: the region leaves the image.
+    """
+    left, top, width, height = (int(x) for x in roi)
+    if width and height:
+        if left + width > camera.width or top + height > camera.height:
+            raise CameraError(
+                f"camera_info ROI {width}x{height} at ({left}, {top}) leaves the "
+                f"{camera.width}x{camera.height} image"
+            )
+        camera = camera.cropped(left, top, width, height)
+    across, down = (max(1, count) for count in binning)
+    return camera.resized(camera.width // across, camera.height // down)
 
 
 def camera_of(message: Any, rectified: bool = False) -> Camera:

@@ -15,6 +15,12 @@ EXPECTED = "image_width, image_height, fx, fy, cx, cy"
 KINDS = "what ROS, OpenCV, Kalibr, EuRoC, ORB-SLAM, VINS, Basalt or COLMAP (cameras.txt) write"
 
 _MAY_NAME_A_LENS = re.compile(r".*(model|type|lens|projection|fisheye|distortion).*")
+_FOREIGN_LENS = re.compile(
+    r"(distortion[._])?(inverse[ _]?brown[ _]?conrady|f[ _]?theta|fov|atan|division|scaramuzza"
+    r"|ocam(calib)?|fisheye[ _]?624|(rad[ _]?tan[ _]?)?thin[ _]?prism([ _]?fisheye)?)"
+)
+"""Lenses of other programs, which are refused, in whatever key they are named."""
+_YES = ("true", "yes", "on", "1")
 _OF_A_LENS = re.compile(
     r"[kpds]\d|r\d|xi|alpha|beta|.*dist.*|.*coef.*|.*mirror.*|.*lens.*|poly.*|inv_?poly.*"
 )
@@ -63,9 +69,11 @@ class Keys:
         for name, value in self._values.items():
             if not _MAY_NAME_A_LENS.fullmatch(name):
                 continue
-            if value is True and "fisheye" in name:
+            if "fisheye" in name and str(value).strip().lower() in _YES:
                 found.append("fisheye")
-            elif isinstance(value, str) and lens_name(value) in COEFFICIENTS:
+            elif isinstance(value, str) and (
+                lens_name(value) in COEFFICIENTS or _FOREIGN_LENS.fullmatch(value.strip().lower())
+            ):
                 found.append(value)
         return found
 

@@ -37,6 +37,8 @@ IMAGE_SUFFIXES = {
     *HEIF_SUFFIXES,
     *RAW_SUFFIXES,
 }
+PAGED_SUFFIXES = {".tif", ".tiff", ".webp"}
+"""Files that may hold many images."""
 NO_COLOUR = {"depth", "confidence"}
 """Names of folders beside the images of depth cameras."""
 JPEG_SUFFIXES = {".jpg", ".jpeg"}
@@ -73,6 +75,7 @@ class ImageFolder:
             raise RecordingError(
                 f"{path}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}) and no bag"
             )
+        self._note_pages()
         self._stamps = self._own_stamps() if settings.stamps is None else self._given_stamps()
         of_each = ((path, read_photo_facts(path)) for path in self._images[:MOST_UNREAD])
         first, facts = next(
@@ -172,6 +175,20 @@ class ImageFolder:
                 f"in folders below it ({folders[0].name}{more}): name these, too, to measure them"
             )
 
+    def _note_pages(self) -> None:
+        """Refuse one file of many images, as microscopes and fast cameras write them; note that
+        of such files in a folder only the first image counts."""
+        first = self._images[0]
+        pages = _pages_of(first)
+        if pages < 2:
+            return
+        cure = "write them into a folder, a file for each"
+        if not self._path.is_dir():
+            raise RecordingError(f"{first}: holds {pages} images; {cure}")
+        self.notes.append(
+            f"{first.name} holds {pages} images, of which only the first is measured; {cure}"
+        )
+
     def _given_stamps(self) -> NDArray[np.float64]:
         """Return the stamps that are given: by the names of the images, else in order."""
         settings, count = self._settings, len(self._images)
@@ -246,6 +263,16 @@ def images_at(path: Path) -> list[Path]:
             return [path / entry.name for entry in entries if _is_image(entry)]
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _pages_of(path: Path) -> int:
+    """Return how many images a file holds, 1 where it is not known."""
+    if path.suffix.lower() not in PAGED_SUFFIXES:
+        return 1
+    try:
+        return int(cv2.imcount(str(path)))
+    except cv2.error:
+        return 1
 
 
 def _holds_images(folder: Path) -> bool:

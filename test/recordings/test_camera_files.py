@@ -151,6 +151,71 @@ def test_a_region_of_the_sensor_and_binning_count(tmp_path: Path) -> None:
     assert (camera.width, camera.height, camera.fx) == (160, 120, 125)
 
 
+WINDOW = "roi: {x_offset: 40, y_offset: 20, width: 200, height: 160}\n"
+
+
+@pytest.mark.parametrize(
+    "text", [f"{SIZE}{PINHOLE}", f"{SIZE}K: [250, 0, 159.5, 0, 251, 119.5, 0, 0, 1]\n"]
+)
+def test_region_and_binning_count_in_every_kind_of_file(tmp_path: Path, text: str) -> None:
+    cut = load_camera(written(tmp_path, text + WINDOW))
+    assert (cut.width, cut.height, cut.cx, cut.cy) == (200, 160, 119.5, 99.5)
+    both = load_camera(written(tmp_path, f"{text}{WINDOW}binning_x: 2\nbinning_y: 2\n"))
+    assert (both.width, both.height, both.fx, both.cx) == (100, 80, 125, 59.5)
+
+
+@pytest.mark.parametrize(
+    ("k", "said"),
+    [
+        ([250, 0, 159.5, 0, 251, 119.5, 0, 0, 1], ""),
+        ([500, 0, 319, 0, 502, 239, 0, 0, 2], ""),
+        ([250, 0, 159.5, 0, 251, 119.5, 0, 0, 0], ""),
+        ([250, 0, 0, 0, 251, 0, 159.5, 119.5, 1], "column by column; give it row by row"),
+        ([250, 0, 159.5, 3, 251, 119.5, 0, 0, 1], "K is .fx, 0, cx"),
+    ],
+)
+@pytest.mark.parametrize("key", ["K", "intrinsics", "camera_matrix"])
+def test_a_matrix_is_read_as_it_is_meant(
+    tmp_path: Path, key: str, k: list[float], said: str
+) -> None:
+    path = written(tmp_path, f"{SIZE}{key}: {k}\n")
+    if said:
+        with pytest.raises(CameraError, match=said):
+            load_camera(path)
+    else:
+        same(load_camera(path), Camera(320, 240, 250, 251, 159.5, 119.5))
+
+
+@pytest.mark.parametrize("value", ["true", "1", "yes", "'True'"])
+def test_what_is_called_a_fisheye_is_one(tmp_path: Path, value: str) -> None:
+    text = f"{SIZE}{PINHOLE}fisheye: {value}\ndist_coeffs: [0.1, 0.01, 0, 0]\n"
+    assert load_camera(written(tmp_path, text)).distortion_model == "equidistant"
+    plain = text.replace(f"fisheye: {value}", "fisheye: 0")
+    assert load_camera(written(tmp_path, plain)).distortion_model == "plumb_bob"
+
+
+@pytest.mark.parametrize("key", ["model", "distortion_model", "camera_model", "lens"])
+@pytest.mark.parametrize(
+    "lens", ["inverse_brown_conrady", "distortion.inverse_brown_conrady", "fov"]
+)
+def test_lenses_of_others_are_refused_in_whatever_key(tmp_path: Path, key: str, lens: str) -> None:
+    text = f"{SIZE}{PINHOLE}{key}: {lens}\ncoeffs: [0.1, 0.2, 0, 0, 0]\n"
+    with pytest.raises(CameraError, match=f"'{lens}' is not known"):
+        load_camera(written(tmp_path, text))
+    zeros = written(tmp_path, text.replace("0.1, 0.2", "0, 0"))
+    if "inverse" in lens:
+        assert not load_camera(zeros).is_distorted
+    named = written(tmp_path, f"{SIZE}{PINHOLE}model: D435 thin\n")
+    assert not load_camera(named).is_distorted
+
+
+def test_a_key_of_two_values_is_refused(tmp_path: Path) -> None:
+    text = f"{SIZE}{PINHOLE}fx: 700\n"
+    with pytest.raises(CameraError, match=r"camera\.yaml: fx is 250 and 700; leave one out"):
+        load_camera(written(tmp_path, text))
+    assert load_camera(written(tmp_path, f"{SIZE}{PINHOLE}fx: 250\n")).fx == 250
+
+
 def test_yaml_in_braces_is_no_json_and_read(tmp_path: Path) -> None:
     path = tmp_path / "camera.yaml"
     path.write_text("{image_width: 64, image_height: 48, fx: 50, fy: 50, cx: 31.5, cy: 23.5}\n")

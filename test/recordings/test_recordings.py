@@ -557,6 +557,19 @@ def test_a_pipe_is_no_recording(tmp_path: Path, name: str) -> None:
         open_recording(tmp_path / name, FrameSettings(0.01, CAMERA))
 
 
+def test_many_images_in_one_file_are_told_of(tmp_path: Path) -> None:
+    stack = tmp_path / "stack.tif"
+    cv2.imwritemulti(str(stack), IMAGES)
+    with pytest.raises(RecordingError, match=rf"stack\.tif: holds {len(IMAGES)} images; write"):
+        open_recording(stack, FrameSettings(0.01, CAMERA))
+    recording = open_recording(tmp_path, FrameSettings(0.01, CAMERA))
+    assert len(list(recording)) == 1 and "only the first is measured" in recording.notes[0]
+    cv2.imwrite(str(stack), IMAGES[0])
+    assert open_recording(stack, FrameSettings(0.01, CAMERA)).notes == []
+    stack.write_bytes(b"damaged")
+    assert open_recording(stack, FrameSettings(0.01, CAMERA)).notes == []
+
+
 def test_images_in_folders_below_are_told_of(folder: Path) -> None:
     for name in ("second", "depth", ".hidden", "empty"):
         (folder / name).mkdir()
