@@ -31,6 +31,7 @@ from blur_imu_ros.execution.parallel import in_order
 from blur_imu_ros.execution.progress import progress
 from blur_imu_ros.network.blur_network import BlurNetwork, Loader, load_network, view_size
 from blur_imu_ros.recordings import Recording, open_recording
+from blur_imu_ros.recordings.bag_names import is_bag
 from blur_imu_ros.recordings.calibration_files import read_calibration
 from blur_imu_ros.recordings.camera_files import camera_file
 from blur_imu_ros.recordings.live import address_of
@@ -229,7 +230,10 @@ def _told_how_to_go_on(options: RunOptions) -> Iterator[None]:
 
 
 def _of_no_use(options: RunOptions) -> Iterator[str]:
-    """Yield what a calibration says in vain where it is given as a camera alone."""
+    """Yield what is given in vain: a topic for what is no bag, or what a calibration says where it
+    is given as a camera alone."""
+    if options.topic is not None and not is_bag(options.source):
+        yield f"{options.source} is no bag, so it has no topic {options.topic}"
     if options.camera is None or options.calibration is not None:
         return
     with suppress(BlurImuError):  # Most cameras are no calibrations.

@@ -18,7 +18,7 @@ from blur_imu_ros.core.motion_step import Hold
 from blur_imu_ros.core.pivot import PivotConfig, PivotFilter, PivotState
 from blur_imu_ros.core.registration import RegistrationConfig
 from blur_imu_ros.core.velocity import VelocitySolver
-from blur_imu_ros.errors import BlurImuError, RecordingError
+from blur_imu_ros.errors import RecordingError
 
 _LOOK = slice(7, None, 16)
 """Rows and columns of a view by which an image is known again."""
@@ -127,7 +127,7 @@ class Tracker:
         try:
             for single in singles:
                 yield from self.push(single)
-        except BlurImuError:
+        except Exception:  # Of a driver or a reader of the caller's, too.
             yield from self.flush()
             raise
         yield from self.flush()

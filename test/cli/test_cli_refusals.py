@@ -507,3 +507,11 @@ def test_a_name_that_no_file_can_have_is_refused(
 ) -> None:
     refusal = blur_imu(*command).refusal
     assert "xxx" in refusal and len(refusal) < 1000
+
+
+def test_a_topic_of_what_is_no_bag_is_told(
+    blur_imu: CommandLine, folder: Path, camera: Path, tmp_path: Path
+) -> None:
+    out = ("-o", tmp_path / "est.csv", "--camera", camera, "--exposure", 0.01)
+    assert "is no bag, so it has no topic /x" in blur_imu("run", folder, *out, "--topic", "/x").err
+    assert "topic" not in blur_imu("run", folder, *out).err

@@ -99,6 +99,19 @@ def test_track_without_direction_gives_each_frame_at_once():
     assert tracker.flush() == []
 
 
+@pytest.mark.parametrize("error", [FrameError("a damaged image"), OSError("the cable was pulled")])
+def test_what_was_seen_before_an_error_comes_first(error):
+    def frames():
+        yield from turning(3)
+        raise error
+
+    given = []
+    with pytest.raises(type(error)):
+        for measurement in VisualImu(Oracle([TRUE] * 3)).track(frames()):
+            given.append(measurement.frame.name)
+    assert given == ["0", "1", "2"]
+
+
 def test_push_and_flush_give_what_track_gives():
     imu = VisualImu(Oracle([TRUE] * 4))
     tracker = imu.tracker()
