@@ -52,6 +52,8 @@ FALLBACK_FRAME_RATE = 30.0
 """Hz, where no timestamps and no frame rate are known."""
 LEAST_TRIES, MOST_TRIES = 3, 1000
 """Frames in succession that are tried to decode before a video is taken to be at its end."""
+OTHER_EXPOSURE = 1.25
+"""Ratio of two exposure times from which on they are not the same one."""
 ALL_BUT_A_FEW = 0.9
 """Share of the frames that a video says to hold, below which a note says so; the number is a guess
 in some containers."""
@@ -229,9 +231,15 @@ class ImageFolder:
         return stamps[order]
 
     def _note_exposure(self, facts: PhotoFacts) -> None:
-        if self._settings.exposure_time is None and facts.exposure_time is not None:
+        given, own = self._settings.exposure_time, facts.exposure_time
+        if own is None:
+            return
+        if given is None:
+            self.notes.append(f"exposure times are taken from EXIF (first: {own * 1e3:.3g} ms)")
+        elif not 1 / OTHER_EXPOSURE <= own / given <= OTHER_EXPOSURE:
             self.notes.append(
-                f"exposure times are taken from EXIF (first: {facts.exposure_time * 1e3:.3g} ms)"
+                f"the exposure time given, {given * 1e3:.3g} ms, is taken, although EXIF says "
+                f"{own * 1e3:.3g} ms of the first image"
             )
 
     def _camera_of_photo(self, path: Path, facts: PhotoFacts) -> Camera:

@@ -170,6 +170,8 @@ class Session:
             self._exposure = FixedExposure(settings.exposure_time)
         if before.shift != settings.shift:
             self.times.begin_anew()
+        if before.frame_id != settings.frame_id and self._active:
+            self._base.start()
 
     def _create_topics(self) -> None:
         node, settings, topics = self._node, self.settings, self._topics

@@ -109,7 +109,10 @@ def test_photos_tell_their_own_exposure_times(tmp_path: Path) -> None:
     assert [frame.exposure_time for frame in recording] == pytest.approx([0.02, 0.005])
     assert len(recording.notes) == 2 and "EXIF (first: 20 ms)" in recording.notes[1]
     given = open_recording(tmp_path / "photos", SETTINGS)
-    assert {frame.exposure_time for frame in given} == {0.01} and len(given.notes) == 1
+    assert {frame.exposure_time for frame in given} == {0.01} and len(given.notes) == 2
+    assert "given, 10 ms, is taken, although EXIF says 20 ms" in given.notes[1]
+    near = open_recording(tmp_path / "photos", FrameSettings(0.0195, CAMERA))
+    assert len(near.notes) == 1
 
 
 @pytest.mark.parametrize("orientation", [1, 6])

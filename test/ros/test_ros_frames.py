@@ -81,6 +81,19 @@ def test_a_base_that_tf_does_not_reach_is_told_until_it_is(
     assert tree.listeners == 0, "TF is many messages: nobody listens when the question is answered"
 
 
+def test_a_frame_that_is_set_while_the_node_works_is_looked_for_too(
+    tree: Tree, publishing: Callable[..., Bench]
+) -> None:
+    tree.reached.add(("base_link", "camera_frame"))
+    one = publishing()
+    assert one.send_until(lambda: one.fact("TF from base_link") == "reaches camera_frame")
+    assert one.set("frame_id", "elsewhere") == ""
+    assert one.complaint("publishing, but TF does not lead from base_link to elsewhere")
+    assert one.set("frame_id", "") == ""
+    assert one.send_until(lambda: one.fact("TF from base_link") == "reaches camera_frame")
+    assert tree.listeners == 0
+
+
 def test_tf_is_listened_to_while_the_node_is_active_only(
     tree: Tree, publishing: Callable[..., Bench]
 ) -> None:
