@@ -97,10 +97,11 @@ def read_photo_facts(path: Path) -> PhotoFacts:
         with warnings.catch_warnings(), Image.open(path) as photo:
             warnings.simplefilter("ignore")
             exif, (width, height) = photo.getexif(), photo.size
-            tags = exif.get_ifd(ExifTags.IFD.Exif)
+            tags, is_turned = exif.get_ifd(ExifTags.IFD.Exif), photo.format == "TIFF"
     except Exception:  # Pillow raises what its readers meet; the image's decoder says it better.
         return _raw_facts(path) if is_raw else PhotoFacts()
-    is_upright = exif.get(ExifTags.Base.Orientation) in _UPRIGHT
+    # Of a TIFF, Pillow gives the size of the image as it is shown.
+    is_upright = exif.get(ExifTags.Base.Orientation) in _UPRIGHT and not is_turned
     shown = (height, width) if is_upright else (width, height)
     return PhotoFacts(
         _positive(tags.get(ExifTags.Base.ExposureTime)),

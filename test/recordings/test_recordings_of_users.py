@@ -17,6 +17,7 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.recordings import FrameSettings, open_recording
 from blur_imu_ros.recordings.facade import recordings_in
+from blur_imu_ros.recordings.photos import read_photo_facts
 from helpers.command_line import CommandLine, Oracle, rows_of, turning_images, write_camera
 
 CAMERA = Camera(64, 48, 60, 60, 31.5, 23.5)
@@ -37,7 +38,11 @@ def write_photo(path: Path, size: tuple[int, int] = (64, 48), **tags: object) ->
         exif[ExifTags.Base.Orientation] = orientation
     exif.get_ifd(ExifTags.IFD.Exif).update({ExifTags.Base[k]: v for k, v in tags.items()})
     path.parent.mkdir(exist_ok=True)
-    Image.new("RGB", size, (90, 90, 90)).save(path, exif=exif)
+    image = Image.new("RGB", size, (90, 90, 90))
+    if path.suffix == ".tif":  # Pillow writes EXIF to a TIFF as one of its own tags only.
+        image.save(path, tiffinfo={**exif, ExifTags.IFD.Exif: exif.get_ifd(ExifTags.IFD.Exif)})
+    else:
+        image.save(path, exif=exif)
     return path
 
 
@@ -115,12 +120,13 @@ def test_photos_tell_their_own_exposure_times(tmp_path: Path) -> None:
     assert len(near.notes) == 1
 
 
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif", "webp"])
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_a_photo_gives_an_approximate_camera_of_the_image_as_it_is_shown(
-    tmp_path: Path, orientation: int
+    tmp_path: Path, orientation: int, ending: str
 ) -> None:
     photo = write_photo(
-        tmp_path / "p" / "a.jpg",
+        tmp_path / "p" / f"a.{ending}",
         (640, 480),
         ExposureTime=0.01,
         FocalLengthIn35mmFilm=26,
@@ -129,7 +135,7 @@ def test_a_photo_gives_an_approximate_camera_of_the_image_as_it_is_shown(
     recording = open_recording(photo, FrameSettings())
     camera = next(iter(recording)).camera
     size = (640, 480) if orientation == 1 else (480, 640)
-    assert (camera.width, camera.height) == size
+    assert (camera.width, camera.height) == size == read_photo_facts(photo).size
     # 26 mm on a film with a diagonal of 43.27 mm; the image's is 800 pixels.
     assert camera.fx == camera.fy == pytest.approx(26 / 43.2666 * 800, rel=1e-4)
     assert (camera.cx, camera.cy) == ((size[0] - 1) / 2, (size[1] - 1) / 2)
