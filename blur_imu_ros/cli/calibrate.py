@@ -24,7 +24,12 @@ from blur_imu_ros.evaluation.process_noise import process_noise_of
 from blur_imu_ros.execution.files import refuse_overwriting, write_text
 from blur_imu_ros.recordings.camera_files import camera_file, flat, load_camera, load_exposure_time
 from blur_imu_ros.recordings.velocities import read_velocities
-from blur_imu_ros.results.run_record import exposure_of, linear_scale_of, record_path
+from blur_imu_ros.results.run_record import (
+    exposure_of,
+    linear_scale_of,
+    record_path,
+    stamp_reference_of,
+)
 
 NOTICEABLE = 1.02
 """Times the error, below which a larger one is chance."""
@@ -83,7 +88,9 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     found = calibrate(estimate, truth, exposure_time, options.truth_axes, options.time_offset)
     applied = linear_scale_of(options.estimate)
     tells_scale, found = found.linear_scale is not None, found.on_top_of(applied)
-    _write(options.output, camera | found.values(), found)
+    reference = stamp_reference_of(options.estimate)
+    stated = {} if reference is None else {"stamp_reference": reference.value}
+    _write(options.output, camera | found.values() | stated, found)
     _print(found, options)
     if not tells_scale:
         kept = f" of the run, {applied:.4g}, is kept" if applied != 1 else ""

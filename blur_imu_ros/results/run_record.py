@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from blur_imu_ros.choices import Axes
+from blur_imu_ros.choices import Axes, StampReference
 from blur_imu_ros.core.links import LinksState
 from blur_imu_ros.core.motion_filter import MotionFilterState
 from blur_imu_ros.core.pivot import PivotState
@@ -143,6 +143,13 @@ def linear_scale_of(result: Path) -> float:
     states one."""
     known = _recipe_of(result).get("linear_scale")
     return float(known) if isinstance(known, int | float) and known > 0 else 1.0
+
+
+def stamp_reference_of(result: Path) -> StampReference | None:
+    """Return the moment of the exposure that timestamps were taken to refer to, None where nothing
+    states one."""
+    known = _recipe_of(result).get("stamp_reference")
+    return next((one for one in StampReference if one.value == known), None)
 
 
 def axes_of(result: Path) -> Axes | None:

@@ -402,7 +402,14 @@ def _calibrated(values: dict[str, Any], known: KnownCalibration | None) -> dict[
     """Return the values that a calibration sets, or leaves as they are."""
     if known is None:
         known = _calibration_at(values["calibration"])
-    offset = values["time_offset"] or known.time_offset
+    reference = StampReference(values["stamp_reference"])
+    offset = values["time_offset"] or known.offset_for(reference)
+    if offset is None:
+        moment = "" if known.stamp_reference is None else known.stamp_reference.value
+        raise RosSetupError(
+            f"parameter calibration: {values['calibration']}: its time_offset is for timestamps of "
+            f"the {moment} of the exposure; set stamp_reference: {moment}"
+        )
     if abs(offset) > LARGEST_OFFSET:
         raise RosSetupError(
             f"parameter calibration: {values['calibration']}: time_offset is {offset:g} s, of a "

@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from blur_imu_ros.choices import Axes
+from blur_imu_ros.choices import Axes, StampReference
 from blur_imu_ros.cli.application import app
 from blur_imu_ros.cli.calibrate import print_gain
 from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import FrameError, RecordingError
 from blur_imu_ros.evaluation.calibration import LENGTH_STD, Calibration, calibrate
 from blur_imu_ros.evaluation.metrics import in_axes
+from blur_imu_ros.recordings.calibration_files import read_calibration
 from blur_imu_ros.recordings.camera_files import load_camera, load_exposure_time
 from blur_imu_ros.results.run_record import RunRecord, record_path
 from helpers.camera_and_gyro import EVERY, Apart, apart, shake
@@ -200,6 +201,10 @@ def test_the_exposure_time_that_run_noted_counts(tmp_path: Path):
     out = tmp_path / "found.yaml"
     assert CliRunner().invoke(app, [*arguments, str(out)]).exit_code == 0
     assert load_exposure_time(out) == pytest.approx(EXPOSURE * true.scale, rel=0.02)
+    assert read_calibration(out).stamp_reference is None
+    RunRecord({"stamp_reference": "start"}).save(tmp_path / "est.csv")
+    assert CliRunner().invoke(app, [*arguments, str(out)]).exit_code == 0
+    assert read_calibration(out).stamp_reference is StampReference.START
     for damaged in ("{", '{"recipe": 5, "state": null}'):
         record_path(tmp_path / "est.csv").write_text(damaged)
         assert CliRunner().invoke(app, [*arguments, str(out)]).exit_code == 0

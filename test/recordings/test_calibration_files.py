@@ -60,6 +60,7 @@ def test_without_an_exposure_time_the_scale_holds_for_the_one_that_was_assumed(
     ("text", "said"),
     [
         ("exposure_scale: 0\nlinear_scale: 1\n", "exposure_scale is 0"),
+        ("time_offset: 0\nstamp_reference: begin\n", "stamp_reference is 'begin'; use start"),
         ("exposure_scale: much\nlinear_scale: 1\n", "exposure_scale is 'much', not a number"),
         ("fx: 500\n", "write one with blur-imu calibrate"),
         ("[1, 2]", "is not a calibration"),

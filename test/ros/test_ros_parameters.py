@@ -10,6 +10,7 @@ import yaml
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]")
 
+from blur_imu_ros.choices import StampReference
 from blur_imu_ros.errors import RosSetupError
 from blur_imu_ros.ros import parameters
 
@@ -80,6 +81,36 @@ def test_a_calibration_sets_what_no_parameter_says(tmp_path: Path) -> None:
     told = {"exposure_time": 0.01, "time_offset": -0.02}
     settings = parameters.checked(DEFAULTS | {"calibration": str(path)} | told)
     assert (settings.exposure_time, settings.time_offset) == (0.01, -0.02)
+
+
+@pytest.mark.parametrize(
+    ("found_for", "reference", "offset"),
+    [
+        ("middle", "middle", 0.02),
+        ("middle", "start", 0.016),
+        ("middle", "end", 0.024),
+        ("start", "end", 0.028),
+        ("start", "start", 0.02),
+    ],
+)
+def test_an_offset_is_that_of_the_moment_that_it_was_found_for(
+    tmp_path: Path, found_for: str, reference: str, offset: float
+) -> None:
+    path = tmp_path / "calibration.yaml"
+    text = f"time_offset: 0.02\nstamp_reference: {found_for}\n"
+    path.write_text(f"exposure_time: 0.008\n{text}")
+    given = DEFAULTS | {"calibration": str(path), "stamp_reference": reference}
+    settings = parameters.checked(given)
+    assert settings.time_offset == pytest.approx(offset)
+    moved = settings.stamp_reference.middle(10 + settings.shift, 0.008)
+    assert moved == pytest.approx(StampReference(found_for).middle(10.02, 0.008))
+    assert parameters.checked(given | {"time_offset": 0.5}).time_offset == 0.5
+    path.write_text(text)
+    if found_for == reference:
+        assert parameters.checked(given).time_offset == 0.02
+    else:
+        with pytest.raises(RosSetupError, match=f"set stamp_reference: {found_for}"):
+            parameters.checked(given)
 
 
 def test_an_offset_to_another_clock_is_not_taken_for_the_cameras(tmp_path: Path) -> None:
