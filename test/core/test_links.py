@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from blur_imu_ros.core.links import Clock
+from blur_imu_ros.core.clock import Clock
 
 STEP = 1 / 30
 
