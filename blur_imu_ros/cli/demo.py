@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 
 from blur_imu_ros.choices import DEFAULT_MODEL, Axes
-from blur_imu_ros.cli.evaluate import sign_remark
+from blur_imu_ros.cli.remarks import sign_remark
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.axes import MEANING, express, six_from_optical
 from blur_imu_ros.core.camera import Camera

@@ -13,13 +13,21 @@ from blur_imu_ros import __version__
 from blur_imu_ros.choices import Axes, TruthAxes, Unit
 from blur_imu_ros.cli.measured_axes import measured_axes
 from blur_imu_ros.cli.notes import print_notes
+from blur_imu_ros.cli.remarks import (
+    NO_EXPOSURE_FITS,
+    agreement_remarks,
+    alignment_remarks,
+    consistency_remarks,
+    exposure_remark,
+    latency_remarks,
+    offset_remark,
+)
 from blur_imu_ros.core.axes import MEANING
 from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.evaluation.alignment import Alignment, align, with_linear
 from blur_imu_ros.evaluation.metrics import (
-    CLEAR_TURN,
     Evaluation,
     MatchedSeries,
     evaluate,
@@ -40,8 +48,6 @@ from blur_imu_ros.viz.tables import tables_of
 
 LONGEST_LATENCY = 10.0
 """Seconds; above it the recorder's clock is another than the camera's."""
-
-NO_EXPOSURE_FITS = "no exposure time fits: the rotations do not match the ground truth"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +123,12 @@ def run_evaluate(options: EvaluateOptions) -> Evaluation:
     latency = _latency(estimate)
     header = list(_header(options, record))
     remarks = [
-        *_remarks(result, scale, options),
-        *_offset_remark(result, found, options.time_offset),
-        *_latency_remarks(latency),
-        *(_alignment_remarks(found, linear) if found else ()),
+        *agreement_remarks(result, doubt_axes=options.truth_axes is not TruthAxes.FOUND),
+        exposure_remark(result, scale, options.exposure, options.fit_exposure),
+        *consistency_remarks(result),
+        offset_remark(result, found, options.time_offset),
+        *latency_remarks(latency),
+        *(alignment_remarks(found, linear) if found else ()),
     ]
     _print(result, header, remarks, options)
     if options.json is not None:
@@ -280,60 +288,6 @@ def _header(options: EvaluateOptions, record: RunRecord | None) -> Iterator[str]
     yield f"compared by blur_imu_ros {__version__}; {MEANING[options.shown_axes]}"
 
 
-def _offset_remark(
-    result: Evaluation, found: Alignment | None, given: float | None
-) -> Iterator[str]:
-    """Yield the time offset: the one that was found or given and applied, or that would fit."""
-    if found is not None:
-        offset, std = found.time_offset, 1e3 * found.time_offset_std
-        text = f"{1e3 * offset:+.2f} +- {std:.2f} ms" if abs(offset) < 1 else f"{offset:+.4f} s"
-        yield f"time offset {text} (to add to the estimate's time; found and applied)"
-    elif given is not None:
-        rest = f"{result.time_offset * 1e3:+.1f} ms"
-        yield f"time offset {given:+.4f} s (given and applied; {rest} more would fit best)"
-    else:
-        text = f"{result.time_offset * 1e3:+.1f} ms"
-        yield f"time offset {text} (to add to the estimate's time; would fit best, not applied)"
-
-
-def _remarks(result: Evaluation, scale: float, options: EvaluateOptions) -> Iterator[str]:
-    yield (
-        f"{result.rows} rows compared; {result.invalid} not valid, {result.outside} outside the "
-        "time of the ground truth"
-    )
-    yield sign_remark(result)
-    if result.doubt and options.truth_axes is not TruthAxes.FOUND:
-        yield f"{result.doubt}: different axes or clocks? --truth-axes found estimates them"
-    yield _exposure_remark(result, scale, options)
-    values = [f"{x:.2f} ({name})" for x, name in zip(result.nees, "wv", strict=True) if x == x]
-    if values:
-        yield (
-            f"NEES over its degrees of freedom {', '.join(values)}, from the standard deviations; "
-            "1 is consistent, more is overconfident"
-        )
-
-
-def sign_remark(result: Evaluation) -> str:
-    """Return in words how many signs are right."""
-    if not result.clear_rows:
-        return f"sign accuracy: no row rotates faster than {CLEAR_TURN:g} rad/s"
-    return (
-        f"sign accuracy {result.right_signs:.1%} of the {result.clear_rows} rows that rotate "
-        f"faster than {CLEAR_TURN:g} rad/s"
-    )
-
-
-def _exposure_remark(result: Evaluation, scale: float, options: EvaluateOptions) -> str:
-    if np.isnan(scale):
-        return NO_EXPOSURE_FITS
-    fitted = f"x {scale:.3f}"
-    if options.exposure is not None:
-        fitted += f" = {options.exposure * scale * 1e3:.2f} ms"
-    alone = " (of each image alone)" if np.isfinite(result.rmse_single).any() else ""
-    applied = ", applied" if options.fit_exposure else ""
-    return f"exposure that fits best{alone}: {fitted}{applied}"
-
-
 def _latency(estimate: VelocitySeries) -> dict[str, float] | None:
     """Return median and 95th percentile of the latency (s) of what was recorded live."""
     latency = estimate.latency
@@ -341,21 +295,6 @@ def _latency(estimate: VelocitySeries) -> dict[str, float] | None:
     if latency is None or not 0 < np.median(latency) < LONGEST_LATENCY:
         return None
     return {"median": float(np.median(latency)), "p95": float(np.percentile(latency, 95))}
-
-
-def _latency_remarks(latency: dict[str, float] | None) -> Iterator[str]:
-    if latency is not None:
-        median, p95 = (1e3 * latency[name] for name in ("median", "p95"))
-        yield f"latency from stamp to recording: median {median:.0f} ms, 95 % within {p95:.0f} ms"
-
-
-def _alignment_remarks(found: Alignment, linear: str) -> Iterator[str]:
-    rows = "; ".join(" ".join(f"{x:+.4f}" for x in row) for row in found.rotation)
-    tilt = " ".join(f"{x:.2f}" for x in np.degrees(found.rotation_std))
-    yield f"found: rotation from ground truth to camera [{rows}] +- {tilt} degrees, applied"
-    yield f"rotation found from {found.rows} rows, correlation {found.correlation:.3f}"
-    if linear:
-        yield f"found: linear velocity of the ground truth {linear}"
 
 
 def _plot(path: Path, matched: MatchedSeries, options: EvaluateOptions) -> None:
