@@ -94,9 +94,11 @@ Stamps = Annotated[
     Path | None,
     typer.Option(
         help="Timestamps: CSV with a column t, one row per frame; or a file of EuRoC, TUM, KITTI "
-        "or "
-        "rpicam."
+        "or rpicam."
     ),
+]
+StampMeaning = Annotated[
+    StampReference, typer.Option(help="Moment of the exposure that a timestamp refers to.")
 ]
 ImageTopic = Annotated[str | None, typer.Option(help="Image topic, if the bag has several.")]
 Model = Annotated[str, typer.Option(help="Name or path of a model.")]
@@ -108,6 +110,16 @@ LeverArm = Annotated[
     typer.Option(help="From the pivot to the camera, in metres right, down and forward: 0 0 0.3."),
 ]
 
+Prior = Annotated[
+    MotionPriorChoice,
+    typer.Option(help="pivot: the camera is hand-held; auto: pivot for everything but bags."),
+]
+EstimateTopic = Annotated[str | None, typer.Option(help="Topic of the estimate, for bags.")]
+EstimateAxes = Annotated[
+    Axes | None, typer.Option(help="Axes of the estimate; by default those that run recorded.")
+]
+TruthTopic = Annotated[str | None, typer.Option(help="Topic of the ground truth, for bags.")]
+JsonFile = Annotated[Path | None, typer.Option(help="Results as JSON.")]
 TruthUnit = Annotated[
     list[Unit] | None,
     typer.Option(
@@ -164,9 +176,7 @@ def run(
         ),
     ] = None,
     stamps: Stamps = None,
-    stamp_reference: Annotated[
-        StampReference, typer.Option(help="Moment of the exposure that a timestamp refers to.")
-    ] = StampReference.MIDDLE,
+    stamp_reference: StampMeaning = StampReference.MIDDLE,
     topic: ImageTopic = None,
     model: Model = DEFAULT_MODEL,
     backend: Backend = "auto",
@@ -196,10 +206,7 @@ def run(
         list[str] | None,
         typer.Option(help="Topic of the bag to copy into the .mcap; may be repeated."),
     ] = None,
-    motion_prior: Annotated[
-        MotionPriorChoice,
-        typer.Option(help="pivot: the camera is hand-held; auto: pivot for everything but bags."),
-    ] = MotionPriorChoice.auto,
+    motion_prior: Prior = MotionPriorChoice.auto,
     lever_arm: LeverArm = None,
     calibration: Annotated[
         Path | None,
@@ -226,8 +233,7 @@ def run(
         str | None,
         typer.Option(
             help="Address of a Ray cluster, or local: recordings are distributed over its "
-            "machines, "
-            "which must see the files under the same paths."
+            "machines, which must see the files under the same paths."
         ),
     ] = None,
     rerun: Annotated[
@@ -313,13 +319,10 @@ def evaluate(
         Path,
         typer.Argument(
             help="Ground truth: CSV with t, wx, wy, wz and optionally vx, vy, vz; gyroscope log; "
-            "bag "
-            "with Imu; or TUM trajectory."
+            "bag with Imu; or TUM trajectory."
         ),
     ],
-    axes: Annotated[
-        Axes | None, typer.Option(help="Axes of the estimate; by default those that run recorded.")
-    ] = None,
+    axes: EstimateAxes = None,
     truth_axes: Annotated[
         TruthAxes | None,
         typer.Option(
@@ -337,12 +340,10 @@ def evaluate(
     fit_exposure: Annotated[
         bool, typer.Option(help="Score with the exposure time that fits best.")
     ] = False,
-    json: Annotated[Path | None, typer.Option(help="Results as JSON.")] = None,
+    json: JsonFile = None,
     plot: Annotated[Path | None, typer.Option(help="Plot of both (.png, .svg, .pdf).")] = None,
-    topic: Annotated[str | None, typer.Option(help="Topic of the estimate, for bags.")] = None,
-    truth_topic: Annotated[
-        str | None, typer.Option(help="Topic of the ground truth, for bags.")
-    ] = None,
+    topic: EstimateTopic = None,
+    truth_topic: TruthTopic = None,
     html: Annotated[Path | None, typer.Option(help="Report in one file (.html).")] = None,
     overlay: Annotated[
         Path | None,
@@ -410,7 +411,7 @@ def benchmark(
     seconds: Annotated[
         float, typer.Option(min=0.0, max=3600, help="Seconds per model and size.")
     ] = 2.0,
-    json: Annotated[Path | None, typer.Option(help="Results as JSON.")] = None,
+    json: JsonFile = None,
     plot: Annotated[
         Path | None, typer.Option(help="Plot of times by image size and number of threads (.png).")
     ] = None,
@@ -441,8 +442,7 @@ def calibrate(
         Path,
         typer.Argument(
             help="Ground truth: CSV with t, wx, wy, wz and optionally vx, vy, vz; gyroscope log; "
-            "or "
-            "bag with Imu."
+            "or bag with Imu."
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Result, as YAML.")],
@@ -459,16 +459,12 @@ def calibrate(
             "the camera file."
         ),
     ] = None,
-    axes: Annotated[
-        Axes | None, typer.Option(help="Axes of the estimate; by default those that run recorded.")
-    ] = None,
+    axes: EstimateAxes = None,
     truth_axes: Annotated[
         TruthAxes, typer.Option(help="Axes of the ground truth, if known.")
     ] = TruthAxes.FOUND,
-    topic: Annotated[str | None, typer.Option(help="Topic of the estimate, for bags.")] = None,
-    truth_topic: Annotated[
-        str | None, typer.Option(help="Topic of the ground truth, for bags.")
-    ] = None,
+    topic: EstimateTopic = None,
+    truth_topic: TruthTopic = None,
     time_offset: TimeOffset = None,
     truth_unit: TruthUnit = None,
     strict: Strict = False,
@@ -513,9 +509,7 @@ def compare(
     camera: CameraFile = None,
     exposure: Annotated[float | None, _exposure_time("Exposure time, seconds.")] = None,
     stamps: Stamps = None,
-    stamp_reference: Annotated[
-        StampReference, typer.Option(help="Moment of the exposure that a timestamp refers to.")
-    ] = StampReference.MIDDLE,
+    stamp_reference: StampMeaning = StampReference.MIDDLE,
     topic: ImageTopic = None,
     model: Model = DEFAULT_MODEL,
     backend: Backend = "auto",
@@ -537,12 +531,9 @@ def compare(
         bool,
         typer.Option("--colmap", help="Include COLMAP (needs the extra colmap); slow."),
     ] = False,
-    motion_prior: Annotated[
-        MotionPriorChoice,
-        typer.Option(help="pivot: the camera is hand-held; auto: pivot for everything but bags."),
-    ] = MotionPriorChoice.auto,
+    motion_prior: Prior = MotionPriorChoice.auto,
     lever_arm: LeverArm = None,
-    json: Annotated[Path | None, typer.Option(help="Results as JSON.")] = None,
+    json: JsonFile = None,
     truth_unit: TruthUnit = None,
     strict: Strict = False,
     from_rest: Annotated[
