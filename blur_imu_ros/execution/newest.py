@@ -35,8 +35,9 @@ class Newest(Generic[Thing]):
             self.ended = True
             self._changed.notify()
 
-    def take(self, patience: float) -> Thing | None:
-        """Return what is there, or comes within `patience` seconds; None where nothing does."""
+    def take(self, patience: float | None = None) -> Thing | None:
+        """Return what is there, or comes within `patience` seconds, if it is given; None where
+        nothing does, or nothing more will."""
         with self._changed:
             self._changed.wait_for(lambda: self._thing is not None or self.ended, patience)
             thing, self._thing = self._thing, None

@@ -81,7 +81,9 @@ def played(one: Bench, bag: Path, late: int) -> dict[str, list[bytes]]:
     for count, raw in enumerate(written(bag)[IMAGE], start=1):
         one.image.publish(raw)
         assert one.until(lambda count=count: one.node._health._received == count)
-        assert one.until(lambda: one.session._worker._item is None) and one.answered(count - late)
+        assert one.until(lambda: one.session._worker._newest._thing is None) and one.answered(
+            count - late
+        )
     assert one.until(lambda: len(one.heard["motion"]) == COUNT - late)
     one.until(lambda: len(one.heard["twist"]) == one.node._health._published)
     kinds = {

@@ -59,7 +59,7 @@ def test_the_work_goes_on_where_nobody_can_be_told():
 def test_only_the_newest_waits_and_the_others_are_counted():
     log, gate = Log(), threading.Event()
     log.worker.put(gate)
-    until(lambda: log.worker._item is None)
+    until(lambda: log.worker._newest._thing is None)
     for number in range(5):
         log.worker.put(number)
     gate.set()
@@ -72,7 +72,7 @@ def test_a_thread_that_hung_while_it_was_stopped_does_not_work_beside_the_next()
     log, gate = Log(), threading.Event()
     hung = log.worker._thread
     log.worker.put(gate)
-    until(lambda: log.worker._item is None)
+    until(lambda: log.worker._newest._thing is None)
     log.worker.stop(timeout=0.01)
     log.worker.start()
     gate.set()
@@ -87,7 +87,7 @@ def test_a_thread_that_hung_while_it_was_stopped_does_not_work_beside_the_next()
 def test_what_waits_when_it_is_stopped_is_dropped():
     log, gate = Log(), threading.Event()
     log.worker.put(gate)
-    until(lambda: log.worker._item is None)
+    until(lambda: log.worker._newest._thing is None)
     log.worker.put("late")
     threading.Timer(0.05, gate.set).start()
     log.worker.stop()
