@@ -33,6 +33,10 @@ class Note(str):
         return note
 
 
+class Loss(Note):
+    """A remark on what was left out of what was read."""
+
+
 class CameraError(BlurImuError):
     """A camera calibration that cannot be used."""
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import os
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from enum import Enum
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
@@ -24,7 +19,7 @@ from blur_imu_ros.choices import (
     TruthAxes,
     Unit,
 )
-from blur_imu_ros.errors import BlurImuError, install_hint
+from blur_imu_ros.cli.signals import Stopped
 
 MOST_JOBS = 4
 """Threads for each core; more only cost memory."""
@@ -633,7 +628,7 @@ def live(
         output=output,
         seconds=seconds,
     )
-    with suppress(_Stopped):  # Ctrl-C is how it is meant to end.
+    with suppress(Stopped):  # Ctrl-C is how it is meant to end.
         run_live(options)
 
 
@@ -672,97 +667,3 @@ _add_commands_of_others()
 for _command in app.registered_commands:
     # Else the list of commands cuts them off after some words.
     _command.short_help = (_command.callback.__doc__ or "").partition("\n")[0]
-
-
-def _checked() -> Any:
-    """Return the commands; their options refuse NaN and infinity before anything is done."""
-    group: Any = typer.main.get_command(app)
-    for command in group.commands.values():
-        for parameter in command.params:
-            parameter.callback = _refusing_not_finite(parameter.callback)
-        options = {p.name: max(p.opts, key=len) for p in command.params}
-        command.callback = _known_to_notes(command.callback, options)
-    return group
-
-
-def _known_to_notes(then: Callable[..., Any], options: dict[str, str]) -> Callable[..., Any]:
-    """Return a command that says, before it begins, which options notes and errors may name."""
-
-    def command(**given: Any) -> Any:
-        from blur_imu_ros.cli.notes import set_options
-
-        set_options(options)
-        return then(**given)
-
-    return command
-
-
-def _refusing_not_finite(then: Callable[..., Any] | None) -> Callable[..., Any]:
-    """Return a callback of a parameter that refuses NaN and infinite numbers, then does `then`."""
-
-    def callback(context: Any, parameter: Any, value: Any) -> Any:
-        for number in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(number, float) and not math.isfinite(number):
-                name = max(parameter.opts, key=len)
-                raise BlurImuError(f"{name}: {number} is not a finite number")
-        return value if then is None else then(context, parameter, value)
-
-    return callback
-
-
-class _Stopped(BaseException):
-    """Somebody asked us to stop; like KeyboardInterrupt, which the command line library eats."""
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Raise `_Stopped` at SIGINT and SIGTERM, so that what is being written is completed."""
-
-    def stop(number: int, frame: object) -> None:
-        raise _Stopped
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def main() -> None:
-    """Run the command line: exit 0 when done, 1 on bad input with one line, 2 on wrong usage."""
-    # What is wrong with an image or video is reported by us, in one line.
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    for word in sys.argv[1:]:
-        if not word or (word.startswith("-") and word.endswith("=")):
-            _refuse(f"'{word}': an empty argument; is a shell variable not set?")
-    try:
-        with _stoppable():
-            _checked()(standalone_mode=True)
-    except BlurImuError as error:
-        from blur_imu_ros.cli.notes import with_options
-
-        _refuse(with_options(error))
-    except OSError as error:
-        if error.filename is None:
-            raise
-        _refuse(f"{error.filename}: {error.strerror}")
-    except ModuleNotFoundError as error:
-        if error.name not in {"torch", "safetensors", "onnx", "onnxscript", "accelerate"}:
-            raise
-        _refuse(f"{error.name} is not installed ({install_hint('train')})")
-    except _Stopped:
-        _refuse("interrupted; what was written is kept")
-
-
-_LONGEST_REFUSAL = 400
-"""Characters at the beginning and at the end of a line that are kept."""
-
-
-def _refuse(reason: str) -> NoReturn:
-    line = " ".join(reason.splitlines())
-    if len(line) > 2 * _LONGEST_REFUSAL:  # a name or a file's content
-        line = f"{line[:_LONGEST_REFUSAL]} ... {line[-_LONGEST_REFUSAL:]}"
-    print(f"blur-imu: {line}", file=sys.stderr)
-    sys.exit(1)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from blur_imu_ros.core.series import Loss
-from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.errors import Loss, RecordingError
 
 
 def print_notes(*notes: str, strict: bool = False) -> None:

@@ -11,14 +11,10 @@ import numpy as np
 from blur_imu_ros.choices import Axes
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.estimate import VelocityEstimate
-from blur_imu_ros.errors import Note, RecordingError
+from blur_imu_ros.errors import RecordingError
 
 VELOCITIES = ("wx", "wy", "wz", "vx", "vy", "vz")
 UNITS = ("rad/s", "rad/s", "rad/s", "m/s", "m/s", "m/s")
-
-
-class Loss(Note):
-    """A note on what was left out of what was read."""
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import numpy as np
 from rosbags.interfaces import Connection
 
 from blur_imu_ros.core.arrays import Array
-from blur_imu_ros.core.series import Loss, VelocitySeries
-from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.core.series import VelocitySeries
+from blur_imu_ros.errors import Loss, RecordingError
 from blur_imu_ros.recordings.bag_files import MOTION, BagFile
 from blur_imu_ros.recordings.bags import (
     DamagedBagError,

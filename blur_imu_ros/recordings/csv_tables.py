@@ -8,8 +8,8 @@ import numpy as np
 
 from blur_imu_ros.choices import Axes
 from blur_imu_ros.core.arrays import Array
-from blur_imu_ros.core.series import VELOCITIES, Loss, VelocitySeries
-from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.core.series import VELOCITIES, VelocitySeries
+from blur_imu_ros.errors import Loss, RecordingError
 from blur_imu_ros.recordings.rising_times import rising_rows, unit_by_steps
 from blur_imu_ros.recordings.text_tables import number, read_table
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.core.arrays import Array
-from blur_imu_ros.core.series import Loss
-from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.errors import Loss, RecordingError
 
 MOST_WRONG = 0.05
 """Share of the rows that may be out of order, without a time, or alone far away."""

@@ -187,12 +187,12 @@ def test_tasks_that_are_stopped_end_in_order(tmp_path: Path) -> None:
     code = (
         "import sys, time; from functools import partial; from pathlib import Path\n"
         "from blur_imu_ros.execution.batch import Task, in_processes\n"
-        "from blur_imu_ros.cli.application import _stoppable, _Stopped\n"
+        "from blur_imu_ros.cli.signals import Stopped, stoppable\n"
         "if __name__ == '__main__':\n"
         "    try:\n"
-        "        with _stoppable():\n"
+        "        with stoppable():\n"
         "            print(list(in_processes([Task('long', partial(time.sleep, 60))], 1)))\n"
-        "    except _Stopped: print('stopped')\n"
+        "    except Stopped: print('stopped')\n"
     )
     script = tmp_path / "script.py"
     script.write_text(code)
