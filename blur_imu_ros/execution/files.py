@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import count
@@ -111,9 +112,18 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8; RecordingError if that is not possible."""
+    """Write a text file in UTF-8, whole or not at all; RecordingError if that is not possible."""
     make_folder_of(path)
+    place = path.resolve() if path.is_symlink() else path
+    new = place.parent / f"{place.name}.new"
     try:
-        path.write_text(text, encoding="utf-8")
+        # A pipe or a device is not replaced, nor the file to which /dev/stdout leads.
+        if path.is_relative_to("/dev") or (place.exists() and not place.is_file()):
+            path.write_text(text, encoding="utf-8")
+            return
+        new.write_text(text, encoding="utf-8")
+        os.replace(new, place)
     except OSError as error:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
         raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error

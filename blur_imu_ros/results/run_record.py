@@ -4,7 +4,6 @@ with."""
 from __future__ import annotations
 
 import json
-import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from blur_imu_ros.core.motion_filter import MotionFilterState
 from blur_imu_ros.core.pivot import PivotState
 from blur_imu_ros.core.tracker import TrackerState
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.execution.files import RECORD_SUFFIX
+from blur_imu_ros.execution.files import RECORD_SUFFIX, write_text
 
 SAVED_EVERY = 0.5
 """Seconds. A file for each frame wears memory cards out for nothing."""
@@ -46,13 +45,7 @@ class RunRecord:
 
     def save(self, result: Path) -> None:
         """Write the record beside a result, in one step; RecordingError where it cannot be."""
-        path = record_path(result)
-        new = path.with_name(path.name + ".new")
-        try:
-            new.write_text(self._text() + "\n", encoding="utf-8")
-            os.replace(new, path)
-        except OSError as error:
-            raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
+        write_text(record_path(result), self._text() + "\n")
 
     def _text(self) -> str:
         """Return JSON; that of a run under way, with thousands of numbers, as fast as can be."""

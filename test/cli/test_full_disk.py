@@ -16,6 +16,7 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import RecordingError, TrainingError
+from blur_imu_ros.execution.files import write_text
 from blur_imu_ros.recordings.bag_files import MOTION
 from blur_imu_ros.recordings.csv_tables import read_series
 from blur_imu_ros.results.bag_writer import BagWriter
@@ -89,6 +90,15 @@ def test_a_bag_without_a_whole_chunk_leaves_nothing(tmp_path: Path) -> None:
         for k in range(1, 20):
             bag.write(Frame(np.zeros((8, 8), np.uint8), k, 0.01, camera, f"{k}"), estimate(k))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_text_file_that_does_not_fit_leaves_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.yaml"
+    write_text(path, "exposure_time: 0.01\n")
+    with files_up_to(1000), pytest.raises(RecordingError, match="yaml: cannot be written"):
+        write_text(path, "# much\n" * 1000)
+    assert path.read_text() == "exposure_time: 0.01\n"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_run_says_so_in_one_line_and_keeps_its_rows(

@@ -13,6 +13,7 @@ from blur_imu_ros.execution.files import (
     moved_aside,
     refuse_overwriting,
     with_ending,
+    write_text,
 )
 
 
@@ -83,3 +84,12 @@ def test_a_folder_without_a_name_is_no_place_for_a_result(folder: str) -> None:
         refuse_overwriting([Path(folder)], [])
     with pytest.raises(RecordingError, match=r"is a folder; name the file"):
         with_ending(Path(folder), [".json"])
+
+
+def test_a_text_is_written_where_a_link_leads_and_into_a_device(log: Path) -> None:
+    link = log.with_name("link.txt")
+    link.symlink_to(log)
+    write_text(link, "new")
+    assert link.is_symlink() and log.read_text() == "new"
+    write_text(Path(os.devnull), "gone")
+    assert not Path(os.devnull).is_file()
