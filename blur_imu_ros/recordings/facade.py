@@ -13,14 +13,13 @@ from blur_imu_ros.recordings.file_names import natural_order
 from blur_imu_ros.recordings.images import (
     IMAGE_SUFFIXES,
     NO_COLOUR,
-    VIDEO_SUFFIXES,
     ImageFolder,
-    Video,
     images_at,
 )
 from blur_imu_ros.recordings.live import LiveVideo, address_of
 from blur_imu_ros.recordings.settings import FrameSettings, Recording
 from blur_imu_ros.recordings.stray_scanner import StrayScan, is_stray_scan
+from blur_imu_ros.recordings.videos import VIDEO_SUFFIXES, Video
 
 __all__ = ["FrameSettings", "Recording", "open_recording", "recordings_in"]
 

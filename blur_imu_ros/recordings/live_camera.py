@@ -16,8 +16,8 @@ from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame, check_exposure_time
 from blur_imu_ros.errors import FrameError, Note, RecordingError
 from blur_imu_ros.execution.newest import Newest
-from blur_imu_ros.recordings.images import FALLBACK_FRAME_RATE
 from blur_imu_ros.recordings.v4l2 import read_exposure
+from blur_imu_ros.recordings.videos import FALLBACK_FRAME_RATE
 
 USUAL_FIELD_OF_VIEW = 65.0
 """Degrees across: of a laptop's camera, about."""

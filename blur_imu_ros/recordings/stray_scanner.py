@@ -9,9 +9,9 @@ import numpy as np
 
 from blur_imu_ros.core.camera import Camera, in_pixels
 from blur_imu_ros.errors import CameraError, RecordingError
-from blur_imu_ros.recordings.images import Video
 from blur_imu_ros.recordings.settings import FrameSettings
 from blur_imu_ros.recordings.timestamp_files import read_timestamps
+from blur_imu_ros.recordings.videos import Video
 
 VIDEO, MATRIX, ODOMETRY = "rgb.mp4", "camera_matrix.csv", "odometry.csv"
 

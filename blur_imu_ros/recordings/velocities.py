@@ -14,7 +14,6 @@ from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings.bag_names import is_bag
 from blur_imu_ros.recordings.csv_tables import CsvTable, series_of_table
 from blur_imu_ros.recordings.gyroscope_logs import names_gyroscope, read_log
-from blur_imu_ros.recordings.images import VIDEO_SUFFIXES
 from blur_imu_ros.recordings.trajectories import (
     POSE_WIDTHS,
     TEXT_SUFFIXES,
@@ -22,6 +21,7 @@ from blur_imu_ros.recordings.trajectories import (
     pose_columns,
     read_poses,
 )
+from blur_imu_ros.recordings.videos import VIDEO_SUFFIXES
 
 
 def read_velocities(
