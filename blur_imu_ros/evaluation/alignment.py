@@ -1,4 +1,4 @@
-"""How a camera and a gyroscope sit and tick against each other, found from what both measured.
+"""Extrinsic rotation and time offset of a camera and a gyroscope, from what both measured.
 
 The model, for the camera's angular velocity e as estimated at time t, and the gyroscope's g:
 
@@ -105,7 +105,7 @@ def align(
     exposure_time: float | None = None,
     near: float | None = None,
 ) -> Alignment:
-    """Return how the camera of `estimate` sits and ticks against the gyroscope of `truth`.
+    """Return rotation, time offset and scale of the camera of `estimate` against a gyroscope.
 
     Args:
         estimate: angular velocities in optical axes; the valid rows take part.

@@ -1,5 +1,5 @@
-"""What a recording with a gyroscope says about a camera: exposure time, clock, mounting and
-scale."""
+"""Calibration of a camera against a gyroscope: exposure time, time offset, extrinsic rotation and
+linear scale."""
 
 from __future__ import annotations
 

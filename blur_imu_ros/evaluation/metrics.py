@@ -64,7 +64,8 @@ class Evaluation:
         rows: how many estimates were compared.
         invalid: how many were marked as not to be used, and left out.
         outside: how many lie outside the ground truth's time, and were left out.
-        rmse, mae, zero_rmse: (6,) rad/s and m/s; `zero_rmse` is that of always saying zero.
+        rmse, mae, zero_rmse: (6,) rad/s and m/s; `zero_rmse` is that of the zero-velocity
+            baseline.
         rmse_all_rows: (6,) RMSE with the rows that are not valid counted too, as they stand in the
             file: refusing frames cannot flatter it.
         correlation: (6,) with the ground truth.
@@ -103,7 +104,7 @@ class Evaluation:
 
     @property
     def turns_by_zero(self) -> float:
-        """RMSE of omega over that of always saying zero; NaN where nothing turns."""
+        """RMSE of omega over that of the zero-velocity baseline; NaN where nothing turns."""
         ours, zero = np.square([self.rmse[:3], self.zero_rmse[:3]]).sum(axis=1)
         return float(np.sqrt(ours / zero)) if zero > 0 else float("nan")
 

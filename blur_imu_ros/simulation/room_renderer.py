@@ -1,4 +1,4 @@
-"""A furnished room made from nothing, seen by a camera that moves while its shutter is open.
+"""A procedural furnished room, seen by a camera that moves while its shutter is open.
 
 Every surface is a flat textured quad, so each sub-frame is exact: one homography a quad, drawn from
 far to near in linear light. The body moves by exact rigid motion (no small-angle formula), which
