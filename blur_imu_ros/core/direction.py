@@ -20,7 +20,7 @@ from blur_imu_ros.choices import Direction
 from blur_imu_ros.core.arrays import Array, Image
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
-from blur_imu_ros.core.estimate import VelocityEstimate
+from blur_imu_ros.core.estimate import VelocityEstimate, mean_velocities
 
 _SIGNS = np.array([1.0, -1.0])
 _OPEN = np.array([0.5, 0.5])
@@ -194,10 +194,9 @@ class DirectionFilter:
         if np.array_equal(first.image, second.image):
             return np.zeros((2, 2))  # One image twice agrees best at rest, which blur rules out.
         dt = second.estimate.t - first.estimate.t
-        before, after = first.estimate.velocity, second.estimate.velocity
-        means = (_SIGNS[:, None, None] * before + _SIGNS[:, None] * after) / 2
+        means = mean_velocities(first.estimate.velocity, second.estimate.velocity)
         spacing = self.config.spacing
-        warped, seen = _warp(second, first, means.reshape(4, 6), dt, spacing)
+        warped, seen = _warp(second, first, means, dt, spacing)
         if seen.mean(axis=(1, 2)).min() < self.config.smallest_overlap:
             return np.zeros((2, 2))
         apart = np.abs(first.image[::spacing, ::spacing] - warped)

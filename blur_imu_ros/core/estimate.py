@@ -93,3 +93,11 @@ class VelocityEstimate:
         """Whether the velocity differs significantly (95 %) from zero, so that its sign matters."""
         x = self.velocity
         return bool(x @ np.linalg.solve(self.covariance, x) > CHI2_95_SIX)
+
+
+_SIGNS = np.array([[1.0, 1], [1, -1], [-1, 1], [-1, -1]])
+
+
+def mean_velocities(first: Array, second: Array) -> Array:
+    """(4, n) means of two velocities (n,) whose signs are open: under ++, +-, -+ and --."""
+    return np.asarray(_SIGNS @ np.stack([first, second]) / 2)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from blur_imu_ros.core.arrays import Array, Image
+from blur_imu_ros.core.estimate import mean_velocities
 from blur_imu_ros.core.measurement import Measurement
 
 FEWEST_PAIRS = 3
@@ -154,8 +155,7 @@ def _blurred_turn(before: Measurement, after: Measurement) -> float | None:
     if not (_is_clear(before) and _is_clear(after)):
         return None
     turned = pair.velocity[:3]
-    first, second = (_turn_alone(measurement) for measurement in (before, after))
-    means = [(a * first + b * second) / 2 for a in (1, -1) for b in (1, -1)]
+    means = mean_velocities(_turn_alone(before), _turn_alone(after))
     cosines = [_cosine(mean, turned) for mean in means]
     best = int(np.argmax(cosines))
     if cosines[best] < _CLEAR_COSINE:

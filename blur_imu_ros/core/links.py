@@ -16,7 +16,7 @@ import numpy as np
 
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.clock import Clock
-from blur_imu_ros.core.estimate import CHI2_95_SIX
+from blur_imu_ros.core.estimate import CHI2_95_SIX, mean_velocities
 from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.motion_filter import (
     Fused,
@@ -39,7 +39,6 @@ from blur_imu_ros.core.registration import (
 from blur_imu_ros.core.still_parts import StillParts
 from blur_imu_ros.core.velocity import VelocityPrior
 
-_SIGNS = ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0))
 _SUDDEN = 10.0
 """Standard deviations of a registered velocity, which none loses from one frame to the next."""
 _SAME = 0.997
@@ -247,9 +246,8 @@ class Links:
 
     def _starts(self, first: Measurement, second: Measurement) -> Array:
         """(k, 6) mean velocities that two frames and the past may mean."""
-        before, after = first.estimate.velocity, second.estimate.velocity
-        means = [(a * before + b * after) / 2 for a, b in _SIGNS]
-        return np.array(means if self._velocity is None else [*means, self._velocity])
+        means = mean_velocities(first.estimate.velocity, second.estimate.velocity)
+        return means if self._velocity is None else np.vstack([means, self._velocity])
 
     def fuse(self, node: Node, first: Node | None, hold: Hold | None) -> None:
         """Take `node` into the chain behind `first`, the frame that `link` found for it."""

@@ -239,7 +239,6 @@ class _Stopwatch:
             MotionFilterConfig(),
             self._solver.weak_prior,
             lag=True,
-            smooth=False,
         )
         self._waiting: deque[Node] = deque()
         self._imu = VisualImu(contender.network, self._solver)
@@ -289,7 +288,7 @@ class _Stopwatch:
         yield self._clock()
         self._waiting.append(node)
         self._links.fuse(node, first, None)
-        self._links.release(self._waiting, False)
+        self._links.release(self._waiting)
         yield self._clock()
         self._bag.write(frame, estimate)
         yield self._clock()

@@ -23,7 +23,7 @@ from sensor_msgs.msg import CameraInfo, Image, Imu
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import RosSetupError
-from blur_imu_ros.results.ros_fields import MINIMUM_DIRECTION_PROBABILITY
+from blur_imu_ros.results.ros_fields import LINEAR_FIRST, MINIMUM_DIRECTION_PROBABILITY
 from blur_imu_ros.ros import messages
 
 DISCOVERY_TIMEOUT = 40.0
@@ -168,7 +168,7 @@ def _collected(listener: _Listener, sent: dict[float, float]) -> Heard:
              twist.linear.x, twist.linear.y, twist.linear.z]
         )  # fmt: skip
         sigma = np.sqrt(np.diag(np.array(message.twist.covariance).reshape(6, 6)))
-        sigmas.append(np.concatenate([sigma[3:], sigma[:3]]))
+        sigmas.append(sigma[LINEAR_FIRST])  # and back
         latency.append(came - sent[float(known[np.argmin(np.abs(known - t))])])
         stamps.append(t)
     unanswered = _unanswered(listener, known, np.array(stamps))
