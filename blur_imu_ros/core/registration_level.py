@@ -21,6 +21,13 @@ import numpy as np
 
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.depth_errors import (
+    depth_covariance,
+    depth_information,
+    lost_to_any_depth,
+    root_of_moment,
+    turned_blocks,
+)
 from blur_imu_ros.core.motion_field import motion_rows
 from blur_imu_ros.core.registration_view import (
     DepthTold,
@@ -29,7 +36,7 @@ from blur_imu_ros.core.registration_view import (
     resized,
     sized,
 )
-from blur_imu_ros.core.small_systems import add_to, added, inverse, principal, solved
+from blur_imu_ros.core.small_systems import added, principal, solved
 
 _OUTSIDE, _UNSEEN = -1e9, -1e4
 """Grey level of what lies outside an image, and below which a pixel takes part of it: the smallest
@@ -123,7 +130,7 @@ class Level:
         np.multiply(rows[:, 3:], self.points[3], out=self.rows[:, 3:])
         self.scale = settings.shrink**number
         self.settled = settings.settled_px * self.scale
-        self.depth_information = _depth_information(first, settings) if self.finest else None
+        self.depth_information = depth_information(first, settings) if self.finest else None
         self.metric = self._metric() if metric is None else metric
         images = first.levels[number], second.levels[number]
         gradients = first.gradients[number], second.gradients[number]
@@ -366,8 +373,8 @@ class Level:
         known += across.T @ solved_across
         memory = settings.depth_memory * overlap
         return DepthTold(
-            memory * _turned(correction, first.camera, second.camera, motion[:3]),
-            memory**2 * known + (1 - memory**2) * _depth_covariance(second, settings),
+            memory * turned_blocks(correction, first.camera, second.camera, motion[:3]),
+            memory**2 * known + (1 - memory**2) * depth_covariance(second, settings),
         )
 
     def _block_sums(self, values: Array) -> Array:
@@ -390,7 +397,7 @@ class Level:
         """
         jacobian, precision = self._slopes(fits)
         if self.finest:
-            axes = _root_of_moment(fits.motions[0, 3:], spread)
+            axes = root_of_moment(fits.motions[0, 3:], spread)
             slopes = axes.astype(np.float32) @ jacobian[3:]
             inner = np.float32(self.settings.depth_inner_std**2) * np.einsum(
                 "kn,kn->n", slopes, slopes
@@ -401,7 +408,7 @@ class Level:
         if self.finest:
             sums = self._parallax_sums(jacobian, weighted)
             assert self.depth_information is not None
-            normal = normal - _lost_to_any_depth(sums, axes, self.depth_information)
+            normal = normal - lost_to_any_depth(sums, axes, self.depth_information)
         # In the prior's own units; rounding must not make the images tell less than nothing.
         size, axes = principal(prior)
         from_prior = axes / np.sqrt(size)
@@ -493,43 +500,6 @@ def _brightness(
     variance /= max(second2 / total - other * other, 0.0) + _TINY
     gain = math.sqrt(min(max(variance, 0.25**2), 4.0**2))
     return gain, mean - gain * other
-
-
-def _root_of_moment(mean: Array, std: float) -> Array:
-    """(3, 3) symmetric root of the second moment of a vector of this mean (3,), and of this
-    standard deviation on each axis."""
-    longer = math.sqrt(std**2 + float(mean @ mean))
-    return add_to(np.multiply.outer(mean, mean) / (std + longer), std)
-
-
-def _lost_to_any_depth(sums: Array, axes: Array, depth_information: Array) -> Array:
-    """(6, 6) information that unknown depth takes, of a translation of which little is known.
-
-    Along each axis of its second moment, depth errs anew. Axis by axis, because LAPACK wakes
-    threads for all three at once, which then wait for more at the cost of a core.
-
-    Args:
-        sums: (3, 6, blocks) of `Level._parallax_sums`.
-        axes: (3, 3) root of the second moment of the translation.
-        depth_information: (blocks, blocks) before, of the logarithm of depth.
-    """
-    along = (axes.T @ sums.reshape(3, -1)).reshape(sums.shape)
-    own = (axes.T @ along[:, 3:]).swapaxes(0, 1)
-    first = np.linalg.inv(added(depth_information, own[0, 0]))
-    across = along[0] @ first
-    lost = across @ along[0].T
-
-    def left(i: int, j: int) -> Array:
-        less: Array = first * own[0, j]
-        less *= -own[0, i][:, None]
-        return add_to(less, own[i, j])
-
-    second, third = (along[i] - across * own[0, i] for i in (1, 2))
-    inverse, between = np.linalg.inv(depth_information + left(1, 1)), left(1, 2)
-    across = second @ inverse
-    third = third - across @ between
-    last = depth_information + left(2, 2) - between.T @ inverse @ between
-    return np.asarray(lost + across @ second.T + third @ np.linalg.solve(last, third.T))
 
 
 def _shown(view: View, shape: tuple[int, ...], margin: int) -> Array | None:
@@ -624,38 +594,3 @@ def _even(shape: tuple[int, int]) -> Array:
     y, x = (np.mgrid[: shape[0], : shape[1]].reshape(2, -1).T / np.array(shape) - 0.5).T
     basis = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
     return np.ascontiguousarray(np.linalg.qr(basis)[0].T, np.float32)
-
-
-def _depth_information(view: View, settings: RegistrationConfig) -> Array:
-    """(blocks, blocks) inverse covariance of the errors of the logarithm of a view's depth."""
-    told = view.told
-    covariance = _depth_covariance(view, settings) if told is None else told.covariance
-    return np.asarray(np.linalg.inv(covariance))
-
-
-def _depth_covariance(view: View, settings: RegistrationConfig) -> Array:
-    """(blocks, blocks) covariance of the same before any parallax told of it."""
-    std = settings.depth_share * view.sigma_log_depth.ravel()
-    alike = _depth_correlation(settings.blocks, settings.depth_tilt, settings.depth_reach)
-    return np.asarray(alike * (std[:, None] * std))
-
-
-@lru_cache(maxsize=16)
-def _depth_correlation(blocks: tuple[int, int], tilt: float, reach: float) -> Array:
-    """(blocks, blocks) correlation of the errors of the logarithm of depth."""
-    rows, columns = blocks
-    y, x = np.mgrid[:rows, :columns].reshape(2, -1) + 0.5
-    x, y = 2 * x / columns - 1, 2 * y / rows - 1
-    apart = np.hypot(x[:, None] - x, y[:, None] - y)
-    slopes = 1.5 * (np.outer(x, x) + np.outer(y, y))
-    return np.asarray(tilt * slopes + (1 - tilt) * np.exp(-apart / reach))
-
-
-def _turned(values: Array, first: Camera, second: Camera, rotation: Array) -> Array:
-    """(rows, columns) values of blocks of the first image where the second one sees them, else
-    0."""
-    rows, columns = values.shape
-    before = sized(first, columns, rows).matrix
-    after = sized(second, columns, rows).matrix
-    way = after @ cv2.Rodrigues(-rotation)[0] @ inverse(before)
-    return np.asarray(cv2.warpPerspective(values, way, (columns, rows)))

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from blur_imu_ros.core.blur_field import BlurField, cell_centres
 from blur_imu_ros.core.camera import Camera
+from blur_imu_ros.core.depth_errors import lost_to_any_depth
 from blur_imu_ros.core.motion_field import double_angle, motion_field
 from blur_imu_ros.core.registration import (
     DepthTold,
@@ -21,7 +22,7 @@ from blur_imu_ros.core.registration import (
     View,
     shared_covariance,
 )
-from blur_imu_ros.core.registration_level import _lost_to_any_depth, _vector_of, evidence_of
+from blur_imu_ros.core.registration_level import _vector_of, evidence_of
 from blur_imu_ros.core.registration_view import corrected, without_bands
 from blur_imu_ros.simulation.room_renderer import (
     Pose,
@@ -568,5 +569,5 @@ def test_depth_is_eliminated_axis_by_axis_as_it_is_at_once():
         ]
     )
     columns = np.hstack(along)
-    found = _lost_to_any_depth(sums, axes, before)
+    found = lost_to_any_depth(sums, axes, before)
     np.testing.assert_allclose(found, columns @ np.linalg.solve(whole, columns.T), rtol=1e-9)
