@@ -410,6 +410,9 @@ def _calibrated(values: dict[str, Any], known: KnownCalibration | None) -> dict[
             f"parameter calibration: {values['calibration']}: its time_offset is for timestamps of "
             f"the {moment} of the exposure; set stamp_reference: {moment}"
         )
+    if offset and not values["time_offset"] and known.stamp_reference is not None:
+        # `run` knows no rolling shutter: what was found leads to the middle row already.
+        offset -= values["readout_time"] / 2
     if abs(offset) > LARGEST_OFFSET:
         raise RosSetupError(
             f"parameter calibration: {values['calibration']}: time_offset is {offset:g} s, of a "

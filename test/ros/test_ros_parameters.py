@@ -113,6 +113,16 @@ def test_an_offset_is_that_of_the_moment_that_it_was_found_for(
             parameters.checked(given)
 
 
+def test_an_offset_that_was_found_leads_to_the_middle_row_already(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.yaml"
+    path.write_text("exposure_time: 0.008\ntime_offset: 0.02\nstamp_reference: start\n")
+    given = DEFAULTS | {"calibration": str(path), "readout_time": 0.03}
+    assert parameters.checked(given).shift == pytest.approx(0.02)
+    assert parameters.checked(given | {"time_offset": 0.01}).shift == pytest.approx(0.025)
+    path.write_text("exposure_time: 0.008\ntime_offset: 0.02\n")
+    assert parameters.checked(given).shift == pytest.approx(0.035)
+
+
 def test_an_offset_to_another_clock_is_not_taken_for_the_cameras(tmp_path: Path) -> None:
     path = tmp_path / "calibration.yaml"
     path.write_text("exposure_time: 0.008\ntime_offset: 1.7e+9\n")
