@@ -43,6 +43,8 @@ IMAGES = (
     *VIDEOS,
 )
 CAMERA_INFOS = ("sensor_msgs/msg/CameraInfo", "foxglove_msgs/msg/CameraCalibration")
+EXPOSURES = ("realsense2_camera_msgs/msg/Metadata", "flir_camera_msgs/msg/ImageMetaData")
+"""Messages by which drivers tell the exposure time of each image."""
 LONGEST_REORDERING = 64
 """Packets of a video that wait for their image; the order of packets is not that of images."""
 
@@ -71,9 +73,19 @@ class Bag:
             self._count = sum(c.msgcount for c in reader.connections if c.topic == self._topic)
             self._camera = settings.camera or self._first_camera(reader)
             self._look_at_first(reader)
+            self._note_exposures(reader)
         if settings.camera and (doubt := rectified_doubt(self._topic, settings.camera)):
             self.notes.append(doubt)
         self.notes += settings.stamp_notes(self._count)
+
+    def _note_exposures(self, reader: BagFile) -> None:
+        """Say that exposure times of the driver are passed over: they may change with the light."""
+        topics = sorted({c.topic for c in reader.connections if c.msgtype in EXPOSURES})
+        if topics:
+            self.notes.append(
+                f"the exposure times that the driver recorded ({', '.join(topics)}) are not used: "
+                "one is taken for all images; the ROS node follows them (exposure_source)"
+            )
 
     def __len__(self) -> int:
         """Return the number of images."""

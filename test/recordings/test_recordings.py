@@ -50,11 +50,11 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def write_unusable(writer: Writer1 | Writer2, definition: str) -> None:
+def write_unusable(writer: Writer1 | Writer2, definition: str, kind: str = "my/msg/Status") -> None:
     """Add a topic of which nobody knows the type."""
     one = isinstance(writer, Writer1)
     told = {"md5sum": "0" * 32} if one else {"rihs01": f"RIHS01_{'0' * 64}"}
-    other = writer.add_connection("/other", "my/msg/Status", msgdef=definition, **told)
+    other = writer.add_connection("/other", kind, msgdef=definition, **told)
     writer.write(other, 10**10, b"abcd")
 
 
@@ -73,6 +73,7 @@ def write_bag(
     unusable: str | None = None,
     chunk_size: int | None = None,
     frames: tuple[str, ...] = ("cam",),
+    unusable_kind: str = "my/msg/Status",
 ) -> Path:
     """Write the images of each topic, raw or compressed, with a camera_info beside it.
 
@@ -102,7 +103,7 @@ def write_bag(
         writer, serialize = Writer2(path, version=9, storage_plugin=plugin), store.serialize_cdr
     with writer:
         if unusable is not None:
-            write_unusable(writer, unusable)
+            write_unusable(writer, unusable, unusable_kind)
         for topic in topics:
             compressed = topic.endswith("/compressed")
             image_type = f"sensor_msgs/msg/{'CompressedImage' if compressed else 'Image'}"
@@ -284,6 +285,13 @@ def test_two_cameras_on_one_topic_are_told(tmp_path: Path) -> None:
     assert "come from the frames left, right: are there several cameras" in recording.notes[-1]
     one = open_recording(write_bag(tmp_path / "one", "mcap"), FrameSettings(0.01))
     assert len(list(one)) == len(IMAGES) and one.notes == []
+
+
+def test_exposure_times_that_a_driver_recorded_are_told_of(tmp_path: Path) -> None:
+    kind = "realsense2_camera_msgs/msg/Metadata"
+    path = write_bag(tmp_path / "bag", "mcap", unusable="string json_data", unusable_kind=kind)
+    notes = open_recording(path, FrameSettings(0.01)).notes
+    assert len(notes) == 1 and "that the driver recorded (/other) are not used" in notes[0]
 
 
 def test_a_bag_without_images_tells_what_it_holds(tmp_path: Path) -> None:
