@@ -105,6 +105,12 @@ class LiveCamera:
 
     def _read(self) -> None:
         """Keep the newest image; a file is played at its own pace."""
+        try:
+            self._read_all()
+        finally:
+            self._capture.release()
+
+    def _read_all(self) -> None:
         begun, index = time.monotonic(), 0
         while not self._newest.ended:
             ok, image = self._capture.read()
@@ -158,11 +164,12 @@ class LiveCamera:
         return self._camera
 
     def close(self) -> None:
-        """Let go of the camera."""
+        """Let go of the camera; one that no longer answers is let go of when it does."""
         self._newest.end()
-        if self._thread.is_alive():
+        if self._thread.ident is None:
+            self._capture.release()
+        else:  # Released under the thread that waits for an image, it would take all down.
             self._thread.join(timeout=PATIENCE)
-        self._capture.release()
 
 
 def without_password(address: str) -> str:

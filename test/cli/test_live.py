@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import threading
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ from blur_imu_ros.choices import Axes
 from blur_imu_ros.cli import live
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.visual_imu import VisualImu
+from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings import live_camera, v4l2
 from blur_imu_ros.recordings.csv_tables import read_series
 from blur_imu_ros.viz.dashboard import Dashboard, in_blocks, sparkline
@@ -100,6 +102,56 @@ def test_a_changing_exposure_is_followed(monkeypatch: pytest.MonkeyPatch, video:
     assert camera.exposure_time == 0.02
     assert "automatic exposure is on" in camera.notes[0] and "v4l2-ctl" in camera.notes[0]
     camera.close()
+
+
+class Stalled:
+    """A camera that gives one image and then nothing, as a network that fails."""
+
+    def __init__(self, _: object) -> None:
+        self.goes_on, self.images = threading.Event(), 1
+        self.is_reading = self.is_released = False
+
+    def isOpened(self) -> bool:
+        return True
+
+    def get(self, _: int) -> float:
+        return 30.0
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        if self.images:
+            self.images -= 1
+            return True, np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
+        self.is_reading = True
+        self.goes_on.wait()
+        self.is_reading = False
+        return False, None
+
+    def release(self) -> None:
+        assert not self.is_reading, "OpenCV ends the process where a read is under way"
+        self.is_released = True
+
+
+def test_a_camera_that_no_longer_answers_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_camera, "PATIENCE", 0.2)
+    monkeypatch.setattr(cv2, "VideoCapture", Stalled)
+    source = live_camera.LiveCamera("rtsp://nowhere", EXPOSURE, CAMERA)
+    frames = iter(source)
+    assert next(frames).camera == CAMERA
+    with pytest.raises(RecordingError, match="delivers no image any more"):
+        next(frames)
+    source.close()
+    capture = source._capture
+    assert isinstance(capture, Stalled) and not capture.is_released
+    capture.goes_on.set()
+    source._thread.join(5)
+    assert capture.is_released
+
+
+def test_a_camera_that_was_never_asked_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", Stalled)
+    source = live_camera.LiveCamera("rtsp://nowhere", EXPOSURE, CAMERA)
+    source.close()
+    assert source._capture.is_released  # type: ignore[attr-defined]
 
 
 def test_what_is_not_valid_says_why_instead_of_numbers() -> None:
