@@ -6,12 +6,11 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from blur_imu_ros.choices import Direction
 from blur_imu_ros.core.arrays import Image
 from blur_imu_ros.core.direction import DirectionConfig, DirectionFilter, Observation
 from blur_imu_ros.core.links import Links, LinksState, Node
+from blur_imu_ros.core.look import look_of, looks_alike
 from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.motion_process import MotionFilterConfig
 from blur_imu_ros.core.motion_step import Hold
@@ -19,11 +18,6 @@ from blur_imu_ros.core.pivot import PivotConfig, PivotFilter, PivotState
 from blur_imu_ros.core.registration import RegistrationConfig
 from blur_imu_ros.core.velocity import VelocitySolver
 from blur_imu_ros.errors import RecordingError
-
-_LOOK = slice(7, None, 16)
-"""Rows and columns of a view by which an image is known again."""
-_SAME_LOOK = 5.0
-"""Grey levels by which they differ at most in the mean, whatever decoded or coded the image."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +140,7 @@ class Tracker:
             self._direction.posterior,
             self._pivot_before,
             links,
-            _look(self._last_view),
+            look_of(self._last_view),
         )
 
     def resume(self, last: Measurement, state: TrackerState) -> None:
@@ -158,7 +152,7 @@ class Tracker:
                 f"{frame.name} at {frame.t:.6f} s: when the run was stopped, frame {state.taken} "
                 f"was {name} at {t:.6f} s; the recording has changed, so start anew"
             )
-        if not _alike(_look(last.view), state.look):
+        if not looks_alike(look_of(last.view), state.look):
             raise RecordingError(
                 f"{frame.name}: is another image than when the run was stopped; the recording has "
                 "changed, so start anew"
@@ -244,15 +238,3 @@ class Tracker:
             return self._links.release(self._waiting, everything)
         count = len(self._waiting) - (1 if self._lag and not everything else 0)
         return [self._waiting.popleft().result for _ in range(count)]
-
-
-def _look(view: Image | None) -> tuple[int, ...]:
-    """Return a few pixels of a view, by which it is known again; none without a view."""
-    return () if view is None else tuple(view[_LOOK, _LOOK, 1].ravel().tolist())
-
-
-def _alike(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether pixels may be those of one image; where they are not known, it may be any."""
-    if not one or len(one) != len(other):
-        return True
-    return float(np.mean(np.abs(np.subtract(one, other)))) <= _SAME_LOOK

@@ -9,7 +9,7 @@ from typing import Any
 from blur_imu_ros.choices import StampReference
 from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.errors import BlurImuError, CameraError
-from blur_imu_ros.recordings.camera_files import load_yaml
+from blur_imu_ros.recordings.yaml_files import load_yaml
 
 SCALES = (0.01, 100.0)
 LARGEST = 1e15
