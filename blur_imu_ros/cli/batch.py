@@ -18,7 +18,7 @@ from blur_imu_ros.cli.run import load_once, run
 from blur_imu_ros.cli.run_options import RunOptions
 from blur_imu_ros.errors import BlurImuError, RecordingError
 from blur_imu_ros.execution.batch import Outcome, Task, in_processes, on_ray, one_by_one
-from blur_imu_ros.execution.files import make_folder_of, refuse_overwriting
+from blur_imu_ros.execution.files import ENCODING, UNKNOWN, make_folder_of, refuse_overwriting
 from blur_imu_ros.execution.progress import progress
 from blur_imu_ros.recordings.facade import recordings_in
 
@@ -147,7 +147,7 @@ def _summary(path: Path | None) -> Iterator[Callable[[Outcome], Outcome]]:
         return
     make_folder_of(path)
     try:
-        file = path.open("w", newline="", encoding="utf-8")
+        file = path.open("w", newline="", encoding=ENCODING, errors=UNKNOWN)
     except OSError as error:
         raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
     with file:
@@ -160,7 +160,7 @@ def _summary(path: Path | None) -> Iterator[Callable[[Outcome], Outcome]]:
             rows.writerow((outcome.name, f"{outcome.seconds:.1f}", outcome.output, outcome.failure))
             file.flush()
             if outcome.failure:
-                with failures.open("a", encoding="utf-8") as listed:
+                with failures.open("a", encoding=ENCODING, errors=UNKNOWN) as listed:
                     listed.write(f"# {outcome.failure}\n{Path(outcome.name).absolute()}\n")
             return outcome
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 import typer
@@ -14,6 +15,7 @@ from blur_imu_ros.cli.application import app
 from blur_imu_ros.cli.notes import set_options, with_options
 from blur_imu_ros.cli.signals import Stopped, stoppable
 from blur_imu_ros.errors import BlurImuError, install_hint
+from blur_imu_ros.execution.files import UNKNOWN
 
 _LONGEST_REFUSAL = 400
 """Characters at the beginning and at the end of a line that are kept."""
@@ -24,9 +26,10 @@ def main() -> None:
     # What is wrong with an image or video is reported by us, in one line.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    for word in sys.argv[1:]:
-        if not word or (word.startswith("-") and word.endswith("=")):
-            _refuse(f"'{word}': an empty argument; is a shell variable not set?")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors=UNKNOWN)
+    _refuse_empty(sys.argv[1:])
     try:
         with stoppable():
             _checked()(standalone_mode=True)
@@ -42,6 +45,12 @@ def main() -> None:
         _refuse(f"{error.name} is not installed ({install_hint('train')})")
     except Stopped:
         _refuse("interrupted; what was written is kept")
+
+
+def _refuse_empty(words: Sequence[str]) -> None:
+    for word in words:
+        if not word or (word.startswith("-") and word.endswith("=")):
+            _refuse(f"'{word}': an empty argument; is a shell variable not set?")
 
 
 def _refuse(reason: str) -> NoReturn:

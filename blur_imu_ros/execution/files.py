@@ -12,6 +12,8 @@ from typing import Any
 
 from blur_imu_ros.errors import RecordingError
 
+ENCODING, UNKNOWN = "utf-8", "backslashreplace"
+"""Of what is written: names of files may hold bytes that are no letters here."""
 PLOT_ENDINGS = (".png", ".svg", ".pdf")
 """Of the files that a plot can be written to."""
 RECORD_SUFFIX = ".run.json"
@@ -119,9 +121,9 @@ def write_text(path: Path, text: str) -> None:
     try:
         # A pipe or a device is not replaced, nor the file to which /dev/stdout leads.
         if path.is_relative_to("/dev") or (place.exists() and not place.is_file()):
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, ENCODING, UNKNOWN)
             return
-        new.write_text(text, encoding="utf-8")
+        new.write_text(text, ENCODING, UNKNOWN)
         os.replace(new, place)
     except OSError as error:
         with suppress(OSError):

@@ -12,7 +12,7 @@ from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.series import VELOCITIES
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.execution.files import make_folder_of
+from blur_imu_ros.execution.files import ENCODING, UNKNOWN, make_folder_of
 from blur_imu_ros.results.result_file import ResultFile
 
 COLUMNS = (
@@ -51,7 +51,8 @@ class CsvWriter(ResultFile):
         try:
             if kept:
                 _cut_rows(path, kept, columns)
-            self._file = path.open("a" if kept else "w", newline="")
+            mode = "a" if kept else "w"
+            self._file = path.open(mode, newline="", encoding=ENCODING, errors=UNKNOWN)
         except OSError as error:
             raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
         self._path, self._axes = path, axes.value
@@ -105,7 +106,7 @@ class CsvWriter(ResultFile):
 def whole_rows(path: Path) -> int | None:
     """Return how many rows a CSV of ours has, without half a one at its end; None if it is none."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding=ENCODING) as file:
             reader = csv.reader(file)
             columns = next(reader, [])
             if tuple(columns) not in (COLUMNS, COLUMNS + NEIGHBOURS):
@@ -117,7 +118,7 @@ def whole_rows(path: Path) -> int | None:
 
 def _cut_rows(path: Path, kept: int, columns: tuple[str, ...]) -> None:
     """Cut a CSV of ours behind its first `kept` rows, half a row at the end included."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding=ENCODING) as file:
         reader = csv.reader(file)
         rows = [row for _, row in zip(range(kept + 1), reader, strict=False)]
     if len(rows) <= kept or rows[0] != list(columns) or len(rows[-1]) != len(columns):
@@ -126,6 +127,6 @@ def _cut_rows(path: Path, kept: int, columns: tuple[str, ...]) -> None:
             cures=("resume",),
         )
     shortened = path.with_name(path.name + ".new")
-    with shortened.open("w", newline="") as file:
+    with shortened.open("w", newline="", encoding=ENCODING) as file:
         csv.writer(file, lineterminator=LINE_END).writerows(rows)
     shortened.replace(path)

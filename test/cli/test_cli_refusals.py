@@ -108,6 +108,22 @@ def test_what_is_hidden_and_odd_names_do_no_harm(
     assert ended.status == 0 and len(rows_of(out)) == COUNT
 
 
+def test_names_in_the_letters_of_another_system_are_written_as_numbers(
+    blur_imu: CommandLine, folder: Path, camera: Path, tmp_path: Path
+) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    for image in sorted(folder.iterdir()):
+        image.rename(folder / f"{odd}_{image.name}")
+    source, out = folder.rename(tmp_path / odd), tmp_path / f"{odd}.csv"
+    summary, page = tmp_path / "summary.csv", tmp_path / "report.html"
+    command = ("run", source, "-o", out, "--camera", camera, "--exposure", 0.01)
+    assert blur_imu(*command, "--summary", summary).status == 0
+    assert rows_of(out)[0]["frame"].startswith("caf\\udce9_frame_")
+    assert blur_imu(*command, "--resume").status == 0
+    assert "caf\\udce9" in summary.read_text(encoding="utf-8")
+    assert blur_imu("evaluate", out, out, "--html", page).status == 0 and page.is_file()
+
+
 def test_an_image_of_another_size_is_named_and_the_rows_before_are_kept(
     refused: Callable[..., str], folder: Path, out: Path
 ) -> None:
