@@ -26,6 +26,8 @@ FALLBACK_FRAME_RATE = 30.0
 """Hz, where no timestamps and no frame rate are known."""
 LEAST_TRIES, MOST_TRIES = 3, 1000
 """Frames in succession that are tried to decode before a video is taken to be at its end."""
+ROWS = 16
+"""Of which one is looked at, whether anything was decoded."""
 ALL_BUT_A_FEW = 0.9
 """Share of the frames that a video says to hold, below which a note says so; the number is a guess
 in some containers."""
@@ -115,14 +117,16 @@ class _Decoded:
     Attributes:
         index: of the frame that comes next.
         lost: frames that were damaged, with others behind them.
+        empty: frames that are black, or the one before again: nothing was decoded.
     """
 
     def __init__(self, capture: cv2.VideoCapture, rate: float, count: int) -> None:
         self._capture, self._rate, self._count = capture, rate, count
-        self.index = self.lost = 0
+        self.index = self.lost = self.empty = 0
 
     def __iter__(self) -> Iterator[tuple[int, float, NDArray[Any]]]:
         before, failed = -np.inf, 0
+        seen: NDArray[Any] = np.zeros(0)
         while failed <= max(LEAST_TRIES, min(MOST_TRIES, self._count - self.index)):
             ok, image = self._capture.read()
             if not ok:  # At the end, or at a frame that cannot be decoded.
@@ -134,12 +138,21 @@ class _Decoded:
                 own = before + 1 / self._rate if np.isfinite(before) else 0.0
             before = own
             self.index += 1
+            rows = image[::ROWS]
+            self.empty += not rows.any() or np.array_equal(rows, seen)
+            seen = rows.copy()
             yield self.index - 1, own, image
 
     def complaints(self) -> Iterator[str]:
         """Yield what a person should know of the frames that did not come."""
         if self.lost:
             yield f"{self.lost} of {self._count} frames are damaged, and left out"
+        if self.empty > self.index / 2:
+            yield (
+                f"{self.empty} of {self.index} frames are black, or the one before again: is the "
+                "video interlaced? Some of these cannot be decoded here; ffmpeg -i IN -vf bwdif "
+                "OUT.mp4 makes it a progressive one"
+            )
         if self.index < self._count * ALL_BUT_A_FEW:
             yield (
                 f"gave {self.index} of the {self._count} frames that it claims to hold: it was "

@@ -649,6 +649,21 @@ def write_video(path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize(("same", "told"), [(9, True), (3, False)])
+@pytest.mark.parametrize("level", [0, 90])
+def test_a_video_of_which_nothing_is_decoded_is_told(
+    tmp_path: Path, level: int, same: int, told: bool
+) -> None:
+    path = tmp_path / "interlaced.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30.0, (64, 48))
+    for k, image in enumerate(IMAGES):
+        writer.write(np.full_like(image, level) if k < same else image)
+    writer.release()
+    recording = open_recording(path, FrameSettings(0.01, CAMERA))
+    assert len(list(recording)) == len(IMAGES)
+    assert any("is the video interlaced?" in note for note in recording.notes) is told
+
+
 def test_stamps_that_are_all_zero_are_none(tmp_path: Path) -> None:
     path = write_bag(tmp_path / "bag", "mcap", zero=frozenset(range(12)))
     recording = open_recording(path, FrameSettings(0.01))
