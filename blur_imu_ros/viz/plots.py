@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from blur_imu_ros.core.series import UNITS, VELOCITIES
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.execution.files import make_folder_of
+from blur_imu_ros.execution.files import ENCODING, UNKNOWN, make_folder_of
 
 ESTIMATE, TRUTH, SINGLE, INVALID = "#d1495b", "#1f2d3d", "#d9a441", "0.55"
 
@@ -85,7 +85,8 @@ def velocity_figure(
     for axis in (axes if truth is None else residuals)[-1]:
         axis.set_xlabel("time [s]")
     axes[0, 0].legend(loc="upper right", fontsize=8, ncols=4)
-    figure.suptitle(title)
+    # A title is no mathematics, and may hold bytes that are no letters.
+    figure.suptitle(title.encode(ENCODING, UNKNOWN).decode(), parse_math=False)
     return figure
 
 

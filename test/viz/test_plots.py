@@ -34,6 +34,12 @@ def test_each_velocity_has_its_unit(figure: list[Figure], tmp_path: Path) -> Non
     assert [axis.get_xlabel() for axis in figure[0].axes[-2:]] == ["time [s]"] * 2
 
 
+@pytest.mark.parametrize("title", [r"a $\x$ folder", "caf\udce9"], ids=["mathematics", "letters"])
+def test_a_title_is_shown_as_it_is(tmp_path: Path, title: str) -> None:
+    plot_velocities(tmp_path / "p.png", T, VELOCITY, title=title)
+    assert (tmp_path / "p.png").is_file()
+
+
 def test_what_is_not_valid_is_marked_and_does_not_stretch_the_scale(
     figure: list[Figure], tmp_path: Path
 ) -> None:
