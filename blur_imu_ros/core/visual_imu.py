@@ -15,6 +15,7 @@ from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera, check_focal
 from blur_imu_ros.core.direction import DirectionConfig
 from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.lens import SMALLEST_SIDE
 from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.core.motion_process import MotionFilterConfig
 from blur_imu_ros.core.network_view import NetworkView
@@ -143,6 +144,11 @@ def network_view(network: Network, camera: Camera) -> NetworkView:
 @lru_cache(maxsize=8)
 def _network_view(camera: Camera, width: int, height: int) -> NetworkView:
     check_focal(camera)
+    if min(camera.width, camera.height) < SMALLEST_SIDE:
+        raise CameraError(
+            f"an image of {camera.width}x{camera.height} pixels is too small to be measured; give "
+            f"one of {SMALLEST_SIDE} or more a side"
+        )
     return NetworkView(camera, width, height)
 
 

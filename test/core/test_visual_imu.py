@@ -255,3 +255,14 @@ def test_a_focal_length_that_is_not_in_pixels_is_not_believed(focal):
     frame = Frame(np.zeros((camera.height, camera.width), np.uint8), 0.0, EXPOSURE, camera)
     estimate = VisualImu(Oracle([TRUE])).measure(frame).estimate
     assert not estimate.valid and "pixels" in estimate.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "valid"), [(2, 2, False), (64, 31, False), (32, 32, True)]
+)
+def test_an_image_of_a_few_pixels_is_not_measured(width, height, valid):
+    camera = Camera(width, height, 50.0, 50.0, (width - 1) / 2, (height - 1) / 2)
+    frame = Frame(np.zeros((height, width), np.uint8), 0.0, EXPOSURE, camera)
+    estimate = VisualImu(Oracle([TRUE])).measure(frame).estimate
+    assert estimate.valid is valid
+    assert valid or "is too small to be measured" in estimate.reasons[0]
