@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from blur_imu_ros.cli.run import load_once, run
 from blur_imu_ros.cli.run_options import RunOptions
+from blur_imu_ros.cli.terminal import show
 from blur_imu_ros.errors import BlurImuError, RecordingError
 from blur_imu_ros.execution.batch import Outcome, Task, in_processes, on_ray, one_by_one
 from blur_imu_ros.execution.files import ENCODING, UNKNOWN, make_folder_of, refuse_overwriting
@@ -173,4 +173,4 @@ def _print(failed: Sequence[Outcome]) -> None:
         table.add_column(heading, justify="right" if heading == "seconds" else "left")
     for outcome in failed:
         table.add_row(outcome.name, outcome.failure, f"{outcome.seconds:.1f}")
-    Console().print(table, highlight=False)
+    show(table)

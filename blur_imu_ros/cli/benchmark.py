@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from blur_imu_ros.choices import DEFAULT_MODEL
+from blur_imu_ros.cli.terminal import say, show
 from blur_imu_ros.core.visual_imu import Network
 from blur_imu_ros.errors import FrameError, ModelError, install_hint
 from blur_imu_ros.evaluation.benchmark import SIZES, Contender, Result, benchmark, machine, ratios
@@ -71,7 +72,7 @@ def run_benchmark(
         [options.json, options.plot],
         [*models, *(m.parent / f"{m.stem}.json" for m in models)],
     )
-    console, progress = Console(), Console(stderr=True)
+    progress = Console(stderr=True)
     earlier = Earlier.load(options.earlier) if options.earlier else None
     if contenders is None:
         with progress.status("Loading"):
@@ -80,13 +81,13 @@ def run_benchmark(
     for width, height in options.sizes:
         with progress.status(f"Timing {width}x{height}"):
             results += benchmark(contenders, (width, height), options.seconds)
-    console.print(_table(results))
+    show(_table(results))
     for result, stage, ratio in ratios(results):
         size = f"{result.width}x{result.height}"
-        console.print(f"{size} {stage}: {result.contender} takes {ratio:.2f} x as long")
-    console.print(f"peak memory {results[-1].peak_memory_mb:.0f} MB, {machine()['processor']}")
+        say(f"{size} {stage}: {result.contender} takes {ratio:.2f} x as long")
+    say(f"peak memory {results[-1].peak_memory_mb:.0f} MB, {machine()['processor']}")
     if earlier is not None:
-        _tell_changes(console, earlier, results)
+        _tell_changes(earlier, results)
     if options.plot is not None:
         from blur_imu_ros.viz.benchmark_plot import plot_benchmark
 
@@ -149,21 +150,21 @@ def _by_threads(options: BenchmarkOptions) -> dict[int, list[Result]]:
     return found
 
 
-def _tell_changes(console: Console, earlier: Earlier, results: list[Result]) -> None:
+def _tell_changes(earlier: Earlier, results: list[Result]) -> None:
     """Print what takes longer than in an earlier benchmark."""
     changes = sorted(earlier.changes(results), key=lambda change: -change.ratio)
     if not changes:
-        console.print("nothing to compare: no model and size is in both benchmarks")
+        say("nothing to compare: no model and size is in both benchmarks")
         return
     if earlier.processor != machine()["processor"]:
-        console.print(f"note: the earlier results are from another processor, {earlier.processor}")
+        say(f"note: the earlier results are from another processor, {earlier.processor}")
     slower = [change for change in changes if change.is_slower]
     for change in slower:
-        console.print(
+        say(
             f"slower: {change.contender}, {change.width}x{change.height}, {change.stage}: "
             f"{change.before:.2f} -> {change.now:.2f} ms ({change.ratio:.2f} x)"
         )
-    console.print(f"{len(slower)} of {len(changes)} stages are slower than before")
+    say(f"{len(slower)} of {len(changes)} stages are slower than before")
 
 
 def _shown(model: str) -> str:

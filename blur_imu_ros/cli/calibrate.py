@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from blur_imu_ros.choices import Axes, Unit
 from blur_imu_ros.cli.measured_axes import measured_axes
 from blur_imu_ros.cli.notes import print_notes
+from blur_imu_ros.cli.terminal import say, show
 from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.core.series import VelocitySeries
 from blur_imu_ros.evaluation.calibration import LENGTH_STD, Calibration, angular_rmse, calibrate
@@ -94,9 +93,7 @@ def run_calibrate(options: CalibrateOptions) -> Calibration:
     _print(found, options)
     if not tells_scale:
         kept = f" of the run, {applied:.4g}, is kept" if applied != 1 else ""
-        Console().print(
-            f"linear_scale{kept}: the ground truth has no linear velocity, or too little of it"
-        )
+        say(f"linear_scale{kept}: the ground truth has no linear velocity, or too little of it")
     print_gain(*angular_rmse(estimate, truth, found), alone=estimate.single is not None)
     _print_process_noise(estimate, truth)
     return found
@@ -125,23 +122,21 @@ def _print(found: Calibration, options: CalibrateOptions) -> None:
     deviations = found.standard_deviations()
     for name, value in found.values().items():
         shown = f"{name} [{UNITS[name]}]" if name in UNITS else name
-        # As Text: in a plain string rich takes [s] for a style.
         known = (value, deviations[name]) if name in deviations else (value,)
-        table.add_row(Text(shown), *("\n".join(_lines(x)) for x in known))
-    console = Console()
-    console.print(table)
+        table.add_row(shown, *("\n".join(_lines(x)) for x in known))
+    show(table)
     rows, correlation = found.alignment.rows, found.alignment.correlation
-    console.print(f"from {rows} frames, correlation {correlation:.3f}; wrote {options.output}")
+    say(f"from {rows} frames, correlation {correlation:.3f}; wrote {options.output}")
     if found.assumed_exposure is None:
-        console.print("exposure_scale is true over assumed exposure time; give --exposure for it")
-    console.print(
+        say("exposure_scale is true over assumed exposure time; give --exposure for it")
+    say(
         f"the exposure also absorbs the model's error in blur length, about {LENGTH_STD:.0%}, "
         "which is included in its standard deviation: a gyroscope cannot tell the two apart"
     )
     if not found.tells_bias:
-        console.print("gyro_bias: not observable in these data; alternate rest and rotation")
+        say("gyro_bias: not observable in these data; alternate rest and rotation")
     if found.linear_note:
-        console.print(f"linear velocity of the ground truth {found.linear_note}")
+        say(f"linear velocity of the ground truth {found.linear_note}")
 
 
 def _print_process_noise(estimate: VelocitySeries, truth: VelocitySeries) -> None:
@@ -153,7 +148,7 @@ def _print_process_noise(estimate: VelocitySeries, truth: VelocitySeries) -> Non
     }
     known = [text for text, value in densities.items() if not math.isnan(value)]
     if known:
-        Console().print(
+        say(
             f"process noise of a filter that follows this motion: {', '.join(known)} (docs/ROS.md, "
             "Fusion)"
         )
@@ -164,13 +159,12 @@ def print_gain(measured: float, mended: float, alone: bool = False) -> None:
 
     `alone` says that it is that of each image without its neighbours.
     """
-    console = Console()
-    console.print(
+    say(
         f"RMSE of w here{', of each image alone' if alone else ''}: {measured:.2f} rad/s as "
         f"measured, {mended:.2f} with the exposure found"
     )
     if mended > NOTICEABLE * measured:
-        console.print(
+        say(
             "the exposure found improves most frames but makes the others worse: better keep the "
             "assumed one"
         )

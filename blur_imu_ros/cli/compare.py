@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from blur_imu_ros import __version__
 from blur_imu_ros.choices import Axes, MotionPrior, Unit
 from blur_imu_ros.cli.measured_axes import measured_axes
 from blur_imu_ros.cli.notes import print_notes
 from blur_imu_ros.cli.run_options import RunOptions, frame_settings
+from blur_imu_ros.cli.terminal import say, show
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.axes import MEANING
 from blur_imu_ros.core.series import VelocitySeries
@@ -218,14 +218,12 @@ def _print(lines: list[Compared], frames: int, options: CompareOptions, axes: Ax
         if line.result is not None and line.result.invalid:
             rows.append((*rmse_row("  with its invalid rows", line.result.rmse_all_rows), ""))
     table = Table.of("RMSE", ("method", *WITH_UNITS, f"failed [of {frames}]"), rows)
-    console = Console()
     for text in _header(options, axes):
-        console.print(text, highlight=False, soft_wrap=True)
-    console.print(table.for_terminal())
-    console.print(
+        say(text)
+    show(table.for_terminal())
+    say(
         "failed: frames without a velocity, left out of the RMSE; with its invalid rows: the RMSE "
-        "including the velocities that the method itself rejected",
-        soft_wrap=True,
+        "including the velocities that the method itself rejected"
     )
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from blur_imu_ros.choices import DEFAULT_MODEL, Axes
 from blur_imu_ros.cli.remarks import sign_remark
+from blur_imu_ros.cli.terminal import say, show
 from blur_imu_ros.core.arrays import Array
 from blur_imu_ros.core.axes import MEANING, express, six_from_optical
 from blur_imu_ros.core.camera import Camera
@@ -86,7 +86,6 @@ def run_demo(
     Raises:
         BlurImuError: what is missing, in one line.
     """
-    console = Console()
     plot, video = output / "velocity.png", output / "overlay.mp4"
     make_folder_of(plot)
     if ros == "on" and not _has_ros():
@@ -105,10 +104,11 @@ def run_demo(
     result = evaluate(match(received.series, truth))
     _plot(plot, received, truth)
     note = _video(video, measurements)
-    _print(console, received, result, len(frames))
-    for line in (f"wrote {plot} and {video}", note):
-        console.print(line, highlight=False, markup=False, soft_wrap=True, end="\n" * bool(line))
-    _print_next(console)
+    _print(received, result, len(frames))
+    say(f"wrote {plot} and {video}")
+    if note:
+        say(note)
+    _print_next()
     return result
 
 
@@ -193,7 +193,7 @@ def _video(path: Path, measurements: list[Measurement]) -> str:
     return writer.note
 
 
-def _print(console: Console, received: Received, result: Evaluation, sent: int) -> None:
+def _print(received: Received, result: Evaluation, sent: int) -> None:
     rows = [
         rmse_row("RMSE", result.rmse),
         rmse_row("RMSE of the zero-velocity baseline", result.zero_rmse),
@@ -201,9 +201,9 @@ def _print(console: Console, received: Received, result: Evaluation, sent: int) 
     if received.series.sigma is not None:
         rows.append(rmse_row("median sigma", np.median(received.series.sigma, axis=0)))
     title = f"velocity from blur against the ground truth, {MEANING[Axes.BODY]}"
-    console.print(Table.of(title, ("", *WITH_UNITS), rows).for_terminal())
+    show(Table.of(title, ("", *WITH_UNITS), rows).for_terminal())
     for line in _lines(received, result, sent):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(line)
 
 
 def _lines(received: Received, result: Evaluation, sent: int) -> Iterator[str]:
@@ -246,11 +246,11 @@ def _are(names: list[str]) -> str:
     return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
 
 
-def _print_next(console: Console) -> None:
+def _print_next() -> None:
     for line in (
         "next, on your own recording:",
         "  blur-imu run VIDEO --camera camera.yaml --exposure 0.010 -o velocity.csv --overlay "
         "overlay.mp4",
         "  docs/QUICK_START.md covers a robot, a bag, a phone with its gyroscope log, and photos",
     ):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(line)

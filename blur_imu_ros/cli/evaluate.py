@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from blur_imu_ros import __version__
 from blur_imu_ros.choices import Axes, TruthAxes, Unit
@@ -22,6 +21,7 @@ from blur_imu_ros.cli.remarks import (
     latency_remarks,
     offset_remark,
 )
+from blur_imu_ros.cli.terminal import say, show
 from blur_imu_ros.core.axes import MEANING
 from blur_imu_ros.core.frame import check_exposure_time
 from blur_imu_ros.core.series import VelocitySeries
@@ -260,14 +260,13 @@ def _title(options: EvaluateOptions) -> str:
 def _print(
     result: Evaluation, header: list[str], remarks: list[str], options: EvaluateOptions
 ) -> None:
-    console = Console()
-    console.print(_title(options), style="bold", highlight=False, soft_wrap=True)
+    say(_title(options), style="bold")
     for line in header:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(line)
     for table in tables_of(result):
-        console.print(table.for_terminal())
+        show(table.for_terminal())
     for remark in remarks:
-        console.print(remark, highlight=False, markup=False, soft_wrap=True)
+        say(remark)
 
 
 def _header(options: EvaluateOptions, record: RunRecord | None) -> Iterator[str]:

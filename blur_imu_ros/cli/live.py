@@ -79,7 +79,8 @@ def run_live(options: LiveOptions, network: Network | None = None) -> None:
         for frame in source:
             begun = time.monotonic()
             for note in source.notes[noted:]:
-                shown.console.print(f"blur-imu: {note}", highlight=False, soft_wrap=True)
+                line = f"blur-imu: {note}"
+                shown.console.print(line, highlight=False, markup=False, soft_wrap=True)
             noted = len(source.notes)
             for measurement in tracker.push(imu.measure(frame)):
                 now = time.monotonic()

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 T = TypeVar("T")
@@ -15,4 +16,4 @@ def progress(items: Iterable[T], text: str, total: int | None = None) -> Iterabl
     """Return the items, showing how many of `total` are done; it is counted where not given."""
     console = Console(stderr=True)
     quiet = not console.is_terminal
-    return track(items, text, total, console=console, transient=True, disable=quiet)
+    return track(items, escape(text), total, console=console, transient=True, disable=quiet)

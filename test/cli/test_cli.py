@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from blur_imu_ros import __version__
+from blur_imu_ros.cli.batch import _print
 from blur_imu_ros.core.axes import GYRO_FROM_OPTICAL
+from blur_imu_ros.execution.batch import Outcome
 from blur_imu_ros.recordings.camera_files import load_camera
 from helpers.command_line import (
     RATE,
@@ -171,6 +173,18 @@ def test_evaluate_brings_both_to_the_same_axes(
     blur_imu("run", folder, "-o", body, "--camera", camera, "--exposure", 0.01, "--axes", "body")
     blur_imu("evaluate", out, body, "--truth-axes", "body", "--json", figures)
     np.testing.assert_allclose(json.loads(figures.read_text())["rmse"], 0, atol=2e-6)
+
+
+def test_names_with_brackets_are_shown_as_they_are(blur_imu: CommandLine, tmp_path: Path) -> None:
+    rows = "".join(f"{k / 30},{k % 5},2,1\n" for k in range(20))
+    truth = tmp_path / "truth [red].csv"
+    truth.write_text("t,wx,wy,wz\n" + rows)
+    assert "against truth [red].csv" in blur_imu("evaluate", truth, truth).out
+
+
+def test_the_reasons_of_failures_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    _print([Outcome("a", failure="pip install '.[photos]'")])
+    assert "'.[photos]'" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
