@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.blur_reading import BlurReading
 from blur_imu_ros.core.clock import Clock
 from blur_imu_ros.core.estimate import CHI2_95_SIX, mean_velocities
 from blur_imu_ros.core.measurement import Measurement
@@ -24,7 +25,6 @@ from blur_imu_ros.core.motion_filter import (
     MotionFilterState,
     smoothed,
 )
-from blur_imu_ros.core.motion_noise import BlurReading
 from blur_imu_ros.core.motion_process import Gaussian, MotionFilterConfig
 from blur_imu_ros.core.motion_step import Hold
 from blur_imu_ros.core.registration import (

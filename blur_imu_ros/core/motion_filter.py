@@ -17,8 +17,9 @@ from functools import cached_property, lru_cache, partial
 import numpy as np
 
 from blur_imu_ros.core.arrays import Array
+from blur_imu_ros.core.blur_reading import BlurReading
 from blur_imu_ros.core.motion_gain import Gain
-from blur_imu_ros.core.motion_noise import BlurReading, NoiseEstimator
+from blur_imu_ros.core.motion_noise import NoiseEstimator
 from blur_imu_ros.core.motion_process import (
     Gaussian,
     Gaussians,
@@ -34,7 +35,15 @@ from blur_imu_ros.core.motion_signs import (
     with_blur,
     without_blur,
 )
-from blur_imu_ros.core.motion_step import ACCELERATION, LASTING, POSE, VELOCITY, Hold, Step, unknown
+from blur_imu_ros.core.motion_step import (
+    ACCELERATION,
+    LASTING,
+    POSE,
+    VELOCITY,
+    Hold,
+    Step,
+    initial_state,
+)
 from blur_imu_ros.core.registration import Registration
 from blur_imu_ros.core.small_systems import added
 
@@ -208,7 +217,7 @@ class MotionFilter:
     def restart(self, hold: Hold | None = None) -> None:
         """Begin at a frame that nothing links to those before."""
         self._noise.restart()
-        self._head = Mixture.of(unknown(hold, self._noise, self.config))
+        self._head = Mixture.of(initial_state(hold, self._noise, self.config))
 
     def push(
         self,
@@ -285,7 +294,7 @@ class MotionFilter:
         if reading is None:
             return without_blur(self._head)
         known = self._known
-        if known is not None and known.of(self._head, reading, probability):
+        if known is not None and known.holds_for(self._head, reading, probability):
             return known.posterior
         std = np.full(6, self._scales.prod() ** (1 / 6))
         std[:3] = np.sqrt(self._scales)
@@ -327,7 +336,7 @@ class _Known:
     probability: float
     posterior: Posterior
 
-    def of(self, head: Mixture, reading: BlurReading, probability: float) -> bool:
+    def holds_for(self, head: Mixture, reading: BlurReading, probability: float) -> bool:
         """Return whether it is that of this frame."""
         same = self.head is head and self.reading is reading
         return same and self.probability == probability

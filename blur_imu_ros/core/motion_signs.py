@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from blur_imu_ros.core.arrays import Array
-from blur_imu_ros.core.motion_noise import BlurReading
+from blur_imu_ros.core.blur_reading import BlurReading
 from blur_imu_ros.core.motion_process import Gaussian, Gaussians
 
 _SMALLEST = 1e-3

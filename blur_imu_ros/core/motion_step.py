@@ -99,7 +99,7 @@ class Step:
         )
 
 
-def unknown(hold: Hold | None, noise: NoiseEstimator, config: MotionFilterConfig) -> Gaussian:
+def initial_state(hold: Hold | None, noise: NoiseEstimator, config: MotionFilterConfig) -> Gaussian:
     """Return what is known of a frame before anything is measured, (21,)."""
     angular, pushed = _accelerations(hold, noise, config)
     turning = np.full(3, config.angular_std**2)

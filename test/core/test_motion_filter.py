@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from blur_imu_ros.core.blur_reading import BlurReading
 from blur_imu_ros.core.motion_filter import Fused, MotionFilter, smoothed
 from blur_imu_ros.core.motion_gain import GainEvidence
-from blur_imu_ros.core.motion_noise import BlurReading
 from blur_imu_ros.core.motion_process import MotionFilterConfig, Turning, axis
 from blur_imu_ros.core.motion_step import Hold
 from blur_imu_ros.core.registration import Registration
