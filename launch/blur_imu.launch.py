@@ -10,6 +10,7 @@ from launch_ros.actions import LifecycleNode, Node
 
 from blur_imu_ros.ros.launching import (
     CAMERA,
+    COMPRESSED,
     NODE_PARAMETERS,
     Given,
     declarations,
@@ -47,7 +48,7 @@ def _nodes(context: Any) -> list[Node]:
         parameters=[*_files(given), {"use_sim_time": use_sim_time} | given.parameters()],
         remappings=[
             ("image", given.topic("image")),
-            ("image/compressed", given.topic("image") + "/compressed"),
+            ("image/compressed", given.topic("image") + COMPRESSED),
             ("camera_info", given.topic("camera_info")),
             ("exposure", given.topic("exposure")),
         ],

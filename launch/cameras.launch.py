@@ -14,6 +14,7 @@ from launch_ros.actions import Node
 
 from blur_imu_ros.recordings.camera_info import info_topics
 from blur_imu_ros.ros.launching import (
+    COMPRESSED,
     NODE_PARAMETERS,
     Given,
     declarations,
@@ -63,7 +64,8 @@ def _process(context: Any) -> list[Node]:
 
 def _topics(given: Given, camera: str) -> list[tuple[str, str]]:
     topics = {name: given.text(name) for name in ("image", "camera_info", "exposure")}
-    topics["image/compressed"] = topics["image"] + "/compressed"
+    topics["image"] = topics["image"].removesuffix(COMPRESSED)
+    topics["image/compressed"] = topics["image"] + COMPRESSED
     topics["camera_info"] = topics["camera_info"] or info_topics(topics["image"])[0]
     return [
         (f"/{camera}/{name}", topic.replace("{camera}", camera)) for name, topic in topics.items()

@@ -174,6 +174,12 @@ def test_the_name_of_a_compressed_topic_asks_for_compressed_images() -> None:
     assert remapped["image/compressed"] == "/front/image_raw/compressed"
     assert remapped["camera_info"] == "/front/camera_info"
     assert given_to(node)[1]["image_transport"] == "compressed"
+    (node,) = run("cameras.launch.py", cameras="left", image="/oak/{camera}/image_raw/compressed")
+    remapped = dict(node.options["remappings"])
+    assert remapped["/left/image"] == "/oak/left/image_raw"
+    assert remapped["/left/image/compressed"] == "/oak/left/image_raw/compressed"
+    assert remapped["/left/camera_info"] == "/oak/left/camera_info"
+    assert given_to(node)[1]["image_transport"] == "compressed"
 
 
 def test_arguments_that_are_given_overrule_the_file() -> None:
