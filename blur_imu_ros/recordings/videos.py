@@ -22,6 +22,10 @@ VIDEO_SUFFIXES = {
 }
 BARE_STREAMS = {".h264", ".264", ".h265", ".hevc", ".mjpeg", ".mjpg"}
 """Videos without a container, and so without timestamps."""
+UNCOUNTED = {".mkv", ".webm", ".ts", ".mts", ".m2ts"}
+"""Videos whose containers do not say how many frames they hold."""
+_FIRST_FRAME = getattr(cv2, "CAP_PROP_PTS", -1)
+"""What OpenCV, if it is new enough, calls the place of the frame just read in a longer video."""
 FALLBACK_FRAME_RATE = 30.0
 """Hz, where no timestamps and no frame rate are known."""
 LEAST_TRIES, MOST_TRIES = 3, 1000
@@ -70,9 +74,12 @@ class Video:
     def count_of(path: Path) -> int:
         """Return the number of frames that a video claims to have."""
         capture = _opened(path)
-        count = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        if path.suffix.lower() in UNCOUNTED and capture.read()[0]:
+            # Worked out of the time at the end: a part of a longer video does not begin at zero.
+            count -= max(0, int(capture.get(_FIRST_FRAME)))
         capture.release()
-        return count
+        return max(0, count)
 
     def __len__(self) -> int:
         """Return the number of frames that the file claims to have."""

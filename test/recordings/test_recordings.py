@@ -649,6 +649,21 @@ def write_video(path: Path) -> Path:
     return path
 
 
+def test_a_part_of_a_longer_video_is_not_taken_for_cut_off(tmp_path: Path) -> None:
+    av = pytest.importorskip("av", reason="pip install .[video]")
+    path = tmp_path / "part_7.mkv"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("ffv1", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "bgr0"
+        for k, image in enumerate(IMAGES):
+            frame = av.VideoFrame.from_ndarray(image, "bgr24")
+            frame.pts = 3000 + k
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    recording = open_recording(path, FrameSettings(0.01, CAMERA, strict=True))
+    assert len(recording) == len(list(recording)) == len(IMAGES) and recording.notes == []
+
+
 @pytest.mark.parametrize(("same", "told"), [(9, True), (3, False)])
 @pytest.mark.parametrize("level", [0, 90])
 def test_a_video_of_which_nothing_is_decoded_is_told(
