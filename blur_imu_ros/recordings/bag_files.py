@@ -24,7 +24,7 @@ from blur_imu_ros.execution.resources import PACKAGE, resource_path
 from blur_imu_ros.recordings import foxglove
 from blur_imu_ros.recordings.bag_names import METADATA, STORAGES
 from blur_imu_ros.recordings.file_names import natural_order
-from blur_imu_ros.recordings.mcap_files import ROS1, McapFile
+from blur_imu_ros.recordings.mcap_files import ROS1, GapError, McapFile
 from blur_imu_ros.recordings.rosbag1_files import CutRosbag1, Rosbag1
 from blur_imu_ros.recordings.sqlite_files import CutSqlite
 from blur_imu_ros.recordings.video_packets import VIDEOS
@@ -91,18 +91,21 @@ class BagFile:
         """Yield connection, time of recording (ns) and bytes of each message of some connections.
 
         Raises:
+            GapError: messages behind a damaged part have been given.
             Exception: a file is damaged; what is readable of all files has been given.
         """
         damage: Exception | None = None
+        has_gap = False
         for one in self._files:
             chosen = [c for c in connections if any(c is known for known in one.connections)]
             try:
-                if chosen:
-                    yield from one.messages(chosen)
+                for message in one.messages(chosen) if chosen else ():
+                    has_gap = damage is not None
+                    yield message
             except Exception as error:  # rosbags raises what its readers meet.
                 damage = damage or error
         if damage is not None:
-            raise damage
+            raise GapError(reason(damage)) if has_gap else damage
 
     def deserialize(self, raw: bytes, connection: Connection) -> Any:
         """Return the message that `raw` holds."""
@@ -216,7 +219,8 @@ def ros1_types() -> Typestore:
 def reason(error: Exception) -> str:
     """Return what an exception of a library says, in one line."""
     lines = str(error).splitlines()
-    own = type(error).__module__.startswith(("rosbags", "mcap"))
+    own = isinstance(error, RecordingError)
+    own |= type(error).__module__.startswith(("rosbags", "mcap"))
     if lines and own:
         return lines[0]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

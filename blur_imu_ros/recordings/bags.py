@@ -25,6 +25,7 @@ from blur_imu_ros.recordings.camera_info import (
     rectified_doubt,
 )
 from blur_imu_ros.recordings.image_messages import image_of
+from blur_imu_ros.recordings.mcap_files import GapError
 from blur_imu_ros.recordings.message_times import stamp_of
 from blur_imu_ros.recordings.reduced_jpeg import reduced_message
 from blur_imu_ros.recordings.settings import FrameSettings
@@ -118,8 +119,8 @@ class Bag:
                 yield Item(name, partial(self._frame, message, camera, index, name, time, image))
         except DamagedBagError as error:
             # Stamps that are given by number do not fit behind a gap.
-            gap = "chunk" in str(error) and self._settings.stamps is not None
-            if self._settings.strict or index < 0 or gap:
+            misfit = error.has_gap and self._settings.stamps is not None
+            if self._settings.strict or index < 0 or misfit:
                 raise
             self.notes.append(f"{error}; what can be read of it is measured")
 
@@ -330,7 +331,16 @@ def _parent(topic: str) -> str:
 
 
 class DamagedBagError(RecordingError):
-    """Part of a bag cannot be read."""
+    """Part of a bag cannot be read.
+
+    Attributes:
+        has_gap: whether messages behind that part have been given.
+    """
+
+    def __init__(self, text: str, has_gap: bool = False) -> None:
+        """Keep the text, and whether messages are missing between others."""
+        super().__init__(text)
+        self.has_gap = has_gap
 
 
 def readable_messages(
@@ -364,9 +374,8 @@ def readable_messages(
         except StopIteration:
             return
         except Exception as error:  # rosbags raises what its readers meet.
-            raise DamagedBagError(
-                f"{path}: is damaged after {count} messages: {reason(error)}"
-            ) from error
+            said = f"{path}: is damaged after {count} messages: {reason(error)}"
+            raise DamagedBagError(said, isinstance(error, GapError)) from error
         try:
             message = reader.deserialize(raw, connection) if decode else raw
         except Exception as error:

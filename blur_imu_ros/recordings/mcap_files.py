@@ -23,6 +23,7 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2.metadata import parse_qos
 
+from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings import foxglove
 
 ROS1, ROS2 = "ros1", "cdr"
@@ -35,6 +36,10 @@ FORMATS = {
 }
 
 
+class GapError(RecordingError):
+    """Messages are missing between others that have been given."""
+
+
 class McapFile:
     """The channels of ROS in one file, and Foxglove's images; other channels are passed over.
 
@@ -45,7 +50,7 @@ class McapFile:
 
     def __init__(self, path: Path) -> None:
         """Read the index, or the whole file where it has none; McapError if it is not an MCAP."""
-        self.damage = ""
+        self.damage, self._has_gap = "", False
         self._schemas: dict[int, Schema] = {}
         self._channels: dict[int, Channel] = {}
         self._counts: Counter[int] = Counter()
@@ -68,7 +73,8 @@ class McapFile:
         """Yield connection, time of recording (ns) and bytes of each message, in order of time.
 
         Raises:
-            McapError: part of the file is damaged; all that is readable has been given.
+            McapError: the file is cut off; all that is readable has been given.
+            GapError: the same of a chunk that is damaged.
         """
         chosen = {c.id: c for c in connections}
         records = self._indexed(chosen) if self._chunks else self._scan()
@@ -76,7 +82,7 @@ class McapFile:
             if isinstance(record, Message) and record.channel_id in chosen:
                 yield chosen[record.channel_id], record.log_time, record.data
         if self.damage:
-            raise McapError(self.damage)
+            raise (GapError if self._has_gap else McapError)(self.damage)
 
     def close(self) -> None:
         """Close the file."""
@@ -136,7 +142,7 @@ class McapFile:
             reader = StreamReader(self._file, skip_magic=True, emit_chunks=True)
             record = next(iter(reader.records))
         except (McapError, struct.error, ValueError, OverflowError, MemoryError) as error:
-            self._note(error, "a chunk cannot be read")
+            self._note_chunk(error)
             return []
         return self._opened(record) if isinstance(record, Chunk) else []
 
@@ -145,8 +151,12 @@ class McapFile:
         try:
             return breakup_chunk(chunk, validate_crc=True)
         except Exception as error:  # The libraries for compression raise types of their own.
-            self._note(error, "a chunk cannot be read")
+            self._note_chunk(error)
             return []
+
+    def _note_chunk(self, error: BaseException) -> None:
+        self._note(error, "a chunk cannot be read")
+        self._has_gap = True
 
     def _note(self, error: BaseException, what: str) -> None:
         said = str(error).splitlines()

@@ -25,7 +25,7 @@ from rosbags.interfaces import (
 from rosbags.rosbag1 import Reader
 
 from blur_imu_ros.errors import RecordingError
-from blur_imu_ros.recordings.mcap_files import message_type
+from blur_imu_ros.recordings.mcap_files import GapError, message_type
 
 MAGIC = b"#ROSBAG V2.0\n"
 _MESSAGE, _CHUNK, _CONNECTION = 2, 5, 7
@@ -54,18 +54,22 @@ class Rosbag1:
         """Yield connection, time of recording (ns) and bytes of each message, in order of time.
 
         Raises:
-            Exception: part of the file is damaged; all that is readable has been given.
+            GapError: messages behind a damaged part have been given.
+            Exception: the file is damaged; all that is readable has been given.
         """
-        given = -1
+        given, has_gap = -1, False
         try:
             for connection, given, raw in self._reader.messages(connections):
                 yield connection, given, raw
-        except Exception:  # rosbags raises what its readers meet.
+        except Exception as error:  # rosbags raises what its readers meet.
             chosen, rest = {c.id: c for c in connections}, CutRosbag1(self._path)
             with closing(rest), suppress(RecordingError):
                 for connection, time, raw in rest.messages(rest.connections):
                     if time > given and connection.id in chosen:
+                        has_gap = True
                         yield chosen[connection.id], time, raw
+            if has_gap:
+                raise GapError("a chunk cannot be read") from error
             raise
 
     def close(self) -> None:
@@ -84,7 +88,7 @@ class CutRosbag1:
         """Read the whole file once; RecordingError if no message is in it."""
         self._path = path
         self._file = path.open("rb")
-        self._damage = "it ends without an index"
+        self._has_gap = False
         found: dict[int, Connection] = {}
         counts: Counter[int] = Counter()
         for fields, data in self._records():
@@ -104,7 +108,7 @@ class CutRosbag1:
         """Yield connection, time of recording (ns) and bytes of each message, in the file's order.
 
         Raises:
-            RecordingError: at the end, as the file is damaged.
+            RecordingError: at the end, as the file is damaged; GapError where a chunk is.
         """
         chosen = {c.id: c for c in connections}
         for fields, data in self._records():
@@ -112,8 +116,9 @@ class CutRosbag1:
             if fields["op"][0] == _MESSAGE and number in chosen:
                 seconds, nanoseconds = struct.unpack("<II", fields["time"])
                 yield chosen[number], seconds * 10**9 + nanoseconds, data
-        if self._damage:
-            raise RecordingError(self._damage)
+        if self._has_gap:
+            raise GapError("a chunk cannot be read")
+        raise RecordingError("it ends without an index")
 
     def close(self) -> None:
         """Close the file."""
@@ -130,7 +135,7 @@ class CutRosbag1:
             try:
                 content = _UNPACK[fields["compression"].decode()](data)
             except Exception:  # The libraries for compression raise types of their own.
-                self._damage = "a chunk cannot be read"
+                self._has_gap = True
                 continue
             for inner, raw in _records_of(BytesIO(content)):
                 if inner["op"][0] in (_MESSAGE, _CONNECTION) and len(inner.get("conn", b"")) == 4:

@@ -396,6 +396,37 @@ def test_a_damaged_chunk_of_a_rosbag1_costs_itself_alone(tmp_path: Path) -> None
     assert 8 <= len(frames) < 12
     assert frames[0].t == 10 and frames[-1].t == pytest.approx(10 + 11 * 0.033)
     assert "is damaged after" in recording.notes[-1]
+    with pytest.raises(RecordingError, match="chunk"):  # Which image has which stamp is not known.
+        list(open_recording(path, FrameSettings(0.01, stamps=np.arange(12.0))))
+
+
+def test_stamps_that_are_given_fit_what_a_bag_holds_before_it_is_cut_off(tmp_path: Path) -> None:
+    folder = tmp_path / "a chunk cannot be read"
+    folder.mkdir()
+    path = copied(storage_of(write_bag(tmp_path / "a", "mcap")), folder / "b.mcap", 20_000)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    recording = open_recording(path, FrameSettings(0.01, stamps=np.arange(12.0)))
+    times = [frame.t for frame in recording]
+    assert 2 <= len(times) < 12 and times == list(map(float, range(len(times))))
+    assert "RecordingError" not in recording.notes[-1]
+
+
+def test_stamps_that_are_given_do_not_fit_a_bag_whose_first_file_is_cut_off(
+    tmp_path: Path,
+) -> None:
+    bag = write_bag(tmp_path / "a", "mcap")
+    whole = storage_of(bag)
+    halves = [bag / f"half_{k}.mcap" for k in (0, 1)]
+    for half in halves:
+        copied(whole, half, 20_000)
+    halves[0].write_bytes(halves[0].read_bytes()[: whole.stat().st_size // 2])
+    whole.unlink()
+    metadata = bag / "metadata.yaml"
+    metadata.write_text(
+        metadata.read_text().replace(f"- {whole.name}", "- half_0.mcap\n  - half_1.mcap", 1)
+    )
+    with pytest.raises(RecordingError, match="is damaged after"):
+        list(open_recording(bag, FrameSettings(0.01, stamps=np.arange(24.0))))
 
 
 def test_a_damaged_chunk_of_an_mcap_costs_itself_alone(tmp_path: Path) -> None:
