@@ -76,7 +76,7 @@ def load_camera(path: str | Path) -> Camera:
         return windowed(in_pixels(_camera_of(keys)), *_window_of(keys))
     except (CameraError, ValueError, OverflowError) as error:  # int of what is not finite
         text = str(error)
-        raise CameraError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+        raise CameraError(text if text.startswith(f"{path}: ") else f"{path}: {text}") from error
 
 
 def load_exposure_time(path: str | Path) -> float | None:
