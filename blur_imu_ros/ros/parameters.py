@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
@@ -40,6 +41,9 @@ LARGEST_OFFSET = 10.0
 
 ALIKE = 0.8
 """Of the letters of two names, above which one is taken for a slip of the pen."""
+
+FILES = ("model", "calibration", "settings_file")
+"""Parameters that are, or may be, paths."""
 
 FRAMES = ("frame_id", "base_frame", "odom_frame")
 """Parameters that are names of frames."""
@@ -353,6 +357,8 @@ def checked(values: dict[str, Any], before: Settings | None = None) -> Settings:
     """Return the settings of parameter values; RosSetupError names the one that is wrong."""
     for name, parameter in PARAMETERS.items():
         parameter.check(name, values[name])
+    # No shell has seen what stands in a parameter file.
+    values = values | {name: os.path.expanduser(values[name]) for name in FILES}
     method = _method(values["settings_file"]) if before is None else before.method
     calibration = None if before is None else before.calibration
     pivot = _pivot(values["motion_prior"], values["lever_arm"], method.pivot)

@@ -147,6 +147,19 @@ def test_a_wrong_calibration_names_the_parameter_and_the_file(tmp_path: Path) ->
         parameters.checked(DEFAULTS | {"calibration": str(path)})
 
 
+def test_a_home_in_a_parameter_file_is_that_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "c.yaml").write_text("linear_scale: 1.5\n")
+    (tmp_path / "s.yaml").write_text("solver: {linear_std: 2.0}\n")
+    given = {"calibration": "~/c.yaml", "settings_file": "~/s.yaml", "model": "~/m.onnx"}
+    settings = parameters.checked(DEFAULTS | given)
+    assert settings.linear_scale == 1.5 and settings.method.solver.linear_std == 2.0
+    assert settings.model == str(tmp_path / "m.onnx")
+    assert parameters.checked(DEFAULTS).model == DEFAULTS["model"]
+
+
 def test_settings_of_the_method_come_from_a_file_that_is_read_once(tmp_path: Path) -> None:
     path = tmp_path / "settings.yaml"
     path.write_text("solver: {linear_std: 2.0}\npivot: {given_std: 0.1}\n")
