@@ -205,6 +205,14 @@ def _placed(t: Array, omega: Array, truth: VelocitySeries, near: float | None) -
     best = places[0] if places else Place(near or 0.0, 0.0, 0.0)
     agree = abs(best.offset - (near or 0.0)) <= REACH
     if best.correlation < (LEAST_AGREEMENT if agree else LEAST_FAR_AGREEMENT):
+        reversed_places = fitting_places(t, -omega, truth.t, truth.velocity)
+        if reversed_places and reversed_places[0].correlation >= LEAST_FAR_AGREEMENT:
+            raise RecordingError(
+                "the angular velocities agree only if all signs of one of them are reversed "
+                f"(correlation {reversed_places[0].correlation:.2f}, otherwise "
+                f"{best.correlation:.2f}): are the axes of the ground truth left-handed? Then "
+                "change the signs of its three columns"
+            )
         raise RecordingError(
             "the angular velocities hardly agree at any time offset (best correlation "
             f"{best.correlation:.2f}, at {best.offset:+.2f} s): are they of the same motion, and "

@@ -127,6 +127,15 @@ def test_series_of_different_motions_are_refused():
         align(apart(5).camera, apart(6).gyro)
 
 
+@pytest.mark.parametrize("signs", [(-1, 1, 1), (1, 1, -1), (-1, -1, -1)])
+def test_axes_of_a_left_hand_are_named_as_the_cause(signs):
+    true = apart(5)
+    gyro = true.gyro.velocity.copy()
+    gyro[:, :3] *= signs
+    with pytest.raises(RecordingError, match=r"only if all signs .* left-handed\? Then change"):
+        align(true.camera, replace(true.gyro, velocity=gyro))
+
+
 def part(whole: VelocitySeries, chosen: np.ndarray) -> VelocitySeries:
     return series(whole.t[chosen], whole.velocity[chosen, :3])
 
