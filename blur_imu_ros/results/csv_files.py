@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from blur_imu_ros.choices import Axes
@@ -118,9 +119,9 @@ def whole_rows(path: Path) -> int | None:
 
 def _cut_rows(path: Path, kept: int, columns: tuple[str, ...]) -> None:
     """Cut a CSV of ours behind its first `kept` rows, half a row at the end included."""
-    with path.open(newline="", encoding=ENCODING) as file:
-        reader = csv.reader(file)
-        rows = [row for _, row in zip(range(kept + 1), reader, strict=False)]
+    rows: list[list[str]] = []
+    with path.open(newline="", encoding=ENCODING) as file, suppress(csv.Error, UnicodeDecodeError):
+        rows += islice(csv.reader(file), kept + 1)
     if len(rows) <= kept or rows[0] != list(columns) or len(rows[-1]) != len(columns):
         raise RecordingError(
             f"{path}: lacks rows that were written to it; start anew, without resuming",

@@ -240,9 +240,10 @@ def test_a_changed_result_or_recording_is_not_gone_on_with(options: RunOptions) 
     write_folder(options.source / "again", turning_images(6))
     for path in (options.source / "again").iterdir():
         path.rename(options.source / path.name)
-    options.output.write_text("frame,t\n")
-    with pytest.raises(RecordingError, match="lacks rows"):
-        run(options, Oracle())
+    for content in (b"frame,t\n", b"frame,t\ncaf\xe9.png,1\n", b"frame,\0t\n"):
+        options.output.write_bytes(content)
+        with pytest.raises(RecordingError, match="lacks rows"):
+            run(options, Oracle())
 
 
 def test_a_bag_and_an_overlay_begin_anew_and_say_so(
