@@ -127,27 +127,15 @@ class Bag:
     def _of_video(self, messages: Iterator[_Message]) -> Iterator[_Picture]:
         """Yield the images of packets of a video, and note how many packets gave none."""
         assert self._codec is not None
-        decoder = PacketDecoder(self._codec, f"{self._path} {self._topic}")
-        waiting: dict[int, _Message] = {}
-        count = given = 0
-
-        def ready(images: Iterator[tuple[int, NDArray[np.uint8]]]) -> Iterator[_Picture]:
-            nonlocal given
-            for number, image in images:
-                if number in waiting:
-                    given += 1
-                    yield (number, *waiting.pop(number), image)
-
+        packets = _Packets(PacketDecoder(self._codec, f"{self._path} {self._topic}"))
         damage: DamagedBagError | None = None
         try:
-            for count, one in enumerate(messages, 1):
-                waiting[count - 1] = one
-                waiting.pop(count - 1 - LONGEST_REORDERING, None)
-                data = b"" if isinstance(one[1], DamagedBagError) else bytes(one[1].data)
-                yield from ready(decoder.decode(count - 1, data))
+            for message in messages:
+                yield from packets.take(message)
         except DamagedBagError as error:
             damage = error
-        yield from ready(decoder.flush())
+        yield from packets.rest()
+        count, given = packets.count, packets.given
         if count and not given:
             raise RecordingError(
                 f"{self._path} {self._topic}: its format '{self._codec}' is video, and none of its "
@@ -313,6 +301,36 @@ class Bag:
             return camera_of(info, self._rectified)
         except BlurImuError as error:
             raise RecordingError(f"{self._path} {self._info_topic}: {error}") from error
+
+
+class _Packets:
+    """Messages that hold packets of a video, and the images that come out of them.
+
+    Attributes:
+        count, given: how many packets went in, and how many images came out.
+    """
+
+    def __init__(self, decoder: PacketDecoder) -> None:
+        self._decoder, self._waiting = decoder, dict[int, _Message]()
+        self.count = self.given = 0
+
+    def take(self, message: _Message) -> Iterator[_Picture]:
+        """Yield the images that are ready once the packet of a message is in."""
+        number, self.count = self.count, self.count + 1
+        self._waiting[number] = message
+        self._waiting.pop(number - LONGEST_REORDERING, None)
+        data = b"" if isinstance(message[1], DamagedBagError) else bytes(message[1].data)
+        yield from self._pictures(self._decoder.decode(number, data))
+
+    def rest(self) -> Iterator[_Picture]:
+        """Yield what is still in the decoder."""
+        yield from self._pictures(self._decoder.flush())
+
+    def _pictures(self, images: Iterator[tuple[int, NDArray[np.uint8]]]) -> Iterator[_Picture]:
+        for number, image in images:
+            if number in self._waiting:
+                self.given += 1
+                yield (number, *self._waiting.pop(number), image)
 
 
 def _each_its_own(messages: Iterator[_Message]) -> Iterator[_Picture]:
