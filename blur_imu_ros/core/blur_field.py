@@ -32,6 +32,7 @@ class BlurField:
             b) in the covariance sigma^2 expm([[a, b], [b, -a]]) of the motion. The least certain
             direction is at half the angle of (a, b), sigma exp(|(a, b)| / 2) there and sigma
             exp(-|(a, b)| / 2) across it; like q it is the same for F and -F.
+        sigma_scale: what the network's own standard deviations were multiplied by to become `sigma`.
         shown: (rows, columns) bool, False for cells that show the camera's own body and must not be
             used; None if all show the scene.
     """
@@ -45,6 +46,7 @@ class BlurField:
     signed_motion: Array | None = None
     shared_errors: bool = False
     anisotropy: Array | None = None
+    sigma_scale: float = 1.0
     shown: Array | None = None
 
     @cached_property

@@ -54,7 +54,7 @@ class SolverConfig:
         steps: re-weighted solves at most of the best start on all cells.
         tolerance: change of the motion, as a share of it, at which these end.
         confident_width: standard deviation below which a cell counts as read, as a share of the
-            view's longer side.
+            view's longer side; the network's own, before the `sigma_scale` of its card.
         confident_share: the same as a share of the cell's blur length; the larger limit holds.
         fewest_share: share of confident cells below which the estimate is refused. Of every real
             frame that was tried the shipped models read 42 % of the cells or more, most often all;
@@ -300,7 +300,7 @@ class VelocitySolver:
     def _gated(self, estimate: VelocityEstimate, field: BlurField) -> VelocityEstimate:
         least = self.config.confident_width * field.camera.longer_side
         limit = np.maximum(least, self.config.confident_share * field.blur_length)
-        confident = field.principal_sigmas[0] < limit
+        confident = field.principal_sigmas[0] < field.sigma_scale * limit
         if field.shown is not None:
             confident = confident & field.shown
         if confident.mean() < self.config.fewest_share:

@@ -42,6 +42,7 @@ def read_blur_field(outputs: tuple[Array, ...], card: ModelCard, camera: Camera)
         sigma_log_depth=sigma[1],
         camera=camera,
         stride=card.stride,
+        sigma_scale=card.sigma_scale,
     )
     return field if card.across_ratio == 1 else _surer_across(field, card.across_ratio)
 

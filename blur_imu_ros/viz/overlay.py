@@ -89,7 +89,8 @@ def _draw_segments(canvas: Image, field: BlurField) -> None:
     motion = field.motion[inner].reshape(-1, 2)
     length = np.hypot(motion[:, 0], motion[:, 1])
     colours = colours_of(length)
-    trust = 1 / (1 + (field.sigma[inner].ravel() / np.maximum(2.0, 0.4 * length)) ** 2)
+    sigma = field.sigma[inner].ravel() / field.sigma_scale
+    trust = 1 / (1 + (sigma / np.maximum(2.0, 0.4 * length)) ** 2)
     layer = canvas.copy()
     thickness = max(1, round(canvas.shape[1] / 400))
     for order in np.argsort(trust):

@@ -340,6 +340,18 @@ def test_a_field_without_confident_cells_is_refused():
     assert np.isfinite(velocity(estimate)).all()
 
 
+def test_honest_sigmas_change_the_covariance_and_not_which_cells_are_read():
+    """A card may say that a network's sigmas are too small; what it can read stays the same."""
+    field = field_of((0.1, 0.2, 0.3), (0, 0, 0), sigma=2.0)
+    honest = replace(field, sigma=4 * field.sigma, sigma_scale=4.0)
+    assert not solve(replace(honest, sigma_scale=1.0)).valid
+    own, scaled = solve(field), solve(honest)
+    assert own.valid and scaled.valid
+    assert (scaled.sigma > own.sigma).all()
+    unread = replace(honest, sigma=40 * field.sigma)
+    assert not solve(unread).valid
+
+
 def test_too_few_cells_to_determine_the_motion_are_refused():
     field = field_of((1, 2, 3), (0, 0, 0))
     sigma = np.full((ROWS, COLUMNS), 1e4)

@@ -94,6 +94,7 @@ def test_the_card_tells_how_to_prepare_an_image_and_read_the_outputs(model: Path
     np.testing.assert_allclose(field.sigma, 1.5 * 2 * np.exp(first), rtol=1e-5)
     np.testing.assert_allclose(field.sigma_log_depth, np.exp(second), rtol=1e-5)
     assert network.input_size == (WIDTH, HEIGHT) and field.stride == STRIDE
+    assert field.sigma_scale == 2
 
 
 def test_grey_images_are_taken_as_they_are(model: Path) -> None:
