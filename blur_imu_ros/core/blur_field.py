@@ -32,7 +32,7 @@ class BlurField:
             b) in the covariance sigma^2 expm([[a, b], [b, -a]]) of the motion. The least certain
             direction is at half the angle of (a, b), sigma exp(|(a, b)| / 2) there and sigma
             exp(-|(a, b)| / 2) across it; like q it is the same for F and -F.
-        sigma_scale: what the network's own standard deviations were multiplied by to become `sigma`.
+        sigma_scale: factor from the standard deviations that the network gave to `sigma`.
         shown: (rows, columns) bool, False for cells that show the camera's own body and must not be
             used; None if all show the scene.
     """
