@@ -64,8 +64,8 @@ class VisualImu:
 
         `pivot` is for cameras that are hand-held or turn about a point: it ties their linear to
         their angular velocity. Without it nothing is assumed. `linear_scale` is the ratio of true
-        to predicted depth, and multiplies the linear velocity. `track` registers neighbouring
-        frames and fuses them as set by `motion`, unless `registration` is None.
+        to predicted depth, and multiplies what images tell of linear velocity. `track` registers
+        neighbouring frames and fuses them as set by `motion`, unless `registration` is None.
 
         Raises:
             SettingsError: `linear_scale` is not a positive number, or another argument is of

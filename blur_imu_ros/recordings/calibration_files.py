@@ -23,8 +23,8 @@ class KnownCalibration:
     Attributes:
         exposure_time: seconds, or None.
         time_offset: seconds to add to the camera's stamps; of a log on another clock, any number.
-        linear_scale: factor on linear velocities: how much farther away things are than the network
-            takes them to be.
+        linear_scale: how much farther away things are than the network takes them to be, and so how
+            much faster what parallax tells of linear velocity.
         stamp_reference: moment of the exposure that stamps were taken to refer to when the time
             offset was found; None if that is not stated.
     """

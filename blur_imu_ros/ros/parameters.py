@@ -162,7 +162,7 @@ PARAMETERS: dict[str, _Parameter] = {
     "calibration": _Parameter(
         "",
         "File written by blur-imu calibrate: its exposure_time and time_offset are used where "
-        "those parameters are 0; its linear_scale multiplies linear velocities.",
+        "those parameters are 0; its linear_scale multiplies depth, and so linear velocity.",
     ),
     "readout_time": _Parameter(
         0.0,
