@@ -76,6 +76,8 @@ _OTHER_NAMES = {
     "bayerrg8": "bayer_rggb8", "bayerbg8": "bayer_bggr8",
     "bayergb8": "bayer_gbrg8", "bayergr8": "bayer_grbg8",
 }  # fmt: skip
+_ALIGNMENTS = (4, 8, 16, 32, 64)
+"""Rows of which planes of brightness may have a multiple."""
 _VIDEO_CODECS = ("h264", "h265", "hevc", "av1", "vp8", "vp9", "theora")
 KNOWN_ENCODINGS = (*_ENCODINGS, *_PLANES)
 _BY_SMALL_LETTERS = {name.lower(): name for name in KNOWN_ENCODINGS}
@@ -176,16 +178,27 @@ def _decode_planes(
     if height % 2 or width % 2:
         raise FrameError(f"image of {width}x{height}: {encoding} needs even sides")
     step = step or width
-    luma, rest = _rows(flat, height, width, step, encoding), flat[height * step :]
+    higher = _rows_of_planes(len(flat), height, step, encoding)
+    luma, rest = _rows(flat, height, width, step, encoding), flat[higher * step :]
     if encoding == "nv24":
         both = _rows(rest, height, 2 * width, 2 * step, encoding).reshape(height, width, 2)
         half = cv2.resize(both, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
         chroma = np.asarray(half, np.uint8).reshape(height // 2, width)
     elif encoding in ("i420", "yv12"):
-        chroma = _rows(rest, height, width // 2, step // 2, encoding).reshape(height // 2, width)
+        parts = rest, rest[higher // 2 * (step // 2) :]
+        halves = [_rows(part, height // 2, width // 2, step // 2, encoding) for part in parts]
+        chroma = np.concatenate(halves).reshape(height // 2, width)
     else:
         chroma = _rows(rest, height // 2, width, step, encoding)
     return _converted(np.vstack([luma, chroma]), _PLANES[encoding], encoding)
+
+
+def _rows_of_planes(count: int, height: int, step: int, encoding: str) -> int:
+    """Return how many rows the brightness fills of so many bytes: an image's own, or more, as
+    hardware that codes videos aligns planes."""
+    rows, left = divmod(2 * count, (6 if encoding == "nv24" else 3) * step)
+    aligned = {-(-height // multiple) * multiple for multiple in _ALIGNMENTS}
+    return rows if not left and rows in aligned else height
 
 
 def _converted(image: NDArray[Any], conversion: int, encoding: str) -> NDArray[Any]:

@@ -126,11 +126,13 @@ def test_nv12_and_nv21_differ_in_the_order_of_chroma() -> None:
         assert np.abs(found - SMOOTH).mean() < 4
 
 
+@pytest.mark.parametrize("below", [0, 16])
 @pytest.mark.parametrize("padding", [0, 6])
 @pytest.mark.parametrize("encoding", ["nv12", "nv24", "i420", "yuv420p", "yv12"])
 def test_planes_of_brightness_and_colour_give_the_colours_that_went_in(
-    encoding: str, padding: int
+    encoding: str, padding: int, below: int
 ) -> None:
+    """Also where rows are longer than the image, and planes higher: coders want multiples of 16."""
     i420 = cv2.cvtColor(SMOOTH, cv2.COLOR_BGR2YUV_I420)
     luma, (u, v) = i420[:48], i420[48:].reshape(2, 24, 32)
     if encoding == "nv24":
@@ -140,10 +142,28 @@ def test_planes_of_brightness_and_colour_give_the_colours_that_went_in(
         planes = [luma, np.stack([u, v], -1).reshape(24, 64)]
     else:
         planes = [luma, *((v, u) if encoding == "yv12" else (u, v))]
-    wider = [np.pad(x, ((0, 0), (0, padding * x.shape[1] // 64))) for x in planes]
+    wider = [
+        np.pad(x, ((0, below * len(x) // 48), (0, padding * x.shape[1] // 64))) for x in planes
+    ]
     data = b"".join(x.tobytes() for x in wider)
     found = decode_image(48, 64, encoding, 64 + padding, False, data).astype(int)
     assert found.shape == SMOOTH.shape and np.abs(found - SMOOTH).mean() < 4
+
+
+@pytest.mark.parametrize("encoding", ["nv12", "i420"])
+def test_bytes_behind_the_planes_are_no_higher_planes(encoding: str) -> None:
+    """Memory comes in pages: what is left of the last one holds nothing."""
+    i420 = cv2.cvtColor(SMOOTH, cv2.COLOR_BGR2YUV_I420)
+    planes = i420 if encoding == "i420" else to_nv12(i420)
+    for more in (1, 64, 96 * 100, 4096):
+        found = decode_image(48, 64, encoding, 64, False, planes.tobytes() + bytes(more))
+        assert np.abs(found.astype(int) - SMOOTH).mean() < 4
+
+
+def to_nv12(i420: np.ndarray) -> np.ndarray:
+    """Return planes of a 64x48 image in the other order."""
+    u, v = i420[48:].reshape(2, 24, 32)
+    return np.vstack([i420[:48], np.stack([u, v], -1).reshape(24, 64)])
 
 
 def test_nothing_is_copied_where_the_message_holds_the_result() -> None:
