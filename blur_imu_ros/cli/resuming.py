@@ -18,6 +18,7 @@ from blur_imu_ros.core.visual_imu import Network
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.execution.files import moved_aside
 from blur_imu_ros.network.blur_network import shipped_models
+from blur_imu_ros.network.model_card import CALIBRATION
 from blur_imu_ros.network.precision import SUFFIX
 from blur_imu_ros.recordings import FrameSettings
 from blur_imu_ros.recordings.bag_names import BAG_SUFFIXES
@@ -59,9 +60,7 @@ def recipe_of(options: RunOptions, settings: FrameSettings, network: Network) ->
         "stamp_reference": options.stamp_reference.value,
         "model": str(getattr(network, "name", options.model)),
         "model_sha256": getattr(card, "sha256", None),
-        "length_scale": getattr(card, "length_scale", None),
-        "length_exponent": getattr(card, "length_exponent", None),
-        "depth_slope": getattr(card, "depth_slope", None),
+        **{name: getattr(card, name, None) for name in CALIBRATION},
         "backend": "torch" if getattr(network, "runs_on", "").startswith("torch") else "onnx",
         "device": options.device,
         "direction": options.direction.value,

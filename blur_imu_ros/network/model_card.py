@@ -200,10 +200,13 @@ class ModelCard:
             raise ModelError(f"{path}: smaller_view is of our own networks, in whole cells")
 
 
-_NUMBERS = (
-    "mean", "std", "focal_reference", "length_scale", "length_exponent", "depth_slope",
-    "sigma_scale", "across_ratio", "flow_sigma", "log_depth_sigma",
+CALIBRATION = (
+    "length_scale", "length_exponent", "depth_slope", "sigma_scale", "across_ratio", "flow_sigma",
+    "log_depth_sigma",
 )  # fmt: skip
+"""What a card says of how the outputs are to be read, whatever the weights are."""
+
+_NUMBERS = ("mean", "std", "focal_reference", *CALIBRATION)
 
 
 def _is_number(value: Any) -> bool:

@@ -19,6 +19,7 @@ from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.tracker import TrackerState
 from blur_imu_ros.errors import RecordingError
+from blur_imu_ros.network.model_card import CALIBRATION, INTERFACE, ModelCard
 from blur_imu_ros.results.run_record import SAVED_EVERY, RecordKeeper, RunRecord
 from helpers.command_line import (
     CommandLine,
@@ -224,6 +225,25 @@ def test_a_result_of_another_run_is_refused_and_kept(
     assert options.output.read_bytes() == kept
     # Without --resume a result is replaced, as ever.
     assert blur_imu(*command, "--axes", "body").status == 0
+
+
+class Calibrated(Oracle):
+    """A network whose card says something."""
+
+    def __init__(self, **calibration: float) -> None:
+        self.card = ModelCard(
+            "oracle", INTERFACE, 320, 224, 8, (0, 0, 0), (1, 1, 1), 250.0, "", **calibration
+        )
+
+
+@pytest.mark.parametrize("name", CALIBRATION)
+def test_a_result_of_the_same_network_calibrated_otherwise_is_refused(
+    options: RunOptions, name: str
+) -> None:
+    """Its weights are the same, its velocities or their covariances are not."""
+    run(options, Calibrated())
+    with pytest.raises(RecordingError, match=f"{name} was .* and is now 0.5"):
+        run(replace(options, resume=True), Calibrated(**{name: 0.5}))
 
 
 def test_a_changed_result_or_recording_is_not_gone_on_with(options: RunOptions) -> None:
