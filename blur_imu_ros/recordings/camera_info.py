@@ -140,10 +140,15 @@ def named_rectified(topic: str) -> bool:
     return not RECTIFIED.isdisjoint(re.split("[^a-z]+", words))
 
 
+def has_superfluous_lens(topic: str, camera: Camera) -> bool:
+    """Whether a camera has a lens although the images of `topic` are rectified, by its name."""
+    return camera.is_distorted and named_rectified(topic)
+
+
 def rectified_doubt(topic: str, camera: Camera) -> str:
     """Return what may be wrong where images of `topic` are taken to have the lens of `camera`, or
     nothing."""
-    if not (camera.is_distorted and named_rectified(topic)):
+    if not has_superfluous_lens(topic, camera):
         return ""
     return (
         f"the images of {topic} are rectified, by its name, but the calibration that is given has "

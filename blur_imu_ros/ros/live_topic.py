@@ -139,6 +139,7 @@ class LiveTopic:
         """
         self._thread.start()
         index, usable = 0, time.monotonic()
+        looked_at: Camera | None = None
         while True:
             message = self._newest.take(PATIENCE)
             if message is None:
@@ -161,8 +162,10 @@ class LiveTopic:
                 continue
             finally:
                 index += 1
-            for doubt in doubts(camera):
-                self._note(doubt)
+            if camera != looked_at:
+                looked_at = camera
+                for doubt in doubts(camera):
+                    self._note(doubt)
             usable = time.monotonic()
             yield frame
 

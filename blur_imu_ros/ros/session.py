@@ -29,7 +29,7 @@ from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.errors import BlurImuError, CameraError, FrameError
 from blur_imu_ros.evaluation.process_noise import process_noise_of
 from blur_imu_ros.network.blur_network import Loader
-from blur_imu_ros.recordings.camera_info import camera_of, named_rectified
+from blur_imu_ros.recordings.camera_info import camera_of, has_superfluous_lens
 from blur_imu_ros.recordings.reduced_jpeg import reduced_message
 from blur_imu_ros.results.ros_fields import image_frame_of, output_frame, silence
 from blur_imu_ros.ros import messages
@@ -449,7 +449,7 @@ class Session:
         """Return what may be wrong with what is published, or nothing; say it once."""
         base, camera, doubts = self._base, self._camera, []
         if camera is not None:
-            if camera.is_distorted and named_rectified(self.images.name):
+            if has_superfluous_lens(self.images.name, camera):
                 doubts.append(
                     f"{self.images.name} seems to be rectified, but is used as raw: set rectified"
                 )
