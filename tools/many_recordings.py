@@ -181,10 +181,13 @@ class Work:
             )
             while process.poll() is None:
                 time.sleep(LOOKED_AT_EVERY)
+                held = max(map(resident_mb, family(process.pid)), default=0.0)
+                if not held:  # It has just ended.
+                    continue
                 if not warm and len(self._results(out)) > present:
                     memory.clear()  # Growth is that of a process that has loaded its model.
                     warm = True
-                memory.append(max(map(resident_mb, family(process.pid)), default=0.0))
+                memory.append(held)
                 if stop_after is not None and len(self._results(out)) >= stop_after:
                     process.send_signal(signal.SIGTERM)
                     stop_after = None
