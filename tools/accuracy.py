@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, default=Path("docs/pictures"))
     options = parser.parse_args()
     options.pictures.mkdir(parents=True, exist_ok=True)
-    models = options.model or [DEFAULT_MODEL, "large"]
+    models = options.model or [DEFAULT_MODEL]
     real_sequence(options.data / "dining", models, options.pictures)
     held_out(options.data / "train", models, options.frames, options.pictures)
     rendered_cases(models[0], options.pictures)

@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blur_imu_ros.choices import DEFAULT_MODEL
 from blur_imu_ros.cli.run import run
 from blur_imu_ros.cli.run_options import RunOptions
 from blur_imu_ros.core.blur_field import BlurField
@@ -53,7 +54,7 @@ from blur_imu_ros.network.torch_weights import read_network
 from markdown import heading, write_part
 
 BEGIN, END = "<!-- on a GPU -->\n", "<!-- end of what is on a GPU -->\n"
-OURS = ("compact", "large")
+OURS = (DEFAULT_MODEL,)
 PUBLISHED = "published, random weights"
 IMAGE, LARGE_IMAGE = (640, 480), (1092, 819)
 FRAMES = 120
@@ -146,7 +147,8 @@ def measure_all(figures: Figures, device: str, seconds: float) -> None:
         folder = Path(scratch)
         ours = {name: partial(shipped, name) for name in OURS}
         theirs = {PUBLISHED: partial(published, folder)}
-        larger = {f"large at {IMAGE[0]}x{IMAGE[1]}": partial(at_size, "large", IMAGE)}
+        size = f"{IMAGE[0]}x{IMAGE[1]}"
+        larger = {f"{name} at {size}": partial(at_size, name, IMAGE) for name in OURS}
 
         def networks(models: dict[str, partial[Model]], *precisions: str) -> None:
             for precision in precisions:

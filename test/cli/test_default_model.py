@@ -63,11 +63,13 @@ class Named(Oracle):
 def begun(
     blur_imu: CommandLine, camera: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[object, ...]:
-    """The command of a run that was begun with a model that is not the default."""
+    """The command of a run that was begun with another model of the folder of models."""
+    there = [*shipped_models(), "other", "other-int8"]
+    monkeypatch.setattr("blur_imu_ros.cli.resuming.shipped_models", lambda: there)
     monkeypatch.setattr("blur_imu_ros.cli.run.load_network", Named)
     folder = write_folder(tmp_path / "images", turning_images(4))
     command = ("run", folder, "-o", tmp_path / "a.csv", "--camera", camera, "--exposure", 0.01)
-    assert blur_imu(*command, "--model", "large-int8").status == 0
+    assert blur_imu(*command, "--model", "other-int8").status == 0
     return command
 
 
@@ -88,12 +90,12 @@ def test_a_resumed_run_keeps_the_model_it_was_begun_with_and_says_so(
     assert "measured before" in finished.out
     record = unfinished(begun)
     told = (
-        f"a.csv: was begun with the model large-int8 and keeps it; the default is {DEFAULT_MODEL}"
+        f"a.csv: was begun with the model other-int8 and keeps it; the default is {DEFAULT_MODEL}"
     )
     for ended in (finished, blur_imu(*begun, "--resume")):
         assert ended.status == 0 and told in ended.err
     assert Path(str(begun[3])).read_bytes() == whole
-    assert json.loads(record.read_text())["recipe"]["model"] == "large-int8"
+    assert json.loads(record.read_text())["recipe"]["model"] == "other-int8"
 
 
 class Chosen(Named):
@@ -106,7 +108,7 @@ class Chosen(Named):
         super().__init__(name + "-int8" * in_8_bits)
 
 
-@pytest.mark.parametrize("named", [(), ("--model", "large")], ids=["not named", "named"])
+@pytest.mark.parametrize("named", [(), ("--model", "other")], ids=["not named", "named"])
 @pytest.mark.parametrize("faster", [True, False])
 def test_a_resumed_run_keeps_its_bits_whatever_is_faster_now(
     blur_imu: CommandLine, begun: tuple[object, ...], monkeypatch: pytest.MonkeyPatch,
@@ -114,10 +116,10 @@ def test_a_resumed_run_keeps_its_bits_whatever_is_faster_now(
 ) -> None:  # fmt: skip
     monkeypatch.setattr("blur_imu_ros.cli.run.load_network", Chosen)
     monkeypatch.setattr(Chosen, "faster", not faster)
-    assert blur_imu(*begun, "--model", "large").status == 0
+    assert blur_imu(*begun, "--model", "other").status == 0
     record = unfinished(begun)
     begun_with = json.loads(record.read_text())["recipe"]["model"]
-    assert begun_with == ("large" if faster else "large-int8")
+    assert begun_with == ("other" if faster else "other-int8")
     monkeypatch.setattr(Chosen, "faster", faster)
     ended = blur_imu(*begun, "--resume", *named)
     assert ended.status == 0, ended.err
@@ -134,27 +136,36 @@ def test_recordings_of_a_batch_keep_each_its_own_model(
     several = ("run", begun[1], other, "-o", tmp_path / "{name}.csv", *begun[4:], "--jobs", 1)
     ended = blur_imu(*several, "--resume")
     assert ended.status == 0, ended.err
-    assert ended.err.count("was begun with the model large-int8") == 1
+    assert ended.err.count("was begun with the model other-int8") == 1
     models = {
         name: json.loads((tmp_path / f"{name}.csv.run.json").read_text())["recipe"]["model"]
         for name in ("images", "new")
     }
-    assert models == {"images": "large-int8", "new": DEFAULT_MODEL}
+    assert models == {"images": "other-int8", "new": DEFAULT_MODEL}
 
 
 def test_a_model_that_is_named_is_not_exchanged_for_the_one_of_before(
     blur_imu: CommandLine, begun: tuple[object, ...]
 ) -> None:
     refusal = blur_imu(*begun, "--resume", "--model", DEFAULT_MODEL).refusal
-    assert f"model was large-int8 and is now {DEFAULT_MODEL}" in refusal
+    assert f"model was other-int8 and is now {DEFAULT_MODEL}" in refusal
     assert "give the model of before" in refusal and "--model" in refusal
+
+
+def test_a_model_that_is_no_longer_there_is_not_exchanged_for_the_default(
+    blur_imu: CommandLine, begun: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blur_imu_ros.cli.resuming.shipped_models", lambda: [DEFAULT_MODEL])
+    refusal = blur_imu(*begun, "--resume").refusal
+    assert f"model was other-int8 and is now {DEFAULT_MODEL}" in refusal
+    assert "choose another output" in refusal and "without resuming" in refusal
 
 
 def test_another_way_to_calculate_is_refused_as_before(
     blur_imu: CommandLine, begun: tuple[object, ...]
 ) -> None:
     refusal = blur_imu(*begun, "--resume", "--backend", "onnx").refusal
-    assert "model was large-int8 and is now large" in refusal
+    assert "model was other-int8 and is now other" in refusal
 
 
 def test_without_resume_the_default_measures_anew(

@@ -137,8 +137,8 @@ def test_workers_elsewhere_get_no_path_that_depends_on_the_folder() -> None:
     assert len(given) == 8 and all(path.is_absolute() for path in given.values())
     absolute = _absolute(options)
     assert Path(absolute.model).is_absolute() and Path(str(absolute.rerun)).is_absolute()
-    named = _absolute(replace(options, model="large", rerun="spawn"))
-    assert (named.model, named.rerun) == ("large", "spawn")
+    named = _absolute(replace(options, model="compact", rerun="spawn"))
+    assert (named.model, named.rerun) == ("compact", "spawn")
 
 
 def test_a_bug_or_a_killed_process_is_a_failure_of_its_task_only() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blur_imu_ros.choices import Axes, Direction
+from blur_imu_ros.choices import DEFAULT_MODEL, Axes, Direction
 from blur_imu_ros.cli.run import run
 from blur_imu_ros.cli.run_options import RunOptions
 from blur_imu_ros.core.camera import Camera
@@ -42,8 +42,7 @@ class RealRun:
     params=[
         ("compact", "adjacent"),
         ("compact", "previous"),
-        ("large", "previous"),
-        ("large-int8", "previous"),
+        ("compact-int8", "previous"),
     ],
     ids="-".join,
 )
@@ -96,11 +95,11 @@ def test_lengths_of_real_blur_are_not_stretched(real: RealRun) -> None:
     assert 0.9 < real.result.exposure_scale < 1.15
 
 
-def test_the_large_model_errs_less_than_the_published_estimate_on_every_axis(
+def test_the_default_model_errs_less_than_the_published_estimate_on_every_axis(
     shared_data: Path, tmp_path: Path
 ) -> None:
     folder = shared_data / "dining"
-    ours = on_real_frames(folder, "large", "adjacent", tmp_path / "estimate.csv")
+    ours = on_real_frames(folder, DEFAULT_MODEL, "adjacent", tmp_path / "estimate.csv")
     curve, truth = (read_velocities(folder / f"{name}.csv") for name in ("published", "truth"))
     assert np.all(ours.result.rmse_all_rows < evaluate(match(curve, truth)).rmse)
 
@@ -125,7 +124,7 @@ def nothing(name: str) -> np.ndarray:
     return np.full(size, {"black": 0, "dark": 20, "grey": 128, "white": 255}[name], np.uint8)
 
 
-@pytest.mark.parametrize("model", ["compact", "compact-int8", "large", "large-int8"])
+@pytest.mark.parametrize("model", ["compact", "compact-int8"])
 @pytest.mark.parametrize(
     "name", ["black", "dark", "grey", "white", "orange", "noise", "out of focus"]
 )

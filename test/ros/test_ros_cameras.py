@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
     ("arguments", "found"),
     [
         ([], [""]),
-        (["--ros-args", "-p", "model:=large"], [""]),
+        (["--ros-args", "-p", "model:=compact-int8"], [""]),
         (["--cameras", "left", "right"], ["left", "right"]),
         (["--cameras", "left", "--ros-args", "-r", "/left/image:=/oak/image"], ["left"]),
     ],

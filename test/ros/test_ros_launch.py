@@ -243,7 +243,10 @@ def test_what_is_known_of_a_camera_is_a_valid_setting_of_the_node(camera: str) -
 
 def test_several_cameras_run_in_one_process() -> None:
     (process,) = run(
-        "cameras.launch.py", cameras="left right", image="/oak/{camera}/image_raw", model="large"
+        "cameras.launch.py",
+        cameras="left right",
+        image="/oak/{camera}/image_raw",
+        model="compact-int8",
     )
     assert process.options["arguments"] == ["--cameras", "left", "right"]
     assert "name" not in process.options, "it would be that of every node"
@@ -251,7 +254,7 @@ def test_several_cameras_run_in_one_process() -> None:
     assert topics["/left/image"] == "/oak/left/image_raw"
     assert topics["/right/image/compressed"] == "/oak/right/image_raw/compressed"
     assert topics["/right/camera_info"] == "/oak/right/camera_info" and len(topics) == 8
-    assert given_to(process)[1] == {"use_sim_time": False, "model": "large"}
+    assert given_to(process)[1] == {"use_sim_time": False, "model": "compact-int8"}
     with pytest.raises(RuntimeError, match="names no camera"):
         run("cameras.launch.py", cameras=" ")
 

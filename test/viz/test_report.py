@@ -277,17 +277,18 @@ def test_the_covariance_is_right_where_errors_are_as_large_as_it_says(tmp_path: 
 
 def test_the_header_tells_what_was_compared(tmp_path: Path, blur_imu: CommandLine):
     csv = csv_with_one_bad_row(tmp_path, bad=70)
-    recipe = {"recording": "/data/walk.mp4", "model": "large", "exposure_time": 0.01,
+    recipe = {"recording": "/data/walk.mp4", "model": "compact", "exposure_time": 0.01,
               "motion_prior": "pivot", "axes": "optical", "version": "0.0.9"}  # fmt: skip
     RunRecord(recipe, rows=100, finished=True).save(csv)
     done = blur_imu("evaluate", csv, tmp_path / "truth.csv", "--json", tmp_path / "figures")
     told = " ".join(done.out.split())
     assert (
-        "recording walk.mp4; model large; exposure 10 ms; motion prior pivot; axes optical" in told
+        "recording walk.mp4; model compact; exposure 10 ms; motion prior pivot; axes optical"
+        in told
     )
     assert "0.0.9" in told and __version__ in told
     figures = json.loads((tmp_path / "figures.json").read_text())
-    assert figures["run"]["model"] == "large" and figures["evaluated_by"] == __version__
+    assert figures["run"]["model"] == "compact" and figures["evaluated_by"] == __version__
 
 
 @pytest.mark.parametrize("option", ["--html", "--plot", "--json", "--trajectory"])
