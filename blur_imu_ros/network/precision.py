@@ -38,9 +38,9 @@ class Demands:
 
 
 INT8 = Demands(gain=1.2, difference=0.1)
-"""The shipped models differ by 0.02 to 0.04 on pictures, sums that overflow by far more."""
+"""The shipped model differs by 0.024 on pictures, sums that overflow by far more."""
 FLOAT16 = Demands(gain=1.05, difference=0.02)
-"""The shipped models differ by less than 0.001; beyond the largest float16 nothing is left."""
+"""The shipped model differs by less than 0.001; beyond the largest float16 nothing is left."""
 
 
 class Network(Protocol):
