@@ -5,10 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from blur_imu_ros.core.arrays import Image
+from blur_imu_ros.core.autocorrelation import (
+    AutocorrelationConfig,
+    WholeMotion,
+    fused,
+    whole_motion,
+)
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.registration import Registration
+from blur_imu_ros.core.velocity import VelocityPrior, VelocitySolver
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,7 @@ class Measurement:
         registration: of this frame and the previous one, or None.
         view: (height, width, 3) BGR, input of the network; None if the frame was unusable.
         field: output of the network; None if the frame was unusable.
+        whole: what the autocorrelation of the view tells of its motion, or None.
     """
 
     frame: Frame
@@ -28,8 +36,34 @@ class Measurement:
     view: Image | None = None
     field: BlurField | None = None
     registration: Registration | None = None
+    whole: WholeMotion | None = None
 
     def directed(self, probability: float) -> Measurement:
         """Return the likelier of the two motions, given the probability that this is the one."""
         estimate = replace(self.estimate, direction_probability=probability)
         return replace(self, estimate=estimate.reversed() if probability < 0.5 else estimate)
+
+
+def measured(
+    frame: Frame,
+    view: Image,
+    field: BlurField,
+    solver: VelocitySolver,
+    autocorrelation: AutocorrelationConfig | None,
+    prior: VelocityPrior | None = None,
+) -> Measurement:
+    """Return what one image tells: its blur field solved, and the motion of the whole.
+
+    Args:
+        frame: the image as the camera gave it.
+        view: (height, width, 3) BGR, input of the network.
+        field: output of the network.
+        solver: solves the field.
+        autocorrelation: how the motion of the whole is found; None leaves it to the field.
+        prior: what is known beforehand.
+    """
+    estimate = solver.solve(field, frame.exposure_time, frame.t, prior)
+    whole = None
+    if autocorrelation is not None:
+        whole = whole_motion(view, field, estimate, autocorrelation)
+    return Measurement(frame, fused(estimate, whole), view, field, whole=whole)

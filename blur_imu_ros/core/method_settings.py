@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from blur_imu_ros.choices import Direction
+from blur_imu_ros.core.autocorrelation import AutocorrelationConfig
 from blur_imu_ros.core.direction import DirectionConfig
 from blur_imu_ros.core.motion_process import MotionFilterConfig
 from blur_imu_ros.core.pivot import PivotConfig
@@ -19,6 +20,7 @@ class MethodSettings:
 
     Attributes:
         solver: the velocity from the blur field of one image.
+        autocorrelation: the motion on which all edges of one image agree.
         direction: the sign of the motion.
         registration: the registration of neighbouring frames, unless switched off.
         motion: the fusion of blur and registration over frames.
@@ -26,6 +28,7 @@ class MethodSettings:
     """
 
     solver: SolverConfig = field(default_factory=SolverConfig)
+    autocorrelation: AutocorrelationConfig = field(default_factory=AutocorrelationConfig)
     direction: DirectionConfig = field(default_factory=DirectionConfig)
     registration: RegistrationConfig = field(default_factory=RegistrationConfig)
     motion: MotionFilterConfig = field(default_factory=MotionFilterConfig)
@@ -52,4 +55,5 @@ class MethodSettings:
             linear_scale=linear_scale,
             registration=self.registration if registration else None,
             motion=self.motion,
+            autocorrelation=self.autocorrelation,
         )

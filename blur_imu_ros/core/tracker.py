@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 from blur_imu_ros.choices import Direction
 from blur_imu_ros.core.arrays import Image
+from blur_imu_ros.core.autocorrelation import AutocorrelationConfig, fused
 from blur_imu_ros.core.direction import DirectionConfig, DirectionFilter, Observation
 from blur_imu_ros.core.links import Links, LinksState, Node
 from blur_imu_ros.core.look import look_of, looks_alike
-from blur_imu_ros.core.measurement import Measurement
+from blur_imu_ros.core.measurement import Measurement, measured
 from blur_imu_ros.core.motion_process import MotionFilterConfig
 from blur_imu_ros.core.motion_step import Hold
 from blur_imu_ros.core.pivot import PivotConfig, PivotFilter, PivotState
@@ -52,6 +53,7 @@ class Tracker:
         pivot: PivotConfig | None = None,
         registration: RegistrationConfig | None = None,
         motion: MotionFilterConfig | None = None,
+        autocorrelation: AutocorrelationConfig | None = None,
     ) -> None:
         """Start without a past.
 
@@ -61,7 +63,10 @@ class Tracker:
             pivot: how the camera is held, where it is in a hand.
             registration: how neighbours are registered; None leaves each frame's velocity its own.
             motion: how registration and blur are fused.
+            autocorrelation: how the motion of a whole image is found, where a part of it turns out
+                to show the camera itself; as it was measured.
         """
+        self._autocorrelation = autocorrelation
         self._solver = solver or VelocitySolver()
         self._direction = DirectionFilter(direction)
         self._pivot = None if pivot is None else PivotFilter(pivot)
@@ -178,12 +183,11 @@ class Tracker:
 
     def _of_the_scene(self, single: Measurement, links: Links) -> Measurement:
         """Return the measurement without what the camera's own body shows."""
-        shown, field = links.shown(single), single.field
-        if shown is None or field is None:
+        shown, field, view = links.shown(single), single.field, single.view
+        if shown is None or field is None or view is None:
             return single
-        frame, field = single.frame, replace(field, shown=shown)
-        estimate = self._solver.solve(field, frame.exposure_time, frame.t)
-        return replace(single, field=field, estimate=estimate)
+        field = replace(field, shown=shown)
+        return measured(single.frame, view, field, self._solver, self._autocorrelation)
 
     def _about_pivot(self, single: Measurement) -> Measurement:
         """Return the measurement with what the frames before said about the lever arm."""
@@ -197,7 +201,7 @@ class Tracker:
             return single
         frame, near = single.frame, single.estimate.velocity
         held = self._solver.solve(single.field, frame.exposure_time, frame.t, prior, near)
-        return replace(single, estimate=held)
+        return replace(single, estimate=fused(held, single.whole))
 
     def _hold(self, node: Node) -> Hold | None:
         """Return how the camera is held, where that is known."""

@@ -11,12 +11,13 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from blur_imu_ros.core.arrays import Image
+from blur_imu_ros.core.autocorrelation import AutocorrelationConfig
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera, check_focal
 from blur_imu_ros.core.direction import DirectionConfig
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.lens import SMALLEST_SIDE
-from blur_imu_ros.core.measurement import Measurement
+from blur_imu_ros.core.measurement import Measurement, measured
 from blur_imu_ros.core.motion_process import MotionFilterConfig
 from blur_imu_ros.core.network_view import NetworkView
 from blur_imu_ros.core.pivot import PivotConfig
@@ -25,7 +26,7 @@ from blur_imu_ros.core.tracker import Tracker
 from blur_imu_ros.core.velocity import VelocityPrior, VelocitySolver
 from blur_imu_ros.errors import CameraError, FrameError, SettingsError
 
-_REGISTRATION = RegistrationConfig()
+_REGISTRATION, _AUTOCORRELATION = RegistrationConfig(), AutocorrelationConfig()
 
 
 class Network(Protocol):
@@ -59,13 +60,16 @@ class VisualImu:
         linear_scale: float = 1.0,
         registration: RegistrationConfig | None = _REGISTRATION,
         motion: MotionFilterConfig | None = None,
+        autocorrelation: AutocorrelationConfig | None = _AUTOCORRELATION,
     ) -> None:
         """Measure with `network`; all other arguments have defaults.
 
         `pivot` is for cameras that are hand-held or turn about a point: it ties their linear to
         their angular velocity. Without it nothing is assumed. `linear_scale` is the ratio of true
         to predicted depth, and multiplies what images tell of linear velocity. `track` registers
-        neighbouring frames and fuses them as set by `motion`, unless `registration` is None.
+        neighbouring frames and fuses them as set by `motion`, unless `registration` is None. The
+        motion of a whole image is found as set by `autocorrelation`; with None, what the network
+        read is all that an image tells.
 
         Raises:
             SettingsError: `linear_scale` is not a positive number, or another argument is of
@@ -81,12 +85,14 @@ class VisualImu:
         _check_kind("pivot", pivot, PivotConfig)
         _check_kind("registration", registration, RegistrationConfig)
         _check_kind("motion", motion, MotionFilterConfig)
+        _check_kind("autocorrelation", autocorrelation, AutocorrelationConfig)
         self.network = network
         self.solver = solver or VelocitySolver()
         self.direction = direction or DirectionConfig()
         self.pivot = pivot
         self.linear_scale = linear_scale
         self.registration, self.motion = registration, motion
+        self.autocorrelation = autocorrelation
 
     def measure(self, frame: Frame, prior: VelocityPrior | None = None) -> Measurement:
         """Return the velocity from one image alone; its sign is undecided.
@@ -110,13 +116,19 @@ class VisualImu:
             return Measurement(
                 frame, self.solver.invalid_estimate(frame.exposure_time, frame.t, str(error))
             )
-        estimate = self.solver.solve(field, frame.exposure_time, frame.t, prior)
-        return Measurement(frame, estimate, image, field)
+        return measured(frame, image, field, self.solver, self.autocorrelation, prior)
 
     def tracker(self) -> Tracker:
         """Return a new tracker, which fuses measurements with their neighbours and decides
         signs."""
-        return Tracker(self.solver, self.direction, self.pivot, self.registration, self.motion)
+        return Tracker(
+            self.solver,
+            self.direction,
+            self.pivot,
+            self.registration,
+            self.motion,
+            self.autocorrelation,
+        )
 
     def track(self, frames: Iterable[Frame]) -> Generator[Measurement, None, None]:
         """Yield one measurement per frame, in input order, with its sign decided.

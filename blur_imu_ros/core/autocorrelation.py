@@ -1,0 +1,246 @@
+"""The motion of a whole image, by the autocorrelation of its blur.
+
+A blurred image is the mean of the scene along its way during the exposure. Differentiated twice
+along that way it is, over the length, what the scene's own derivative was when the shutter closed
+less what it was when the shutter opened: every edge is there twice, with opposite signs, at both
+ends of its motion. So the mean product of the second derivative at both ends of a supposed motion
+is most negative for the true one (Yitzhaky & Kopeika 1997, for one direction and length; here for
+the six of a camera, through the inverse depth that the network read).
+
+The network's velocity tells where to look, and Newton steps on that mean product lead to the motion
+on which all edges agree. The errors of length that a network makes have no part in it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from blur_imu_ros.core.arrays import Array, Image
+from blur_imu_ros.core.autocorrelation_image import (
+    AutocorrelationConfig,
+    DerivedImage,
+    Ends,
+    Samples,
+    grey_of,
+    hidden_in,
+)
+from blur_imu_ros.core.blur_field import BlurField
+from blur_imu_ros.core.estimate import VelocityEstimate
+from blur_imu_ros.core.small_systems import add_to, added, inverse, solved
+
+__all__ = ["AutocorrelationConfig", "WholeMotion", "fused", "whole_motion"]
+
+_STEEPNESS = 0.1
+"""Correlation for which Newton's steps and the information are worked out at least."""
+_DAMPING = 1e-4
+"""Of Newton's steps, as a share of the curvature."""
+_LONGEST_STEP = 1.5
+"""In widths of the derivative: farther away it tells nothing."""
+_TURNED = 0.1
+"""Change of the motion, as a share of it, from which the derivative is taken along the new one."""
+
+
+@dataclass(frozen=True)
+class WholeMotion:
+    """Motion over the exposure on which the edges of an image agree; its sign is open.
+
+    Attributes:
+        motion: (6,) rotation (rad) and translation (m).
+        information: (6, 6) inverse covariance; singular where nothing tells of a direction.
+        correlation: mean product at both ends over the contrast: -0.5 without noise, where all that
+            is seen at one end is seen at the other.
+    """
+
+    motion: Array
+    information: Array
+    correlation: float
+
+
+def whole_motion(
+    view: Image, field: BlurField, estimate: VelocityEstimate, config: AutocorrelationConfig
+) -> WholeMotion | None:
+    """Return the motion of a whole view, or None where its blur does not show both its ends.
+
+    Args:
+        view: (height, width, 3) BGR, input of the network.
+        field: what the network read of it.
+        estimate: the velocity that follows from the field.
+        config: how both ends are compared.
+    """
+    if estimate.rank == 0:
+        return None
+    search = _Search(view, field, estimate, config)
+    start = search.start()
+    return None if start is None else search.refined(start)
+
+
+def fused(estimate: VelocityEstimate, whole: WholeMotion | None) -> VelocityEstimate:
+    """Return an estimate with what the autocorrelation of its image tells besides.
+
+    Errors of length and depth that frames share lose weight with all that the field told. An image
+    whose blur the network could not read is valid with it.
+    """
+    if whole is None:
+        return estimate
+    tau = estimate.exposure_time
+    told, velocity = whole.information * tau**2, whole.motion / tau
+    if estimate.velocity @ told @ velocity < 0:
+        velocity = -velocity
+    before = inverse(estimate.covariance)
+    covariance = inverse(before + told)
+    mean = covariance @ (before @ estimate.velocity + told @ velocity)
+    kept = covariance @ before
+    shared = kept @ estimate.shared_covariance @ kept.T
+    return replace(
+        estimate,
+        angular_velocity=mean[:3],
+        linear_velocity=mean[3:],
+        covariance=(covariance + covariance.T) / 2,
+        shared_covariance=(shared + shared.T) / 2,
+        valid=True,
+        reasons=(),
+    )
+
+
+class _Search:
+    """Looks for the motion of one view."""
+
+    def __init__(
+        self,
+        view: Image,
+        field: BlurField,
+        estimate: VelocityEstimate,
+        config: AutocorrelationConfig,
+    ) -> None:
+        self._config = config
+        self._least = config.correlation if estimate.valid else config.unread_correlation
+        self._samples = Samples.of(field, config.blocks)
+        self._view, self._field = view, field
+        self._tau = estimate.exposure_time
+        self._read = estimate.velocity * self._tau
+        self._information = inverse(estimate.covariance) / self._tau**2
+        self._length = self._samples.length(self._read)
+        self._images: dict[float, DerivedImage] = {}
+
+    def start(self) -> Array | None:
+        """Return the motion as read, times the factor for which both ends agree best."""
+        config = self._config
+        if self._length < config.shortest_px:
+            return None
+        scales, group = _scales(*config.scales, config.starts, config.reach)
+        moved = self._samples.moved(self._read)
+        found = np.zeros(len(scales))
+        for number in range(group[-1] + 1):
+            chosen = group == number
+            middle = math.sqrt(float(scales[chosen][0] * scales[chosen][-1]))
+            image = self._image(middle * self._length)
+            chosen &= scales * self._length * image.ratio > config.lobe * config.blur
+            if chosen.any():
+                image.turn(moved)
+                found[chosen] = image.correlations(moved, scales[chosen])
+        best = int(found.argmin())
+        return float(scales[best]) * self._read if found[best] < 0 else None
+
+    def refined(self, start: Array) -> WholeMotion | None:
+        """Return the motion to which Newton's steps lead, if both ends agree there."""
+        config, samples = self._config, self._samples
+        x, image = self._stepped(start)
+        if samples.length(x - start) > _TURNED * samples.length(x):
+            x, image = self._stepped(x)
+        length = samples.length(x) * image.ratio
+        ends = image.at(x)
+        if ends.correlation > -self._least or length < config.lobe * config.blur:
+            return None
+        told, significance = self._told(ends, x)
+        if significance < config.significance or not self._only_there(image, x, ends.correlation):
+            return None
+        motion = x + _newton(ends)
+        # A common error of its length, by the rule of Woodbury: what is told may be singular.
+        along = told @ motion
+        told -= along[:, None] * along / (config.length_std**-2 + float(motion @ along))
+        return WholeMotion(motion, told, ends.correlation)
+
+    def _image(self, length: float) -> DerivedImage:
+        """Return the view at a size in which blur of `length` pixels of the view is about as long
+        as it should be."""
+        halves = max(0, round(2 * math.log2(length / self._config.lag_px)))
+        if halves not in self._images:
+            if not self._images:
+                self._grey = grey_of(self._view)
+                self._hidden = hidden_in(self._view, self._field, self._config.saturated)
+            self._images[halves] = DerivedImage(
+                self._grey, self._hidden, 2 ** (-halves / 2), self._samples, self._config
+            )
+        return self._images[halves]
+
+    def _stepped(self, x: Array) -> tuple[Array, DerivedImage]:
+        """Return where Newton's steps lead, with the derivative along the motion as it is now; and
+        the image that was compared."""
+        config, before = self._config, self._information
+        image = self._image(self._samples.length(x))
+        image.turn(self._samples.moved(x))
+        ends = image.at(x)
+        told = self._told(ends, x)[0]
+        for _ in range(config.steps):
+            asked = told @ _newton(ends) + before @ (self._read - x)
+            step = solved(told + before, asked)
+            moved = self._samples.moved(step) * image.ratio
+            size = math.sqrt(2 * float(np.mean(moved * moved)))
+            x = x + step * min(1.0, _LONGEST_STEP * config.blur / max(size, 1e-9))
+            if size < config.settled_px:
+                break
+            ends = image.at(x)
+        return x, image
+
+    def _only_there(self, image: DerivedImage, x: Array, correlation: float) -> bool:
+        """Return whether an image is unlike itself at less than a motion, and across it."""
+        config, moved = self._config, self._samples.moved(x)
+        within = image.correlations(moved, np.array([config.within_share]))[0]
+        if within > config.within:
+            return False
+        across = np.stack([-moved[1], moved[0]])
+        image.turn(across)
+        return bool(image.correlations(across, np.ones(1))[0] > config.across * correlation)
+
+    def _told(self, ends: Ends, x: Array) -> tuple[Array, float]:
+        """Return the information (6, 6) on the motion, and how many standard deviations the sum of
+        products is below zero.
+
+        Information is H V^-1 H, H being the curvature and V the covariance of the slope, as it
+        differs from block to block and as wrong depth changes it.
+        """
+        config = self._config
+        allowed = np.maximum(np.abs(x[3:]), config.linear_std * self._tau)
+        products, slopes, depth = ends.by_block(self._samples, np.copysign(allowed, x[3:]))
+        size = np.sqrt(ends.curvature.diagonal() + 1e-12)
+        scale = size[:, None] * size
+        steep, curvature = max(-ends.correlation, _STEEPNESS), ends.curvature / scale
+        slopes, depth = slopes / size, steep * depth / size
+        variance = slopes.T @ slopes
+        variance += config.evenness * float(np.trace(variance)) / 6 * curvature
+        common = config.depth_scale_std * depth.sum(0)
+        variance = variance / config.gain + config.depth_std**2 * (depth.T @ depth)
+        variance += common[:, None] * common
+        add_to(variance, 1e-6 * float(np.trace(variance)) + 1e-9)
+        told = curvature @ solved(variance, curvature) * (steep * steep) * scale
+        significance = -float(products.sum()) / math.sqrt(float(products @ products) + 1e-12)
+        return np.asarray((told + told.T) / 2), significance
+
+
+def _newton(ends: Ends) -> Array:
+    """(6,) the step to the least mean product, if what is seen at both ends is alike."""
+    steep = max(-ends.correlation, _STEEPNESS) * ends.curvature
+    diagonal = steep.diagonal()
+    damping = _DAMPING * diagonal + 1e-9 * float(diagonal.max()) + 1e-9
+    return -solved(added(steep, damping), ends.slope)
+
+
+@lru_cache(maxsize=8)
+def _scales(first: float, last: float, count: int, reach: float) -> tuple[Array, Array]:
+    """Return factors, and for each the number of the image that serves it and its like."""
+    scales = np.geomspace(first, last, max(1, count))
+    return scales, (np.log(scales / first) / math.log(reach) + 1e-6).astype(int)
