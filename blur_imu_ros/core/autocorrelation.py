@@ -149,8 +149,10 @@ class _Search:
         """Return the motion to which Newton's steps lead, if both ends agree there."""
         config, samples = self._config, self._samples
         x, image = self._stepped(start)
-        if samples.length(x - start) > _TURNED * samples.length(x):
-            x, image = self._stepped(x)
+        for _ in range(config.turns - 1):
+            before, (x, image) = x, self._stepped(x)
+            if samples.length(x - before) < _TURNED * samples.length(x):
+                break
         length = samples.length(x) * image.ratio
         ends = image.at(x)
         if ends.correlation > -self._least or length < config.lobe * config.blur:
@@ -184,7 +186,7 @@ class _Search:
         image = self._image(self._samples.length(x))
         image.turn(self._samples.moved(x))
         ends = image.at(x)
-        told = self._told(ends, x)[0]
+        told = self._told(ends, x, depth_known=True)[0]
         for _ in range(config.steps):
             asked = told @ _newton(ends) + before @ (self._read - x)
             step = solved(told + before, asked)
@@ -206,7 +208,7 @@ class _Search:
         image.turn(across)
         return bool(image.correlations(across, np.ones(1))[0] > config.across * correlation)
 
-    def _told(self, ends: Ends, x: Array) -> tuple[Array, float]:
+    def _told(self, ends: Ends, x: Array, depth_known: bool = False) -> tuple[Array, float]:
         """Return the information (6, 6) on the motion, and how many standard deviations the sum of
         products is below zero.
 
@@ -222,9 +224,10 @@ class _Search:
         slopes, depth = slopes / size, steep * depth / size
         variance = slopes.T @ slopes
         variance += config.evenness * float(np.trace(variance)) / 6 * curvature
-        common = config.depth_scale_std * depth.sum(0)
-        variance = variance / config.gain + config.depth_std**2 * (depth.T @ depth)
-        variance += common[:, None] * common
+        variance /= config.gain
+        if not depth_known:
+            common = config.depth_scale_std * depth.sum(0)
+            variance += config.depth_std**2 * (depth.T @ depth) + common[:, None] * common
         add_to(variance, 1e-6 * float(np.trace(variance)) + 1e-9)
         told = curvature @ solved(variance, curvature) * (steep * steep) * scale
         significance = -float(products.sum()) / math.sqrt(float(products @ products) + 1e-12)

@@ -38,7 +38,8 @@ class AutocorrelationConfig:
         scales: smallest and largest factor of the motion as read that may be the start.
         starts: number of these factors.
         reach: ratio of lengths that one image serves as they compete.
-        steps: Newton steps at most, in each of two images.
+        steps: Newton steps at most, with the derivative along one motion.
+        turns: how often at most it is taken along another.
         settled_px: root mean square movement at which they end, pixels of the image.
         contrast_px: side of the square whose contrast is made one, pixels of the image.
         contrast_floor: share of the contrast of the whole image that is added to that of a square.
@@ -70,6 +71,7 @@ class AutocorrelationConfig:
     starts: int = 15
     reach: float = 2.0
     steps: int = 4
+    turns: int = 2
     settled_px: float = 0.1
     contrast_px: int = 21
     contrast_floor: float = 0.8
