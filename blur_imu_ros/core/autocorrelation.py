@@ -124,6 +124,7 @@ class _Search:
         self._read = estimate.velocity * self._tau
         self._information = inverse(estimate.covariance) / self._tau**2
         self._length = self._samples.length(self._read)
+        self._turned: tuple[DerivedImage, Array] | None = None
         self._images: dict[float, DerivedImage] = {}
 
     def start(self) -> Array | None:
@@ -131,17 +132,13 @@ class _Search:
         config = self._config
         if self._length < config.shortest_px:
             return None
-        scales, group = _scales(*config.scales, config.starts, config.reach)
-        moved = self._samples.moved(self._read)
-        found = np.zeros(len(scales))
-        for number in range(group[-1] + 1):
-            chosen = group == number
-            middle = math.sqrt(float(scales[chosen][0] * scales[chosen][-1]))
-            image = self._image(middle * self._length)
-            chosen &= scales * self._length * image.ratio > config.lobe * config.blur
-            if chosen.any():
-                image.turn(moved)
-                found[chosen] = image.correlations(moved, scales[chosen])
+        scales = _scales(*config.scales, config.starts)
+        image = self._image(self._length * math.sqrt(config.scales[0] * config.scales[1]))
+        scales = scales[scales * self._length * image.ratio > config.lobe * config.blur]
+        if not len(scales):
+            return None
+        self._turn(image, self._read)
+        found = image.correlations(self._samples.moved(self._read), scales)
         best = int(found.argmin())
         return float(scales[best]) * self._read if found[best] < 0 else None
 
@@ -179,12 +176,23 @@ class _Search:
             )
         return self._images[halves]
 
+    def _turn(self, image: DerivedImage, x: Array) -> None:
+        """Differentiate along a motion, unless that is done."""
+        turned = image, x / math.sqrt(float(x @ x))
+        if (
+            self._turned is None
+            or self._turned[0] is not image
+            or np.abs(turned[1] - self._turned[1]).max() > 1e-9
+        ):
+            image.turn(self._samples.moved(x))
+            self._turned = turned
+
     def _stepped(self, x: Array) -> tuple[Array, DerivedImage]:
         """Return where Newton's steps lead, with the derivative along the motion as it is now; and
         the image that was compared."""
         config, before = self._config, self._information
         image = self._image(self._samples.length(x))
-        image.turn(self._samples.moved(x))
+        self._turn(image, x)
         ends = image.at(x)
         told = self._told(ends, x, depth_known=True)[0]
         for _ in range(config.steps):
@@ -243,7 +251,6 @@ def _newton(ends: Ends) -> Array:
 
 
 @lru_cache(maxsize=8)
-def _scales(first: float, last: float, count: int, reach: float) -> tuple[Array, Array]:
-    """Return factors, and for each the number of the image that serves it and its like."""
-    scales = np.geomspace(first, last, max(1, count))
-    return scales, (np.log(scales / first) / math.log(reach) + 1e-6).astype(int)
+def _scales(first: float, last: float, count: int) -> Array:
+    """Return factors of equal ratio."""
+    return np.geomspace(first, last, max(1, count))

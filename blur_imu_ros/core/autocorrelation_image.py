@@ -37,7 +37,6 @@ class AutocorrelationConfig:
             longer looks like both ends of one.
         scales: smallest and largest factor of the motion as read that may be the start.
         starts: number of these factors.
-        reach: ratio of lengths that one image serves as they compete.
         steps: Newton steps at most, with the derivative along one motion.
         turns: how often at most it is taken along another.
         settled_px: root mean square movement at which they end, pixels of the image.
@@ -64,16 +63,15 @@ class AutocorrelationConfig:
     """
 
     shortest_px: float = 3.0
-    lag_px: float = 12.0
-    blur: float = 1.1
+    lag_px: float = 13.0
+    blur: float = 1.2
     lobe: float = 5.0
     scales: tuple[float, float] = (0.5, 2.0)
     starts: int = 15
-    reach: float = 2.0
     steps: int = 4
     turns: int = 2
     settled_px: float = 0.1
-    contrast_px: int = 21
+    contrast_px: int = 19
     contrast_floor: float = 0.8
     noise: float = 2.0
     saturated: int = 250
