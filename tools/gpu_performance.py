@@ -519,7 +519,10 @@ def is_published(row: dict[str, Any]) -> bool:
 
 def chain_table(rows: list[dict[str, Any]]) -> None:
     """Print what the stages take."""
-    stages = [name for name in STAGES if name not in ("decode", "publish")] + [WHOLE]
+    left_out = ("decode", "publish")
+    stages = [name for name in (*STAGES, WHOLE) if name not in left_out]
+    # Figures of before need not have all stages of today.
+    stages = [name for name in stages if all(name in row["stages"] for row in rows)]
     size = f"{IMAGE[0]}x{IMAGE[1]}"
     print(
         f"\nThe whole chain on images of {size} in memory, one after the other: milliseconds, "

@@ -35,6 +35,7 @@ PARTS = {
     "whole / network": (WHOLE,),
     "decode and view / network": ("decode", "prepare"),
     "solve / network": ("solve",),
+    "autocorrelation / network": ("autocorrelation",),
     "registration, sign and filter / network": ("registration", "direction", "filter"),
     "publish / network": ("publish",),
 }

@@ -16,7 +16,15 @@ from blur_imu_ros.choices import DEFAULT_MODEL
 from blur_imu_ros.cli.terminal import say, show
 from blur_imu_ros.core.visual_imu import Network
 from blur_imu_ros.errors import FrameError, ModelError, install_hint
-from blur_imu_ros.evaluation.benchmark import SIZES, Contender, Result, benchmark, machine, ratios
+from blur_imu_ros.evaluation.benchmark import (
+    SIZES,
+    WHOLE,
+    Contender,
+    Result,
+    benchmark,
+    machine,
+    ratios,
+)
 from blur_imu_ros.evaluation.benchmark_history import Earlier
 from blur_imu_ros.execution.files import refuse_overwriting, write_json
 from blur_imu_ros.execution.parallel import usual_jobs
@@ -165,6 +173,12 @@ def _tell_changes(earlier: Earlier, results: list[Result]) -> None:
             f"{change.before:.2f} -> {change.now:.2f} ms ({change.ratio:.2f} x)"
         )
     say(f"{len(slower)} of {len(changes)} stages are slower than before")
+    alone = earlier.not_in_both(results)
+    if alone:
+        say(
+            f"not compared, as only one of the two benchmarks has them: {', '.join(alone)}; "
+            f"{WHOLE} holds them"
+        )
 
 
 def _shown(model: str) -> str:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.choices import Axes, Direction
+from blur_imu_ros.core.autocorrelation import AutocorrelationConfig, fused, whole_motion
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionFilter
 from blur_imu_ros.core.estimate import VelocityEstimate
@@ -40,11 +41,12 @@ from blur_imu_ros.results.result_file import ResultWriter
 from blur_imu_ros.simulation.room_renderer import blurred_image, furnished_room, hand_held
 
 STAGES = (
-    *("decode", "prepare", "network", "solve"),
+    *("decode", "prepare", "network", "solve", "autocorrelation"),
     *("registration", "direction", "filter", "publish"),
 )
-"""From a JPEG to messages; `registration`, `direction` and `filter` are what neighbouring frames
-add, `publish` makes, serialises and records those that the node sends."""
+"""From a JPEG to messages; `autocorrelation` is the motion of the whole image, `registration`,
+`direction` and `filter` are what neighbouring frames add, `publish` makes, serialises and records
+those that the node sends."""
 WHOLE = "whole"
 """JPEG to recorded messages, as `run` does it; measured on its own, not added up."""
 
@@ -234,6 +236,7 @@ class _Stopwatch:
         self._clock = clock
         self._view = network_view(contender.network, frames[0].camera)
         self._solver, self._direction = VelocitySolver(), DirectionFilter()
+        self._autocorrelation = AutocorrelationConfig()
         self._links = Links(
             RegistrationConfig(),
             MotionFilterConfig(),
@@ -241,7 +244,9 @@ class _Stopwatch:
             lag=True,
         )
         self._waiting: deque[Node] = deque()
-        self._imu = VisualImu(contender.network, self._solver)
+        self._imu = VisualImu(
+            contender.network, self._solver, autocorrelation=self._autocorrelation
+        )
         self._tracker = self._imu.tracker()
         self._seconds: dict[str, list[float]] = {name: [] for name in (*STAGES, WHOLE)}
         self._processor_seconds = 0.0
@@ -276,7 +281,10 @@ class _Stopwatch:
         yield self._clock()
         estimate = self._solver.solve(field, frame.exposure_time, frame.t)
         yield self._clock()
-        single = Measurement(frame, estimate, view, field)
+        whole = whole_motion(view, field, estimate, self._autocorrelation)
+        estimate = fused(estimate, whole)
+        yield self._clock()
+        single = Measurement(frame, estimate, view, field, whole=whole)
         node = self._links.node(single, single)
         first = self._links.link(node)
         yield self._clock()

@@ -64,11 +64,7 @@ class Earlier:
 
     def changes(self, now: list[Result]) -> Iterator[Change]:
         """Yield the change of every stage that both have measured."""
-        before = {(r.contender, r.width, r.height): r for r in self.results}
-        for result in now:
-            known = before.get((result.contender, result.width, result.height))
-            if known is None:
-                continue
+        for result, known in self._pairs(now):
             for stage in result.stages.keys() & known.stages.keys():
                 yield Change(
                     result.contender,
@@ -78,6 +74,21 @@ class Earlier:
                     known.stages[stage].median,
                     result.stages[stage].median,
                 )
+
+    def not_in_both(self, now: list[Result]) -> list[str]:
+        """Return the stages that only one of the benchmarks has, as versions differ in them."""
+        pairs = [(result.stages, known.stages) for result, known in self._pairs(now)]
+        return list(
+            dict.fromkeys(s for a, b in pairs for s in [*a, *b] if s not in a or s not in b)
+        )
+
+    def _pairs(self, now: list[Result]) -> Iterator[tuple[Result, Result]]:
+        """Yield what is measured now, and the same contender and size before."""
+        before = {(r.contender, r.width, r.height): r for r in self.results}
+        for result in now:
+            known = before.get((result.contender, result.width, result.height))
+            if known is not None:
+                yield result, known
 
 
 def _result(content: dict[str, Any]) -> Result:

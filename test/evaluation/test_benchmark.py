@@ -172,6 +172,29 @@ def test_what_became_slower_since_an_earlier_benchmark_is_told(tmp_path: Path, c
     out = capsys.readouterr().out
     assert [line for line in out.splitlines() if line.startswith("slower: still, 64x48, solve: ")]
     assert f"1 of {len(STAGES) + 1} stages are slower than before" in out
+    assert "not compared" not in out
+
+
+def test_a_benchmark_from_before_a_stage_is_compared_without_it(tmp_path: Path, capsys):
+    still, path = [Contender("still", Still())], tmp_path / "before.json"
+    options = BenchmarkOptions(sizes=(TINY, (96, 64)), seconds=0.0)
+    run_benchmark(replace(options, json=path), still)
+    before = json.loads(path.read_text())
+    for result in before["results"]:
+        result["stages"]["guess"] = result["stages"].pop("autocorrelation")
+    path.write_text(json.dumps(before))
+    capsys.readouterr()
+    run_benchmark(replace(options, against=str(path)), still)
+    said = capsys.readouterr().out
+    assert f"of {2 * len(STAGES)} stages are slower than before" in said
+    assert (
+        "not compared, as only one of the two benchmarks has them: autocorrelation, guess" in said
+    )
+
+
+def test_the_motion_of_the_whole_image_is_a_stage_between_solver_and_registration():
+    index = STAGES.index("autocorrelation")
+    assert STAGES[index - 1 : index + 2] == ("solve", "autocorrelation", "registration")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"results": [{"stages": 3}], "machine": {}}'])

@@ -36,9 +36,11 @@ def test_the_smoke_tells_ratios_and_stops_only_at_gross_ones(tmp_path: Path) -> 
     assert "times as slow as before" in second.stderr and "whole / network" in second.stderr
 
 
-def test_what_the_smoke_compares_with_is_there() -> None:
+def test_what_the_smoke_compares_with_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    smoke = imported("performance_smoke", monkeypatch)
     ratios = json.loads((TOOLS / "performance_ratios.json").read_text())["ratios"]
-    assert ratios and all(value > 0 for value in ratios.values())
+    assert set(ratios) == {*smoke.PARTS, smoke.IN_8_BITS}
+    assert all(value > 0 for value in ratios.values())
 
 
 @needs_model
@@ -92,6 +94,15 @@ def test_what_a_gpu_does_is_measured_kept_and_put_into_the_page(
     page.write_text(f"before\n{gpu_performance.BEGIN}{gpu_performance.END}behind\n")
     assert ran("gpu_performance.py", "--table", kept, "--write", page).returncode == 0
     assert "| compact, 320x224 | float32 | graph |" in page.read_text()
+
+
+def test_figures_from_before_a_stage_are_shown_without_it(
+    gpu_performance: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    timing = {"median": 1.0, "p95": 2.0, "frames_per_second": 100.0}
+    stages = {name: timing for name in ("prepare", "network", "solve", "registration", "whole")}
+    gpu_performance.chain_table([{"contender": "compact", "stages": stages}])
+    assert "| model | prepare | network | solve | registration | whole |" in capsys.readouterr().out
 
 
 def test_a_part_that_fails_leaves_the_others_and_none_begins_too_late(
