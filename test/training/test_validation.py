@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from blur_imu_ros.core import measurement
 from blur_imu_ros.core.blur_field import BlurField, cell_centres
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.frame import Frame
@@ -17,9 +18,11 @@ from blur_imu_ros.core.visual_imu import VisualImu
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.network.blur_network import model_path
 from blur_imu_ros.network.model_card import DIRECTED, ModelCard
+from blur_imu_ros.network.torch_weights import read_network
 from blur_imu_training.commands import validate
 from blur_imu_training.data import held_out
 from blur_imu_training.data.held_out import EXPOSURE_TIME, HeldOutFrame, held_out_frames
+from blur_imu_training.training import selection
 from blur_imu_training.validation import validate as validation
 
 CAMERA = Camera(640, 448, 500.0, 500.0, 319.5, 223.5)
@@ -232,6 +235,18 @@ def test_the_card_tells_whose_pictures_lengths_were_calibrated_on(
     card = ModelCard.load(tmp_path / "compact.json")
     assert card.metrics["held_out"]["frames"] == 4
     assert all(term in card.training["calibration"] for term in held_out.TERMS)
+
+
+def test_only_the_network_is_validated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def looked_at(*_: object) -> None:
+        raise AssertionError("the autocorrelation of an image took part")
+
+    monkeypatch.setattr(measurement, "whole_motion", looked_at)
+    monkeypatch.setattr(held_out, "held_out_frames", lambda *_: frames(2))
+    validate("compact", tmp_path, frames=2)
+    card = ModelCard.load(model_path("compact").with_suffix(".json"))
+    network = read_network(model_path("compact"), card.interface, card.weights_sha256).eval()
+    assert selection.read(network, card, frames(2)).valid.shape == (2,)
 
 
 def test_no_frames_are_refused() -> None:
