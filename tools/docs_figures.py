@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from blur_imu_ros import VisualImu, load_network
 from blur_imu_ros.choices import DEFAULT_MODEL
+from blur_imu_ros.core.autocorrelation import AutocorrelationConfig, fused, whole_motion
+from blur_imu_ros.core.autocorrelation_image import DerivedImage, Samples, grey_of
 from blur_imu_ros.core.blur_field import BlurField, cell_centres
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionConfig, DirectionFilter
@@ -62,6 +64,7 @@ def main() -> None:
         ("both_signs.png", both_signs),
         ("double_angle.png", double_angle_field),
         ("parallax.png", parallax),
+        ("autocorrelation.png", autocorrelation),
         ("direction.png", direction),
         ("neighbours.png", neighbours),
         ("rattle.png", rattle),
@@ -174,6 +177,113 @@ def parallax() -> Figure:
         figure.colorbar(shown, ax=panel, shrink=0.85)
         _frame(panel, title)
     return figure
+
+
+# --- the motion of the whole ----------------------------------------------------------------------
+
+_MOTION = np.array([-2.0, 5.0, 1.0, 0.0, 0.2, 0.0])
+_ARROWS, _APART = 2, 35
+_ARROW = {"arrowstyle": "<->", "color": "black", "linewidth": 1.8, "shrinkA": 0, "shrinkB": 0}
+
+
+def autocorrelation() -> Figure:
+    """Draw an image, its second derivative along its motion, and how both ends of supposed motions
+    agree."""
+    wall, moving = _papers(), constant_velocity(_MOTION[:3], _MOTION[3:])
+    image = blurred_image(wall, CAMERA, moving, 0.0, EXPOSURE_TIME)
+    true = _MOTION * EXPOSURE_TIME
+    config = AutocorrelationConfig()
+    samples = Samples.of(_true_field(wall, moving, 0.0), config.blocks)
+    moved = cv2.resize(_grid_of(samples.moved(true), samples), image.shape[1::-1])
+    derived = _second_derivative(image, moved)
+    figure, panels = plt.subplots(1, 3, figsize=(12, 3.2), constrained_layout=True)
+    _show(panels[0], image, "a blurred image; arrows: the true motion")
+    limit = float(np.percentile(np.abs(derived), 99))
+    panels[1].imshow(derived, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    _frame(panels[1], "second derivative along the motion (red +, blue \N{MINUS SIGN})")
+    for place in _clear_edges(derived, moved):
+        half = moved[place[1], place[0]] / 2
+        for panel in panels[:2]:
+            panel.annotate("", place - half, place + half, arrowprops=_ARROW)
+    _draw_correlation(panels[2], image, samples, config)
+    return figure
+
+
+def _draw_correlation(
+    panel: Panel, image: Image, samples: Samples, config: AutocorrelationConfig
+) -> None:
+    """Draw the correlation over the length of the motion, and where the measurements are."""
+    true = _MOTION * EXPOSURE_TIME
+    ratio = config.lag_px / samples.length(true)
+    small = DerivedImage(grey_of(image), None, min(1.0, ratio), samples, config)
+    small.turn(samples.moved(true))
+    imu = VisualImu(load_network(DEFAULT_MODEL, "onnx"), autocorrelation=None)
+    single = imu.measure(Frame(image, 0.0, EXPOSURE_TIME, CAMERA))
+    assert single.field is not None
+    whole = whole_motion(_seen(single), single.field, single.estimate, config)
+    factors = np.linspace(0.4, 1.8, 141)
+    panel.axhline(0, color="0.8", linewidth=0.8)
+    panel.plot(factors, small.correlations(samples.moved(true), factors), color="0.3")
+    for factor, colour, style, name in (
+        (1.0, TRUTH, "-", "truth"),
+        (_factor(single.estimate, samples, true), "#d9a441", "-", "network"),
+        (_factor(fused(single.estimate, whole), samples, true), ESTIMATE, "--", "fused"),
+    ):
+        panel.axvline(factor, color=colour, linestyle=style, label=f"{name}: {factor:.2f}")
+    panel.set(xlabel="length of the motion / its true length", ylim=(-0.32, 0.22))
+    panel.set_title("correlation of both ends", fontsize=9.5)
+    panel.legend(loc="upper right", fontsize=8.5)
+
+
+def _papers() -> Scene:
+    """Return sheets of plain paper before a plain wall."""
+    rng = np.random.default_rng(1)
+    corner, wide, high = np.array([-6.0, -4, 2.5]), np.array([12.0, 0, 0]), np.array([0, 8.0, 0])
+    quads = [Quad(corner, wide, high, np.full((8, 8, 3), 0.5, np.float32))]
+    for k, (x, y) in enumerate(_grid(1.25, 0.72)):
+        angle, size = rng.uniform(-0.6, 0.6), rng.uniform(0.22, 0.4, 2)
+        across = np.array([np.cos(angle), np.sin(angle), 0]) * size[0]
+        down = np.array([-np.sin(angle), np.cos(angle), 0]) * size[1]
+        colour = rng.uniform(0.02, 0.9, 3).astype(np.float32)
+        place = np.array([x, y, 0]) + [*rng.uniform(-0.1, 0.1, 2), 2.4 - 0.4 * (k % 3)]
+        quads.append(Quad(place - (across + down) / 2, across, down, np.tile(colour, (8, 8, 1)), 1))
+    return Scene(quads)
+
+
+def _grid_of(moved: Array, samples: Samples) -> Array:
+    """(rows, columns, 2) of (2, n) at the samples."""
+    return np.ascontiguousarray(moved.reshape(2, *samples.shape).transpose(1, 2, 0))
+
+
+def _second_derivative(image: Image, moved: Array) -> Array:
+    """Return that of an image along the motion (height, width, 2) of each pixel."""
+    soft = cv2.GaussianBlur(grey_of(image).astype(np.float32), (0, 0), 2.0)
+    along = moved / np.linalg.norm(moved, axis=-1, keepdims=True)
+    xx, yy, xy = (cv2.Sobel(soft, cv2.CV_32F, *n) for n in ((2, 0), (0, 2), (1, 1)))
+    x, y = along[..., 0], along[..., 1]
+    return np.asarray(x * x * xx + y * y * yy + 2 * x * y * xy)
+
+
+def _clear_edges(derived: Array, moved: Array) -> list[Array]:
+    """Return the middles (u, v) of the motions whose ends are the most opposite, apart."""
+    v, u = np.indices(derived.shape).astype(np.float32)
+    ends = [
+        cv2.remap(derived, u + s * moved[..., 0], v + s * moved[..., 1], cv2.INTER_LINEAR)
+        for s in (-0.5, 0.5)
+    ]
+    product = cv2.blur(-ends[0] * ends[1], (3, 15))
+    product[:_APART], product[-_APART:], product[:, :_APART], product[:, -_APART:] = 0, 0, 0, 0
+    found: list[Array] = []
+    for index in np.argsort(product, axis=None)[::-1]:
+        place = np.array([index % CAMERA.width, index // CAMERA.width])
+        if all(np.linalg.norm(place - other) > 2 * _APART for other in found):
+            found.append(place)
+    return found[:_ARROWS]
+
+
+def _factor(estimate: VelocityEstimate, samples: Samples, true: Array) -> float:
+    """Return how many times as long a motion is as the true one."""
+    return samples.length(estimate.velocity * EXPOSURE_TIME) / samples.length(true)
 
 
 # --- which of the two -----------------------------------------------------------------------------

@@ -103,6 +103,7 @@ def fused(estimate: VelocityEstimate, whole: WholeMotion | None) -> VelocityEsti
         shared_covariance=(shared + shared.T) / 2,
         valid=True,
         reasons=(),
+        autocorrelation=-whole.correlation,
     )
 
 

@@ -33,6 +33,9 @@ class VelocityEstimate:
             scene and model and does not average out: scale of blur length and of depth.
         single: (6,) velocity from the image alone, if neighbours changed it; else None.
         registration_quality: correlation with the previous frame after registration; 0 without.
+        autocorrelation: how well both ends of the blur of this image agree, along the motion
+            found: minus the correlation of its second derivative at one and at the other (0.5 is
+            perfect); 0 where they told nothing.
     """
 
     t: float
@@ -50,6 +53,7 @@ class VelocityEstimate:
     shared_covariance: Array = field(default_factory=lambda: np.zeros((6, 6)))
     single: Array | None = None
     registration_quality: float = 0.0
+    autocorrelation: float = 0.0
 
     @property
     def velocity(self) -> Array:

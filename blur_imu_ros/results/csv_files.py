@@ -30,6 +30,8 @@ COLUMNS = (
 LINE_END = "\n"
 NEIGHBOURS = ("registration_quality", *(f"single_{name}" for name in VELOCITIES))
 """Columns behind these where neighbouring frames are fused."""
+LAST = ("autocorrelation",)
+"""Columns behind all others."""
 
 
 class CsvWriter(ResultFile):
@@ -48,7 +50,7 @@ class CsvWriter(ResultFile):
         measures alone, and how well the one before fits it.
         """
         make_folder_of(path)
-        self._neighbours, columns = neighbours, COLUMNS + NEIGHBOURS if neighbours else COLUMNS
+        self._neighbours, columns = neighbours, columns_of(neighbours)
         try:
             if kept:
                 _cut_rows(path, kept, columns)
@@ -76,6 +78,7 @@ class CsvWriter(ResultFile):
         if self._neighbours:
             single = estimate.velocity if estimate.single is None else estimate.single
             row += [f"{x:.6f}" for x in (estimate.registration_quality, *single)]
+        row.append(f"{estimate.autocorrelation:.6f}")
         whole = os.fstat(self._file.fileno()).st_size
         try:
             self._writer.writerow(row)
@@ -104,13 +107,18 @@ class CsvWriter(ResultFile):
             raise self._unwritable(failure) from failure
 
 
+def columns_of(neighbours: bool) -> tuple[str, ...]:
+    """Return the columns of a file, with those of neighbouring frames if they are fused."""
+    return COLUMNS + (NEIGHBOURS if neighbours else ()) + LAST
+
+
 def whole_rows(path: Path) -> int | None:
     """Return how many rows a CSV of ours has, without half a one at its end; None if it is none."""
     try:
         with path.open(newline="", encoding=ENCODING) as file:
             reader = csv.reader(file)
             columns = next(reader, [])
-            if tuple(columns) not in (COLUMNS, COLUMNS + NEIGHBOURS):
+            if tuple(columns) not in (columns_of(False), columns_of(True)):
                 return None
             return sum(len(row) == len(columns) for row in reader)
     except (OSError, csv.Error, UnicodeDecodeError):

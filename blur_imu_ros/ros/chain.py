@@ -11,8 +11,9 @@ from blur_imu_ros.core.measurement import Measurement
 from blur_imu_ros.network.blur_network import Loader
 from blur_imu_ros.ros.parameters import Settings
 
-PAIRS = 300
-"""Images over which diagnostics count how many could be registered on the one before."""
+COUNTED = 300
+"""Images over which diagnostics count how many could be registered on the one before, and how many
+showed both ends of their blur."""
 
 
 class Chain:
@@ -52,8 +53,9 @@ class Chain:
     def start_anew(self) -> None:
         """Forget everything that was learnt of frames."""
         self._tracker = self._imu.tracker()
-        self._pairs: deque[bool] = deque(maxlen=PAIRS)
-        self._quality = 0.0
+        self._pairs: deque[bool] = deque(maxlen=COUNTED)
+        self._read: deque[bool] = deque(maxlen=COUNTED)
+        self._quality = self._autocorrelation = 0.0
         self.measuring = 0.0
 
     def push(self, frame: Frame) -> list[Measurement]:
@@ -64,6 +66,8 @@ class Chain:
         for measurement in decided:
             self._quality = measurement.estimate.registration_quality
             self._pairs.append(self._quality > 0)
+            self._autocorrelation = measurement.estimate.autocorrelation
+            self._read.append(self._autocorrelation > 0)
         return decided
 
     def flush(self) -> list[Measurement]:
@@ -76,7 +80,14 @@ class Chain:
         if pivot is not None:
             facts["lever arm [m]"] = str(pivot) if pivot.trusted else "none fits"
         if self._registers and self._pairs:
-            pairs = list(self._pairs)
             facts["registration quality"] = f"{self._quality:.2f}"
-            facts["images registered [%]"] = f"{100 * sum(pairs) / len(pairs):.0f}"
+            facts["images registered [%]"] = _share(self._pairs)
+        if self._read:
+            facts["autocorrelation"] = f"{self._autocorrelation:.2f}"
+            facts["images with autocorrelation [%]"] = _share(self._read)
         return facts
+
+
+def _share(found: deque[bool]) -> str:
+    listed = list(found)
+    return f"{100 * sum(listed) / len(listed):.0f}"

@@ -158,6 +158,9 @@ def _draw_velocities(canvas: Image, estimate: VelocityEstimate, axes: Axes) -> N
             SHORT[axes],
         ),
     ]
+    both_ends = estimate.autocorrelation
+    said = f"{both_ends:.2f}" if both_ends else "not found"
+    rows.append(("image", f"agreement of both ends of the blur: {said}"))
     if estimate.single is not None:
         quality = estimate.registration_quality
         pair = (

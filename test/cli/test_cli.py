@@ -31,6 +31,7 @@ HEADER = (
     "blur_px,residual_px,direction_probability,valid"
 )
 NEIGHBOURS = ",registration_quality" + "".join(f",single_{n}" for n in "wx wy wz vx vy vz".split())
+LAST = ",autocorrelation"
 COUNT = 12
 
 
@@ -61,7 +62,7 @@ def test_run_writes_one_row_a_frame_in_input_order(
     given = ("--camera", camera, "--exposure", 0.01, "--motion-prior", "none")
     ended = blur_imu("run", folder, "-o", out, *given)
     assert ended.status == 0 and f"{out}: {COUNT} rows" in ended.out
-    assert out.read_text().splitlines()[0] == HEADER + ",axes" + NEIGHBOURS
+    assert out.read_text().splitlines()[0] == HEADER + ",axes" + NEIGHBOURS + LAST
     rows = rows_of(out)
     assert [row["frame"] for row in rows] == [f"frame_{k}.png" for k in range(COUNT)]
     np.testing.assert_allclose([float(r["t"]) for r in rows], np.arange(COUNT) / 30, atol=1e-8)
@@ -149,7 +150,7 @@ def test_the_exposure_time_may_stand_in_the_camera_file(
     alone = ("--no-registration", "--motion-prior", "none")  # It turns about itself.
     command = ("run", folder, "-o", out, "--camera", camera, *alone)
     assert blur_imu(*command).status == 0
-    assert out.read_text().splitlines()[0] == HEADER + ",axes"
+    assert out.read_text().splitlines()[0] == HEADER + ",axes" + LAST
     # The oracle's smear is that of 10 ms: in half the time it means twice the speed.
     np.testing.assert_allclose(angular(rows_of(out)[6]), 2 * RATE, atol=0.1)
 

@@ -11,7 +11,7 @@ import cv2
 import pytest
 from rosbags.highlevel import AnyReader
 
-from blur_imu_ros.results.csv_files import COLUMNS, NEIGHBOURS
+from blur_imu_ros.results.csv_files import columns_of
 from helpers.command_line import rows_of, turning_images, write_camera, write_folder
 
 SLOW_RUN = """
@@ -77,4 +77,6 @@ def test_a_run_that_is_killed_outright_leaves_whole_rows(tmp_path: Path) -> None
     assert stopped_run(tmp_path, out, signal.SIGKILL).returncode == -signal.SIGKILL
     rows = rows_of(out)
     assert 2 <= len(rows) < COUNT
-    assert all(set(row) == {*COLUMNS, *NEIGHBOURS} and "" not in row.values() for row in rows)
+    assert all(
+        set(row) == set(columns_of(neighbours=True)) and "" not in row.values() for row in rows
+    )

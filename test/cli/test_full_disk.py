@@ -20,7 +20,7 @@ from blur_imu_ros.execution.files import write_text
 from blur_imu_ros.recordings.bag_files import MOTION
 from blur_imu_ros.recordings.csv_tables import read_series
 from blur_imu_ros.results.bag_writer import BagWriter
-from blur_imu_ros.results.csv_files import COLUMNS, NEIGHBOURS, CsvWriter
+from blur_imu_ros.results.csv_files import CsvWriter, columns_of
 from helpers.command_line import CommandLine, rows_of, turning_images, write_folder
 
 resource = pytest.importorskip("resource", reason="this system has no limits to set")
@@ -111,7 +111,9 @@ def test_run_says_so_in_one_line_and_keeps_its_rows(
     assert "est.csv: cannot be written" in ended.refusal
     rows = rows_of(out)
     assert 5 < len(rows) < COUNT
-    assert all(set(row) == {*COLUMNS, *NEIGHBOURS} and row["valid"] in "01" for row in rows)
+    assert all(
+        set(row) == set(columns_of(neighbours=True)) and row["valid"] in "01" for row in rows
+    )
 
 
 def test_a_run_goes_on_where_the_disk_was_full(

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
-from blur_imu_ros.results.csv_files import COLUMNS, NEIGHBOURS
+from blur_imu_ros.results.csv_files import columns_of
 from helpers.command_line import needs_model, rows_of, turning_images, write_camera, write_folder
 
 KILLS = int(os.environ.get("KILLS", "3"))
@@ -88,7 +88,9 @@ def test_a_run_killed_at_random_moments_ends_where_an_undisturbed_one_does(
         killed(run_command(tmp_path, out.name), moments.uniform(0.3, 0.9) * usual)
         if out.is_file():
             lines = out.read_text().split("\n")[1:]
-            assert all(line.count(",") + 1 == len(COLUMNS + NEIGHBOURS) for line in lines[:-1])
+            assert all(
+                line.count(",") + 1 == len(columns_of(neighbours=True)) for line in lines[:-1]
+            )
     subprocess.run(run_command(tmp_path, out.name), check=True, capture_output=True)
     assert len(rows_of(out)) == COUNT
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()

@@ -225,6 +225,14 @@ def test_an_image_that_the_network_cannot_read_is_valid_by_its_edges() -> None:
     assert error(both.estimate, angular) < 0.1
 
 
+def test_the_estimate_tells_how_well_both_ends_agree() -> None:
+    field, _ = read(6 * YAW)
+    for view, least in ((photo(6 * YAW), 0.3), (photo(STILL), 0.0)):
+        one = measured(Frame(view, 0.0, EXPOSURE, CAMERA), view, field, VelocitySolver(), CONFIG)
+        assert one.estimate.autocorrelation == (-one.whole.correlation if one.whole else 0)
+        assert (one.estimate.autocorrelation > least) == (least > 0)
+
+
 def test_a_field_that_cannot_be_is_no_start() -> None:
     field, _ = read(6 * YAW)
     broken = replace(field, inverse_depth=np.full((ROWS, COLUMNS), np.nan))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from blur_imu_ros.choices import Axes
+from blur_imu_ros.core.axes import express
 from blur_imu_ros.core.estimate import VelocityEstimate
 
 ESTIMATE = VelocityEstimate(
@@ -33,6 +37,13 @@ def test_reversing_turns_both_velocities_and_the_probability():
     assert other.covariance is ESTIMATE.covariance
     again = other.reversed()
     assert np.array_equal(again.angular_velocity, ESTIMATE.angular_velocity)
+
+
+def test_what_both_ends_of_the_blur_told_is_the_same_under_either_sign_and_in_any_axes():
+    found = replace(ESTIMATE, autocorrelation=0.4)
+    assert ESTIMATE.autocorrelation == 0
+    for other in (found.reversed(), found.rejected("too dark"), express(found, Axes.BODY)):
+        assert other.autocorrelation == 0.4
 
 
 def test_refusing_keeps_the_numbers_and_gathers_the_reasons():

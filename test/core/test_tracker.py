@@ -119,6 +119,19 @@ def test_neighbours_make_a_velocity_surer(mode):
         assert estimate.direction_probability > 0.99
 
 
+@pytest.mark.parametrize("mode", ["adjacent", "previous", "smooth", "none"])
+def test_what_both_ends_of_its_blur_told_stays_with_a_frame(mode):
+    imu = VisualImu(Reader(), direction=DirectionConfig(mode=mode))
+    told = [0.1, 0.0, 0.3, 0.4]
+    singles = [imu.measure(frame) for frame in frames(4)]
+    told_of = [
+        replace(single, estimate=replace(single.estimate, autocorrelation=value))
+        for single, value in zip(singles, told, strict=True)
+    ]
+    found = [one.estimate.autocorrelation for one in imu.tracker().follow(told_of)]
+    assert found == told
+
+
 def test_one_frame_tells_what_it_tells_alone():
     (alone,) = tracked(frames(1))
     single = VisualImu(Reader()).measure(frames(1)[0]).estimate

@@ -23,7 +23,7 @@ from blur_imu_ros.evaluation.metrics import (
     worst_rows,
 )
 from blur_imu_ros.recordings.csv_tables import read_series
-from blur_imu_ros.results.csv_files import COLUMNS, CsvWriter
+from blur_imu_ros.results.csv_files import CsvWriter, columns_of
 
 
 def series(n: int = 200, seed: int = 0, sigma: float | None = None) -> VelocitySeries:
@@ -196,7 +196,7 @@ def test_rows_are_there_as_soon_as_they_are_written(tmp_path: Path) -> None:
             writer.write(frame, replace(estimate, t=t))
             assert len(path.read_text().splitlines()) == 1 + int(t + 0.5)
     back = read_series(path)
-    assert path.read_text().splitlines()[0] == ",".join(COLUMNS)
+    assert path.read_text().splitlines()[0] == ",".join(columns_of(neighbours=False))
     np.testing.assert_allclose(back.t, [0.5, 1.5, 2.5])
     np.testing.assert_allclose(back.velocity[1], np.arange(6.0))
     assert back.sigma is not None and np.all(back.sigma == 2) and back.valid.all()

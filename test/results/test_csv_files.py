@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.errors import RecordingError
 from blur_imu_ros.recordings.csv_tables import CsvTable, read_series
-from blur_imu_ros.results.csv_files import CsvWriter
+from blur_imu_ros.results.csv_files import CsvWriter, whole_rows
 
 ESTIMATE = VelocityEstimate(
     1700000000.123456, 0.01, np.array([1e-7, -2.5, 1e4]), np.array([0.1, -0.2, 0.3]),
@@ -37,6 +38,19 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     table = CsvTable(path)
     for name, value in (("blur_px", 12.5), ("residual_px", 0.25), ("direction_probability", 0.875)):
         assert table.column(name) == [value]
+
+
+@pytest.mark.parametrize("neighbours", [False, True])
+def test_what_both_ends_of_the_blur_tell_is_the_last_column(
+    tmp_path: Path, neighbours: bool
+) -> None:
+    path = tmp_path / "est.csv"
+    with CsvWriter(path, neighbours=neighbours) as writer:
+        writer.write(frame("a.png"), replace(ESTIMATE, autocorrelation=0.375))
+        writer.write(frame("b.png"), ESTIMATE)
+    assert CsvTable(path).names[-1] == "autocorrelation"
+    assert list(CsvTable(path).column("autocorrelation")) == [0.375, 0]
+    assert whole_rows(path) == 2
 
 
 @pytest.mark.parametrize("name", ["a,b.png", 'say "cheese".png', "zwei\nzeilen.png", "Straße.png"])

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not installed: pip install .[ros]")
 
 from blur_imu_ros.ros import messages
-from helpers.ros_bench import FOCAL, HEIGHT, WIDTH, Bench, Oracle, started, vector
+from helpers.ros_bench import FOCAL, HEIGHT, TAU, WIDTH, Bench, Oracle, started, vector
 
 pytestmark = pytest.mark.skipif(
     messages.BlurMotion is None, reason="the message BlurMotion is not built"
@@ -55,3 +55,17 @@ def test_without_registration_each_image_speaks_for_itself(bench: Any) -> None:
         assert motion.single_angular_velocity == motion.angular_velocity
         assert vector(motion.angular_velocity)[2] == pytest.approx(1.5, abs=0.1)
     assert one.fact("images registered [%]") == ""
+
+
+def test_diagnostics_tell_how_many_images_show_both_ends_of_their_blur(bench: Any) -> None:
+    one = started(bench, Oracle((0, -RATE, 0)), direction="none")
+    dots = np.random.default_rng(1).uniform(size=(HEIGHT, WIDTH)) > 0.99
+    scene = cv2.GaussianBlur(dots.astype(np.float32), (0, 0), 1.0)
+    length = round(RATE * FOCAL * TAU)
+    blurred = cv2.blur(scene, (length, 1))
+    one.send(np.asarray(blurred / blurred.max() * 200, np.uint8))
+    assert one.until(lambda: one.fact("images with autocorrelation [%]") == "100")
+    assert float(one.fact("autocorrelation")) > 0.2
+    one.send(np.full((HEIGHT, WIDTH), 90, np.uint8))  # Nothing is seen on it.
+    assert one.until(lambda: one.fact("images with autocorrelation [%]") == "50")
+    assert one.fact("autocorrelation") == "0.00"
