@@ -20,6 +20,8 @@ _RIM = 2
 """Pixels along the borders, whose derivatives are not those of the scene."""
 _SMALLEST_SIDE = 16
 """Pixels of an image that is compared."""
+_SHORTEST = 0.6
+"""Of `lobe`: both ends of a place that moves by less, as near the middle of a roll, are one edge."""
 _TINY = np.float32(1e-12)
 
 
@@ -237,6 +239,7 @@ class DerivedImage:
         xx, yy, self._xy = second
         self._mean, self._half = (xx + yy) / 2, (xx - yy) / 2
         self._noise = _noise(small, config.blur)
+        self._shortest = np.float32((_SHORTEST * config.lobe * config.blur / 2) ** 2)
         self._hidden = None if hidden is None else _widened(hidden, self._size, config.blur)
         u, v = (
             ((place.ravel() + 0.5) * across - 0.5).astype(np.float32)
@@ -309,7 +312,7 @@ class DerivedImage:
         (u, v), (wide, high) = (
             [part[::every] for part in parts] for parts in (self._places, self._margins)
         )
-        inside = (np.abs(x) < wide) & (np.abs(y) < high)
+        inside = (np.abs(x) < wide) & (np.abs(y) < high) & (x * x + y * y > self._shortest)
         both = (
             cv2.remap(image, u + sign * x, v + sign * y, cv2.INTER_LINEAR)
             for sign in (np.float32(-1), np.float32(1))
