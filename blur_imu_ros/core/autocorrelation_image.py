@@ -21,7 +21,7 @@ _RIM = 2
 _SMALLEST_SIDE = 16
 """Pixels of an image that is compared."""
 _SHORTEST = 0.6
-"""Of `lobe`: both ends of a place that moves by less, as near the middle of a roll, are one edge."""
+"""Of `lobe`: both ends of what moves by less, as near the middle of a roll, are one edge."""
 _TINY = np.float32(1e-12)
 
 
