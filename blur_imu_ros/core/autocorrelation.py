@@ -156,6 +156,7 @@ class _Search:
         if ends.correlation > -self._least or length < config.lobe * config.blur:
             return None
         told, significance = self._told(ends, x)
+        told *= min(1.0, (ends.correlation / config.sure_correlation) ** 2)
         if significance < config.significance or not self._only_there(image, x, ends.correlation):
             return None
         motion = x + _newton(ends)

@@ -48,6 +48,8 @@ class AutocorrelationConfig:
         saturated: grey level from which a pixel may have been any brighter.
         blocks: rows and columns of blocks whose errors are independent.
         gain: share of the information that they claim that is believed.
+        sure_correlation: of both ends, below zero, for which it is; of a weaker one less, by its
+            square.
         evenness: share of the mean variance of the slope that every direction has.
         depth_std: standard deviation of the logarithm of depth, block by block.
         depth_scale_std: the same for the depth of the whole image.
@@ -78,11 +80,12 @@ class AutocorrelationConfig:
     noise: float = 2.0
     saturated: int = 250
     blocks: tuple[int, int] = (7, 10)
-    gain: float = 0.2
+    gain: float = 0.3
+    sure_correlation: float = 0.4
     evenness: float = 0.5
     depth_std: float = 2.0
-    depth_scale_std: float = 1.0
-    linear_std: float = 0.6
+    depth_scale_std: float = 2.0
+    linear_std: float = 2.0
     length_std: float = 0.05
     correlation: float = 0.08
     unread_correlation: float = 0.15
