@@ -40,6 +40,10 @@ _DAMPING = 1e-4
 """Of Newton's steps, as a share of the curvature."""
 _LONGEST_STEP = 1.5
 """In widths of the derivative: farther away it tells nothing."""
+_ELSEWHERE = np.linspace(0.6, 2.4, 13)
+"""Of a motion: among these lengths is one at which a pattern is like itself."""
+_AROUND, _NEAR = np.radians([60.0, 90.0, 120.0]), np.array([0.8, 1.0, 1.25])
+"""Directions, from that of a motion, and lengths in which it is not."""
 _TURNED = 0.1
 """Change of the motion, as a share of it, from which the derivative is taken along the new one."""
 
@@ -118,7 +122,7 @@ class _Search:
         config: AutocorrelationConfig,
     ) -> None:
         self._config = config
-        self._least = config.correlation if estimate.valid else config.unread_correlation
+        self._around = config.around if estimate.valid else config.unread_around
         self._samples = Samples.of(field, config.blocks)
         self._view, self._field = view, field
         self._tau = estimate.exposure_time
@@ -153,7 +157,7 @@ class _Search:
                 break
         length = samples.length(x) * image.ratio
         ends = image.at(x)
-        if ends.correlation > -self._least or length < config.lobe * config.blur:
+        if ends.correlation > -config.correlation or length < config.lobe * config.blur:
             return None
         told, significance = self._told(ends, x)
         told *= min(1.0, (ends.correlation / config.sure_correlation) ** 2)
@@ -209,14 +213,21 @@ class _Search:
         return x, image
 
     def _only_there(self, image: DerivedImage, x: Array, correlation: float) -> bool:
-        """Return whether an image is unlike itself at less than a motion, and across it."""
+        """Return whether an image is alike at both ends of a motion for its blur, and no pattern or
+        softness."""
         config, moved = self._config, self._samples.moved(x)
-        within = image.correlations(moved, np.array([config.within_share]))[0]
-        if within > config.within:
+        if correlation < -config.deepest:
+            return False
+        along = image.correlations(moved, np.array([config.within_share, *_ELSEWHERE]))
+        if along[0] > config.within or along[1:].max() > -config.elsewhere * correlation:
             return False
         across = np.stack([-moved[1], moved[0]])
-        image.turn(across)
-        return bool(image.correlations(across, np.ones(1))[0] > config.across * correlation)
+        around = []
+        for angle in _AROUND:
+            turned = np.asarray(math.cos(angle) * moved + math.sin(angle) * across, np.float32)
+            image.turn(turned)
+            around.append(image.correlations(turned, _NEAR))
+        return bool(np.mean(around) > self._around * correlation)
 
     def _told(self, ends: Ends, x: Array, depth_known: bool = False) -> tuple[Array, float]:
         """Return the information (6, 6) on the motion, and how many standard deviations the sum of

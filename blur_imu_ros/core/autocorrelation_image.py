@@ -22,6 +22,8 @@ _SMALLEST_SIDE = 16
 """Pixels of an image that is compared."""
 _SHORTEST = 0.6
 """Of `lobe`: both ends of what moves by less, as near the middle of a roll, are one edge."""
+_MOST_PLACES = 20_000
+"""At which both ends are compared: OpenCV takes no more than 32,766 at once."""
 _TINY = np.float32(1e-12)
 
 
@@ -56,11 +58,15 @@ class AutocorrelationConfig:
         linear_std: linear velocity for which errors of depth are allowed at least, m/s.
         length_std: relative error of the motion that no number of edges takes away.
         correlation: of both ends, below zero, from which they are believed.
-        unread_correlation: the same where the network could not read the blur; such an image is
-            then as good as another.
         significance: the same in standard deviations, as blocks differ.
-        across: share of that correlation which the same length across the motion may have: what is
-            out of focus, or has a pattern, repeats itself in all directions.
+        deepest: correlation, below zero, beyond which it is a pattern: blur does not reach -0.5 but
+            by chance.
+        elsewhere: share of the correlation with the other sign that other lengths of the motion may
+            have: a pattern is like itself at its period.
+        around: share of the correlation that there may be in other directions on average: what is
+            out of focus, or has a pattern, repeats itself in all of them.
+        unread_around: the same where the network could not read the blur; such an image is then as
+            good as another.
         within: correlation at `within_share` of the motion above which the image is too soft to
             show both ends apart.
         within_share: share of the motion.
@@ -87,10 +93,12 @@ class AutocorrelationConfig:
     depth_scale_std: float = 2.0
     linear_std: float = 2.0
     length_std: float = 0.05
-    correlation: float = 0.08
-    unread_correlation: float = 0.15
+    correlation: float = 0.15
     significance: float = 2.5
-    across: float = 0.6
+    deepest: float = 0.55
+    elsewhere: float = 0.9
+    around: float = 0.5
+    unread_around: float = 0.35
     within: float = 0.4
     within_share: float = 0.4
 
@@ -140,15 +148,17 @@ class Ends:
 
 
 class Samples:
-    """The places of a view at which both ends of a motion are compared: four in each cell."""
+    """The places of a view at which both ends of a motion are compared: four in each cell, or fewer
+    in a very fine grid."""
 
     def __init__(self, rows: NDArray[np.float32], places: Any, blocks: tuple[int, int]) -> None:
         """Take rows (6, 2, n) of the motion field at `places`, (u, v) of a grid of n each."""
         self.rows, self.places = rows, places
         self.shape = places[0].shape
         self._flat = rows.reshape(6, -1)
+        counts = (min(count, side) for count, side in zip(blocks, self.shape, strict=True))
         self._edges = [
-            np.arange(count) * side // count for count, side in zip(blocks, self.shape, strict=True)
+            np.arange(count) * side // count for count, side in zip(counts, self.shape, strict=True)
         ]
 
     @classmethod
@@ -193,7 +203,11 @@ def _directions(camera: Camera, rows: int, columns: int, stride: int) -> Any:
 @lru_cache(maxsize=8)
 def _places(rows: int, columns: int, stride: int) -> tuple[NDArray[np.float32], ...]:
     """Return (u, v) of the middles of the quarters of cells, pixels of the view."""
-    u, v = ((np.arange(2 * n) + 0.5) * stride / 2 - 0.5 for n in (columns, rows))
+    share = min(2.0, math.sqrt(_MOST_PLACES / (rows * columns)))
+    u, v = (
+        (np.arange(count) + 0.5) * n * stride / count - 0.5
+        for n, count in ((n, max(1, int(share * n))) for n in (columns, rows))
+    )
     grid = np.meshgrid(u, v)
     return grid[0].astype(np.float32), grid[1].astype(np.float32)
 
