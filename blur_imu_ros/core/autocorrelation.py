@@ -42,8 +42,10 @@ _LONGEST_STEP = 1.5
 """In widths of the derivative: farther away it tells nothing."""
 _ELSEWHERE = np.linspace(0.6, 2.4, 13)
 """Of a motion: among these lengths is one at which a pattern is like itself."""
-_AROUND, _NEAR = np.radians([60.0, 90.0, 120.0]), np.array([0.8, 1.0, 1.25])
-"""Directions, from that of a motion, and lengths in which it is not."""
+_ACROSS, _AROUND = np.radians([90.0]), np.radians([60.0, 90.0, 120.0])
+"""Directions, from that of a motion, in which it is not."""
+_NEAR = np.array([0.8, 1.0, 1.25])
+"""Of the length of a motion: where it is not, in these directions."""
 _TURNED = 0.1
 """Change of the motion, as a share of it, from which the derivative is taken along the new one."""
 
@@ -122,7 +124,11 @@ class _Search:
         config: AutocorrelationConfig,
     ) -> None:
         self._config = config
-        self._around = config.around if estimate.valid else config.unread_around
+        self._least, self._most_around, self._around = (
+            (config.correlation, config.around, _ACROSS)
+            if estimate.valid
+            else (config.unread_correlation, config.unread_around, _AROUND)
+        )
         self._samples = Samples.of(field, config.blocks)
         self._view, self._field = view, field
         self._tau = estimate.exposure_time
@@ -157,7 +163,7 @@ class _Search:
                 break
         length = samples.length(x) * image.ratio
         ends = image.at(x)
-        if ends.correlation > -config.correlation or length < config.lobe * config.blur:
+        if ends.correlation > -self._least or length < config.lobe * config.blur:
             return None
         told, significance = self._told(ends, x)
         told *= min(1.0, (ends.correlation / config.sure_correlation) ** 2)
@@ -216,18 +222,18 @@ class _Search:
         """Return whether an image is alike at both ends of a motion for its blur, and no pattern or
         softness."""
         config, moved = self._config, self._samples.moved(x)
-        if correlation < -config.deepest:
+        within, *along = image.correlations(moved, np.array([config.within_share, *_ELSEWHERE]))
+        if min(correlation, *along) < -config.deepest:
             return False
-        along = image.correlations(moved, np.array([config.within_share, *_ELSEWHERE]))
-        if along[0] > config.within or along[1:].max() > -config.elsewhere * correlation:
+        if within > config.within or max(along) > -config.elsewhere * correlation:
             return False
         across = np.stack([-moved[1], moved[0]])
         around = []
-        for angle in _AROUND:
+        for angle in self._around:
             turned = np.asarray(math.cos(angle) * moved + math.sin(angle) * across, np.float32)
             image.turn(turned)
             around.append(image.correlations(turned, _NEAR))
-        return bool(np.mean(around) > self._around * correlation)
+        return bool(np.mean(around) > self._most_around * correlation)
 
     def _told(self, ends: Ends, x: Array, depth_known: bool = False) -> tuple[Array, float]:
         """Return the information (6, 6) on the motion, and how many standard deviations the sum of

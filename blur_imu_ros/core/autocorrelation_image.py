@@ -65,8 +65,8 @@ class AutocorrelationConfig:
             have: a pattern is like itself at its period.
         around: share of the correlation that there may be in other directions on average: what is
             out of focus, or has a pattern, repeats itself in all of them.
-        unread_around: the same where the network could not read the blur; such an image is then as
-            good as another.
+        unread_correlation, unread_around: the same two where the network could not read the blur;
+            such an image is then as good as another.
         within: correlation at `within_share` of the motion above which the image is too soft to
             show both ends apart.
         within_share: share of the motion.
@@ -93,11 +93,12 @@ class AutocorrelationConfig:
     depth_scale_std: float = 2.0
     linear_std: float = 2.0
     length_std: float = 0.05
-    correlation: float = 0.15
+    correlation: float = 0.1
     significance: float = 2.5
     deepest: float = 0.55
-    elsewhere: float = 0.9
+    elsewhere: float = 0.7
     around: float = 0.5
+    unread_correlation: float = 0.15
     unread_around: float = 0.35
     within: float = 0.4
     within_share: float = 0.4

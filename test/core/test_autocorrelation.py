@@ -221,7 +221,7 @@ def test_an_image_that_the_network_cannot_read_is_valid_by_its_edges() -> None:
     assert not alone.estimate.valid and "could be read in only" in alone.estimate.reasons[0]
     both = measured(frame, frame.image, field, VelocitySolver(), CONFIG)
     assert both.estimate.valid and both.estimate.reasons == ()
-    assert both.whole is not None and both.whole.correlation < -CONFIG.correlation
+    assert both.whole is not None and both.whole.correlation < -CONFIG.unread_correlation
     assert error(both.estimate, angular) < 0.1
 
 
