@@ -18,6 +18,9 @@ from blur_imu_ros.errors import SettingsError
 
 CHOSEN_ELSEWHERE = {"direction": {"mode"}, "pivot": {"lever_arm"}}
 """Fields that options and parameters of their own set."""
+_TIMES = 100
+"""How many times its default, or 1, a setting may be: far more is a slip, and what is computed with
+it overflows, or takes more time and memory than there is."""
 
 
 def load_settings(path: str | Path) -> MethodSettings:
@@ -82,9 +85,11 @@ def _checked_keys(given: Any, known: list[str], where: str) -> dict[str, Any]:
     return given
 
 
-def _value(name: str, given: Any, default: Any, fixed_length: bool = True) -> Any:
+def _value(
+    name: str, given: Any, default: Any, fixed_length: bool = True, most: float | None = None
+) -> Any:
     """Return a value of the default's type, a list of its length too unless that is free;
-    SettingsError where it cannot be one."""
+    SettingsError where it cannot be one. `most` is the largest, if the default does not say it."""
     if isinstance(default, tuple):
         if not isinstance(given, list) or not given:
             raise SettingsError(f"{name} is {given!r}; give a list like {list(default)}")
@@ -93,7 +98,7 @@ def _value(name: str, given: Any, default: Any, fixed_length: bool = True) -> An
                 f"{name} is {given!r}; give {len(default)} values like {list(default)}"
             )
         least = min(default)  # Where one of them may be negative or zero, so may all.
-        return tuple(_value(name, one, least) for one in given)
+        return tuple(_value(name, one, least, most=_largest(default)) for one in given)
     if isinstance(default, bool) or isinstance(given, bool):
         if not (isinstance(default, bool) and isinstance(given, bool)):
             raise SettingsError(f"{name} is {given!r}; give a value like {_shown(default)}")
@@ -102,10 +107,17 @@ def _value(name: str, given: Any, default: Any, fixed_length: bool = True) -> An
         if not isinstance(given, str):
             raise SettingsError(f"{name} is {given!r}; give a text like {default}")
         return given
-    return _number(name, given, default)
+    return _number(name, given, default, most or _largest(default))
 
 
-def _number(name: str, given: Any, default: float) -> float:
+def _largest(default: Any) -> float:
+    """Return the largest value of a setting with this default, a number or a tuple of them."""
+    if isinstance(default, tuple):
+        return max(map(_largest, default))
+    return _TIMES * max(1.0, abs(float(default)))
+
+
+def _number(name: str, given: Any, default: float, most: float) -> float:
     whole = isinstance(default, int)
     if not isinstance(given, int if whole else (int, float)) or not math.isfinite(given):
         kind = "a whole number" if whole else "a number"
@@ -114,6 +126,9 @@ def _number(name: str, given: Any, default: float) -> float:
         raise SettingsError(f"{name} is {given}; give a number above zero, if need be a small one")
     if given < 0 <= default:
         raise SettingsError(f"{name} is {given}; give a number that is not negative")
+    if abs(given) > most:
+        least = f"from {-most:g} " if default < 0 else "up "
+        raise SettingsError(f"{name} is {given}; give a number {least}to {most:g}")
     return given if whole else float(given)
 
 

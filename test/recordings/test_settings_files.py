@@ -64,6 +64,13 @@ def test_lists_may_be_negative_where_a_default_is_and_longer_where_they_may_be(t
         ("[1, 2]", "the file holds [1, 2]"),
         ("solver: {", "is not YAML"),
         ("direction: {mode: none}", "has no setting 'mode'"),
+        ("autocorrelation: {blur: 1.0e+12}", "a number up to 120"),
+        ("autocorrelation: {starts: 100000}", "a number up to 1500"),
+        ("autocorrelation: {noise: 1.0e+300}", "a number up to 200"),
+        ("autocorrelation: {scales: [0.5, 1.0e+9]}", "a number up to 200"),
+        ("solver: {length_std: 1.0e+9}", "a number up to 100"),
+        ("motion: {accelerations: [0.1, 1.0e+6]}", "a number up to 30000"),
+        ("pivot: {start: [0.0, -1.0e+9, 0.25]}", "a number from -100 to 100"),
     ],
 )
 def test_what_cannot_be_a_setting_is_refused(tmp_path: Path, text: str, told: str) -> None:
