@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blur_imu_ros.core.arrays import Array, Image
 from blur_imu_ros.core.autocorrelation_image import (
@@ -35,17 +36,17 @@ from blur_imu_ros.core.small_systems import add_to, added, inverse, solved
 __all__ = ["AutocorrelationConfig", "WholeMotion", "fused", "whole_motion"]
 
 _STEEPNESS = 0.1
-"""Correlation for which Newton's steps and the information are worked out at least."""
+"""Correlation, below zero, that Newton's steps and the information are worked out for at least."""
 _DAMPING = 1e-4
 """Of Newton's steps, as a share of the curvature."""
 _LONGEST_STEP = 1.5
 """In widths of the derivative: farther away it tells nothing."""
 _ELSEWHERE = np.linspace(0.6, 2.4, 13)
-"""Of a motion: among these lengths is one at which a pattern is like itself."""
+"""Lengths, as shares of that of a motion, among which is one at which a pattern is like itself."""
 _ACROSS, _AROUND = np.radians([90.0]), np.radians([60.0, 90.0, 120.0])
-"""Directions, from that of a motion, in which it is not."""
+"""Angles to a motion at which its blur has no ends; what is out of focus has some at all."""
 _NEAR = np.array([0.8, 1.0, 1.25])
-"""Of the length of a motion: where it is not, in these directions."""
+"""Lengths, as shares of that of the motion, at which they are looked for there."""
 _TURNED = 0.1
 """Change of the motion, as a share of it, from which the derivative is taken along the new one."""
 
@@ -77,9 +78,10 @@ def whole_motion(
         estimate: the velocity that follows from the field.
         config: how both ends are compared.
     """
-    if estimate.rank == 0:
+    known = _known(estimate)
+    if estimate.rank == 0 or known is None:
         return None
-    search = _Search(view, field, estimate, config)
+    search = _Search(view, field, estimate, known, config)
     start = search.start()
     return None if start is None else search.refined(start)
 
@@ -90,13 +92,12 @@ def fused(estimate: VelocityEstimate, whole: WholeMotion | None) -> VelocityEsti
     Errors of length and depth that frames share lose weight with all that the field told. An image
     whose blur the network could not read is valid with it.
     """
-    if whole is None:
+    if whole is None or (before := _known(estimate)) is None:
         return estimate
     tau = estimate.exposure_time
     told, velocity = whole.information * tau**2, whole.motion / tau
     if estimate.velocity @ told @ velocity < 0:
         velocity = -velocity
-    before = inverse(estimate.covariance)
     covariance = inverse(before + told)
     mean = covariance @ (before @ estimate.velocity + told @ velocity)
     kept = covariance @ before
@@ -113,6 +114,15 @@ def fused(estimate: VelocityEstimate, whole: WholeMotion | None) -> VelocityEsti
     )
 
 
+def _known(estimate: VelocityEstimate) -> Array | None:
+    """(6, 6) inverse covariance; None where it is beyond what can be computed with: no image adds
+    to what is known that well beforehand."""
+    try:
+        return inverse(estimate.covariance)
+    except np.linalg.LinAlgError:
+        return None
+
+
 class _Search:
     """Looks for the motion of one view."""
 
@@ -121,8 +131,10 @@ class _Search:
         view: Image,
         field: BlurField,
         estimate: VelocityEstimate,
+        known: Array,
         config: AutocorrelationConfig,
     ) -> None:
+        """Look for what blurred `view`, near an estimate and by its inverse covariance `known`."""
         self._config = config
         self._least, self._most_around, self._around = (
             (config.correlation, config.around, _ACROSS)
@@ -133,10 +145,10 @@ class _Search:
         self._view, self._field = view, field
         self._tau = estimate.exposure_time
         self._read = estimate.velocity * self._tau
-        self._information = inverse(estimate.covariance) / self._tau**2
+        self._information = known / self._tau**2
         self._length = self._samples.length(self._read)
         self._turned: tuple[DerivedImage, Array] | None = None
-        self._images: dict[float, DerivedImage] = {}
+        self._images: dict[int, DerivedImage] = {}
 
     def start(self) -> Array | None:
         """Return the motion as read, times the factor for which both ends agree best."""
@@ -180,13 +192,18 @@ class _Search:
         as it should be."""
         halves = max(0, round(2 * math.log2(length / self._config.lag_px)))
         if halves not in self._images:
-            if not self._images:
-                self._grey = grey_of(self._view)
-                self._hidden = hidden_in(self._view, self._field, self._config.saturated)
             self._images[halves] = DerivedImage(
                 self._grey, self._hidden, 2 ** (-halves / 2), self._samples, self._config
             )
         return self._images[halves]
+
+    @cached_property
+    def _grey(self) -> NDArray[np.uint8]:
+        return grey_of(self._view)
+
+    @cached_property
+    def _hidden(self) -> NDArray[np.uint8] | None:
+        return hidden_in(self._view, self._field, self._config.saturated)
 
     def _turn(self, image: DerivedImage, x: Array) -> None:
         """Differentiate along a motion, unless that is done."""
@@ -219,7 +236,7 @@ class _Search:
         return x, image
 
     def _only_there(self, image: DerivedImage, x: Array, correlation: float) -> bool:
-        """Return whether an image is alike at both ends of a motion for its blur, and no pattern or
+        """Return whether it is by the blur of a motion that its ends agree, and by no pattern or
         softness."""
         config, moved = self._config, self._samples.moved(x)
         within, *along = image.correlations(moved, np.array([config.within_share, *_ELSEWHERE]))

@@ -35,41 +35,42 @@ class AutocorrelationConfig:
         shortest_px: median blur as read below which it is not looked for, pixels of the network's
             view.
         lag_px: length of the blur in the image that is compared, its pixels: longer blur is looked
-            at in a smaller image.
+            at in a smaller image. Should be above `lobe` times `blur`, else nothing is found.
         blur: Gaussian blur before the derivatives, pixels of that image.
         lobe: shortest length, in units of `blur`, at which the derivative of a single edge no
             longer looks like both ends of one.
         scales: smallest and largest factor of the motion as read that may be the start.
         starts: number of these factors.
         steps: Newton steps at most, with the derivative along one motion.
-        turns: how often at most it is taken along another.
-        settled_px: root mean square movement at which they end, pixels of the image.
+        turns: along how many motions it is taken at most, each where the steps before led.
+        settled_px: root mean square movement of a step at which they end, pixels of the image.
         contrast_px: side of the square whose contrast is made one, pixels of the image.
         contrast_floor: share of the contrast of the whole image that is added to that of a square.
-        noise: the same for the contrast of noise.
-        saturated: grey level from which a pixel may have been any brighter.
+        noise: multiple of the contrast of noise that is added to it as well.
+        saturated: level of a colour, 0 to 255, from which a pixel may have been any brighter.
         blocks: rows and columns of blocks whose errors are independent.
-        gain: share of the information that they claim that is believed.
-        sure_correlation: of both ends, below zero, for which it is; of a weaker one less, by its
-            square.
-        evenness: share of the mean variance of the slope that every direction has.
+        gain: share of the information that follows from their errors that is believed.
+        sure_correlation: correlation of both ends, below zero, from which that much is; with a
+            weaker one less, by its square.
+        evenness: share of the mean variance of the slope that every direction has at least.
         depth_std: standard deviation of the logarithm of depth, block by block.
         depth_scale_std: the same for the depth of the whole image.
         linear_std: linear velocity for which errors of depth are allowed at least, m/s.
         length_std: relative error of the motion that no number of edges takes away.
-        correlation: of both ends, below zero, from which they are believed.
+        correlation: correlation of both ends, below zero, from which they are believed.
         significance: the same in standard deviations, as blocks differ.
-        deepest: correlation, below zero, beyond which it is a pattern: blur does not reach -0.5 but
-            by chance.
+        deepest: correlation of both ends, below zero, beyond which it is a pattern: blur does not
+            reach -0.5 but by chance.
         elsewhere: share of the correlation with the other sign that other lengths of the motion may
             have: a pattern is like itself at its period.
         around: share of the correlation that there may be in other directions on average: what is
             out of focus, or has a pattern, repeats itself in all of them.
-        unread_correlation, unread_around: the same two where the network could not read the blur;
-            such an image is then as good as another.
+        unread_correlation: `correlation` for an image whose blur the network could not read, and
+            which is valid by its autocorrelation alone.
+        unread_around: `around` for such an image.
         within: correlation at `within_share` of the motion above which the image is too soft to
             show both ends apart.
-        within_share: share of the motion.
+        within_share: share of the motion at which that is measured.
     """
 
     shortest_px: float = 3.0
@@ -250,24 +251,22 @@ class DerivedImage:
         self._across = np.array([self.ratio, height / grey.shape[0]], np.float32)
         small = _resized(grey, self._size).astype(np.float32)
         soft = cv2.GaussianBlur(small, (0, 0), config.blur)
-        second = (
+        xx, yy, self._xy = (
             cv2.Sobel(soft, cv2.CV_32F, *order, ksize=3, scale=0.25)
             for order in ((2, 0), (0, 2), (1, 1))
         )
-        xx, yy, self._xy = second
         self._mean, self._half = (xx + yy) / 2, (xx - yy) / 2
         self._noise = _noise(small, config.blur)
         self._shortest = np.float32((_SHORTEST * config.lobe * config.blur / 2) ** 2)
         self._hidden = None if hidden is None else _widened(hidden, self._size, config.blur)
-        u, v = (
+        self._places = tuple(
             ((place.ravel() + 0.5) * across - 0.5).astype(np.float32)
             for place, across in zip(samples.places, self._across, strict=True)
         )
-        self._places = u, v
         # Both ends are inside where the middle is by half the motion more.
         self._margins = tuple(
             (side - 1) / 2 - _RIM - np.abs(place - np.float32((side - 1) / 2))
-            for place, side in zip((u, v), self._size, strict=True)
+            for place, side in zip(self._places, self._size, strict=True)
         )
 
     def turn(self, moved: NDArray[np.float32]) -> None:
@@ -285,12 +284,14 @@ class DerivedImage:
         self._all: Any = None
 
     def _derived(self, moved: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the second derivative along motions (2, n): at an angle a to x it is
+        (xx + yy) / 2 + cos 2a (xx - yy) / 2 + sin 2a xy."""
         x, y = moved
         squares = x * x + y * y + _TINY
         shape = self._samples.shape
         cos, sin = (
             cv2.resize(part.reshape(shape), self._size)
-            for part in ((x * x - y * y) / squares, 2 * x * y / squares)
+            for part in ((x * x - y * y) / squares, 2 * x * y / squares)  # Of 2a.
         )
         derived: NDArray[np.float32] = self._mean + cos * self._half + sin * self._xy
         derived[:_RIM] = derived[-_RIM:] = 0
@@ -339,6 +340,7 @@ class DerivedImage:
 
 
 def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return an image as large as (width, height), by the means of areas."""
     if image.shape[1::-1] == size:
         return image
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -23,7 +23,7 @@ from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
 from blur_imu_ros.core.measurement import measured
 from blur_imu_ros.core.motion_field import motion_field
-from blur_imu_ros.core.velocity import VelocitySolver
+from blur_imu_ros.core.velocity import VelocityPrior, VelocitySolver
 from helpers.synthetic_fields import CAMERA, COLUMNS, EXPOSURE, ROWS, STRIDE, field_of
 
 Array = NDArray[Any]
@@ -238,6 +238,21 @@ def test_a_field_that_cannot_be_is_no_start() -> None:
     broken = replace(field, inverse_depth=np.full((ROWS, COLUMNS), np.nan))
     estimate = VelocitySolver().solve(broken, EXPOSURE, 0.0)
     assert whole_motion(photo(6 * YAW), broken, estimate, CONFIG) is None
+
+
+@pytest.mark.parametrize("sigma", [1e-6, 1e-8, 1e-10])
+def test_what_is_known_beforehand_better_than_any_image_tells_does_no_harm(sigma: float) -> None:
+    known = 6 * np.eye(6)[1]
+    prior = VelocityPrior(known, sigma**-2 * np.eye(6))
+    field, estimate = read(4.8 * YAW)
+    view = photo(6 * YAW)
+    whole = whole_motion(view, field, estimate, CONFIG)
+    frame = Frame(view, 0.0, EXPOSURE, CAMERA)
+    for one in (
+        measured(frame, view, field, VelocitySolver(), CONFIG, prior).estimate,
+        fused(VelocitySolver().solve(field, EXPOSURE, 0.0, prior), whole),
+    ):
+        assert one.valid and np.all(np.abs(one.velocity - known) < 3 * one.sigma)
 
 
 def test_nothing_far_away_tells_of_translation() -> None:
