@@ -21,8 +21,12 @@ from blur_imu_ros.core.autocorrelation import (
 from blur_imu_ros.core.blur_field import BlurField, cell_centres
 from blur_imu_ros.core.estimate import VelocityEstimate
 from blur_imu_ros.core.frame import Frame
+from blur_imu_ros.core.links import Links
 from blur_imu_ros.core.measurement import measured
 from blur_imu_ros.core.motion_field import motion_field
+from blur_imu_ros.core.pivot import PivotConfig
+from blur_imu_ros.core.registration import RegistrationConfig
+from blur_imu_ros.core.tracker import Tracker
 from blur_imu_ros.core.velocity import VelocityPrior, VelocitySolver
 from helpers.synthetic_fields import CAMERA, COLUMNS, EXPOSURE, ROWS, STRIDE, field_of
 
@@ -264,6 +268,34 @@ def test_nothing_far_away_tells_of_translation() -> None:
     assert whole is not None
     assert np.abs(whole.information[3:]).max() < 1e-6 * whole.information[1, 1]
     assert error(fused(estimate, whole), angular) < 0.05
+
+
+def test_a_tracker_keeps_what_both_ends_tell_when_it_solves_anew_about_a_pivot() -> None:
+    angular = 6 * YAW
+    field, _ = read(0.8 * angular)
+    view = photo(angular)
+    single = measured(Frame(view, 0.0, EXPOSURE, CAMERA), view, field, VelocitySolver(), CONFIG)
+    pivot = PivotConfig(lever_arm=(0.0, 0.0, 0.3))
+    (held,) = Tracker(pivot=pivot, autocorrelation=CONFIG).follow([single])
+    assert held.estimate.linear_velocity != pytest.approx(single.estimate.linear_velocity)
+    assert held.estimate.autocorrelation == single.estimate.autocorrelation > 0.3
+    assert error(held.estimate, angular) < 0.07
+
+
+@pytest.mark.parametrize("config", [CONFIG, None])
+def test_a_tracker_measures_anew_as_before_what_is_left_of_an_image(
+    config: AutocorrelationConfig | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lower half turns out to be a dashboard."""
+    field, _ = read(4.8 * YAW)
+    shown = cell_centres(ROWS, COLUMNS, STRIDE)[1] < CAMERA.height // 2
+    monkeypatch.setattr(Links, "shown", lambda *_: shown)
+    view = photo(6 * YAW)
+    single = measured(Frame(view, 0.0, EXPOSURE, CAMERA), view, field, VelocitySolver(), config)
+    tracker = Tracker(registration=RegistrationConfig(), autocorrelation=config)
+    (left,) = tracker.follow([single])
+    assert left.field is not None and left.field.shown is shown
+    assert (left.estimate.autocorrelation > 0.3) == (config is not None)
 
 
 @given(
