@@ -81,7 +81,7 @@ def twist_fields(estimate: VelocityEstimate, frame_id: str) -> Fields:
 
 
 def motion_fields(estimate: VelocityEstimate, frame_id: str, model: str) -> Fields:
-    """Return everything the core knows."""
+    """Return the numbers of an estimate, whether they may be used or not."""
     alone = estimate.velocity if estimate.single is None else estimate.single
     return {
         "header": _header(estimate, frame_id),

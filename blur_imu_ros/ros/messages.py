@@ -128,7 +128,7 @@ def twist_message(estimate: VelocityEstimate, frame_id: str) -> TwistWithCovaria
 
 
 def motion_message(estimate: VelocityEstimate, frame_id: str, model: str) -> Any:
-    """Return everything the core knows, as BlurMotion (which must have been built)."""
+    """Return the numbers of an estimate as BlurMotion (which must have been built)."""
     return _filled(BlurMotion(), ros_fields.motion_fields(estimate, frame_id, model))
 
 

@@ -89,7 +89,7 @@ class Outputs:
     def publish_motion(
         self, estimate: VelocityEstimate, frame_id: str, model: str, stamp: Time
     ) -> None:
-        """Publish everything the core knows, whether it may be used or not."""
+        """Publish the numbers of an estimate, whether they may be used or not."""
         if self._motion is not None:
             motion = messages.motion_message(estimate, frame_id, model)
             motion.header.stamp = stamp
