@@ -41,8 +41,10 @@ _DAMPING = 1e-4
 """Of Newton's steps, as a share of the curvature."""
 _LONGEST_STEP = 1.5
 """In widths of the derivative: farther away it tells nothing."""
-_ELSEWHERE = np.linspace(0.6, 2.4, 13)
-"""Lengths, as shares of that of a motion, among which is one at which a pattern is like itself."""
+_ELSEWHERE = np.concatenate([np.linspace(0.6, 2.4, 13), np.linspace(2.7, 3.9, 5)])
+"""Lengths, as shares of that of a motion, at which its edges may agree as well."""
+_PERIODS, _OTHERS = _ELSEWHERE < 2.5, np.abs(np.log(_ELSEWHERE)) > math.log(1.25)
+"""Among these of them is one at which a pattern is like itself; these are not the motion's own."""
 _ACROSS, _AROUND = np.radians([90.0]), np.radians([60.0, 90.0, 120.0])
 """Angles to a motion at which its blur has no ends; what is out of focus has some at all."""
 _NEAR = np.array([0.8, 1.0, 1.25])
@@ -173,9 +175,10 @@ class _Search:
             before, (x, image) = x, self._stepped(x)
             if samples.length(x - before) < _TURNED * samples.length(x):
                 break
-        length = samples.length(x) * image.ratio
-        ends = image.at(x)
-        if ends.correlation > -self._least or length < config.lobe * config.blur:
+        length, ends = samples.length(x), image.at(x)
+        if not config.scales[0] <= length / self._length <= config.scales[1]:
+            return None
+        if ends.correlation > -self._least or length * image.ratio < config.lobe * config.blur:
             return None
         told, significance = self._told(ends, x)
         told *= min(1.0, (ends.correlation / config.sure_correlation) ** 2)
@@ -239,10 +242,14 @@ class _Search:
         """Return whether it is by the blur of a motion that its ends agree, and by no pattern or
         softness."""
         config, moved = self._config, self._samples.moved(x)
-        within, *along = image.correlations(moved, np.array([config.within_share, *_ELSEWHERE]))
-        if min(correlation, *along) < -config.deepest:
+        found = image.correlations(moved, np.array([config.within_share, *_ELSEWHERE]))
+        within, along = found[0], found[1:]
+        period = along[_PERIODS]
+        if within > config.within or min(correlation, period.min()) < -config.deepest:
             return False
-        if within > config.within or max(along) > -config.elsewhere * correlation:
+        if period.max() > -config.elsewhere * correlation:
+            return False
+        if along[_OTHERS].min() < config.deeper * correlation:
             return False
         across = np.stack([-moved[1], moved[0]])
         around = []

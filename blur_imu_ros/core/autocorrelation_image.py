@@ -39,7 +39,7 @@ class AutocorrelationConfig:
         blur: Gaussian blur before the derivatives, pixels of that image.
         lobe: shortest length, in units of `blur`, at which the derivative of a single edge no
             longer looks like both ends of one.
-        scales: smallest and largest factor of the motion as read that may be the start.
+        scales: smallest and largest factor of the length as read that may be the start, and be found.
         starts: number of these factors.
         steps: Newton steps at most, with the derivative along one motion.
         turns: along how many motions it is taken at most, each where the steps before led.
@@ -63,6 +63,8 @@ class AutocorrelationConfig:
             reach -0.5 but by chance.
         elsewhere: share of the correlation with the other sign that other lengths of the motion may
             have: a pattern is like itself at its period.
+        deeper: multiple of the correlation from which another length is rather that of the motion;
+            then neither is believed.
         around: share of the correlation that there may be in other directions on average: what is
             out of focus, or has a pattern, repeats itself in all of them.
         unread_correlation: `correlation` for an image whose blur the network could not read, and
@@ -98,6 +100,7 @@ class AutocorrelationConfig:
     significance: float = 2.5
     deepest: float = 0.55
     elsewhere: float = 0.7
+    deeper: float = 1.1
     around: float = 0.5
     unread_correlation: float = 0.15
     unread_around: float = 0.35

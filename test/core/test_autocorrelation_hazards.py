@@ -137,6 +137,19 @@ def test_blur_of_a_motion_is_none_of_these(along: Array, sigma: float) -> None:
     assert length_px(fused(estimate, whole)) == pytest.approx(14, rel=0.1)
 
 
+@pytest.mark.parametrize(("seed", "length"), [(6, 80), (6, 120), (8, 120), (11, 160)])
+@pytest.mark.parametrize("factor", [0.45, 0.6])
+@pytest.mark.parametrize("sigma", [2.0, 6.0])
+def test_steps_that_lead_away_from_what_was_read_are_not_believed(
+    seed: int, length: int, factor: float, sigma: float
+) -> None:
+    """The two ends of long blur that was read too short are out of sight from there."""
+    view = photo(smeared(rectangles(seed), length, ASLANT), 2.0)
+    field, estimate = read(factor * length, ASLANT, sigma)
+    found = length_px(fused(estimate, whole_motion(view, field, estimate, CONFIG)))
+    assert abs(found - length) <= 1.01 * abs(length_px(estimate) - length)
+
+
 @pytest.mark.parametrize("stride", [2, 4, 16])
 def test_cells_of_any_size(stride: int) -> None:
     """Also so fine ones that there are more of them than OpenCV takes at once."""
