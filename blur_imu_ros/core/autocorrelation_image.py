@@ -39,7 +39,8 @@ class AutocorrelationConfig:
         blur: Gaussian blur before the derivatives, pixels of that image.
         lobe: shortest length, in units of `blur`, at which the derivative of a single edge no
             longer looks like both ends of one.
-        scales: smallest and largest factor of the length as read that may be the start, and be found.
+        scales: smallest and largest factor of the length as read that may be the start, and the
+            end.
         starts: number of these factors.
         steps: Newton steps at most, with the derivative along one motion.
         turns: along how many motions it is taken at most, each where the steps before led.
