@@ -157,6 +157,37 @@ def test_what_the_depth_does_not_tell_apart_is_not_told() -> None:
     assert np.linalg.eigvalsh(both / np.outer(size, size))[0] < 0.2
 
 
+def told(angular: Array = STILL, linear: Array = STILL, **settings: float) -> WholeMotion:
+    """What an image tells of its motion, by other settings."""
+    field, estimate = read(0.8 * angular, 0.8 * linear, inverse_depth=FAR_AND_NEAR)
+    view = photo(angular, linear, FAR_AND_NEAR)
+    whole = whole_motion(view, field, estimate, replace(CONFIG, **settings))
+    assert whole is not None
+    return whole
+
+
+def test_no_number_of_edges_makes_surer_of_the_length_than_their_common_error() -> None:
+    for std in (0.2, 0.5):
+        whole = told(6 * YAW, length_std=std)
+        assert 0.5 < std**2 * (whole.motion @ whole.information @ whole.motion) < 1
+
+
+def test_a_weak_correlation_tells_less_by_its_square() -> None:
+    # Without a common error of length, which would hide the difference.
+    sure = told(6 * YAW, length_std=1e-6, sure_correlation=0.1)
+    unsure = told(6 * YAW, length_std=1e-6, sure_correlation=0.8)
+    share = unsure.information[1, 1] / sure.information[1, 1]
+    assert share == pytest.approx((unsure.correlation / 0.8) ** 2, rel=1e-3)
+
+
+@pytest.mark.parametrize("setting", ["depth_std", "depth_scale_std"])
+def test_the_less_depth_is_known_the_less_is_told_of_translation(setting: str) -> None:
+    linear = np.array([3.0, 0.0, 0.0])
+    known = {"depth_std": 1e-6, "depth_scale_std": 1e-6, "length_std": 1e-6}
+    surer, less_sure = told(linear=linear, **known), told(linear=linear, **known | {setting: 1.0})
+    assert less_sure.information[3, 3] < 0.7 * surer.information[3, 3]
+
+
 def blank(grey: int) -> Array:
     return np.full((CAMERA.height, CAMERA.width, 3), grey, np.uint8)
 
