@@ -92,7 +92,8 @@ def fused(estimate: VelocityEstimate, whole: WholeMotion | None) -> VelocityEsti
     """Return an estimate with what the autocorrelation of its image tells besides.
 
     Errors of length and depth that frames share lose weight with all that the field told. An image
-    whose blur the network could not read is valid with it.
+    whose blur the network could not read is valid with it. Blur, residual, rank and condition stay
+    those of the field.
     """
     if whole is None or (before := _known(estimate)) is None:
         return estimate

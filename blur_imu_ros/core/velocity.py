@@ -136,8 +136,8 @@ class VelocitySolver:
             t: middle of the exposure, seconds.
             prior: what is known beforehand, on top of the weak prior of the configuration; taken
                 for known up to sign.
-            near: (6,) velocity that this field gives without the prior, where it was solved for
-                before: the start in place of many.
+            near: (6,) velocity that is about what this field gives without the prior, where it was
+                measured before: the start in place of many.
 
         Raises:
             FrameError: an exposure time that cannot be one.
