@@ -43,8 +43,10 @@ _LONGEST_STEP = 1.5
 """In widths of the derivative: farther away it tells nothing."""
 _ELSEWHERE = np.concatenate([np.linspace(0.6, 2.4, 13), np.linspace(2.7, 3.9, 5)])
 """Lengths, as shares of that of a motion, at which its edges may agree as well."""
-_PERIODS, _OTHERS = _ELSEWHERE < 2.5, np.abs(np.log(_ELSEWHERE)) > math.log(1.25)
-"""Among these of them is one at which a pattern is like itself; these are not the motion's own."""
+_PERIODS = _ELSEWHERE < 2.5
+"""Those of them among which is one at which a pattern is like itself."""
+_OTHERS = np.abs(np.log(_ELSEWHERE)) > math.log(1.25)
+"""Those of them that are not about the length of the motion itself."""
 _ACROSS, _AROUND = np.radians([90.0]), np.radians([60.0, 90.0, 120.0])
 """Angles to a motion at which its blur has no ends; what is out of focus has some at all."""
 _NEAR = np.array([0.8, 1.0, 1.25])

@@ -46,12 +46,22 @@ def _settings(content: Any) -> MethodSettings:
     sections = _checked_keys(content, [field.name for field in fields(defaults)], "the file")
     stages = {name: _stage(name, getattr(defaults, name), sections[name]) for name in sections}
     settings = replace(defaults, **stages)
+    _check_together(settings)
+    return settings
+
+
+def _check_together(settings: MethodSettings) -> None:
+    """Refuse values of which each could be, but not beside the others."""
     levels, spacing = settings.registration.levels, settings.registration.spacing
     if len(spacing) != levels:
         raise SettingsError(
             f"registration.spacing is {list(spacing)} for {levels} levels; give one for each level"
         )
-    return settings
+    first, last = settings.autocorrelation.scales
+    if first >= last:
+        raise SettingsError(
+            f"autocorrelation.scales is {[first, last]}; give the smaller one first"
+        )
 
 
 def _stage(name: str, defaults: Any, given: Any) -> Any:
