@@ -72,7 +72,11 @@ class WholeMotion:
 
 
 def whole_motion(
-    view: Image, field: BlurField, estimate: VelocityEstimate, config: AutocorrelationConfig
+    view: Image,
+    field: BlurField,
+    estimate: VelocityEstimate,
+    config: AutocorrelationConfig,
+    pixel: float = 1.0,
 ) -> WholeMotion | None:
     """Return the motion of a whole view, or None where its blur does not show both its ends.
 
@@ -81,11 +85,13 @@ def whole_motion(
         field: what the network read of it.
         estimate: the velocity that follows from the field.
         config: how both ends are compared.
+        pixel: side of a pixel of the camera's image in the view, pixels. Where the view is larger
+            than that image, what lies between its pixels was not seen.
     """
     known = _known(estimate)
     if estimate.rank == 0 or known is None:
         return None
-    search = _Search(view, field, estimate, known, config)
+    search = _Search(view, field, estimate, known, config, pixel)
     start = search.start()
     return None if start is None else search.refined(start)
 
@@ -138,6 +144,7 @@ class _Search:
         estimate: VelocityEstimate,
         known: Array,
         config: AutocorrelationConfig,
+        pixel: float,
     ) -> None:
         """Look for what blurred `view`, near an estimate and by its inverse covariance `known`."""
         self._config = config
@@ -153,6 +160,7 @@ class _Search:
         self._information = known / self._tau**2
         self._length = self._samples.length(self._read)
         self._turned: tuple[DerivedImage, Array] | None = None
+        self._fewest_halves = max(0, math.ceil(2 * math.log2(pixel) - 0.1))
         self._images: dict[int, DerivedImage] = {}
 
     def start(self) -> Array | None:
@@ -196,7 +204,7 @@ class _Search:
     def _image(self, length: float) -> DerivedImage:
         """Return the view at a size in which blur of `length` pixels of the view is about as long
         as it should be."""
-        halves = max(0, round(2 * math.log2(length / self._config.lag_px)))
+        halves = max(self._fewest_halves, round(2 * math.log2(length / self._config.lag_px)))
         if halves not in self._images:
             self._images[halves] = DerivedImage(
                 self._grey, self._hidden, 2 ** (-halves / 2), self._samples, self._config

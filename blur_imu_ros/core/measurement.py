@@ -65,5 +65,6 @@ def measured(
     estimate = solver.solve(field, frame.exposure_time, frame.t, prior)
     whole = None
     if autocorrelation is not None:
-        whole = whole_motion(view, field, estimate, autocorrelation)
+        pixel = field.camera.focal / frame.camera.focal
+        whole = whole_motion(view, field, estimate, autocorrelation, pixel)
     return Measurement(frame, fused(estimate, whole), view, field, whole=whole)

@@ -56,7 +56,7 @@ def smeared(light: Array, length: int, along: Array) -> Array:
     return np.asarray(np.mean(shots, axis=0))
 
 
-RIGHT, ASLANT = np.array([1.0, 0.0]), np.array([0.8, 0.6])
+RIGHT, DOWN, ASLANT = np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.array([0.8, 0.6])
 
 
 def waves(period: float) -> Array:
@@ -135,6 +135,17 @@ def test_blur_of_a_motion_is_none_of_these(along: Array, sigma: float) -> None:
     whole = whole_motion(view, field, estimate, CONFIG)
     assert whole is not None
     assert length_px(fused(estimate, whole)) == pytest.approx(14, rel=0.1)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("along", [RIGHT, DOWN], ids=["right", "down"])
+def test_the_pixels_of_a_small_camera_are_no_blur(seed: int, along: Array) -> None:
+    """In a view six times as large as its image an edge is as wide as a pixel of that image."""
+    small = photo(cv2.resize(rectangles(seed), (50, 35), interpolation=cv2.INTER_AREA))
+    view = cv2.resize(small, (CAMERA.width, CAMERA.height), interpolation=cv2.INTER_LINEAR)
+    field = read(9.0, along)[0]
+    frame = Frame(small, 0.0, EXPOSURE, Camera(50, 35, 39.0, 39.0, 25.0, 17.0))
+    assert measured(frame, view, field, VelocitySolver(), CONFIG).whole is None
 
 
 @pytest.mark.parametrize(("seed", "length"), [(6, 80), (6, 120), (8, 120), (11, 160)])
