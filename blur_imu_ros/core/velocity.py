@@ -145,6 +145,8 @@ class VelocitySolver:
         tau = check_exposure_time(exposure_time)
         if not _is_possible(field):
             return self.invalid_estimate(tau, t, "the blur field holds values that cannot be")
+        if field.shown is not None and not field.shown.any():
+            return self.invalid_estimate(tau, t, "all of the image shows the camera's own body")
         equations = self._equations(field, tau, prior)
         if equations.signed:
             x = self._signed_start(equations)

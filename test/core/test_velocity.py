@@ -220,6 +220,12 @@ def test_a_doubtful_depth_blurs_the_parallax_by_that_share_of_it():
     np.testing.assert_allclose(doubtful.covariance - shared, expected, rtol=1e-3, atol=1e-6)
 
 
+def test_an_image_of_nothing_but_the_camera_itself_is_not_valid():
+    field = replace(field_of([0, 3.0, 0], [0, 0, 0]), shown=np.zeros((ROWS, COLUMNS), bool))
+    estimate = VelocitySolver().solve(field, EXPOSURE, 0.0)
+    assert not estimate.valid and "own body" in estimate.reasons[0]
+
+
 def test_translation_that_cannot_be_seen_shrinks_to_the_prior():
     rng = np.random.default_rng(0)
     field = field_of(
