@@ -181,11 +181,11 @@ class _Search:
     def refined(self, start: Array) -> WholeMotion | None:
         """Return the motion to which Newton's steps lead, if both ends agree there."""
         config, samples = self._config, self._samples
-        x, image = self._stepped(start)
+        before, (x, image) = start, self._stepped(start)
         for _ in range(config.turns - 1):
-            before, (x, image) = x, self._stepped(x)
             if samples.length(x - before) < _TURNED * samples.length(x):
                 break
+            before, (x, image) = x, self._stepped(x)
         length, ends = samples.length(x), image.at(x)
         if not config.scales[0] <= length / self._length <= config.scales[1]:
             return None

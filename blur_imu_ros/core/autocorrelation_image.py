@@ -84,7 +84,7 @@ class AutocorrelationConfig:
     starts: int = 15
     steps: int = 4
     turns: int = 2
-    settled_px: float = 0.1
+    settled_px: float = 0.2
     contrast_px: int = 19
     contrast_floor: float = 0.8
     noise: float = 2.0
