@@ -176,7 +176,8 @@ class _Search:
         self._turn(image, self._read)
         found = image.correlations(self._samples.moved(self._read), scales)
         best = int(found.argmin())
-        return float(scales[best]) * self._read if found[best] < 0 else None
+        # Steps do not double it.
+        return float(scales[best]) * self._read if found[best] < -config.correlation / 2 else None
 
     def refined(self, start: Array) -> WholeMotion | None:
         """Return the motion to which Newton's steps lead, if both ends agree there."""
@@ -278,16 +279,18 @@ class _Search:
         differs from block to block and as wrong depth changes it.
         """
         config = self._config
-        allowed = np.maximum(np.abs(x[3:]), config.linear_std * self._tau)
-        products, slopes, depth = ends.by_block(self._samples, np.copysign(allowed, x[3:]))
+        products, slopes = ends.by_block(self._samples)
         size = np.sqrt(ends.curvature.diagonal() + 1e-12)
         scale = size[:, None] * size
         steep, curvature = max(-ends.correlation, _STEEPNESS), ends.curvature / scale
-        slopes, depth = slopes / size, steep * depth / size
+        slopes = slopes / size
         variance = slopes.T @ slopes
         variance += config.evenness * float(np.trace(variance)) / 6 * curvature
         variance /= config.gain
         if not depth_known:
+            allowed = np.maximum(np.abs(x[3:]), config.linear_std * self._tau)
+            shift = np.copysign(allowed, x[3:])
+            depth = steep * ends.of_depth_by_block(self._samples, shift) / size
             common = config.depth_scale_std * depth.sum(0)
             variance += config.depth_std**2 * (depth.T @ depth) + common[:, None] * common
         add_to(variance, 1e-6 * float(np.trace(variance)) + 1e-9)

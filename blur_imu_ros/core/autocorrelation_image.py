@@ -140,17 +140,21 @@ class Ends:
         both = self.of_one @ self.of_one.T + self.of_other @ self.of_other.T
         return np.asarray(both, float) / 2
 
-    def by_block(self, samples: Samples, shift: Array) -> tuple[Array, Array, Array]:
-        """Return products (blocks,), slopes (blocks, 6) and how these change with the logarithm of
-        depth (blocks, 6), if depth has to do with the translation `shift` (3,), metres."""
-        shift = shift.astype(np.float32)
-        table = np.empty((13, len(self.one)), np.float32)
+    def by_block(self, samples: Samples) -> tuple[Array, Array]:
+        """Return the sums of products (blocks,), and their slopes (blocks, 6)."""
+        table = np.empty((7, len(self.one)), np.float32)
         table[:6] = self.of_other * self.one - self.of_one * self.other
-        table[6:12] = self.of_one * (shift @ self.of_one[3:])
-        table[6:12] += self.of_other * (shift @ self.of_other[3:])
-        table[12] = self.one * self.other
+        table[6] = self.one * self.other
         sums = samples.by_block(table)
-        return sums[:, 12], sums[:, :6] / 2, sums[:, 6:12] / 2
+        return sums[:, 6], sums[:, :6] / 2
+
+    def of_depth_by_block(self, samples: Samples, shift: Array) -> Array:
+        """(blocks, 6) how the slopes change with the logarithm of depth, if that has to do with the
+        translation `shift` (3,), metres."""
+        shift = shift.astype(np.float32)
+        table = self.of_one * (shift @ self.of_one[3:])
+        table += self.of_other * (shift @ self.of_other[3:])
+        return samples.by_block(table) / 2
 
 
 class Samples:
