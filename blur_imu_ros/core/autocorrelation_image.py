@@ -151,9 +151,9 @@ class Ends:
     def of_depth_by_block(self, samples: Samples, shift: Array) -> Array:
         """(blocks, 6) how the slopes change with the logarithm of depth, if that has to do with the
         translation `shift` (3,), metres."""
-        shift = shift.astype(np.float32)
-        table = self.of_one * (shift @ self.of_one[3:])
-        table += self.of_other * (shift @ self.of_other[3:])
+        by = shift.astype(np.float32)
+        table: NDArray[np.float32] = self.of_one * (by @ self.of_one[3:])
+        table += self.of_other * (by @ self.of_other[3:])
         return samples.by_block(table) / 2
 
 
