@@ -81,7 +81,7 @@ class AutocorrelationConfig:
     blur: float = 1.2
     lobe: float = 5.0
     scales: tuple[float, float] = (0.5, 2.0)
-    starts: int = 15
+    starts: int = 11
     steps: int = 4
     turns: int = 2
     settled_px: float = 0.2
