@@ -1,4 +1,4 @@
-"""Names for arrays, so that signatures stay short."""
+"""Names for arrays, so that signatures stay short, and their median."""
 
 from __future__ import annotations
 
@@ -15,3 +15,9 @@ Float64: TypeAlias = NDArray[np.float64]
 
 Image: TypeAlias = NDArray[np.uint8]
 """(height, width, 3) BGR or (height, width) grey."""
+
+
+def upper_median(values: Array) -> Array:
+    """(...,) medians of values (..., n), the upper of the middle two; much faster than numpy's."""
+    middle = values.shape[-1] // 2
+    return np.asarray(np.partition(values, middle, axis=-1)[..., middle])

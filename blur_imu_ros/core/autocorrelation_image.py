@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_imu_ros.core.arrays import Array, Image
+from blur_imu_ros.core.arrays import Array, Image, upper_median
 from blur_imu_ros.core.blur_field import BlurField
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.motion_field import motion_rows
+from blur_imu_ros.core.registration_view import resized
 
 _RIM = 2
 """Pixels along the borders, whose derivatives are not those of the scene."""
@@ -188,9 +189,7 @@ class Samples:
     def length(self, motion: Array) -> float:
         """Return the median length of that, pixels."""
         x, y = self.moved(motion)
-        squares = x * x + y * y
-        middle = len(squares) // 2
-        return math.sqrt(float(np.partition(squares, middle)[middle]))
+        return math.sqrt(float(upper_median(x * x + y * y)))
 
     def by_block(self, values: NDArray[np.float32]) -> Array:
         """(blocks, k) sums of values (k, n) at the places."""
@@ -257,7 +256,7 @@ class DerivedImage:
         self._size = width, height = size[0], size[1]
         self.ratio = width / grey.shape[1]
         self._across = np.array([self.ratio, height / grey.shape[0]], np.float32)
-        small = _resized(grey, self._size).astype(np.float32)
+        small = resized(grey, self._size[::-1]).astype(np.float32)
         soft = cv2.GaussianBlur(small, (0, 0), config.blur)
         xx, yy, self._xy = (
             cv2.Sobel(soft, cv2.CV_32F, *order, ksize=3, scale=0.25)
@@ -347,24 +346,16 @@ class DerivedImage:
         return [end * (inside if end.ndim == 2 else inside[..., None]) for end in both]
 
 
-def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return an image as large as (width, height), by the means of areas."""
-    if image.shape[1::-1] == size:
-        return image
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
 def _noise(image: NDArray[np.float32], blur: float) -> float:
     """Return the standard deviation of noise in second derivatives of a Gaussian, grey levels:
     that of pixels, by the median Laplacian, times (3 / 16 pi)^(1/2) / blur^3."""
     laplacian = np.abs(cv2.Laplacian(image[::2], cv2.CV_32F)[:, ::2]).ravel()
-    middle = len(laplacian) // 2
-    of_pixels = float(np.partition(laplacian, middle)[middle]) / 0.6745 / math.sqrt(20)
+    of_pixels = float(upper_median(laplacian)) / 0.6745 / math.sqrt(20)
     return of_pixels * math.sqrt(3 / (16 * math.pi)) / blur**3
 
 
 def _widened(hidden: NDArray[np.uint8], size: tuple[int, int], blur: float) -> NDArray[np.bool_]:
     """Return where derivatives of an image of this size depend on what is hidden."""
     side = 2 * math.ceil(2 * blur) + 1
-    small = (_resized(255 * hidden, size) > 127).astype(np.uint8)
+    small = (resized(255 * hidden, size[::-1]) > 127).astype(np.uint8)
     return np.asarray(cv2.dilate(small, np.ones((side, side), np.uint8)) > 0)

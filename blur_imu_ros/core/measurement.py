@@ -43,6 +43,14 @@ class Measurement:
         estimate = replace(self.estimate, direction_probability=probability)
         return replace(self, estimate=estimate.reversed() if probability < 0.5 else estimate)
 
+    def with_whole(self, config: AutocorrelationConfig) -> Measurement:
+        """Return it with the motion of the whole view fused; `estimate` is that of the field."""
+        if self.view is None or self.field is None:
+            return self
+        pixel = self.field.camera.focal / self.frame.camera.focal
+        whole = whole_motion(self.view, self.field, self.estimate, config, pixel)
+        return replace(self, estimate=fused(self.estimate, whole), whole=whole)
+
 
 def measured(
     frame: Frame,
@@ -63,8 +71,5 @@ def measured(
         prior: what is known beforehand.
     """
     estimate = solver.solve(field, frame.exposure_time, frame.t, prior)
-    whole = None
-    if autocorrelation is not None:
-        pixel = field.camera.focal / frame.camera.focal
-        whole = whole_motion(view, field, estimate, autocorrelation, pixel)
-    return Measurement(frame, fused(estimate, whole), view, field, whole=whole)
+    alone = Measurement(frame, estimate, view, field)
+    return alone if autocorrelation is None else alone.with_whole(autocorrelation)

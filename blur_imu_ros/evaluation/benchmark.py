@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blur_imu_ros.choices import Axes, Direction
-from blur_imu_ros.core.autocorrelation import AutocorrelationConfig, fused, whole_motion
+from blur_imu_ros.core.autocorrelation import AutocorrelationConfig
 from blur_imu_ros.core.camera import Camera
 from blur_imu_ros.core.direction import DirectionFilter
 from blur_imu_ros.core.estimate import VelocityEstimate
@@ -281,10 +281,9 @@ class _Stopwatch:
         yield self._clock()
         estimate = self._solver.solve(field, frame.exposure_time, frame.t)
         yield self._clock()
-        whole = whole_motion(view, field, estimate, self._autocorrelation)
-        estimate = fused(estimate, whole)
+        single = Measurement(frame, estimate, view, field).with_whole(self._autocorrelation)
+        estimate = single.estimate
         yield self._clock()
-        single = Measurement(frame, estimate, view, field, whole=whole)
         node = self._links.node(single, single)
         first = self._links.link(node)
         yield self._clock()
